@@ -1,1 +1,6 @@
+//! Hand a coding task to a machine of your own over SSH, and take the work back with its whole context.
+//!
+//! The layers, each using those below it and never a neighbour (`tests/layers.rs` holds that):
+//! `cli` > `ui` > `supervise` > `remote`, `mirror` > `transport`, `git`, `config`, `state`, `agent` > `model`.
 
+pub mod model;

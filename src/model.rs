@@ -1,0 +1,12 @@
+//! Data and rules, no I/O: what a handoff is, and the only way its state changes.
+
+pub mod agent_event;
+pub mod attempt;
+pub mod event;
+pub mod handoff;
+pub mod host;
+pub mod id;
+pub mod policy;
+pub mod profile;
+pub mod snapshot;
+pub mod verdict;

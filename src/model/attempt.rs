@@ -1,0 +1,121 @@
+//! One launch of the agent, and what a host may do without asking.
+
+use serde::{Deserialize, Serialize};
+
+/// Grows at every change of owner, from 1.
+pub type Epoch = u32;
+/// Numbered from 1 across all hosts.
+pub type AttemptNo = u32;
+
+/// What a host may do without asking, under one epoch. A number is never granted twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Numbered from 1 for each handoff; names the directory `spec/<number>` on the host.
+    pub number: u32,
+    pub epoch: Epoch,
+    pub host: String,
+    pub first: AttemptNo,
+    pub last: AttemptNo,
+    /// Seconds of active time for each attempt.
+    pub active: u64,
+}
+
+/// Facts that a host recorded of an attempt's end (`result`), before the laptop gives its verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The host's provisional class, as a word.
+    pub class: String,
+    /// Why the watcher ended it: `exit`, `stop`, `timeout`, `no-first-output`, `no-progress`, `grace`, `lost`, or
+    /// a failed step before the agent: `ship`, `agent-missing`, `session`, `setup`, `disk-full`.
+    pub reason: String,
+    /// The agent's exit status as the shell gave it (128+n for a signal).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// Exit status of the check command, where one ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<i32>,
+    /// Whether the check already passed before the attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_before: Option<i32>,
+    /// Commit of the capture, in the host's cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<String>,
+    /// Files tree of the capture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
+    /// Files tree before the agent ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    /// HEAD of the agent's repository at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// Seconds the attempt was active.
+    #[serde(default)]
+    pub active: u64,
+    /// The session id the host knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Free text of the failed step, one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What follows an attempt; on the host it is the one symlink `next`, first writer wins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Next {
+    /// The work is over.
+    End,
+    /// Same host, same session, after `delay` seconds.
+    Resume { delay: u64 },
+    /// Same host, resumed with the tail of the check's output.
+    ResumeWithCheck { delay: u64 },
+    /// Same host, at this Unix second; not charged.
+    WaitUntil { at: i64 },
+    /// A person must act.
+    Park { why: String },
+}
+
+impl Next {
+    /// The target of the `next` symlink, `<writer>:<action>:<argument>`, under 60 bytes.
+    pub fn to_link(&self, writer: &str) -> String {
+        match self {
+            Next::End => format!("{writer}:end:0"),
+            Next::Resume { delay } => format!("{writer}:resume:{delay}"),
+            Next::ResumeWithCheck { delay } => format!("{writer}:check:{delay}"),
+            Next::WaitUntil { at } => format!("{writer}:wait:{at}"),
+            Next::Park { .. } => format!("{writer}:park:0"),
+        }
+    }
+
+    /// Reads a `next` symlink: who wrote it and what.
+    pub fn from_link(link: &str) -> Option<(&str, Next)> {
+        let mut parts = link.split(':');
+        let (writer, action, argument) = (parts.next()?, parts.next()?, parts.next()?);
+        let next = match action {
+            "end" => Next::End,
+            "resume" => Next::Resume { delay: argument.parse().ok()? },
+            "check" => Next::ResumeWithCheck { delay: argument.parse().ok()? },
+            "wait" => Next::WaitUntil { at: argument.parse().ok()? },
+            "park" => Next::Park { why: String::new() },
+            _ => return None,
+        };
+        Some((writer, next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_says_what_it_was_made_from() {
+        for next in [Next::End, Next::Resume { delay: 15 }, Next::ResumeWithCheck { delay: 3 }, Next::WaitUntil { at: 1_795_000_000 }] {
+            let link = next.to_link("laptop");
+            assert!(link.len() < 60);
+            assert_eq!(Next::from_link(&link), Some(("laptop", next)));
+        }
+        assert_eq!(Next::from_link("laptop:dance:1"), None);
+        assert_eq!(Next::from_link(""), None);
+    }
+}

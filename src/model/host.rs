@@ -1,0 +1,144 @@
+//! A machine of the user's, as `hosts.toml` describes it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The host that is this machine, with no SSH in between.
+pub const LOCAL: &str = "local";
+
+/// How bytes reach a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// SSH in this program (russh); what it cannot honour goes through `openssh` by itself.
+    #[default]
+    Ssh,
+    /// The system's `ssh`.
+    Openssh,
+    /// A shell on this machine.
+    Local,
+}
+
+/// Where a secret's value comes from; the value itself is read at dispatch and never stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A variable of the laptop's environment.
+    Variable(String),
+    /// A command of the laptop whose output is the value, run by `sh -c`.
+    Command(String),
+}
+
+/// One entry of `hosts.toml` with its defaults filled in, or a name that only `ssh` knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Host {
+    /// The name the user types.
+    pub name: String,
+    /// Address or SSH alias; the name itself unless set.
+    pub address: String,
+    pub user: Option<String>,
+    pub port: Option<u16>,
+    pub identity: Option<PathBuf>,
+    /// A jump host, as `ssh -J` takes it.
+    pub jump: Option<String>,
+    pub way: Way,
+    pub labels: Vec<String>,
+    /// Handoffs at once.
+    pub slots: Option<u32>,
+    pub cores: Option<u32>,
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Where handoff keeps its files on the host; `~/.handoff` unless set.
+    pub root: Option<String>,
+    /// Directories put before the host's own PATH.
+    pub path: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    /// Name on the host → source on the laptop.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Run by `sh -c` in the checkout before each attempt.
+    pub setup: Option<String>,
+    pub agent: Option<String>,
+    pub model: Option<String>,
+    pub check: Option<String>,
+    pub limits: Limits,
+}
+
+/// What ends an attempt or a handoff from outside; `None` means the built-in value of [`Limits::filled`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Attempts a handoff may use.
+    pub attempts: Option<u32>,
+    /// Active time of one attempt; a sleeping host does not use it up.
+    pub timeout: Option<Duration>,
+    /// Until the first byte of output.
+    pub first_output: Option<Duration>,
+    /// Without log growth, CPU time or a change of files.
+    pub no_progress: Option<Duration>,
+    /// From the agent's terminal event until it must have exited.
+    pub grace: Option<Duration>,
+}
+
+/// [`Limits`] with every value decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FilledLimits {
+    pub attempts: u32,
+    /// Seconds.
+    pub timeout: u64,
+    pub first_output: u64,
+    pub no_progress: u64,
+    pub grace: u64,
+}
+
+impl Limits {
+    /// Values of `self`, else of `other`.
+    pub fn or(self, other: Limits) -> Limits {
+        Limits {
+            attempts: self.attempts.or(other.attempts),
+            timeout: self.timeout.or(other.timeout),
+            first_output: self.first_output.or(other.first_output),
+            no_progress: self.no_progress.or(other.no_progress),
+            grace: self.grace.or(other.grace),
+        }
+    }
+
+    /// 3 attempts of 4 hours; 10 minutes to the first output and 30 without progress (gaps of 13 minutes
+    /// between events were measured in working agents); 60 seconds to exit after the terminal event.
+    pub fn filled(self) -> FilledLimits {
+        let secs = |set: Option<Duration>, default: u64| set.map_or(default, |d| d.as_secs().max(1));
+        FilledLimits {
+            attempts: self.attempts.unwrap_or(3).max(1),
+            timeout: secs(self.timeout, 4 * 3600),
+            first_output: secs(self.first_output, 600),
+            no_progress: secs(self.no_progress, 1800),
+            grace: secs(self.grace, 60),
+        }
+    }
+}
+
+impl Host {
+    /// A host known by nothing but a name `ssh` can resolve.
+    pub fn bare(name: &str) -> Self {
+        Host {
+            name: name.to_owned(),
+            address: name.to_owned(),
+            user: None,
+            port: None,
+            identity: None,
+            jump: None,
+            way: if name == LOCAL { Way::Local } else { Way::Ssh },
+            labels: Vec::new(),
+            slots: None,
+            cores: None,
+            memory: None,
+            root: None,
+            path: Vec::new(),
+            env: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            setup: None,
+            agent: None,
+            model: None,
+            check: None,
+            limits: Limits::default(),
+        }
+    }
+}

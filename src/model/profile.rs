@@ -1,0 +1,103 @@
+//! An agent CLI as `agents.toml` describes it: how to find, start, resume and read it.
+
+use serde::{Deserialize, Serialize};
+
+use super::verdict::Class;
+
+/// The agent used when neither the flag nor a hosts file names one.
+pub const DEFAULT_AGENT: &str = "cursor";
+
+/// Which parser reads the agent's stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DialectName {
+    Cursor,
+    Claude,
+    Codex,
+    /// No structure: every line is text, success is exit code 0.
+    #[default]
+    Plain,
+}
+
+/// How the first session id comes to be.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionMode {
+    /// A command of the CLI prints the id before anything runs (`agent create-chat`).
+    Create,
+    /// The laptop chooses a UUID and passes it.
+    Preset,
+    /// The id is taken from the stream.
+    Stream,
+    /// The CLI has no sessions; a resume is a new run with the resume prompt.
+    #[default]
+    None,
+}
+
+/// One CLI. Arguments are words, never shell text; `{session}`, `{model}` and `{workspace}` are filled in, and a
+/// word group in `model_args` is left out when no model is chosen. The prompt is a file on stdin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// One line for `handoff agents`.
+    #[serde(default)]
+    pub description: String,
+    /// Names to look for, the best first.
+    pub binary: Vec<String>,
+    /// ERE that the first line of `binary --version` must match, for names that other tools use too.
+    #[serde(default)]
+    pub version_pattern: Option<String>,
+    #[serde(default)]
+    pub dialect: DialectName,
+    #[serde(default)]
+    pub session: SessionMode,
+    /// Arguments of the command that prints a new session id (`Create`).
+    #[serde(default)]
+    pub create: Vec<String>,
+    /// Arguments of a first run.
+    pub start: Vec<String>,
+    /// Arguments of a run that continues `{session}`.
+    #[serde(default)]
+    pub resume: Vec<String>,
+    /// Appended when a model is chosen; contains `{model}`.
+    #[serde(default)]
+    pub model_args: Vec<String>,
+    /// sed -E expression's group 1 on the first matching line is the session id (`Stream`).
+    #[serde(default)]
+    pub session_pattern: Option<String>,
+    /// Arguments that tell whether the CLI is logged in: exit 0 means yes.
+    #[serde(default)]
+    pub login_check: Vec<String>,
+    /// The command a person runs on the host to log in.
+    #[serde(default)]
+    pub login: Option<String>,
+    /// How to install it, for the error that says it is missing.
+    #[serde(default)]
+    pub install: Option<String>,
+    /// Environment set for the run.
+    #[serde(default)]
+    pub env: std::collections::BTreeMap<String, String>,
+    /// Variables removed from the run's environment.
+    #[serde(default)]
+    pub unset: Vec<String>,
+    /// EREs that must all match one line of the log for the run to count as ended well (empty: exit code 0 is enough).
+    #[serde(default)]
+    pub success: Vec<String>,
+    /// ERE of lines that mark the terminal event, well or not; the grace limit starts there.
+    #[serde(default)]
+    pub terminal: Option<String>,
+    /// ERE that selects the lines of the log on which the failure patterns are tried.
+    #[serde(default)]
+    pub error_lines: Option<String>,
+    /// Failure patterns, tried in order.
+    #[serde(default)]
+    pub failure: Vec<FailurePattern>,
+}
+
+/// An ERE (the common subset of POSIX and the regex crate, matched without case) and the class it proves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailurePattern {
+    pub class: Class,
+    pub pattern: String,
+}

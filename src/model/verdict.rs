@@ -1,0 +1,140 @@
+//! How an attempt ended, and the line or fact that proves it.
+
+use serde::{Deserialize, Serialize};
+
+/// The class of an attempt's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// Ended well and the check passed.
+    Done,
+    /// Ended well, but no check was set.
+    Unchecked,
+    /// Ended well and changed nothing.
+    NoWork,
+    CheckFailed,
+    /// A tool was refused.
+    Blocked,
+    /// A rate limit.
+    Throttled,
+    /// Errors of the model's servers.
+    Overloaded,
+    Network,
+    /// No terminal event.
+    Truncated,
+    /// A usage window; the reset time may be known.
+    Limited,
+    Billing,
+    Auth,
+    Config,
+    /// The conversation no longer fits.
+    Context,
+    /// The session is unknown or could not be made.
+    Session,
+    Hung,
+    Timeout,
+    Crashed,
+    Oom,
+    DiskFull,
+    /// Evidence on the host says that nobody can know the end.
+    Lost,
+    Stopped,
+}
+
+impl Class {
+    /// Every class, in the order of the table that `handoff agents --verdicts` prints.
+    pub const ALL: [Class; 22] = [
+        Class::Done,
+        Class::Unchecked,
+        Class::Stopped,
+        Class::Throttled,
+        Class::Overloaded,
+        Class::Network,
+        Class::Truncated,
+        Class::Crashed,
+        Class::Hung,
+        Class::Lost,
+        Class::Limited,
+        Class::CheckFailed,
+        Class::NoWork,
+        Class::Context,
+        Class::Session,
+        Class::Oom,
+        Class::DiskFull,
+        Class::Timeout,
+        Class::Auth,
+        Class::Billing,
+        Class::Config,
+        Class::Blocked,
+    ];
+
+    /// The kebab-case word used on disk, on the screen and on the host.
+    pub fn word(self) -> &'static str {
+        match self {
+            Class::Done => "done",
+            Class::Unchecked => "unchecked",
+            Class::NoWork => "no-work",
+            Class::CheckFailed => "check-failed",
+            Class::Blocked => "blocked",
+            Class::Throttled => "throttled",
+            Class::Overloaded => "overloaded",
+            Class::Network => "network",
+            Class::Truncated => "truncated",
+            Class::Limited => "limited",
+            Class::Billing => "billing",
+            Class::Auth => "auth",
+            Class::Config => "config",
+            Class::Context => "context",
+            Class::Session => "session",
+            Class::Hung => "hung",
+            Class::Timeout => "timeout",
+            Class::Crashed => "crashed",
+            Class::Oom => "oom",
+            Class::DiskFull => "disk-full",
+            Class::Lost => "lost",
+            Class::Stopped => "stopped",
+        }
+    }
+
+    /// The class a word names.
+    pub fn from_word(word: &str) -> Option<Class> {
+        Class::ALL.into_iter().find(|class| class.word() == word)
+    }
+}
+
+impl std::fmt::Display for Class {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// A class with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub class: Class,
+    /// The line or fact, neutralised and cut for people.
+    pub evidence: String,
+    /// Line of `attempt-N.log` the evidence stands on, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// Unix seconds at which a usage window resets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_is_listed_once_and_named_as_serde_names_it() {
+        let mut words: Vec<_> = Class::ALL.iter().map(|c| c.word()).collect();
+        for class in Class::ALL {
+            assert_eq!(serde_json::to_string(&class).unwrap(), format!("\"{}\"", class.word()));
+            assert_eq!(Class::from_word(class.word()), Some(class));
+        }
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Class::ALL.len());
+    }
+}

@@ -1,0 +1,96 @@
+//! Bytes in, bytes out: a command on a host, whatever the way there.
+
+pub mod process;
+pub mod ssh;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+/// Largest number of channels open at once on one connection (MaxSessions is 10 by default).
+pub const MAX_CHANNELS: usize = 6;
+
+/// An open way to one host. Dropping it closes the connection; no command on the host ends by that.
+#[async_trait::async_trait]
+pub trait Transport: Send + Sync {
+    /// Starts a command under the login shell of the host. No pty, no agent forwarding.
+    ///
+    /// `command` is a constant of this program: nothing of a user's may be in it.
+    async fn exec(&self, command: &str) -> Result<Exec, TransportError>;
+}
+
+/// A command that runs on a host.
+pub struct Exec {
+    /// Bytes for its stdin; dropping the sender ends the input. Sending fails once the command is gone.
+    pub stdin: mpsc::Sender<Bytes>,
+    /// What comes back, ending in exactly one [`Output::Exit`] or [`Output::Severed`].
+    pub output: mpsc::UnboundedReceiver<Output>,
+}
+
+/// A piece of what comes back.
+#[derive(Debug)]
+pub enum Output {
+    Stdout(Bytes),
+    Stderr(Bytes),
+    /// The host said how the command ended.
+    Exit(Exit),
+    /// The connection went away first: nothing is known of the command. Never an exit code.
+    Severed(TransportError),
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Code(u32),
+    Signal(String),
+}
+
+/// What went wrong between here and a host. The variant says who must act and whether a retry may help.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TransportError {
+    /// Nothing answered, or the connection went away: may be tried again.
+    #[error("{host} is out of reach: {reason}")]
+    Unreachable { host: String, reason: String },
+    /// The server knows us not. Never retried.
+    #[error("{host} refused the login of {user}: {reason}")]
+    Auth { host: String, user: String, reason: String },
+    /// No known_hosts file has this host's key. `fingerprint` is OpenSSH's `SHA256:…`.
+    #[error("the host key of {host} is not known ({algorithm} {fingerprint})")]
+    UnknownHostKey { host: String, algorithm: String, fingerprint: String },
+    /// The key differs from the recorded one, or is revoked. Never retried, nothing was sent.
+    #[error("the host key of {host} has CHANGED: {reason}")]
+    ChangedHostKey { host: String, reason: String },
+    /// The user's configuration cannot be honoured.
+    #[error("{host}: {reason}")]
+    Config { host: String, reason: String },
+    /// The server would not open another channel now; may be tried again.
+    #[error("{host} opens no further session: {reason}")]
+    Busy { host: String, reason: String },
+}
+
+impl TransportError {
+    /// Whether the same call may succeed later without anybody's doing.
+    pub fn may_retry(&self) -> bool {
+        matches!(self, TransportError::Unreachable { .. } | TransportError::Busy { .. })
+    }
+}
+
+/// Questions only a person can answer; the screen answers them, or nobody when there is no terminal.
+pub trait Asker: Send + Sync {
+    /// A passphrase, password or one-time code, without echo unless `echo`. `None`: nobody is there.
+    fn secret(&self, prompt: &str, echo: bool) -> Option<secrecy::SecretString>;
+    /// Yes or no. `None`: nobody is there.
+    fn confirm(&self, prompt: &str) -> Option<bool>;
+}
+
+/// An asker for when there is no terminal.
+pub struct Nobody;
+
+impl Asker for Nobody {
+    fn secret(&self, _: &str, _: bool) -> Option<secrecy::SecretString> {
+        None
+    }
+
+    fn confirm(&self, _: &str) -> Option<bool> {
+        None
+    }
+}
