@@ -7,24 +7,55 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum AgentEvent {
     /// The stream began.
-    Started { session: Option<String>, model: Option<String> },
+    Started {
+        session: Option<String>,
+        model: Option<String>,
+    },
     /// The assistant's prose.
-    Text { text: String },
+    Text {
+        text: String,
+    },
     /// A file was written or removed, as the agent tells it.
-    Edit { path: String, added: Option<u64>, removed: Option<u64> },
+    Edit {
+        path: String,
+        added: Option<u64>,
+        removed: Option<u64>,
+    },
     /// A command began.
-    CommandStarted { command: String },
+    CommandStarted {
+        command: String,
+    },
     /// A command ended; `exit` is absent where the CLI does not say.
-    Command { command: String, exit: Option<i64> },
+    Command {
+        command: String,
+        exit: Option<i64>,
+    },
     /// A tool call was refused.
-    Refused { what: String },
+    Refused {
+        what: String,
+    },
     /// Another tool was used.
-    Tool { name: String, detail: String },
+    Tool {
+        name: String,
+        detail: String,
+    },
     /// The CLI retries by itself.
-    Retrying { reason: String },
-    Warning { text: String },
+    Retrying {
+        reason: String,
+    },
+    Warning {
+        text: String,
+    },
     /// The terminal event.
-    Finished { ok: bool, message: String, session: Option<String>, tokens: Option<u64>, cost_usd: Option<String> },
+    Finished {
+        ok: bool,
+        message: String,
+        session: Option<String>,
+        tokens: Option<u64>,
+        cost_usd: Option<String>,
+    },
     /// A line no dialect claims (stderr, for one).
-    Raw { line: String },
+    Raw {
+        line: String,
+    },
 }

@@ -110,7 +110,12 @@ mod tests {
 
     #[test]
     fn a_link_says_what_it_was_made_from() {
-        for next in [Next::End, Next::Resume { delay: 15 }, Next::ResumeWithCheck { delay: 3 }, Next::WaitUntil { at: 1_795_000_000 }] {
+        for next in [
+            Next::End,
+            Next::Resume { delay: 15 },
+            Next::ResumeWithCheck { delay: 3 },
+            Next::WaitUntil { at: 1_795_000_000 },
+        ] {
             let link = next.to_link("laptop");
             assert!(link.len() < 60);
             assert_eq!(Next::from_link(&link), Some(("laptop", next)));
