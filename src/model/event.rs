@@ -1,1 +1,138 @@
-//! (placeholder)
+//! The journal's vocabulary: every change of a handoff's state is one of these, and nothing else is.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome};
+use super::host::FilledLimits;
+use super::id::{HandoffId, Uid};
+use super::snapshot::{Oid, Snapshot};
+use super::verdict::Verdict;
+
+/// Version of the journal's format.
+pub const FORMAT: u32 = 1;
+
+/// One line of `journal.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// [`FORMAT`] of the program that wrote it.
+    pub v: u32,
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+impl Event {
+    pub fn new(at: Timestamp, kind: Kind) -> Self {
+        Event { v: FORMAT, at, kind }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Kind {
+    /// The first line of every journal.
+    Created(Box<Created>),
+    /// A host may now do what the grant says; written before the host hears of it.
+    Granted {
+        grant: Grant,
+    },
+    /// An attempt has a number, a host and a command; written before the host hears of it.
+    Dispatched {
+        attempt: AttemptNo,
+        grant: u32,
+        host: String,
+        command: String,
+    },
+    /// The host took an attempt of the grant up by itself.
+    TakenUp {
+        attempt: AttemptNo,
+        grant: u32,
+        host: String,
+        command: String,
+    },
+    /// The host has shown that the agent of this attempt was started.
+    Started {
+        attempt: AttemptNo,
+    },
+    /// The session id is known.
+    Session {
+        session: String,
+    },
+    /// The host recorded an end, its log is mirrored whole, and this is the laptop's verdict.
+    Ended {
+        attempt: AttemptNo,
+        outcome: Outcome,
+        verdict: Verdict,
+    },
+    /// What follows the attempt, as it stands on the host; `by` is `laptop` or `watcher`.
+    Decided {
+        attempt: AttemptNo,
+        next: Next,
+        by: String,
+    },
+    /// The capture of an attempt lies in `refs/handoff/<id>/<n>/work`, fetched and verified.
+    Fetched {
+        attempt: AttemptNo,
+        commit: Oid,
+    },
+    /// The host cannot be reached since the event's time.
+    Unreachable {
+        host: String,
+        reason: String,
+    },
+    Reachable {
+        host: String,
+    },
+    /// A person wants it stopped.
+    StopRequested,
+    /// The owner changed. `confirmed`: the host has been told and nothing of the old epoch runs.
+    Owner {
+        epoch: Epoch,
+        owner: Owner,
+        confirmed: bool,
+    },
+    /// A takeover has its worktree.
+    Worktree {
+        path: String,
+    },
+    /// The shipping of the base to a host is proved there.
+    Shipped {
+        host: String,
+        commit: Oid,
+    },
+    /// An event of a newer program: the record can be read, not written.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Who may write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Owner {
+    Host(String),
+    Laptop,
+}
+
+/// What a handoff is from its first line on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Created {
+    pub id: HandoffId,
+    pub uid: Uid,
+    /// The task as the user gave it.
+    pub task: String,
+    pub host: String,
+    pub agent: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
+    /// Top of the worktree it was given from.
+    pub workspace: String,
+    /// Where the user stood, from the top; empty at the top.
+    #[serde(default)]
+    pub subdir: String,
+    pub base: Snapshot,
+    pub limits: FilledLimits,
+}

@@ -1,1 +1,80 @@
-//! (placeholder)
+//! What follows a verdict: a total table, and nothing but a table.
+
+use super::verdict::Class;
+
+/// What follows an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The work is over.
+    End,
+    /// Same host, resume the session, back off.
+    Resume,
+    /// Wait for the reset time; a new number, not charged.
+    WaitReset,
+    /// Resume with the evidence in the prompt.
+    ResumeWithEvidence,
+    /// A new session, seeded from the resume prompt.
+    NewSession,
+    /// A host that is larger in what ran out.
+    Climb,
+    /// Park, and print the command that mends it.
+    Park,
+}
+
+/// Decides from the class of the last attempt and the classes before it, oldest first.
+pub fn decide(class: Class, before: &[Class]) -> Decision {
+    use Class::{
+        Auth, Billing, Blocked, CheckFailed, Config, Context, Crashed, DiskFull, Done, Hung, Limited, Lost, Network,
+        NoWork, Oom, Overloaded, Session, Stopped, Throttled, Timeout, Truncated, Unchecked,
+    };
+    match class {
+        Done | Unchecked | Stopped => Decision::End,
+        Throttled | Overloaded | Network | Truncated => Decision::Resume,
+        Crashed | Hung | Lost if before.contains(&class) => Decision::Climb,
+        Crashed | Hung | Lost => Decision::Resume,
+        Limited => Decision::WaitReset,
+        CheckFailed | NoWork => Decision::ResumeWithEvidence,
+        Context | Session => Decision::NewSession,
+        Oom | DiskFull | Timeout => Decision::Climb,
+        Auth | Billing | Config | Blocked => Decision::Park,
+    }
+}
+
+impl Decision {
+    /// The row's text in `handoff agents --verdicts`.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Decision::End => "end",
+            Decision::Resume => "same host, resume the session, back off",
+            Decision::WaitReset => "wait for the reset time; a new number, not charged",
+            Decision::ResumeWithEvidence => "resume with the evidence in the prompt",
+            Decision::NewSession => "new session, seeded from the resume prompt",
+            Decision::Climb => "climb to a larger host; none larger: park and say so",
+            Decision::Park => "park, and print the command that mends it",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_total_and_repeats_change_only_what_the_design_says() {
+        for class in Class::ALL {
+            let first = decide(class, &[]);
+            for before in Class::ALL {
+                let again = decide(class, &[before]);
+                let may_change = before == class && matches!(class, Class::Crashed | Class::Hung | Class::Lost);
+                assert_eq!(again != first, may_change, "{class} after {before}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_person_must_mend_is_never_tried_again() {
+        for class in [Class::Auth, Class::Billing, Class::Config, Class::Blocked] {
+            assert_eq!(decide(class, &[]), Decision::Park);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The fold's rules, one test a rule.
+
+use super::*;
+use crate::model::host::Limits;
+use crate::model::id::{HandoffId, Uid};
+use crate::model::snapshot::Snapshot;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + second).unwrap()
+}
+
+fn oid(digit: char) -> Oid {
+    digit.to_string().repeat(40).parse().unwrap()
+}
+
+fn event(second: i64, kind: Kind) -> Event {
+    Event::new(at(second), kind)
+}
+
+fn new() -> Handoff {
+    let made = Created {
+        id: "20261121-fix".parse::<HandoffId>().unwrap(),
+        uid: Uid::from_random([7; 10]),
+        task: "fix".into(),
+        host: "buildbox".into(),
+        agent: "cursor".into(),
+        model: None,
+        check: None,
+        workspace: "/w".into(),
+        subdir: String::new(),
+        base: Snapshot {
+            commit: oid('1'),
+            head: oid('2'),
+            index_tree: oid('3'),
+            files_tree: oid('4'),
+            branch: Some("main".into()),
+            left_behind: vec![],
+        },
+        limits: Limits::default().filled(),
+    };
+    Handoff::created(&event(0, Kind::Created(Box::new(made)))).unwrap()
+}
+
+fn grant(number: u32, epoch: Epoch, first: u32, last: u32) -> Kind {
+    Kind::Granted { grant: Grant { number, epoch, host: "buildbox".into(), first, last, active: 60 } }
+}
+
+fn dispatched(attempt: u32, grant: u32) -> Kind {
+    Kind::Dispatched { attempt, grant, host: "buildbox".into(), command: "agent".into() }
+}
+
+fn ended(attempt: u32, class: Class) -> Kind {
+    let verdict = Verdict { class, evidence: "e".into(), line: None, until: None };
+    Kind::Ended { attempt, outcome: Outcome::default(), verdict }
+}
+
+fn run(handoff: &mut Handoff, kinds: Vec<Kind>) {
+    for (second, kind) in kinds.into_iter().enumerate() {
+        handoff.apply(&event(second as i64, kind)).unwrap();
+    }
+}
+
+#[test]
+fn the_plain_way_goes_through_every_status() {
+    let mut h = new();
+    assert_eq!(h.status(), Status::Queued);
+    run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1)]);
+    assert_eq!(h.status(), Status::Queued);
+    run(&mut h, vec![Kind::Started { attempt: 1 }]);
+    assert_eq!(h.status(), Status::Running);
+    run(&mut h, vec![ended(1, Class::Throttled)]);
+    assert_eq!(h.status(), Status::Waiting);
+    run(&mut h, vec![dispatched(2, 1), Kind::Started { attempt: 2 }, ended(2, Class::Unchecked)]);
+    assert_eq!(h.status(), Status::Done);
+    run(&mut h, vec![Kind::Owner { epoch: 2, owner: Owner::Laptop, confirmed: true }]);
+    assert_eq!(h.status(), Status::Interactive);
+}
+
+#[test]
+fn a_number_is_never_granted_twice() {
+    let mut h = new();
+    run(&mut h, vec![grant(1, 1, 1, 3)]);
+    assert!(h.apply(&event(1, grant(2, 1, 3, 5))).is_err());
+    assert!(h.apply(&event(1, grant(1, 1, 4, 5))).is_err());
+    assert!(h.apply(&event(1, grant(2, 1, 4, 5))).is_ok());
+}
+
+#[test]
+fn an_attempt_outside_every_grant_is_refused() {
+    let mut h = new();
+    assert!(h.apply(&event(1, dispatched(1, 1))).is_err());
+    run(&mut h, vec![grant(1, 1, 1, 2)]);
+    assert!(h.apply(&event(1, dispatched(3, 1))).is_err());
+}
+
+#[test]
+fn an_old_epoch_grants_nothing() {
+    let mut h = new();
+    run(&mut h, vec![grant(1, 1, 1, 1), Kind::Owner { epoch: 2, owner: Owner::Laptop, confirmed: false }]);
+    assert!(h.apply(&event(3, grant(2, 1, 2, 3))).is_err());
+    let again = Kind::Owner { epoch: 2, owner: Owner::Laptop, confirmed: true };
+    assert!(h.apply(&event(4, again.clone())).is_ok(), "a later confirmation counts");
+    assert!(h.apply(&event(5, again)).is_err(), "once");
+}
+
+#[test]
+fn an_end_is_recorded_once() {
+    let mut h = new();
+    run(&mut h, vec![grant(1, 1, 1, 2), dispatched(1, 1), ended(1, Class::Crashed)]);
+    let before = h.clone();
+    assert!(h.apply(&event(9, ended(1, Class::Done))).is_err());
+    assert_eq!(h, before, "a refused event leaves no trace");
+}
+
+#[test]
+fn an_event_from_the_future_makes_the_record_read_only() {
+    let line = r#"{"v":1,"at":"2026-11-21T00:00:00Z","event":"teleported","to":"mars"}"#;
+    let event: Event = serde_json::from_str(line).unwrap();
+    let mut h = new();
+    h.apply(&event).unwrap();
+    assert!(h.read_only);
+}
+
+#[test]
+fn spent_attempts_fail_and_what_a_person_can_mend_parks() {
+    let park = |n| Kind::Decided { attempt: n, next: Next::Park { why: "x".into() }, by: "laptop".into() };
+    for (class, status) in [(Class::Auth, Status::Parked), (Class::Crashed, Status::Failed)] {
+        let mut h = new();
+        run(&mut h, vec![grant(1, 1, 1, 1), dispatched(1, 1), ended(1, class), park(1)]);
+        assert_eq!(h.status(), status, "{class}");
+    }
+}
+
+#[test]
+fn a_usage_window_is_not_charged() {
+    let mut h = new();
+    run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1), ended(1, Class::Limited), dispatched(2, 1)]);
+    assert_eq!(h.charged(), 1);
+}
+
+#[test]
+fn events_survive_the_journal() {
+    let made = new().made;
+    for kind in [Kind::Created(Box::new(made)), grant(1, 1, 1, 3), ended(1, Class::Done), Kind::StopRequested] {
+        let line = serde_json::to_string(&event(1, kind.clone())).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&line).unwrap().kind, kind);
+    }
+}
