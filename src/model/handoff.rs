@@ -160,7 +160,7 @@ impl Handoff {
             Kind::Ended { attempt, outcome, verdict } => {
                 let attempt = self.open_attempt(*attempt)?;
                 attempt.ended = Some(at);
-                attempt.outcome = Some(outcome.clone());
+                attempt.outcome = Some((**outcome).clone());
                 attempt.verdict = Some(verdict.clone());
             }
             Kind::Decided { attempt, next, .. } => {
