@@ -63,7 +63,7 @@ pub enum Kind {
     /// The host recorded an end, its log is mirrored whole, and this is the laptop's verdict.
     Ended {
         attempt: AttemptNo,
-        outcome: Outcome,
+        outcome: Box<Outcome>,
         verdict: Verdict,
     },
     /// What follows the attempt, as it stands on the host; `by` is `laptop` or `watcher`.
