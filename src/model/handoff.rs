@@ -205,8 +205,7 @@ impl Handoff {
             return Err(Refused::Stale("the handoff has changed hands since"));
         }
         let next_number = self.grants.last().map_or(1, |last| last.number + 1);
-        let next_attempt = self.grants.last().map_or(1, |last| last.last + 1);
-        if grant.number != next_number || grant.first < next_attempt || grant.last < grant.first {
+        if grant.number != next_number || grant.first < self.next_grant_first() || grant.last < grant.first {
             return Err(Refused::Stale("another process has granted these attempts"));
         }
         self.stop_requested = false;
@@ -257,6 +256,17 @@ impl Handoff {
         let attempt = self.attempt_mut(n)?;
         unset(&attempt.ended, "the attempt has already ended")?;
         Ok(attempt)
+    }
+
+    /// The lowest attempt number a new grant may begin with: a number is never granted twice, and unused ones return
+    /// only when the host has confirmed a higher epoch.
+    pub fn next_grant_first(&self) -> AttemptNo {
+        let used = self.attempts.last_key_value().map_or(0, |(n, _)| *n);
+        match self.grants.last() {
+            Some(last) if last.epoch < self.epoch && self.confirmed => used + 1,
+            Some(last) => last.last + 1,
+            None => 1,
+        }
     }
 
     /// The attempt with the highest number.

@@ -146,3 +146,14 @@ fn events_survive_the_journal() {
         assert_eq!(serde_json::from_str::<Event>(&line).unwrap().kind, kind);
     }
 }
+
+#[test]
+fn unused_numbers_return_with_a_confirmed_epoch_only() {
+    let owner = |confirmed| Kind::Owner { epoch: 2, owner: Owner::Host("buildbox".into()), confirmed };
+    for (confirmed, first) in [(true, 2), (false, 4)] {
+        let mut h = new();
+        run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1), ended(1, Class::Stopped), owner(confirmed)]);
+        assert_eq!(h.next_grant_first(), first);
+        assert!(h.apply(&event(9, grant(2, 2, first, first + 1))).is_ok());
+    }
+}

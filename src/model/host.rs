@@ -76,6 +76,8 @@ pub struct Limits {
     pub no_progress: Option<Duration>,
     /// From the agent's terminal event until it must have exited.
     pub grace: Option<Duration>,
+    /// First wait between two attempts; it doubles up to five minutes.
+    pub backoff: Option<Duration>,
 }
 
 /// [`Limits`] with every value decided.
@@ -87,6 +89,7 @@ pub struct FilledLimits {
     pub first_output: u64,
     pub no_progress: u64,
     pub grace: u64,
+    pub backoff: u64,
 }
 
 impl Limits {
@@ -98,11 +101,13 @@ impl Limits {
             first_output: self.first_output.or(other.first_output),
             no_progress: self.no_progress.or(other.no_progress),
             grace: self.grace.or(other.grace),
+            backoff: self.backoff.or(other.backoff),
         }
     }
 
     /// 3 attempts of 4 hours; 10 minutes to the first output and 30 without progress (gaps of 13 minutes
-    /// between events were measured in working agents); 60 seconds to exit after the terminal event.
+    /// between events were measured in working agents); 60 seconds to exit after the
+    /// terminal event; 15 seconds before the second attempt.
     pub fn filled(self) -> FilledLimits {
         let secs = |set: Option<Duration>, default: u64| set.map_or(default, |d| d.as_secs().max(1));
         FilledLimits {
@@ -111,6 +116,7 @@ impl Limits {
             first_output: secs(self.first_output, 600),
             no_progress: secs(self.no_progress, 1800),
             grace: secs(self.grace, 60),
+            backoff: secs(self.backoff, 15),
         }
     }
 }
