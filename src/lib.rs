@@ -4,3 +4,4 @@
 //! `cli` > `ui` > `supervise` > `remote`, `mirror` > `transport`, `git`, `config`, `state`, `agent` > `model`.
 
 pub mod model;
+pub mod transport;

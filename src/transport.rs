@@ -1,10 +1,21 @@
 //! Bytes in, bytes out: a command on a host, whatever the way there.
 
+pub mod connect;
+pub mod counters;
+#[cfg(test)]
+mod fixture;
+pub mod openssh;
 pub mod process;
 pub mod ssh;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::sync::mpsc;
+
+pub use connect::connect;
+pub use counters::{Count, Counters};
 
 /// Largest number of channels open at once on one connection (MaxSessions is 10 by default).
 pub const MAX_CHANNELS: usize = 6;
@@ -16,6 +27,31 @@ pub trait Transport: Send + Sync {
     ///
     /// `command` is a constant of this program: nothing of a user's may be in it.
     async fn exec(&self, command: &str) -> Result<Exec, TransportError>;
+}
+
+/// What [`connect`] gives.
+pub struct Connected {
+    pub transport: Arc<dyn Transport>,
+    /// What the user should be told: another way than the one configured was taken, and why.
+    pub notes: Vec<String>,
+    /// What this connection has cost so far.
+    pub counters: Arc<Counters>,
+}
+
+/// How to connect, apart from the host itself.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The system's client; `ssh` on PATH unless set.
+    pub ssh_binary: Option<PathBuf>,
+    /// Given to every `ssh` as `-F`; the variable `HANDOFF_SSH_CONFIG` unless set.
+    pub ssh_config: Option<PathBuf>,
+    /// The only known_hosts file to read and to append to, instead of what the configuration names.
+    pub known_hosts: Option<PathBuf>,
+    /// Whether the system's `ssh` may ask on the terminal. Our own SSH asks through the [`Asker`].
+    pub interactive: bool,
+    /// Passphrases and passwords that were right once. Keep one for the life of the program, and a reconnection does
+    /// not ask again.
+    pub answers: ssh::auth::Answers,
 }
 
 /// A command that runs on a host.

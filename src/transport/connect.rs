@@ -1,0 +1,31 @@
+//! The way to a host, as its entry says.
+
+use std::sync::Arc;
+
+use super::openssh::OpenSsh;
+use super::process::Local;
+use super::ssh;
+use super::{Asker, Connected, Counters, Options, Transport, TransportError};
+use crate::model::host::{Host, Way};
+
+/// Connects to `host` the way its entry says. What our own SSH cannot honour goes through the system's `ssh`, and a
+/// note says so.
+///
+/// Tries once. Whether an error is worth another try is [`TransportError::may_retry`]'s to say.
+pub async fn connect(host: &Host, options: &Options, asker: Arc<dyn Asker>) -> Result<Connected, TransportError> {
+    let counters = Arc::new(Counters::default());
+    let mut notes = Vec::new();
+    let transport: Arc<dyn Transport> = match host.way {
+        Way::Local => Arc::new(Local::new(&host.name, counters.clone())),
+        Way::Openssh => Arc::new(OpenSsh::connect(host, options, counters.clone()).await?),
+        Way::Ssh => match ssh::connect::connect(host, options, asker, counters.clone()).await {
+            Ok(connection) => Arc::new(connection),
+            Err(ssh::connect::Failure::Failed(error)) => return Err(error),
+            Err(ssh::connect::Failure::Beyond(what)) => {
+                notes.push(format!("{}: the system's ssh is used, because of {what}", host.name));
+                Arc::new(OpenSsh::connect(host, options, counters.clone()).await?)
+            }
+        },
+    };
+    Ok(Connected { transport, notes, counters })
+}

@@ -1,0 +1,101 @@
+//! What the tests of this layer share: an embedded server, a key that it knows, and files apart from the user's own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::ssh::server::{Server, Setup, key};
+use super::{Asker, Connected, Exec, Nobody, Options, Output, TransportError, connect};
+use crate::model::host::Host;
+
+/// Far more than anything here takes, and less than a test run's patience.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+pub struct Fixture {
+    pub server: Server,
+    pub directory: tempfile::TempDir,
+    pub host: Host,
+    pub options: Options,
+}
+
+impl Fixture {
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A server whose setup is changed before it starts. Its key is known.
+    pub async fn with(change: impl FnOnce(&mut Setup)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let identity = directory.path().join("id");
+        let public = key::generate(&identity).unwrap();
+        let mut setup = Setup { authorized: vec![public], home: directory.path().to_owned(), ..Setup::default() };
+        change(&mut setup);
+        let server = Server::start(setup).await.unwrap();
+        let config = directory.path().join("config");
+        // No agent and no keys of whoever runs the tests.
+        std::fs::write(&config, "IdentityAgent none\nIdentitiesOnly yes\nIdentityFile none\n").unwrap();
+        let known_hosts = directory.path().join("known_hosts");
+        std::fs::write(&known_hosts, server.known_hosts_line() + "\n").unwrap();
+        let options = Options { ssh_config: Some(config), known_hosts: Some(known_hosts), ..Options::default() };
+        let host = host_of(&server, &identity);
+        Fixture { server, directory, host, options }
+    }
+
+    pub fn known_hosts(&self) -> PathBuf {
+        self.directory.path().join("known_hosts")
+    }
+
+    pub async fn connect(&self) -> Connected {
+        self.connect_asking(Arc::new(Nobody)).await.unwrap()
+    }
+
+    pub async fn connect_asking(&self, asker: Arc<dyn Asker>) -> Result<Connected, TransportError> {
+        within(connect(&self.host, &self.options, asker)).await
+    }
+}
+
+pub fn host_of(server: &Server, identity: &Path) -> Host {
+    let mut host = Host::bare("box");
+    host.address = "127.0.0.1".to_owned();
+    host.port = Some(server.port());
+    host.user = Some("tester".to_owned());
+    host.identity = Some(identity.to_owned());
+    host
+}
+
+/// An asker with one answer to everything, which counts the questions.
+#[derive(Default)]
+pub struct Person {
+    pub secret: Option<&'static str>,
+    pub yes: Option<bool>,
+    pub asked: AtomicUsize,
+}
+
+impl Asker for Person {
+    fn secret(&self, _: &str, _: bool) -> Option<secrecy::SecretString> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.secret.map(Into::into)
+    }
+
+    fn confirm(&self, _: &str) -> Option<bool> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.yes
+    }
+}
+
+pub async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.expect("nothing takes this long unless it hangs")
+}
+
+/// Everything an exec gives: stdout, stderr, and its last message.
+pub async fn finish(mut exec: Exec) -> (Vec<u8>, Vec<u8>, Output) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    loop {
+        match within(exec.output.recv()).await.expect("an output has an end") {
+            Output::Stdout(bytes) => out.extend_from_slice(&bytes),
+            Output::Stderr(bytes) => err.extend_from_slice(&bytes),
+            end => return (out, err, end),
+        }
+    }
+}

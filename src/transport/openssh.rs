@@ -1,0 +1,58 @@
+//! The system's `ssh` behind the same trait: for what our own SSH cannot honour, and for who prefers it.
+
+mod error;
+mod master;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+
+use super::process::{Abandoned, Ending, exit_of, pump, spawn};
+use super::{Counters, Exec, Exit, MAX_CHANNELS, Options, Output, Transport, TransportError};
+use crate::model::host::Host;
+use error::Place;
+use master::Master;
+
+/// What `ssh` exits with when it, and not the command, failed; a command may use it too, and cannot be told apart.
+const FAILED: u32 = 255;
+
+/// Commands over a master connection of `ssh`: the user's own where one is up, else one of ours.
+pub struct OpenSsh {
+    place: Place,
+    master: Master,
+    sessions: Arc<Semaphore>,
+    counters: Arc<Counters>,
+}
+
+impl OpenSsh {
+    /// Finds or starts the master connection. May ask on the terminal when `options.interactive`.
+    pub async fn connect(host: &Host, options: &Options, counters: Arc<Counters>) -> Result<Self, TransportError> {
+        let master = Master::connect(host, options, &counters).await?;
+        let sessions = Arc::new(Semaphore::new(MAX_CHANNELS));
+        Ok(OpenSsh { place: Place::of(host), master, sessions, counters })
+    }
+}
+
+#[async_trait::async_trait]
+impl Transport for OpenSsh {
+    /// One `ssh` process, which hands its streams to the master. It dies with the [`Exec`]; the command does not.
+    async fn exec(&self, command: &str) -> Result<Exec, TransportError> {
+        let permit = self.sessions.clone().acquire_owned().await;
+        let permit = permit.map_err(|_| self.place.unreachable("the connection is closed"))?;
+        let mut ssh: Command = self.master.session();
+        ssh.arg(command).process_group(0);
+        let child = spawn(&mut ssh).map_err(|e| self.place.config(format!("cannot run ssh: {e}")))?;
+        self.counters.channel();
+        self.counters.exec();
+        let place = self.place.clone();
+        let ending: Ending = Box::new(move |status, said| match status.map(exit_of) {
+            Ok(Exit::Code(code)) if code != FAILED => Output::Exit(Exit::Code(code)),
+            Ok(_) => Output::Severed(place.read(said)),
+            Err(e) => Output::Severed(place.unreachable(&e.to_string())),
+        });
+        Ok(pump(child, ending, Abandoned::Killed, permit))
+    }
+}

@@ -1,0 +1,82 @@
+//! What `ssh` says when it fails, as an error that says who must act.
+
+use crate::model::host::Host;
+use crate::transport::TransportError;
+
+/// Most of `ssh`'s words that are put into an error, in characters.
+const SAID: usize = 300;
+
+/// Whom an error is about.
+#[derive(Clone, Debug)]
+pub struct Place {
+    host: String,
+    user: String,
+}
+
+impl Place {
+    pub fn of(host: &Host) -> Self {
+        Place { host: host.name.clone(), user: host.user.clone().unwrap_or_else(|| "its default user".to_owned()) }
+    }
+
+    pub fn unreachable(&self, reason: &str) -> TransportError {
+        TransportError::Unreachable { host: self.host.clone(), reason: reason.to_owned() }
+    }
+
+    pub fn config(&self, reason: String) -> TransportError {
+        TransportError::Config { host: self.host.clone(), reason }
+    }
+
+    /// Reads the end of `ssh`'s stderr. OpenSSH does not translate its messages; the command's own stderr is in front
+    /// of them, so only lines that OpenSSH writes as they stand here count.
+    pub fn read(&self, stderr: &[u8]) -> TransportError {
+        let text = String::from_utf8_lossy(stderr);
+        let host = self.host.clone();
+        let reason = last_line(&text);
+        if text.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") || text.contains("host key was REVOKED") {
+            return TransportError::ChangedHostKey {
+                host,
+                reason: "ssh refuses its key (see `ssh` by hand)".to_owned(),
+            };
+        }
+        if text.contains("REVOKED HOST KEY DETECTED") {
+            return TransportError::ChangedHostKey { host, reason: "its key is revoked".to_owned() };
+        }
+        if let Some(algorithm) = between(&text, "No ", " host key is known for ") {
+            let (algorithm, fingerprint) = (algorithm.to_owned(), fingerprint(&text));
+            return TransportError::UnknownHostKey { host, algorithm, fingerprint };
+        }
+        if text.contains("Host key verification failed") {
+            let algorithm = between(&text, "\n", " key fingerprint is ").unwrap_or("its").to_owned();
+            return TransportError::UnknownHostKey { host, algorithm, fingerprint: fingerprint(&text) };
+        }
+        if text.contains("Permission denied (") || text.contains("Too many authentication failures") {
+            return TransportError::Auth { host, user: self.user.clone(), reason };
+        }
+        if text.contains("Session open refused by peer") {
+            return TransportError::Busy { host, reason: "the server opens no further session".to_owned() };
+        }
+        if text.contains("Bad configuration option") || text.contains("terminating, ") {
+            return TransportError::Config { host, reason };
+        }
+        TransportError::Unreachable { host, reason }
+    }
+}
+
+/// The text between two marks.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (head, _) = text.split_once(after)?;
+    let (_, found) = head.rsplit_once(before)?;
+    (!found.contains('\n')).then_some(found)
+}
+
+/// The first `SHA256:…` of a text.
+fn fingerprint(text: &str) -> String {
+    let word = text.split(|c: char| c.is_whitespace()).find(|word| word.starts_with("SHA256:"));
+    word.map_or_else(|| "of unknown fingerprint".to_owned(), |word| word.trim_end_matches('.').to_owned())
+}
+
+/// The last line that says something, without control characters.
+fn last_line(text: &str) -> String {
+    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh ended without a word");
+    line.chars().filter(|c| !c.is_control()).take(SAID).collect()
+}

@@ -1,0 +1,174 @@
+//! The connection that all commands share, so that only the first one logs in.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::process::Command;
+
+use super::error::Place;
+use crate::model::host::Host;
+use crate::transport::ssh::resolve::{Target, config_file};
+use crate::transport::{Counters, Options, TransportError};
+
+/// Until a login without questions must have succeeded; with questions there is no limit but the server's.
+const LOGIN: Duration = Duration::from_secs(60);
+
+/// How long a master of ours outlives a program that was killed, in seconds.
+const PERSIST: u32 = 600;
+
+/// How long a local question to the master may take.
+const ASK: Duration = Duration::from_secs(5);
+
+/// Longest path of a socket that works everywhere: macOS takes 103 bytes, and `ssh` appends 17 while binding.
+const SOCKET: usize = 85;
+
+/// Options for every call. They undo what a user's configuration may set for sessions at a terminal.
+const OPTIONS: [&str; 14] = [
+    "-T",
+    "-a",
+    "-x",
+    // A forwarding in the configuration would fail where it is up already.
+    "-oClearAllForwardings=yes",
+    "-oForwardAgent=no",
+    "-oPermitLocalCommand=no",
+    "-oRemoteCommand=none",
+    "-oRequestTTY=no",
+    "-oEscapeChar=none",
+    "-oServerAliveInterval=15",
+    "-oServerAliveCountMax=4",
+    "-oConnectTimeout=30",
+    "-oTunnel=no",
+    // QUIET would hide why it failed; INFO is chatter.
+    "-oLogLevel=ERROR",
+];
+
+/// A master connection.
+pub struct Master {
+    binary: PathBuf,
+    /// Everything up to the command line of a session.
+    arguments: Vec<OsString>,
+    /// The directory of our own master's socket; `None`: the master is the user's.
+    own: Option<tempfile::TempDir>,
+}
+
+impl Master {
+    /// Uses the master that the user's configuration names when it is up, else starts one in a private directory.
+    pub async fn connect(host: &Host, options: &Options, counters: &Counters) -> Result<Self, TransportError> {
+        let target = Target::of(host);
+        target.check()?;
+        let place = Place::of(host);
+        let mut arguments: Vec<OsString> = OPTIONS.iter().map(Into::into).collect();
+        if let Some(file) = config_file(options) {
+            arguments.push("-F".into());
+            arguments.push(file.into());
+        }
+        if let Some(file) = &options.known_hosts {
+            arguments.push(setting("UserKnownHostsFile", file));
+            arguments.push("-oGlobalKnownHostsFile=none".into());
+        }
+        // Strict whatever the configuration says: a question where somebody is there to answer, else a refusal.
+        let strict = if options.interactive { "ask" } else { "yes" };
+        arguments.push(format!("-oStrictHostKeyChecking={strict}").into());
+        if !options.interactive {
+            arguments.push("-oBatchMode=yes".into());
+        }
+        let binary = options.ssh_binary.clone().unwrap_or_else(|| "ssh".into());
+        let mut master = Master { binary, arguments, own: None };
+        if !master.is_up(&target).await {
+            let directory = private().map_err(|e| place.config(format!("no place for ssh's socket: {e}")))?;
+            master.arguments.push(setting("ControlPath", &directory.path().join("s")));
+            master.own = Some(directory);
+            master.start(&target, &place, options.interactive).await?;
+            counters.connection();
+        }
+        master.arguments.push("-oControlMaster=no".into());
+        // Without its master a session must fail instead of logging in by itself, unseen.
+        master.arguments.push("-oProxyCommand=false".into());
+        master.arguments.push("-oProxyJump=none".into());
+        master.arguments.extend(target.arguments());
+        Ok(master)
+    }
+
+    /// An `ssh` that takes one more argument, the command line.
+    pub fn session(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(&self.arguments);
+        command
+    }
+
+    async fn is_up(&self, target: &Target) -> bool {
+        let mut check = Command::new(&self.binary);
+        check.args(&self.arguments).args(["-O", "check"]).args(target.arguments());
+        check.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        let status = tokio::time::timeout(ASK, check.status()).await;
+        matches!(status, Ok(Ok(status)) if status.success())
+    }
+
+    /// Logs in and leaves the master in the background, in a session of its own.
+    async fn start(&self, target: &Target, place: &Place, interactive: bool) -> Result<(), TransportError> {
+        let mut ssh = Command::new(&self.binary);
+        ssh.args(&self.arguments).args(["-M", "-N", "-f"]).arg(format!("-oControlPersist={PERSIST}"));
+        ssh.args(target.arguments())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if !interactive {
+            // One that asks must stay in the terminal's foreground group, or it is stopped when it reads.
+            ssh.process_group(0);
+        }
+        let child = ssh.spawn().map_err(|e| place.config(format!("cannot run {}: {e}", self.binary.display())))?;
+        let output = match interactive {
+            true => child.wait_with_output().await,
+            false => match tokio::time::timeout(LOGIN, child.wait_with_output()).await {
+                Ok(output) => output,
+                Err(_) => return Err(place.unreachable(&format!("no login within {} s", LOGIN.as_secs()))),
+            },
+        };
+        let output = output.map_err(|e| place.config(format!("ssh was lost: {e}")))?;
+        if output.status.success() { Ok(()) } else { Err(place.read(&output.stderr)) }
+    }
+}
+
+impl Drop for Master {
+    /// Ends a master of ours. Commands on the host live on.
+    fn drop(&mut self) {
+        if self.own.is_none() {
+            return;
+        }
+        let mut exit = std::process::Command::new(&self.binary);
+        exit.args(["-O", "exit"]).args(&self.arguments);
+        exit.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let Ok(mut child) = exit.spawn() else { return };
+        let until = Instant::now() + Duration::from_millis(500);
+        while let Ok(None) = child.try_wait() {
+            if Instant::now() > until {
+                // A master that hangs ends by ControlPersist or with its connection.
+                let _ = child.kill();
+                let _ = child.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// `-oKey="path"`, quoted as ssh_config wants it.
+fn setting(key: &str, path: &std::path::Path) -> OsString {
+    let mut option = OsString::from(format!("-o{key}=\""));
+    option.push(path);
+    option.push("\"");
+    option
+}
+
+/// A directory of our own with a path short enough for a socket.
+fn private() -> std::io::Result<tempfile::TempDir> {
+    let make = |parent: PathBuf| tempfile::Builder::new().prefix("handoff-").tempdir_in(parent);
+    let directory = make(std::env::temp_dir())?;
+    if directory.path().as_os_str().len() + 2 > SOCKET {
+        return make("/tmp".into());
+    }
+    Ok(directory)
+}

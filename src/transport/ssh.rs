@@ -1,0 +1,8 @@
+//! SSH in this program, on russh. No type of russh leaves this folder.
+
+pub mod auth;
+pub mod channel;
+pub mod connect;
+pub mod known_hosts;
+pub mod resolve;
+pub mod server;

@@ -1,0 +1,211 @@
+//! Logging in: keys of the agent and of files, then what a person types.
+
+mod answers;
+mod interactive;
+mod keys;
+mod signer;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use answers::Answers;
+use keys::{Candidate, Holder};
+use russh::client::{AuthResult, Handle};
+use russh::keys::HashAlg;
+use russh::{MethodKind, MethodSet};
+use signer::{AgentSigner, FileSigner};
+
+use super::connect::{Failure, Fate, Verifier, lower};
+use super::resolve::Resolved;
+use crate::transport::{Asker, TransportError};
+
+/// Keys offered to one server; OpenSSH's closes the connection after 6 (MaxAuthTries), and may ban who does it often.
+const KEYS: usize = 5;
+
+/// Logs in on a fresh handle. A handle on which this failed is of no further use.
+///
+/// # Errors
+/// [`TransportError::Auth`] says what was tried and what the server takes; [`Failure::Beyond`] when only the system's
+/// `ssh` can go on from there.
+pub async fn login(
+    handle: &mut Handle<Verifier>,
+    label: &str,
+    resolved: &Resolved,
+    fate: &Fate,
+    asker: &Arc<dyn Asker>,
+    answers: &Answers,
+) -> Result<(), Failure> {
+    Login { handle, label, resolved, fate, asker, answers, methods: None, remarks: Vec::new() }.run().await
+}
+
+struct Login<'a> {
+    handle: &'a mut Handle<Verifier>,
+    label: &'a str,
+    resolved: &'a Resolved,
+    fate: &'a Fate,
+    asker: &'a Arc<dyn Asker>,
+    answers: &'a Answers,
+    /// What the server takes, once it has said so.
+    methods: Option<MethodSet>,
+    /// What was tried or left out, for the error.
+    remarks: Vec<String>,
+}
+
+/// What a try led to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    In,
+    /// The server wants another method on top of the one that it has just accepted.
+    Further,
+    Refused,
+}
+
+impl Login<'_> {
+    async fn run(mut self) -> Result<(), Failure> {
+        let mut beyond = None;
+        if self.resolved.publickey {
+            let agent = keys::agent(self.resolved, self.handle.agent_session_binding()).await;
+            let offer = keys::gather(self.resolved, agent).await;
+            self.remarks.extend(offer.remarks);
+            beyond = offer.beyond;
+            if self.offer(offer.candidates, offer.agent).await? == Step::In {
+                return Ok(());
+            }
+        }
+        if self.methods.is_none() {
+            let result = self.handle.authenticate_none(self.resolved.user.clone()).await;
+            if self.judge(result)? == Step::In {
+                return Ok(());
+            }
+        }
+        if self.interactively().await? == Step::In {
+            return Ok(());
+        }
+        Err(self.refused(beyond))
+    }
+
+    /// Whether a method is worth a try.
+    fn takes(&self, method: MethodKind) -> bool {
+        self.methods.as_ref().is_none_or(|methods| methods.contains(&method))
+    }
+
+    async fn offer(&mut self, candidates: Vec<Candidate>, agent: Option<keys::Agent>) -> Result<Step, Failure> {
+        let mut agent = agent;
+        let mut rsa_hash = None;
+        for candidate in candidates.into_iter().take(KEYS) {
+            if !self.takes(MethodKind::PublicKey) {
+                break;
+            }
+            let hash = match candidate.public.algorithm().is_rsa() {
+                true => self.rsa_hash(&mut rsa_hash).await,
+                false => None,
+            };
+            self.remarks.push(format!("tried {}", candidate.label));
+            let step = match (&candidate.holder, agent.as_mut()) {
+                (Holder::Agent(identity), Some(agent)) => {
+                    let mut signer = AgentSigner { agent, identity };
+                    let result = self.present(&candidate, hash, &mut signer).await;
+                    self.signed(result)?
+                }
+                (Holder::File(file), _) => {
+                    let mut signer = FileSigner::new(file, self.asker.clone(), self.answers.clone());
+                    let result = self.present(&candidate, hash, &mut signer).await;
+                    self.signed(result)?
+                }
+                (Holder::Agent(_), None) => Step::Refused,
+            };
+            if step == Step::In {
+                return Ok(step);
+            }
+        }
+        Ok(Step::Refused)
+    }
+
+    /// Asks whether the server takes a key; only if so is it signed with, and a passphrase asked for.
+    async fn present<S: russh::Signer>(
+        &mut self,
+        candidate: &Candidate,
+        hash: Option<HashAlg>,
+        signer: &mut S,
+    ) -> Result<AuthResult, S::Error> {
+        let user = self.resolved.user.clone();
+        match &candidate.certificate {
+            Some(c) => self.handle.authenticate_certificate_with(user, c.clone(), hash, signer).await,
+            None => self.handle.authenticate_publickey_with(user, candidate.public.clone(), hash, signer).await,
+        }
+    }
+
+    /// Like [`Self::judge`], where the holder of the key may have failed: the next key is tried then.
+    fn signed(&mut self, result: Result<AuthResult, signer::Unsigned>) -> Result<Step, Failure> {
+        match result {
+            Ok(result) => self.judge(Ok(result)),
+            Err(signer::Unsigned::Gone(_)) => Err(self.gone().into()),
+            Err(signer::Unsigned::Declined(reason)) => {
+                self.remarks.push(reason);
+                Ok(Step::Refused)
+            }
+        }
+    }
+
+    fn judge(&mut self, result: Result<AuthResult, russh::Error>) -> Result<Step, Failure> {
+        match result {
+            Ok(AuthResult::Success) => Ok(Step::In),
+            Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
+                if remaining_methods.is_empty() && !partial_success {
+                    // russh reports a connection that ended as a refusal without methods.
+                    return Err(self.gone().into());
+                }
+                self.methods = Some(remaining_methods);
+                Ok(if partial_success { Step::Further } else { Step::Refused })
+            }
+            Err(error) => {
+                self.remarks.push(lower(&error));
+                Err(self.gone().into())
+            }
+        }
+    }
+
+    /// The connection ended during the login: the server's word makes it a refusal, silence an accident.
+    fn gone(&self) -> TransportError {
+        let host = self.label.to_owned();
+        if self.fate.dismissed() || !self.handle.is_closed() {
+            return TransportError::Auth {
+                host,
+                user: self.resolved.user.clone(),
+                reason: self.story(&self.fate.cause()),
+            };
+        }
+        TransportError::Unreachable { host, reason: format!("during the login: {}", self.fate.cause()) }
+    }
+
+    fn refused(&self, beyond: Option<String>) -> Failure {
+        let methods: Vec<&str> = self.methods.iter().flat_map(|set| set.iter()).map(<&str>::from).collect();
+        if let Some(beyond) = beyond {
+            return Failure::Beyond(beyond);
+        }
+        if self.resolved.gssapi && self.methods.as_ref().is_some_and(|set| set.contains(&MethodKind::GssapiWithMic)) {
+            return Failure::Beyond("GSSAPI, which the server takes".to_owned());
+        }
+        let reason = self.story(&format!("it takes {}", methods.join(", ")));
+        TransportError::Auth { host: self.label.to_owned(), user: self.resolved.user.clone(), reason }.into()
+    }
+
+    fn story(&self, end: &str) -> String {
+        let mut parts = self.remarks.clone();
+        if parts.is_empty() {
+            parts.push("there is no key to try".to_owned());
+        }
+        parts.push(end.to_owned());
+        parts.join("; ")
+    }
+
+    /// The hash to sign with as an RSA key. Servers that do not say are taken to know SHA-512; SHA-1 is not used.
+    async fn rsa_hash(&self, known: &mut Option<HashAlg>) -> Option<HashAlg> {
+        if known.is_none() {
+            let best = self.handle.best_supported_rsa_hash().await.ok().flatten().flatten();
+            *known = Some(best.unwrap_or(HashAlg::Sha512));
+        }
+        *known
+    }
+}

@@ -1,0 +1,227 @@
+//! The keys that may be offered, in the order to offer them.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use russh::keys::agent::client::AgentClient;
+use russh::keys::agent::{AgentIdentity, AgentSessionBinding};
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, Certificate, PrivateKey, PublicKey, decode_secret_key};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::UnixStream;
+
+use crate::transport::ssh::resolve::{self, Resolved};
+
+/// Largest key file that is read, in bytes.
+const LARGEST: u64 = 64 * 1024;
+
+/// A connection to an SSH agent.
+pub type Agent = AgentClient<UnixStream>;
+
+/// A key to offer.
+pub struct Candidate {
+    pub public: PublicKey,
+    pub certificate: Option<Certificate>,
+    pub holder: Holder,
+    /// Fits after "tried".
+    pub label: String,
+}
+
+/// Who can sign with a key.
+#[derive(Clone)]
+pub enum Holder {
+    Agent(AgentIdentity),
+    File(KeyFile),
+}
+
+/// A private key in a file, not unlocked yet.
+#[derive(Clone)]
+pub struct KeyFile {
+    pub path: PathBuf,
+    text: SecretString,
+    public: PublicKey,
+    encrypted: bool,
+}
+
+/// What there is to offer.
+#[derive(Default)]
+pub struct Offer {
+    pub candidates: Vec<Candidate>,
+    pub agent: Option<Agent>,
+    /// Keys left out, and why.
+    pub remarks: Vec<String>,
+    /// A key that only the system's `ssh` can use.
+    pub beyond: Option<String>,
+}
+
+/// Connects to the agent that the configuration names. None is no error.
+pub async fn agent(resolved: &Resolved, binding: Option<&AgentSessionBinding>) -> Option<Agent> {
+    let socket = match &resolved.agent {
+        resolve::Agent::None => return None,
+        resolve::Agent::Socket(path) => path.clone(),
+        resolve::Agent::Environment => PathBuf::from(std::env::var_os("SSH_AUTH_SOCK").filter(|s| !s.is_empty())?),
+    };
+    let mut agent = AgentClient::connect_uds(&socket).await.ok()?;
+    if let Some(binding) = binding {
+        // Keys limited to some destinations are shown only then; an agent that does not know it holds none.
+        let _ = agent.bind_session(binding, false).await;
+    }
+    Some(agent)
+}
+
+/// Collects the keys: configured ones the agent holds, files that need no passphrase or were named by the user,
+/// other keys of the agent, files that need a passphrase.
+pub async fn gather(resolved: &Resolved, mut agent: Option<Agent>) -> Offer {
+    let held = match agent.as_mut() {
+        Some(agent) => agent.request_identities().await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let mut offer = Offer { agent, ..Offer::default() };
+    let mut certificates: Vec<Certificate> = resolved.certificates.iter().filter_map(|p| certificate(p)).collect();
+    let (mut by_agent, mut by_file, mut locked) = (Vec::new(), Vec::new(), Vec::new());
+    let mut configured: Vec<KeyData> = Vec::new();
+    for path in &resolved.identities {
+        certificates.extend(certificate(&beside(path, "-cert.pub")));
+        let found = match read(path) {
+            Ok(Some(found)) => found,
+            Ok(None) => continue,
+            Err(reason) => {
+                offer.remarks.push(reason);
+                continue;
+            }
+        };
+        configured.push(found.public().key_data().clone());
+        let same: Vec<_> = held.iter().filter(|h| h.public_key().key_data() == found.public().key_data()).collect();
+        match found {
+            _ if !same.is_empty() => by_agent.extend(same.into_iter().map(of_agent)),
+            Found::Public(_) => {}
+            Found::Private(file) if is_hardware(&file.public) => {
+                offer.beyond = Some(format!("the security key {}", path.display()));
+            }
+            Found::Private(file) if !file.encrypted || resolved.explicit.as_ref() == Some(path) => {
+                by_file.push(of_file(file))
+            }
+            Found::Private(file) => locked.push(of_file(file)),
+        }
+    }
+    let others = held.iter().filter(|h| !configured.contains(h.public_key().key_data()) && !resolved.identities_only);
+    let others: Vec<_> = others.map(of_agent).collect();
+    let plain = by_agent.into_iter().chain(by_file).chain(others).chain(locked);
+    offer.candidates = plain.flat_map(|candidate| with_certificates(candidate, &certificates)).collect();
+    offer
+}
+
+fn of_agent(identity: &AgentIdentity) -> Candidate {
+    let (public, certificate) = match identity {
+        AgentIdentity::PublicKey { key, .. } => (key.clone(), None),
+        AgentIdentity::Certificate { certificate, .. } => {
+            (PublicKey::new(certificate.public_key().clone(), ""), Some(certificate.clone()))
+        }
+    };
+    let comment = identity.comment().replace(|c: char| c.is_control(), " ");
+    Candidate {
+        public,
+        certificate,
+        holder: Holder::Agent(identity.clone()),
+        label: format!("the agent's {comment:?}"),
+    }
+}
+
+fn of_file(file: KeyFile) -> Candidate {
+    let label = file.path.display().to_string();
+    Candidate { public: file.public.clone(), certificate: None, holder: Holder::File(file), label }
+}
+
+/// A key with its certificates before it: a server that trusts an authority may not know the key itself.
+fn with_certificates(candidate: Candidate, certificates: &[Certificate]) -> Vec<Candidate> {
+    let own = |c: &&Certificate| c.public_key() == candidate.public.key_data() && candidate.certificate.is_none();
+    let mut all: Vec<Candidate> = certificates
+        .iter()
+        .filter(own)
+        .map(|certificate| Candidate {
+            public: candidate.public.clone(),
+            certificate: Some(certificate.clone()),
+            holder: candidate.holder.clone(),
+            label: format!("{} with its certificate", candidate.label),
+        })
+        .collect();
+    all.push(candidate);
+    all
+}
+
+enum Found {
+    Private(KeyFile),
+    /// Only the public half: the agent has to hold the other.
+    Public(PublicKey),
+}
+
+impl Found {
+    fn public(&self) -> &PublicKey {
+        match self {
+            Found::Private(file) => &file.public,
+            Found::Public(key) => key,
+        }
+    }
+}
+
+/// Reads what an IdentityFile names. `None`: it is not there, which defaults may be.
+fn read(path: &Path) -> Result<Option<Found>, String> {
+    let public = || text_of(&beside(path, ".pub")).and_then(|t| PublicKey::from_openssh(t.trim()).ok());
+    let Some(text) = text_of(path) else { return Ok(public().map(Found::Public)) };
+    if let Ok(key) = PublicKey::from_openssh(text.trim()) {
+        return Ok(Some(Found::Public(key)));
+    }
+    let name = path.display();
+    let open_to = std::fs::metadata(path).map_or(0, |data| data.mode() & 0o077);
+    if open_to != 0 {
+        return Err(format!("{name} is open to other users and so not used"));
+    }
+    let make = |public, encrypted| {
+        Ok(Some(Found::Private(KeyFile { path: path.to_owned(), text: text.clone().into(), public, encrypted })))
+    };
+    if let Ok(key) = PrivateKey::from_openssh(&text) {
+        return make(key.public_key().clone(), key.is_encrypted());
+    }
+    match (decode_secret_key(&text, None), public()) {
+        (Ok(key), _) => make(key.public_key().clone(), false),
+        (Err(_), Some(public)) => make(public, true),
+        (Err(e), None) => Err(format!("{name} cannot be read without its .pub file beside it ({e})")),
+    }
+}
+
+impl KeyFile {
+    /// Whether a passphrase is needed.
+    pub fn encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    /// Decodes the key. Takes a while with a passphrase, by design of the format.
+    ///
+    /// # Errors
+    /// The passphrase is wrong, or the file is damaged.
+    pub fn unlock(&self, passphrase: Option<&SecretString>) -> Result<PrivateKey, String> {
+        decode_secret_key(self.text.expose_secret(), passphrase.map(|p| p.expose_secret())).map_err(|e| e.to_string())
+    }
+}
+
+fn is_hardware(key: &PublicKey) -> bool {
+    matches!(key.algorithm(), Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256)
+}
+
+fn certificate(path: &Path) -> Option<Certificate> {
+    Certificate::from_openssh(text_of(path)?.trim()).ok()
+}
+
+fn text_of(path: &Path) -> Option<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    let file = std::fs::File::open(path).ok()?;
+    file.take(LARGEST).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}

@@ -1,0 +1,117 @@
+//! Signing the login, by the agent or with a file; asked for only after the server has accepted the public half.
+
+use std::sync::Arc;
+
+use russh::Signer;
+use russh::keys::agent::AgentIdentity;
+use russh::keys::signature::Signer as _;
+use russh::keys::ssh_encoding::Encode;
+use russh::keys::ssh_key::private::KeypairData;
+use russh::keys::ssh_key::{Error, Signature};
+use russh::keys::{HashAlg, PrivateKey};
+use secrecy::SecretString;
+
+use super::answers::Answers;
+use super::keys::{Agent, KeyFile};
+use crate::transport::Asker;
+
+/// How often a wrong passphrase may be typed.
+const PASSPHRASES: usize = 3;
+
+/// Why there is no signature.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsigned {
+    #[error(transparent)]
+    Gone(#[from] russh::SendError),
+    /// The connection can still be used with another key; the fragment says what is wrong with this one.
+    #[error("{0}")]
+    Declined(String),
+}
+
+/// Signs by the agent, which may know the key by itself while the server is shown its certificate.
+pub struct AgentSigner<'a> {
+    pub agent: &'a mut Agent,
+    pub identity: &'a AgentIdentity,
+}
+
+impl Signer for AgentSigner<'_> {
+    type Error = Unsigned;
+
+    async fn auth_sign(
+        &mut self,
+        _: &AgentIdentity,
+        hash: Option<HashAlg>,
+        data: Vec<u8>,
+    ) -> Result<Vec<u8>, Unsigned> {
+        let signed = self.agent.sign_request(self.identity, hash, data).await;
+        signed.map_err(|e| Unsigned::Declined(format!("the agent did not sign ({e})")))
+    }
+}
+
+/// Signs with a key file, asking for its passphrase where it has one.
+pub struct FileSigner<'a> {
+    file: &'a KeyFile,
+    asker: Arc<dyn Asker>,
+    answers: Answers,
+}
+
+impl<'a> FileSigner<'a> {
+    pub fn new(file: &'a KeyFile, asker: Arc<dyn Asker>, answers: Answers) -> Self {
+        FileSigner { file, asker, answers }
+    }
+
+    /// The key, unlocked. Works on a thread that may block: a person types, and the key derivation takes its time.
+    async fn unlock(&self) -> Result<PrivateKey, Unsigned> {
+        let (file, asker, answers) = (self.file.clone(), self.asker.clone(), self.answers.clone());
+        let work = tokio::task::spawn_blocking(move || unlock(&file, asker.as_ref(), &answers));
+        work.await.map_err(|e| e.to_string()).and_then(|key| key).map_err(Unsigned::Declined)
+    }
+}
+
+impl Signer for FileSigner<'_> {
+    type Error = Unsigned;
+
+    async fn auth_sign(
+        &mut self,
+        _: &AgentIdentity,
+        hash: Option<HashAlg>,
+        mut data: Vec<u8>,
+    ) -> Result<Vec<u8>, Unsigned> {
+        let key = self.unlock().await?;
+        let declined = |e: Error| Unsigned::Declined(format!("{} did not sign ({e})", self.file.path.display()));
+        let signature = sign(&key, hash, &data).map_err(declined)?;
+        signature.encode_prefixed(&mut data).map_err(|e| declined(e.into()))?;
+        Ok(data)
+    }
+}
+
+fn sign(key: &PrivateKey, hash: Option<HashAlg>, data: &[u8]) -> Result<Signature, Error> {
+    match key.key_data() {
+        KeypairData::Rsa(rsa) => Ok((rsa, hash).try_sign(data)?),
+        other => Ok(other.try_sign(data)?),
+    }
+}
+
+fn unlock(file: &KeyFile, asker: &dyn Asker, answers: &Answers) -> Result<PrivateKey, String> {
+    if !file.encrypted() {
+        return file.unlock(None);
+    }
+    let path = file.path.display();
+    let question = format!("passphrase {path}");
+    if let Some(key) = answers.get(&question).and_then(|answer: SecretString| file.unlock(Some(&answer)).ok()) {
+        return Ok(key);
+    }
+    for n in 0..PASSPHRASES {
+        let again = if n == 0 { "" } else { "That was not it. " };
+        let Some(answer) = asker.secret(&format!("{again}Passphrase of {path}: "), false) else {
+            return Err(format!(
+                "{path} has a passphrase and nobody is there to type it (`ssh-add {path}` unlocks it)"
+            ));
+        };
+        if let Ok(key) = file.unlock(Some(&answer)) {
+            answers.keep(&question, answer);
+            return Ok(key);
+        }
+    }
+    Err(format!("the passphrase of {path} was wrong"))
+}

@@ -1,0 +1,135 @@
+//! Commands over one connection: a channel each, and a task each that awaits nothing but its channel.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::connect::{Fate, Link, lower};
+use crate::transport::process::STDIN_PIECES;
+use crate::transport::{Counters, Exec, Exit, MAX_CHANNELS, Output, Transport, TransportError};
+
+/// The SSH extended data type of stderr (RFC 4254 section 5.2).
+const STDERR: u32 = 1;
+
+/// A connection that is logged in, with at most [`MAX_CHANNELS`] commands at once; more wait their turn.
+pub struct Connection {
+    host: String,
+    link: Link,
+    channels: Arc<Semaphore>,
+    counters: Arc<Counters>,
+}
+
+impl Connection {
+    /// `host` is the name used in errors.
+    pub fn new(host: &str, link: Link, counters: Arc<Counters>) -> Self {
+        Connection { host: host.to_owned(), link, channels: Arc::new(Semaphore::new(MAX_CHANNELS)), counters }
+    }
+
+    fn gone(&self) -> TransportError {
+        TransportError::Unreachable { host: self.host.clone(), reason: self.link.fate.cause() }
+    }
+
+    fn failed(&self, error: &russh::Error) -> TransportError {
+        match error {
+            russh::Error::ChannelOpenFailure(_) => {
+                TransportError::Busy { host: self.host.clone(), reason: lower(error) }
+            }
+            _ => self.gone(),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Transport for Connection {
+    /// Two round trips: the channel, and the command with the first of its input and output. The server's reply to
+    /// the command is not awaited.
+    async fn exec(&self, command: &str) -> Result<Exec, TransportError> {
+        let permit = self.channels.clone().acquire_owned().await.map_err(|_| self.gone())?;
+        let channel = self.link.handle.channel_open_session().await.map_err(|e| self.failed(&e))?;
+        self.counters.channel();
+        channel.exec(true, command).await.map_err(|e| self.failed(&e))?;
+        self.counters.exec();
+        let (stdin, input) = mpsc::channel(STDIN_PIECES);
+        let (sender, output) = mpsc::unbounded_channel();
+        let (read, write) = channel.split();
+        let write = Arc::new(write);
+        let feeder = tokio::spawn(feed(write.clone(), input));
+        let pump = Pump { host: self.host.clone(), fate: self.link.fate.clone(), sender, feeder, _permit: permit };
+        tokio::spawn(pump.run(read, write));
+        Ok(Exec { stdin, output })
+    }
+}
+
+type Write = Arc<ChannelWriteHalf<client::Msg>>;
+
+/// Sends what comes to the command's stdin. May wait for ever for a command that reads nothing; the pump ends it.
+async fn feed(write: Write, mut input: mpsc::Receiver<Bytes>) {
+    while let Some(bytes) = input.recv().await {
+        if write.data_bytes(bytes).await.is_err() {
+            return;
+        }
+    }
+    // A connection that is gone is the reader's to notice.
+    let _ = write.eof().await;
+}
+
+/// Moves what a channel brings to the reader of an [`Exec`]. A channel that nobody reads would freeze the whole
+/// connection, so nothing else is ever awaited here.
+struct Pump {
+    host: String,
+    fate: Arc<Fate>,
+    sender: mpsc::UnboundedSender<Output>,
+    feeder: tokio::task::JoinHandle<()>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Pump {
+    async fn run(self, mut read: ChannelReadHalf, write: Write) {
+        let mut end = None;
+        let mut refused = false;
+        loop {
+            let message = tokio::select! {
+                message = read.wait() => message,
+                () = self.sender.closed() => break,
+            };
+            match message {
+                Some(ChannelMsg::Data { data }) => drop(self.sender.send(Output::Stdout(data))),
+                Some(ChannelMsg::ExtendedData { data, ext: STDERR }) => drop(self.sender.send(Output::Stderr(data))),
+                Some(ChannelMsg::ExitStatus { exit_status }) => end = Some(Exit::Code(exit_status)),
+                Some(ChannelMsg::ExitSignal { signal_name, .. }) => end = Some(Exit::Signal(signal(&signal_name))),
+                Some(ChannelMsg::Failure) => {
+                    refused = true;
+                    break;
+                }
+                // Eof, Success and window changes say nothing of the command; only the end of messages is an end.
+                Some(_) => {}
+                None => break,
+            }
+        }
+        self.feeder.abort();
+        let last = match end {
+            Some(exit) => Output::Exit(exit),
+            None if refused => Output::Severed(TransportError::Config {
+                host: self.host,
+                reason: "the server refuses to run commands for this user".to_owned(),
+            }),
+            None => Output::Severed(TransportError::Unreachable { host: self.host, reason: self.fate.cause() }),
+        };
+        if self.sender.send(last).is_err() || refused {
+            // Nobody reads: the command loses its streams, as when the connection ends, and lives on.
+            let _ = write.close().await;
+        }
+    }
+}
+
+fn signal(signal: &Sig) -> String {
+    match signal {
+        Sig::Custom(name) => name.clone(),
+        known => format!("{known:?}"),
+    }
+}

@@ -1,0 +1,140 @@
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::transport::fixture::{Fixture, finish, within};
+use crate::transport::{Exit, Output, TransportError};
+
+fn code(output: &Output) -> Option<u32> {
+    match output {
+        Output::Exit(Exit::Code(code)) => Some(*code),
+        _ => None,
+    }
+}
+
+/// Bytes in which a lost, doubled or swapped piece shows.
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length as u64).map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u8).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_mebibytes_come_back_as_they_were() {
+    let fixture = Fixture::new().await;
+    let connected = fixture.connect().await;
+    let exec = connected.transport.exec("cat").await.unwrap();
+    let sent = pattern(20 << 20);
+    let bytes = Bytes::from(sent.clone());
+    let crate::transport::Exec { stdin, output } = exec;
+    tokio::spawn(async move {
+        let mut at = 0;
+        while at < bytes.len() {
+            let end = (at + 100_003).min(bytes.len());
+            stdin.send(bytes.slice(at..end)).await.unwrap();
+            at = end;
+        }
+    });
+    let exec = crate::transport::Exec { stdin: tokio::sync::mpsc::channel(1).0, output };
+    let (out, err, end) = finish(exec).await;
+    assert!(out == sent, "{} bytes came back", out.len());
+    assert!(err.is_empty());
+    assert_eq!(code(&end), Some(0), "{end:?}");
+}
+
+#[tokio::test]
+async fn codes_signals_and_stderr_are_told_apart() {
+    let fixture = Fixture::new().await;
+    let transport = fixture.connect().await.transport;
+    let (out, err, end) = finish(transport.exec("echo out; echo err >&2; exit 7").await.unwrap()).await;
+    assert_eq!((out.as_slice(), err.as_slice(), code(&end)), (&b"out\n"[..], &b"err\n"[..], Some(7)));
+    let (_, _, end) = finish(transport.exec("exit 255").await.unwrap()).await;
+    assert_eq!(code(&end), Some(255));
+    let (_, _, end) = finish(transport.exec("kill -KILL $$").await.unwrap()).await;
+    assert!(matches!(&end, Output::Exit(Exit::Signal(name)) if name == "KILL"), "{end:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forty_commands_at_once_keep_to_the_limit_and_to_their_own_codes() {
+    let fixture = Fixture::with(|setup| setup.sessions = Some(crate::transport::MAX_CHANNELS)).await;
+    let connected = fixture.connect().await;
+    let mut all = tokio::task::JoinSet::new();
+    for n in 0..40u32 {
+        let transport = connected.transport.clone();
+        all.spawn(async move {
+            let exec = transport.exec(&format!("echo {n}; exit {n}")).await.unwrap();
+            let (out, _, end) = finish(exec).await;
+            (String::from_utf8(out).unwrap() == format!("{n}\n"), code(&end) == Some(n))
+        });
+    }
+    while let Some(result) = within(all.join_next()).await {
+        assert_eq!(result.unwrap(), (true, true));
+    }
+    assert_eq!(connected.counters.now().execs, 40);
+    assert_eq!(fixture.server.connections(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_nobody_reads_does_not_freeze_another() {
+    let fixture = Fixture::new().await;
+    let transport = fixture.connect().await.transport;
+    let unread = transport.exec("head -c 30000000 /dev/zero").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let begun = Instant::now();
+    let (out, _, end) = finish(transport.exec("echo here").await.unwrap()).await;
+    assert_eq!((out.as_slice(), code(&end)), (&b"here\n"[..], Some(0)));
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    drop(unread);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn input_nobody_reads_does_not_hold_the_end() {
+    let fixture = Fixture::new().await;
+    let transport = fixture.connect().await.transport;
+    let exec = transport.exec("exit 4").await.unwrap();
+    let stdin = exec.stdin.clone();
+    let upload = tokio::spawn(async move { while stdin.send(Bytes::from(vec![0; 1 << 20])).await.is_ok() {} });
+    let (_, _, end) = finish(exec).await;
+    assert_eq!(code(&end), Some(4));
+    within(upload).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_connection_is_severed_and_never_a_code() {
+    let fixture = Fixture::new().await;
+    let transport = fixture.connect().await.transport;
+    let mark = fixture.directory.path().join("lived");
+    let command = format!("echo up; sleep 0.4; echo >'{}'; exec sleep 0.1", mark.display());
+    let mut exec = transport.exec(&command).await.unwrap();
+    assert!(matches!(within(exec.output.recv()).await, Some(Output::Stdout(_))));
+    fixture.server.drop_connections();
+    let (_, _, end) = finish(exec).await;
+    assert!(matches!(&end, Output::Severed(e @ TransportError::Unreachable { .. }) if e.may_retry()), "{end:?}");
+    let again = within(transport.exec("true")).await;
+    assert!(matches!(again, Err(TransportError::Unreachable { .. })));
+    within(async {
+        while !mark.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_a_free_session_is_busy() {
+    let fixture = Fixture::with(|setup| setup.sessions = Some(1)).await;
+    let transport = fixture.connect().await.transport;
+    let exec = transport.exec("cat").await.unwrap();
+    let refused = within(transport.exec("true")).await;
+    assert!(matches!(refused, Err(TransportError::Busy { .. })));
+    drop(exec.stdin);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abandoned_command_gives_its_place_back() {
+    let fixture = Fixture::new().await;
+    let transport = fixture.connect().await.transport;
+    for _ in 0..20 {
+        drop(within(transport.exec("sleep 1")).await.unwrap());
+    }
+    let (_, _, end) = finish(transport.exec("true").await.unwrap()).await;
+    assert_eq!(code(&end), Some(0));
+}

@@ -1,0 +1,109 @@
+//! The bytes under an SSH connection: a socket, a channel of a jump host, or a proxy command.
+
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use super::Link;
+use crate::transport::ssh::resolve::{Proxy, Resolved};
+
+/// Either direction of a connection.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
+/// A stream of any kind.
+pub type BoxStream = Box<dyn Duplex>;
+
+/// Until the next address of a name is tried.
+const ADDRESS: Duration = Duration::from_secs(10);
+
+/// How much of a proxy command's last words is kept, in bytes.
+const TAIL: usize = 1024;
+
+/// A running proxy command; dropping this ends it.
+pub struct Stop {
+    // Dropping it kills the process.
+    _child: Child,
+    said: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Stop {
+    /// The end of what it wrote to stderr, without control characters.
+    pub fn said(&self) -> String {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&said).trim().replace(|c: char| c.is_control(), " ")
+    }
+}
+
+/// Opens what the configuration names.
+///
+/// # Errors
+/// A fragment that says what did not answer.
+pub async fn open(resolved: &Resolved, under: Option<&Link>) -> Result<(BoxStream, Option<Stop>), String> {
+    match (&resolved.proxy, under) {
+        (Proxy::Command(command), _) => proxy(command),
+        (_, Some(link)) => {
+            let channel =
+                link.handle.channel_open_direct_tcpip(&resolved.hostname, resolved.port.into(), "127.0.0.1", 0);
+            let channel =
+                channel.await.map_err(|e| format!("the jump host does not reach it: {}", super::lower(&e)))?;
+            Ok((Box::new(channel.into_stream()), None))
+        }
+        (_, None) => Ok((Box::new(tcp(&resolved.hostname, resolved.port).await?), None)),
+    }
+}
+
+/// Tries the addresses of a name one after the other.
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, String> {
+    let addresses = tokio::net::lookup_host((host, port)).await.map_err(|e| format!("{host} has no address: {e}"))?;
+    let mut last = format!("{host} has no address");
+    for address in addresses {
+        match tokio::time::timeout(ADDRESS, TcpStream::connect(address)).await {
+            Ok(Ok(socket)) => {
+                // Without it an exec over loopback takes 44 ms instead of 2.4 (measured).
+                socket.set_nodelay(true).map_err(|e| e.to_string())?;
+                return Ok(socket);
+            }
+            Ok(Err(e)) => last = format!("{address}: {e}"),
+            Err(_) => last = format!("{address} does not answer"),
+        }
+    }
+    Err(last)
+}
+
+/// Runs a ProxyCommand as `ssh` does, `exec` in the user's shell, but in a process group of its own: Ctrl-C must not
+/// cut the connection before we have said goodbye.
+fn proxy(command: &str) -> Result<(BoxStream, Option<Stop>), String> {
+    let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".into());
+    let mut child = Command::new(shell)
+        .arg("-c")
+        .arg(format!("exec {command}"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|e| format!("its ProxyCommand does not start: {e}"))?;
+    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err("its ProxyCommand has no streams".to_owned());
+    };
+    let said = Arc::new(Mutex::new(Vec::new()));
+    if let Some(mut stderr) = child.stderr.take() {
+        let said = said.clone();
+        tokio::spawn(async move {
+            let mut piece = [0; TAIL];
+            while let Ok(n @ 1..) = stderr.read(&mut piece).await {
+                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                said.extend_from_slice(&piece[..n]);
+                let excess = said.len().saturating_sub(TAIL);
+                said.drain(..excess);
+            }
+        });
+    }
+    Ok((Box::new(tokio::io::join(stdout, stdin)), Some(Stop { _child: child, said })))
+}

@@ -1,0 +1,88 @@
+//! The client's side of russh's callbacks: judges the host key, and remembers why a connection ended.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use russh::client::{self, DisconnectReason};
+use russh::keys::PublicKeyOrCertificate;
+use russh::keys::ssh_key::public::KeyData;
+
+use crate::transport::ssh::known_hosts::{KnownHosts, Name, Verdict};
+
+/// What became of a connection, for the errors that only say that it is gone.
+#[derive(Debug, Default)]
+pub struct Fate {
+    refused: Mutex<Option<(Verdict, KeyData)>>,
+    cause: Mutex<Option<Cause>>,
+}
+
+#[derive(Clone, Debug)]
+struct Cause {
+    reason: String,
+    by_server: bool,
+}
+
+impl Fate {
+    /// The verdict on a key that was not accepted.
+    pub(super) fn refused(&self) -> Option<(Verdict, KeyData)> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why the connection ended.
+    pub fn cause(&self) -> String {
+        let cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
+        cause.as_ref().map_or_else(|| "the connection went away".to_owned(), |cause| cause.reason.clone())
+    }
+
+    /// Whether the server said goodbye in words, rather than vanish.
+    pub fn dismissed(&self) -> bool {
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|cause| cause.by_server)
+    }
+
+    fn end(&self, reason: String, by_server: bool) {
+        let mut cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
+        cause.get_or_insert(Cause { reason, by_server });
+    }
+}
+
+/// russh's handler.
+pub struct Verifier {
+    pub(super) name: Name,
+    pub(super) known: KnownHosts,
+    pub(super) fate: std::sync::Arc<Fate>,
+}
+
+impl client::Handler for Verifier {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        let key = shown.public_key().key_data().clone();
+        let verdict = match shown.certificate() {
+            Some(certificate) => self.known.check_certificate(&self.name, certificate, now()),
+            None => self.known.check(&self.name, &key),
+        };
+        if verdict == Verdict::Known {
+            return Ok(true);
+        }
+        *self.fate.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((verdict, key));
+        Ok(false)
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<Self::Error>) -> Result<(), Self::Error> {
+        match reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                self.fate.end(format!("the server said {:?}", info.message), true);
+                Ok(())
+            }
+            DisconnectReason::Error(error) => {
+                self.fate.end(super::lower(&error), false);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

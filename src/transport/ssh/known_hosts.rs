@@ -1,0 +1,188 @@
+//! Which host keys are trusted: known_hosts files as sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT", describes them.
+//!
+//! russh has a helper for this; it accepts a revoked key that is also listed plainly, and knows no authorities,
+//! wildcards or negation.
+
+pub mod append;
+pub mod certificate;
+pub mod entry;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use entry::{Entry, Marker};
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg};
+
+/// A file larger than this is not read to its end: 16 MiB hold a hundred thousand hosts.
+const LARGEST: u64 = 16 << 20;
+
+/// The names under which a host stands in known_hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// `host`, `[host]:port` for another port than 22, or the HostKeyAlias, in lower case.
+    pub full: String,
+    /// The host without its port, where `full` has one: `ssh` takes a match under it too, but no mismatch.
+    pub bare: Option<String>,
+    /// The host or alias: what a certificate must be made out to.
+    pub principal: String,
+}
+
+impl Name {
+    /// The name of a host by address and port, or by its alias alone.
+    pub fn new(host: &str, port: u16, alias: Option<&str>) -> Self {
+        let host = alias.unwrap_or(host).to_ascii_lowercase();
+        if alias.is_some() || port == 22 {
+            return Name { full: host.clone(), bare: None, principal: host };
+        }
+        Name { full: format!("[{host}]:{port}"), bare: Some(host.clone()), principal: host }
+    }
+}
+
+/// What the files say of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Listed for this host, or certified by an authority listed for it.
+    Known,
+    /// Nothing is listed for this host.
+    Unknown,
+    /// Other keys are listed for this host; the fragment says where.
+    Changed(String),
+    /// Revoked for this host; the fragment says where.
+    Revoked(String),
+    /// Signed by an authority listed for this host, but the certificate does not hold; the fragment says why.
+    Invalid(String),
+}
+
+/// The lines of known_hosts files, in order.
+#[derive(Debug, Default)]
+pub struct KnownHosts {
+    entries: Vec<Entry>,
+}
+
+impl KnownHosts {
+    /// Reads the files that are there. A line that cannot be read trusts nobody and is passed over, as `ssh` does.
+    ///
+    /// # Errors
+    /// A file that is there and cannot be read: it might hold a revocation.
+    pub fn load(files: &[PathBuf]) -> Result<Self, String> {
+        let mut known = KnownHosts::default();
+        for file in files {
+            match read(file) {
+                Ok(text) => known.add(&file.display().to_string(), &text),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(format!("cannot read {}: {e}", file.display())),
+            }
+        }
+        Ok(known)
+    }
+
+    /// Adds the lines of one file.
+    pub fn add(&mut self, file: &str, text: &[u8]) {
+        let lines = text.split(|byte| *byte == b'\n').enumerate();
+        self.entries.extend(lines.filter_map(|(n, line)| Entry::parse(line, &format!("{file}:{}", n + 1))));
+    }
+
+    fn of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Entry> {
+        self.entries.iter().filter(move |entry| entry.names(name))
+    }
+
+    /// What is known of a plain host key.
+    pub fn check(&self, name: &Name, key: &KeyData) -> Verdict {
+        let verdict = self.check_under(&name.full, key);
+        match (&verdict, &name.bare) {
+            (Verdict::Unknown, Some(bare)) => match self.check_under(bare, key) {
+                Verdict::Changed(_) => verdict,
+                other => other,
+            },
+            _ => verdict,
+        }
+    }
+
+    fn check_under(&self, name: &str, key: &KeyData) -> Verdict {
+        if let Some(place) = self.revoked(name, key) {
+            return Verdict::Revoked(place);
+        }
+        let mut other = None;
+        for entry in self.of(name).filter(|entry| entry.marker == Marker::None) {
+            if entry.key == *key {
+                return Verdict::Known;
+            }
+            other.get_or_insert(&entry.place);
+        }
+        other.map_or(Verdict::Unknown, |place| Verdict::Changed(format!("another key is listed at {place}")))
+    }
+
+    fn revoked(&self, name: &str, key: &KeyData) -> Option<String> {
+        let entry = self.of(name).find(|entry| entry.marker == Marker::Revoked && entry.key == *key)?;
+        Some(format!("the key is revoked at {}", entry.place))
+    }
+
+    /// What is known of a host certificate at `now` (seconds since 1970). Without an authority of its own the
+    /// certificate counts for nothing, and the key in it is looked up as if it stood alone.
+    pub fn check_certificate(&self, name: &Name, certificate: &Certificate, now: u64) -> Verdict {
+        let authority = certificate.signature_key();
+        for name in std::iter::once(&name.full).chain(&name.bare) {
+            let revoked = self.revoked(name, authority).or_else(|| self.revoked(name, certificate.public_key()));
+            if let Some(place) = revoked {
+                return Verdict::Revoked(place);
+            }
+        }
+        let trusts = |name: &str| self.of(name).any(|e| e.marker == Marker::Authority && e.key == *authority);
+        if trusts(&name.full) || name.bare.as_deref().is_some_and(trusts) {
+            return match certificate::check(certificate, &name.principal, now) {
+                Ok(()) => Verdict::Known,
+                Err(reason) => Verdict::Invalid(reason),
+            };
+        }
+        self.check(name, certificate.public_key())
+    }
+
+    /// Whether an authority is listed for this host, so that certificates are worth asking for.
+    pub fn has_authority(&self, name: &Name) -> bool {
+        let listed = |name: &str| self.of(name).any(|entry| entry.marker == Marker::Authority);
+        listed(&name.full) || name.bare.as_deref().is_some_and(listed)
+    }
+
+    /// Host key algorithms in the order to offer them: those a key is listed for first, or a server with several
+    /// keys would show one that is not. SHA-1 signatures are never offered.
+    pub fn algorithms(&self, name: &Name) -> Vec<Algorithm> {
+        let listed = |algorithm: &Algorithm| {
+            let same = |entry: &Entry| entry.marker == Marker::None && kind(&entry.key.algorithm()) == kind(algorithm);
+            self.of(&name.full).any(same) || name.bare.as_deref().is_some_and(|bare| self.of(bare).any(same))
+        };
+        let (mut first, rest): (Vec<_>, Vec<_>) = all_algorithms().into_iter().partition(listed);
+        first.extend(rest);
+        first
+    }
+}
+
+/// An algorithm without its hash: RSA keys are listed as `ssh-rsa` whatever they sign with.
+fn kind(algorithm: &Algorithm) -> Algorithm {
+    match algorithm {
+        Algorithm::Rsa { .. } => Algorithm::Rsa { hash: None },
+        other => other.clone(),
+    }
+}
+
+/// Every host key algorithm offered, as OpenSSH prefers them.
+pub fn all_algorithms() -> Vec<Algorithm> {
+    let curve = |curve| Algorithm::Ecdsa { curve };
+    let rsa = |hash| Algorithm::Rsa { hash: Some(hash) };
+    vec![
+        Algorithm::Ed25519,
+        curve(EcdsaCurve::NistP256),
+        curve(EcdsaCurve::NistP384),
+        curve(EcdsaCurve::NistP521),
+        rsa(HashAlg::Sha512),
+        rsa(HashAlg::Sha256),
+    ]
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut text = Vec::new();
+    std::fs::File::open(path)?.take(LARGEST).read_to_end(&mut text)?;
+    Ok(text)
+}

@@ -1,0 +1,358 @@
+//! What `ssh HOST` would do, as `ssh -G` tells it: aliases, Include, Match, ProxyJump, keys and known_hosts files.
+//!
+//! `ssh -G` rather than a parser: the parsers there are resolve another machine than `ssh` does on a Match block.
+
+pub mod expand;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use expand::Tokens;
+
+use crate::model::host::Host;
+use crate::transport::{Options, TransportError};
+
+/// A `Match exec` in the configuration may run anything; this is how long it may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Lines of `ssh -G` are short and about a hundred; more than this is not its output.
+const LARGEST: usize = 1 << 20;
+
+/// The variable that names another configuration file than `~/.ssh/config`.
+pub const CONFIG_VARIABLE: &str = "HANDOFF_SSH_CONFIG";
+
+/// Whom to connect to, as the user or a jump list says it: what `ssh` would be started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Address or alias.
+    pub address: String,
+    pub user: Option<String>,
+    pub port: Option<u16>,
+    pub identity: Option<PathBuf>,
+    /// A list as `ssh -J` takes it.
+    pub jump: Option<String>,
+}
+
+/// How to get to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proxy {
+    Direct,
+    /// Through another SSH server.
+    Jump(Box<Target>),
+    /// Through the standard streams of a command.
+    Command(String),
+}
+
+/// Which agent holds keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Agent {
+    /// The one `SSH_AUTH_SOCK` names.
+    Environment,
+    Socket(PathBuf),
+    None,
+}
+
+/// Everything `ssh` has decided about a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    pub hostname: String,
+    pub user: String,
+    pub port: u16,
+    /// The identity the caller named, if any; it is the first of `identities` then.
+    pub explicit: Option<PathBuf>,
+    /// Key files in the order of the configuration; defaults among them that need not exist.
+    pub identities: Vec<PathBuf>,
+    pub certificates: Vec<PathBuf>,
+    pub identities_only: bool,
+    pub agent: Agent,
+    pub user_known_hosts: Vec<PathBuf>,
+    pub global_known_hosts: Vec<PathBuf>,
+    pub hash_known_hosts: bool,
+    /// Looked up in known_hosts instead of the host name.
+    pub host_key_alias: Option<String>,
+    /// `StrictHostKeyChecking yes`: an unknown key is refused without a question.
+    pub strict: bool,
+    /// Methods the user has switched off are not offered.
+    pub publickey: bool,
+    pub keyboard_interactive: bool,
+    pub password: bool,
+    pub gssapi: bool,
+    pub proxy: Proxy,
+    /// An option that only the system's `ssh` honours.
+    pub beyond: Option<String>,
+}
+
+impl Target {
+    /// The target of a host entry.
+    pub fn of(host: &Host) -> Self {
+        Target {
+            address: host.address.clone(),
+            user: host.user.clone(),
+            port: host.port,
+            identity: host.identity.clone(),
+            jump: host.jump.clone(),
+        }
+    }
+
+    /// The last host of a jump list, reached over the ones before it: `-J a,b` is b over a.
+    pub fn of_jump(list: &str) -> Option<Self> {
+        let (before, last) = match list.rsplit_once(',') {
+            Some((before, last)) => (Some(before.to_owned()), last),
+            None => (None, list),
+        };
+        let last = last.trim().strip_prefix("ssh://").unwrap_or(last.trim()).trim_end_matches('/');
+        let (user, place) = match last.rsplit_once('@') {
+            Some((user, place)) => (Some(user.to_owned()), place),
+            None => (None, last),
+        };
+        let (address, port) = split_port(place)?;
+        let target = Target { address, user, port, identity: None, jump: before };
+        safe(&target.address).then_some(target)
+    }
+
+    /// The options and the name, as `ssh` takes them; the name comes after `--`.
+    pub fn arguments(&self) -> Vec<std::ffi::OsString> {
+        let mut arguments = Vec::new();
+        let mut option = |flag: &str, value: &std::ffi::OsStr| {
+            arguments.push(flag.into());
+            arguments.push(value.to_owned());
+        };
+        if let Some(user) = &self.user {
+            option("-l", user.as_ref());
+        }
+        if let Some(port) = self.port {
+            option("-p", port.to_string().as_ref());
+        }
+        if let Some(identity) = &self.identity {
+            option("-i", identity.as_ref());
+        }
+        if let Some(jump) = &self.jump {
+            option("-J", jump.as_ref());
+        }
+        arguments.push("--".into());
+        arguments.push(self.address.clone().into());
+        arguments
+    }
+
+    /// Refuses names that `ssh` could take for something else.
+    pub fn check(&self) -> Result<(), TransportError> {
+        if safe(&self.address) && self.user.as_deref().is_none_or(safe) {
+            return Ok(());
+        }
+        let reason = format!("{:?} is no name of a host or user", self.address);
+        Err(TransportError::Config { host: self.address.clone(), reason })
+    }
+}
+
+/// Whether a name is neither an option nor more than a word.
+fn safe(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('-') && !name.contains(|c: char| c.is_control() || c.is_whitespace())
+}
+
+/// `host`, `host:port`, `[v6]`, `[v6]:port`, or a bare IPv6 address.
+fn split_port(place: &str) -> Option<(String, Option<u16>)> {
+    if let Some(rest) = place.strip_prefix('[') {
+        let (address, rest) = rest.split_once(']')?;
+        return match rest.strip_prefix(':') {
+            Some(port) => Some((address.to_owned(), Some(port.parse().ok()?))),
+            None => rest.is_empty().then(|| (address.to_owned(), None)),
+        };
+    }
+    match place.split_once(':') {
+        Some((address, port)) if !port.contains(':') => Some((address.to_owned(), Some(port.parse().ok()?))),
+        _ => Some((place.to_owned(), None)),
+    }
+}
+
+/// The configuration file to hand to `ssh`, from the options or the environment.
+pub fn config_file(options: &Options) -> Option<PathBuf> {
+    let from_environment = || std::env::var_os(CONFIG_VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from);
+    options.ssh_config.clone().or_else(from_environment)
+}
+
+/// Asks `ssh -G`. Without an `ssh` on this machine the target itself has to be enough.
+pub async fn resolve(target: &Target, options: &Options) -> Result<Resolved, TransportError> {
+    target.check()?;
+    let failed = |reason: String| TransportError::Config { host: target.address.clone(), reason };
+    let binary = options.ssh_binary.clone().unwrap_or_else(|| "ssh".into());
+    let mut command = tokio::process::Command::new(&binary);
+    command.arg("-G");
+    if let Some(file) = config_file(options) {
+        command.arg("-F").arg(file);
+    }
+    command.args(target.arguments()).stdin(Stdio::null()).kill_on_drop(true);
+    let output = match tokio::time::timeout(LIMIT, command.output()).await {
+        Err(_) => return Err(failed(format!("`ssh -G` did not answer within {} s", LIMIT.as_secs()))),
+        Ok(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => return Ok(finish(alone(target), target, options)),
+        Ok(Err(e)) => return Err(failed(format!("cannot run {}: {e}", binary.display()))),
+        Ok(Ok(output)) => output,
+    };
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(failed(format!("its ssh configuration does not hold: {}", said.trim())));
+    }
+    let text = String::from_utf8_lossy(&output.stdout[..output.stdout.len().min(LARGEST)]);
+    Ok(finish(parse(&text, target).map_err(failed)?, target, options))
+}
+
+/// What a target says when there is no `ssh` to ask.
+fn alone(target: &Target) -> Resolved {
+    let mut text =
+        format!("hostname {}\nidentityfile ~/.ssh/id_ed25519\nidentityfile ~/.ssh/id_ecdsa\n", target.address);
+    text += "identityfile ~/.ssh/id_rsa\nuserknownhostsfile ~/.ssh/known_hosts ~/.ssh/known_hosts2\n";
+    text += "globalknownhostsfile /etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2\n";
+    if let Some(jump) = &target.jump {
+        text += &format!("proxyjump {jump}\n");
+    }
+    // Parsing fails only on a port or a jump list that is none; the target is tried as it stands then.
+    parse(&text, target).unwrap_or_else(|_| Resolved::plain(target))
+}
+
+/// Puts the caller's own words first: the identity named, and the known_hosts file of the options.
+fn finish(mut resolved: Resolved, target: &Target, options: &Options) -> Resolved {
+    if let Some(identity) = &target.identity {
+        let identity = expand::home(&identity.to_string_lossy());
+        resolved.identities.retain(|path| *path != identity);
+        resolved.identities.insert(0, identity.clone());
+        resolved.explicit = Some(identity);
+    }
+    if let Some(file) = &options.known_hosts {
+        resolved.user_known_hosts = vec![file.clone()];
+        resolved.global_known_hosts.clear();
+        resolved.strict = false;
+    }
+    resolved
+}
+
+impl Resolved {
+    fn plain(target: &Target) -> Self {
+        Resolved {
+            hostname: target.address.clone(),
+            user: target.user.clone().unwrap_or_else(expand::local_user),
+            port: target.port.unwrap_or(22),
+            explicit: None,
+            identities: Vec::new(),
+            certificates: Vec::new(),
+            identities_only: false,
+            agent: Agent::Environment,
+            user_known_hosts: Vec::new(),
+            global_known_hosts: Vec::new(),
+            hash_known_hosts: false,
+            host_key_alias: None,
+            strict: false,
+            publickey: true,
+            keyboard_interactive: true,
+            password: true,
+            gssapi: false,
+            proxy: Proxy::Direct,
+            beyond: None,
+        }
+    }
+}
+
+/// Reads the flat `key value` lines of `ssh -G`. Keys are lower case; unknown ones are passed over.
+///
+/// # Errors
+/// A fragment that names the option that cannot be understood.
+pub fn parse(text: &str, target: &Target) -> Result<Resolved, String> {
+    let mut resolved = Resolved::plain(target);
+    let mut paths: Vec<(&str, &str)> = Vec::new();
+    let mut proxy_command = None;
+    for line in text.lines() {
+        let (key, value) = line.split_once(' ').map_or((line, ""), |(key, value)| (key, value.trim()));
+        let yes = matches!(value, "yes" | "true");
+        match key {
+            "hostname" if safe(value) => resolved.hostname = value.to_owned(),
+            "hostname" => return Err(format!("its HostName {value:?} is none")),
+            "user" if !value.is_empty() => resolved.user = value.to_owned(),
+            "port" => resolved.port = value.parse().map_err(|_| format!("its port {value:?} is none"))?,
+            "identityfile" | "certificatefile" | "userknownhostsfile" | "globalknownhostsfile" | "identityagent" => {
+                paths.push((key, value));
+            }
+            "identitiesonly" => resolved.identities_only = yes,
+            "hashknownhosts" => resolved.hash_known_hosts = yes,
+            "hostkeyalias" if value != "none" => resolved.host_key_alias = Some(value.to_owned()),
+            "stricthostkeychecking" => resolved.strict = yes,
+            "pubkeyauthentication" => resolved.publickey = value != "no" && value != "false",
+            "kbdinteractiveauthentication" => resolved.keyboard_interactive = yes,
+            "passwordauthentication" => resolved.password = yes,
+            "gssapiauthentication" => resolved.gssapi = yes,
+            "preferredauthentications" => prefer(&mut resolved, value),
+            "proxyjump" if value != "none" => {
+                let hop = Target::of_jump(value).ok_or_else(|| format!("its ProxyJump {value:?} is none"))?;
+                resolved.proxy = Proxy::Jump(Box::new(hop));
+            }
+            "proxycommand" if value != "none" => proxy_command = Some(value),
+            _ => {}
+        }
+        if resolved.beyond.is_none() && is_beyond(key, value) {
+            resolved.beyond = Some(format!("`{key}`"));
+        }
+    }
+    expand_paths(&mut resolved, target, paths);
+    if let (Some(command), Proxy::Direct) = (proxy_command, &resolved.proxy) {
+        resolved.proxy = Proxy::Command(Tokens::of(&resolved, target).command(command)?);
+    }
+    Ok(resolved)
+}
+
+/// Options whose neglect would connect otherwise, or less safely, than `ssh` does.
+fn is_beyond(key: &str, value: &str) -> bool {
+    match key {
+        "pkcs11provider" | "knownhostscommand" | "revokedhostkeys" | "bindaddress" | "bindinterface" => value != "none",
+        "proxyusefdpass" => value == "yes",
+        _ => false,
+    }
+}
+
+/// Honours `PreferredAuthentications` as far as leaving methods out goes.
+fn prefer(resolved: &mut Resolved, list: &str) {
+    let named = |method: &str| list.split(',').any(|m| m.trim() == method);
+    resolved.publickey &= named("publickey");
+    resolved.keyboard_interactive &= named("keyboard-interactive");
+    resolved.password &= named("password");
+    resolved.gssapi &= named("gssapi-with-mic");
+    if !resolved.publickey && !resolved.keyboard_interactive && !resolved.password {
+        resolved.beyond = Some(format!("`preferredauthentications {list}`"));
+    }
+}
+
+/// Fills in what may hold tokens, once host, port and user are known.
+fn expand_paths(resolved: &mut Resolved, target: &Target, paths: Vec<(&str, &str)>) {
+    let tokens = Tokens::of(resolved, target);
+    let (mut identities, mut certificates, mut user, mut global) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut agent = Agent::Environment;
+    for (key, value) in paths {
+        let list = || value.split_whitespace().filter(|v| *v != "none").map(|v| tokens.path(v)).collect::<Vec<_>>();
+        match key {
+            "identityfile" if value != "none" => identities.push(tokens.path(value)),
+            "certificatefile" if value != "none" => certificates.push(tokens.path(value)),
+            "userknownhostsfile" => user = list(),
+            "globalknownhostsfile" => global = list(),
+            "identityagent" => agent = agent_of(value, &tokens),
+            _ => {}
+        }
+    }
+    (resolved.identities, resolved.certificates) = (identities, certificates);
+    (resolved.user_known_hosts, resolved.global_known_hosts) = (user, global);
+    resolved.agent = agent;
+}
+
+fn agent_of(value: &str, tokens: &Tokens) -> Agent {
+    match value {
+        "none" => Agent::None,
+        "SSH_AUTH_SOCK" | "" => Agent::Environment,
+        _ => match value.strip_prefix('$').filter(|name| !name.starts_with('{')) {
+            Some(name) => std::env::var_os(name).map_or(Agent::None, |path| Agent::Socket(path.into())),
+            None => Agent::Socket(tokens.path(value)),
+        },
+    }
+}
+
+/// `path` when it is a file that can be opened.
+pub fn readable(path: &Path) -> bool {
+    std::fs::File::open(path).is_ok_and(|file| file.metadata().is_ok_and(|data| data.is_file()))
+}
