@@ -3,5 +3,6 @@
 //! The layers, each using those below it and never a neighbour (`tests/layers.rs` holds that):
 //! `cli` > `ui` > `supervise` > `remote`, `mirror` > `transport`, `git`, `config`, `state`, `agent` > `model`.
 
+pub mod config;
 pub mod model;
 pub mod transport;

@@ -1,0 +1,7 @@
+//! What the user decides: hosts, secrets by name, templates, and where those files lie.
+//!
+//! Everything here is read from the user's own configuration, never from the repository being worked on.
+
+pub mod diagnostic;
+pub mod paths;
+pub mod settings;
