@@ -1,0 +1,92 @@
+//! A table of the file before the defaults are filled in.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::model::host::{Host, LOCAL, Limits, SecretSource, Way};
+
+/// `[defaults]` or one `[host.NAME]`: `None` is what the table does not say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Entry {
+    pub(super) address: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) identity: Option<PathBuf>,
+    pub(super) jump: Option<String>,
+    pub(super) way: Option<Way>,
+    pub(super) labels: Option<Vec<String>>,
+    pub(super) slots: Option<u32>,
+    pub(super) cores: Option<u32>,
+    pub(super) memory: Option<u64>,
+    pub(super) root: Option<String>,
+    pub(super) path: Option<Vec<String>>,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) secrets: BTreeMap<String, SecretSource>,
+    pub(super) setup: Option<String>,
+    pub(super) agent: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) check: Option<String>,
+    pub(super) limits: Limits,
+}
+
+impl Entry {
+    /// What this table says, else what the defaults say. `env` and `secrets` are joined name by name (a name that the
+    /// host has in one of them is not taken from the other); a list of the host's own replaces the default list.
+    pub(super) fn over(self, defaults: &Entry) -> Entry {
+        let defaults = defaults.clone();
+        let (mut env, mut secrets) = (defaults.env, defaults.secrets);
+        env.retain(|name, _| !self.secrets.contains_key(name));
+        secrets.retain(|name, _| !self.env.contains_key(name));
+        env.extend(self.env);
+        secrets.extend(self.secrets);
+        Entry {
+            address: self.address.or(defaults.address),
+            user: self.user.or(defaults.user),
+            port: self.port.or(defaults.port),
+            identity: self.identity.or(defaults.identity),
+            jump: self.jump.or(defaults.jump),
+            way: self.way.or(defaults.way),
+            labels: self.labels.or(defaults.labels),
+            slots: self.slots.or(defaults.slots),
+            cores: self.cores.or(defaults.cores),
+            memory: self.memory.or(defaults.memory),
+            root: self.root.or(defaults.root),
+            path: self.path.or(defaults.path),
+            env,
+            secrets,
+            setup: self.setup.or(defaults.setup),
+            agent: self.agent.or(defaults.agent),
+            model: self.model.or(defaults.model),
+            check: self.check.or(defaults.check),
+            limits: self.limits.or(defaults.limits),
+        }
+    }
+
+    /// The host. One that is this machine takes nothing of how others are reached; an empty script is none.
+    pub(super) fn into_host(self, name: &str) -> Host {
+        let way = if name == LOCAL { Way::Local } else { self.way.unwrap_or_default() };
+        let remote = way != Way::Local;
+        Host {
+            address: self.address.filter(|_| remote).unwrap_or_else(|| name.to_owned()),
+            user: self.user.filter(|_| remote),
+            port: self.port.filter(|_| remote),
+            identity: self.identity.filter(|_| remote),
+            jump: self.jump.filter(|_| remote),
+            way,
+            labels: self.labels.unwrap_or_default(),
+            slots: self.slots,
+            cores: self.cores,
+            memory: self.memory,
+            root: self.root,
+            path: self.path.unwrap_or_default(),
+            env: self.env,
+            secrets: self.secrets,
+            setup: self.setup.filter(|script| !script.trim().is_empty()),
+            agent: self.agent,
+            model: self.model,
+            check: self.check.filter(|script| !script.trim().is_empty()),
+            limits: self.limits,
+            name: name.to_owned(),
+        }
+    }
+}

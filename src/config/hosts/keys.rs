@@ -1,0 +1,56 @@
+//! The keys of `[defaults]` and `[host.NAME]`: the one list that parser, schema and guesses share.
+
+use super::entry::Entry;
+use super::reader::{Reader, Value};
+use super::rules;
+
+/// A key and what it sets.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// How a host is reached: means nothing for a host that is this machine.
+    pub(super) reach: bool,
+    /// Reports what is wrong with the value, else sets it.
+    pub(super) set: fn(&mut Reader<'_>, &mut Entry, &Value<'_>),
+}
+
+impl Key {
+    /// Whether `[defaults]` may have it: every host has an address of its own.
+    pub(super) fn in_defaults(&self) -> bool {
+        self.name != "address"
+    }
+}
+
+const fn reach(name: &'static str, set: fn(&mut Reader<'_>, &mut Entry, &Value<'_>)) -> Key {
+    Key { name, reach: true, set }
+}
+
+const fn work(name: &'static str, set: fn(&mut Reader<'_>, &mut Entry, &Value<'_>)) -> Key {
+    Key { name, reach: false, set }
+}
+
+/// Every key, in the order of the documentation.
+pub(super) const KEYS: [Key; 23] = [
+    reach("address", |r, e, v| e.address = r.ruled("address", v, &rules::ADDRESS)),
+    reach("user", |r, e, v| e.user = r.ruled("user", v, &rules::USER)),
+    reach("port", |r, e, v| e.port = r.number("port", v, 1..=65_535)),
+    reach("identity", |r, e, v| e.identity = r.file("identity", v)),
+    reach("jump", |r, e, v| e.jump = r.ruled("jump", v, &rules::JUMP)),
+    reach("transport", |r, e, v| e.way = r.way("transport", v)),
+    work("labels", |r, e, v| e.labels = r.list("labels", v, &rules::LABEL)),
+    work("slots", |r, e, v| e.slots = r.number("slots", v, 1..=1000)),
+    work("cores", |r, e, v| e.cores = r.number("cores", v, 1..=65_536)),
+    work("memory", |r, e, v| e.memory = r.bytes("memory", v)),
+    work("root", |r, e, v| e.root = r.ruled("root", v, &rules::ROOT)),
+    work("path", |r, e, v| e.path = r.list("path", v, &rules::DIRECTORY)),
+    work("env", |r, e, v| e.env = r.env("env", v)),
+    work("secrets", |r, e, v| e.secrets = r.secrets("secrets", v)),
+    work("setup", |r, e, v| e.setup = r.ruled("setup", v, &rules::SCRIPT)),
+    work("agent", |r, e, v| e.agent = r.ruled("agent", v, &rules::AGENT)),
+    work("model", |r, e, v| e.model = r.ruled("model", v, &rules::MODEL)),
+    work("check", |r, e, v| e.check = r.ruled("check", v, &rules::SCRIPT)),
+    work("attempts", |r, e, v| e.limits.attempts = r.number("attempts", v, 1..=1000)),
+    work("timeout", |r, e, v| e.limits.timeout = r.duration("timeout", v)),
+    work("first-output", |r, e, v| e.limits.first_output = r.duration("first-output", v)),
+    work("no-progress", |r, e, v| e.limits.no_progress = r.duration("no-progress", v)),
+    work("grace", |r, e, v| e.limits.grace = r.duration("grace", v)),
+];

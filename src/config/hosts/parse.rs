@@ -1,0 +1,123 @@
+//! The shape of the file: `[defaults]`, `[host.NAME]`, and what the keys of one table must be together.
+
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable};
+
+use super::entry::Entry;
+use super::keys::KEYS;
+use super::reader::{Reader, Value};
+use super::rules;
+use crate::config::diagnostic::{Diagnostics, meant, nearest};
+use crate::model::host::{LOCAL, Way};
+
+/// A key with its place in the text.
+type Name<'i> = Spanned<DeString<'i>>;
+
+/// The tables at the top.
+const TOP: [&str; 2] = ["defaults", "host"];
+
+/// The defaults, and the hosts in the order of the file.
+pub(super) fn parse(file: &Path, text: &str, home: &Path) -> Result<(Entry, Vec<(String, Entry)>), Diagnostics> {
+    let mut reader = Reader::new(file, text, home);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        // What a broken file seems to say would only be noise beside the reason it is broken.
+        errors.iter().for_each(|error| reader.report_syntax(error));
+        return reader.finish().map(|()| (Entry::default(), Vec::new()));
+    }
+    let (mut defaults, mut hosts) = (Entry::default(), Vec::new());
+    for (name, value) in document.get_ref().iter() {
+        match name.get_ref().as_ref() {
+            "defaults" => defaults = entry(&mut reader, None, value),
+            "host" => hosts = all_hosts(&mut reader, value),
+            _ => unknown_top(&mut reader, name, value),
+        }
+    }
+    reader.finish()?;
+    Ok((defaults, hosts))
+}
+
+fn unknown_top(reader: &mut Reader<'_>, name: &Name<'_>, value: &Value<'_>) {
+    let word = name.get_ref().as_ref();
+    let help = match nearest(word, TOP) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if value.get_ref().is_table() => format!("a host is written as `[host.{word}]`"),
+        None => "keys belong into `[defaults]` or into a `[host.NAME]`".to_owned(),
+    };
+    let kind = if value.get_ref().is_table() { "table" } else { "key" };
+    reader.report_with_help(name.span(), format!("unknown {kind} `{word}`"), help);
+}
+
+fn all_hosts(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<(String, Entry)> {
+    let Some(table) = reader.table("host", value, "a table of hosts") else { return Vec::new() };
+    let mut hosts = Vec::new();
+    for (name, value) in table.iter() {
+        let word = name.get_ref().as_ref();
+        if KEYS.iter().any(|key| key.name == word) && !value.get_ref().is_table() {
+            let help = format!("a host is written as `[host.NAME]`, with `{word}` below it");
+            reader.report_with_help(name.span(), format!("`{word}` belongs to no host"), help);
+            continue;
+        }
+        if !(rules::NAME.holds)(word) {
+            reader.report(name.span(), format!("a host's name must be {}", rules::NAME.wants));
+        }
+        hosts.push((name.span().start, word.to_owned(), entry(reader, Some(word), value)));
+    }
+    hosts.sort_by_key(|(at, ..)| *at);
+    hosts.into_iter().map(|(_, name, entry)| (name, entry)).collect()
+}
+
+/// One table; `host` is its name, `None` for `[defaults]`.
+fn entry(reader: &mut Reader<'_>, host: Option<&str>, value: &Value<'_>) -> Entry {
+    let mut entry = Entry::default();
+    let title = host.map_or_else(|| "defaults".to_owned(), |name| format!("host.{name}"));
+    let Some(table) = reader.table(&title, value, "a table") else { return entry };
+    for (name, value) in table.iter() {
+        let word = name.get_ref().as_ref();
+        match KEYS.iter().find(|key| key.name == word) {
+            Some(key) if host.is_none() && !key.in_defaults() => {
+                reader.report(name.span(), format!("`{word}` belongs to one host, not to `[defaults]`"));
+            }
+            Some(key) => (key.set)(reader, &mut entry, value),
+            None => {
+                let known = KEYS.map(|key| key.name);
+                reader.report_with_help(name.span(), format!("unknown key `{word}`"), meant(word, &known));
+            }
+        }
+    }
+    check_reach(reader, host, &entry, table);
+    check_variables(reader, &entry, table);
+    entry
+}
+
+/// A host that is this machine is not reached; that a host is one is said by the host itself.
+fn check_reach(reader: &mut Reader<'_>, host: Option<&str>, entry: &Entry, table: &DeTable<'_>) {
+    let local = host == Some(LOCAL) || entry.way == Some(Way::Local);
+    for (name, value) in table.iter().filter(|_| local) {
+        let word = name.get_ref().as_ref();
+        let is_reach = KEYS.iter().any(|key| key.name == word && key.reach);
+        if word == "transport" {
+            if host.is_none() {
+                reader.report(value.span(), "`transport` can be \"local\" for one host only, not in `[defaults]`");
+            } else if entry.way.is_some_and(|way| way != Way::Local) {
+                reader.report(value.span(), format!("`{LOCAL}` is this machine and has no other transport"));
+            }
+        } else if is_reach && host.is_some() {
+            reader.report(name.span(), format!("`{word}` means nothing for a host that is this machine"));
+        }
+    }
+}
+
+/// One name cannot be a plain variable and a secret.
+fn check_variables(reader: &mut Reader<'_>, entry: &Entry, table: &DeTable<'_>) {
+    let secrets =
+        table.iter().find(|(key, _)| key.get_ref() == "secrets").and_then(|(_, value)| value.get_ref().as_table());
+    for (name, _) in secrets.into_iter().flat_map(|table| table.iter()) {
+        let word = name.get_ref().as_ref();
+        if entry.env.contains_key(word) {
+            reader.report(name.span(), format!("`{word}` is in `env` and in `secrets`"));
+        }
+    }
+}
