@@ -6,3 +6,4 @@ pub mod connect;
 pub mod known_hosts;
 pub mod resolve;
 pub mod server;
+mod unblocked;

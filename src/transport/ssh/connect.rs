@@ -1,6 +1,8 @@
 //! From a host entry to a connection that is logged in.
 
 pub mod stream;
+#[cfg(test)]
+mod tests;
 mod verifier;
 
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use super::auth;
 use super::channel::Connection;
 use super::known_hosts::{KnownHosts, Name, Verdict, append};
 use super::resolve::{Proxy, Resolved, Target, resolve};
+use super::unblocked::Unblocked;
 use crate::model::host::Host;
 use crate::transport::{Asker, Counters, Options, TransportError};
 
@@ -130,7 +133,7 @@ impl Dialer<'_> {
         self.counters.connection();
         let attempt = async {
             let (stream, stop): (BoxStream, _) = stream::open(resolved, under).await?;
-            Ok((client::connect_stream(config, stream, verifier).await, stop))
+            Ok((client::connect_stream(config, Unblocked::new(stream), verifier).await, stop))
         };
         let unreachable =
             |reason: String| Refusal::Failure(TransportError::Unreachable { host: label.to_owned(), reason }.into());

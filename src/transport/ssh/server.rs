@@ -16,8 +16,11 @@ use std::time::Duration;
 
 use russh::keys::{Certificate, HashAlg, PrivateKey};
 use russh::server::{Config, run_stream};
+use russh::{MethodKind, MethodSet};
 use session::Session;
 use tokio::net::{TcpListener, TcpStream};
+
+use super::unblocked::Unblocked;
 
 /// What a server lets in and runs.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +95,7 @@ impl Server {
         let config = Arc::new(Config {
             keys: vec![host_key.clone()],
             certificates,
+            methods: methods(&setup),
             // The delay is against guessing over a network, and there is none here.
             auth_rejection_time: Duration::from_millis(1),
             auth_rejection_time_initial: Some(Duration::ZERO),
@@ -180,6 +184,18 @@ impl Shared {
     }
 }
 
+/// The methods worth offering.
+fn methods(setup: &Setup) -> MethodSet {
+    let mut methods = MethodSet::from(&[MethodKind::PublicKey][..]);
+    if setup.password.is_some() {
+        methods.push(MethodKind::Password);
+    }
+    if setup.code.is_some() {
+        methods.push(MethodKind::KeyboardInteractive);
+    }
+    methods
+}
+
 /// Takes connections until the server is dropped.
 async fn accept(listener: TcpListener, config: Arc<Config>, shared: Arc<Shared>) {
     loop {
@@ -197,7 +213,7 @@ async fn accept(listener: TcpListener, config: Arc<Config>, shared: Arc<Shared>)
         let (config, shared) = (config.clone(), shared.clone());
         tokio::spawn(async move {
             let session = Session::new(shared.clone());
-            if let Ok(running) = run_stream(config, socket, session).await {
+            if let Ok(running) = run_stream(config, Unblocked::new(socket), session).await {
                 // How a client left is of no interest here.
                 let _ = running.await;
             }

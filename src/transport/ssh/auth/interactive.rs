@@ -91,7 +91,9 @@ impl Login<'_> {
                     return Ok(Some(Step::In));
                 }
                 Ok(Response::Failure { remaining_methods, partial_success }) => {
-                    self.answers.forget(&question);
+                    if typed.is_some() {
+                        self.answers.forget(&question);
+                    }
                     return self.judge(Ok(AuthResult::Failure { remaining_methods, partial_success })).map(Some);
                 }
                 Ok(Response::InfoRequest { prompts, .. }) => prompts,

@@ -1,0 +1,220 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::transport::fixture::{DEADLINE, Fixture, Person, finish, host_of};
+use crate::transport::ssh::server::{Server, Setup, key};
+use crate::transport::{Exec, Exit, Nobody, Output, TransportError};
+
+async fn works(fixture: &Fixture) {
+    let connected = fixture.connect().await;
+    let (out, _, end) = finish(connected.transport.exec("echo $HOME; exit 9").await.unwrap()).await;
+    assert_eq!(String::from_utf8(out).unwrap().trim(), fixture.directory.path().to_str().unwrap());
+    assert!(matches!(end, Output::Exit(Exit::Code(9))), "{end:?}");
+    assert!(connected.notes.is_empty(), "{:?}", connected.notes);
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_an_error_with_its_fingerprint() {
+    let fixture = Fixture::new().await;
+    std::fs::remove_file(fixture.known_hosts()).unwrap();
+    let person = Arc::new(Person { yes: Some(false), ..Person::default() });
+    for asker in [Arc::new(Nobody) as Arc<dyn crate::transport::Asker>, person] {
+        let error = fixture.connect_asking(asker).await.err().unwrap();
+        match error {
+            TransportError::UnknownHostKey { algorithm, fingerprint, .. } => {
+                assert_eq!((algorithm.as_str(), fingerprint), ("ssh-ed25519", fixture.server.fingerprint()));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(!fixture.known_hosts().exists());
+    assert_eq!(fixture.server.served().execs, 0);
+}
+
+#[tokio::test]
+async fn an_accepted_key_is_remembered_in_a_private_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut fixture = Fixture::new().await;
+    let file = fixture.directory.path().join("new/known_hosts");
+    fixture.options.known_hosts = Some(file.clone());
+    let person = Arc::new(Person { yes: Some(true), ..Person::default() });
+    fixture.connect_asking(person.clone()).await.unwrap();
+    fixture.connect_asking(person.clone()).await.unwrap();
+    assert_eq!(person.asked.load(Ordering::Relaxed), 1);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), fixture.server.known_hosts_line() + "\n");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::metadata(file.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn a_changed_or_revoked_key_is_refused_whatever_anybody_says() {
+    let fixture = Fixture::new().await;
+    let other = key::random().unwrap().public_key().to_openssh().unwrap();
+    let place = format!("[127.0.0.1]:{}", fixture.server.port());
+    let changed = format!("{place} {other}\n");
+    let revoked = format!("{0}\n@revoked {0}\n", fixture.server.known_hosts_line());
+    for text in [changed, revoked] {
+        std::fs::write(fixture.known_hosts(), text).unwrap();
+        let person = Arc::new(Person { yes: Some(true), ..Person::default() });
+        let error = fixture.connect_asking(person.clone()).await.err().unwrap();
+        assert!(matches!(&error, TransportError::ChangedHostKey { .. }), "{error:?}");
+        assert!(error.to_string().contains("known_hosts:"), "{error}");
+        assert_eq!(person.asked.load(Ordering::Relaxed), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_is_away_may_be_tried_again() {
+    let mut fixture = Fixture::new().await;
+    fixture.server.refuse(true);
+    let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+    assert!(matches!(&error, TransportError::Unreachable { .. }) && error.may_retry(), "{error:?}");
+    fixture.server.refuse(false);
+    works(&fixture).await;
+    // A port that nobody listens on: one that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    fixture.host.port = Some(free);
+    let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+    assert!(error.may_retry(), "{error:?}");
+}
+
+/// A second server in front of the fixture's, named `hop` in its configuration.
+async fn behind_a_hop(fixture: &mut Fixture) -> Server {
+    let identity = fixture.host.identity.clone().unwrap();
+    let public = std::fs::read_to_string(identity.with_extension("pub")).unwrap();
+    let home = fixture.directory.path().to_owned();
+    let hop = Server::start(Setup { authorized: vec![public], home, ..Setup::default() }).await.unwrap();
+    let block = format!(
+        "Host hop\n  HostName 127.0.0.1\n  Port {}\n  User guest\n  IdentityFile {}\n",
+        hop.port(),
+        identity.display()
+    );
+    let config = fixture.options.ssh_config.clone().unwrap();
+    let general = std::fs::read_to_string(&config).unwrap().replace("IdentityFile none\n", "");
+    std::fs::write(&config, format!("{block}Host *\n{general}")).unwrap();
+    let both = format!("{}\n{}\n", hop.known_hosts_line(), fixture.server.known_hosts_line());
+    std::fs::write(fixture.known_hosts(), both).unwrap();
+    hop
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jump_host_is_only_passed_through() {
+    let mut fixture = Fixture::new().await;
+    let hop = behind_a_hop(&mut fixture).await;
+    fixture.host.jump = Some("hop".to_owned());
+    works(&fixture).await;
+    assert_eq!((hop.served().tunnels, hop.served().execs), (1, 0));
+    let connected = fixture.connect().await;
+    assert_eq!(connected.counters.now().connections, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn much_both_ways_over_a_jump_host_does_not_lock_up() {
+    let mut fixture = Fixture::new().await;
+    let _hop = behind_a_hop(&mut fixture).await;
+    fixture.host.jump = Some("hop".to_owned());
+    let connected = fixture.connect().await;
+    let Exec { stdin, output } = connected.transport.exec("cat").await.unwrap();
+    const PIECES: usize = 320;
+    tokio::spawn(async move {
+        for _ in 0..PIECES {
+            stdin.send(Bytes::from(vec![7; 64 * 1024])).await.unwrap();
+        }
+    });
+    let (out, _, end) = finish(Exec { stdin: tokio::sync::mpsc::channel(1).0, output }).await;
+    assert_eq!(out.len(), PIECES * 64 * 1024);
+    assert!(matches!(end, Output::Exit(Exit::Code(0))), "{end:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_of_a_jump_host_are_checked_too() {
+    let mut fixture = Fixture::new().await;
+    let hop = behind_a_hop(&mut fixture).await;
+    fixture.host.jump = Some("hop".to_owned());
+    std::fs::write(fixture.known_hosts(), fixture.server.known_hosts_line() + "\n").unwrap();
+    let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+    assert!(matches!(&error, TransportError::UnknownHostKey { host, .. } if host == "hop"), "{error:?}");
+    assert_eq!((hop.served().tunnels, fixture.server.connections()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_command_carries_the_connection() {
+    let fixture = Fixture::new().await;
+    // The first of these that is installed; each joins its streams to a socket.
+    let ways = [("socat", "socat - TCP:%h:%p"), ("nc", "nc %h %p")];
+    let found = ways.iter().find(|(name, _)| {
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&paths).any(|directory| directory.join(name).exists())
+    });
+    let bash = "bash -c 'exec 3<>/dev/tcp/%h/%p; cat <&3 & exec cat >&3'";
+    let command = found.map_or(bash, |(_, command)| *command);
+    let config = fixture.options.ssh_config.clone().unwrap();
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("ProxyCommand {command}\n{text}")).unwrap();
+    works(&fixture).await;
+    std::fs::write(&config, format!("ProxyCommand echo no such tunnel >&2; exit 1\n{text}")).unwrap();
+    let begun = Instant::now();
+    let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+    assert!(matches!(&error, TransportError::Unreachable { .. }), "{error:?}");
+    assert!(begun.elapsed() < DEADLINE / 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certified_host_needs_no_key_of_its_own_in_the_file() {
+    let mut fixture = Fixture::new().await;
+    let directory = fixture.directory.path().to_owned();
+    let (authority, host_key) = (directory.join("ca"), directory.join("host"));
+    let public = key::generate(&authority).unwrap();
+    key::generate(&host_key).unwrap();
+    let keygen = |arguments: &[&str]| {
+        let mut keygen = std::process::Command::new("ssh-keygen");
+        keygen.args(["-q", "-h", "-I", "test", "-s"]).arg(&authority).args(arguments);
+        keygen.arg(host_key.with_extension("pub")).stderr(std::process::Stdio::null());
+        keygen.status().is_ok_and(|status| status.success())
+    };
+    let cases: [(&[&str], bool); 4] = [
+        (&["-n", "127.0.0.1"], true),
+        (&["-n", "elsewhere"], false),
+        (&["-n", "127.0.0.1", "-V", "-2d:-1d"], false),
+        (&["-n", "127.0.0.1", "-O", "critical:nobody@knows=1"], false),
+    ];
+    for (arguments, valid) in cases {
+        if !keygen(arguments) {
+            eprintln!("skipped: no ssh-keygen here that does {arguments:?}");
+            continue;
+        }
+        let identity = fixture.host.identity.clone().unwrap();
+        let authorized = vec![std::fs::read_to_string(identity.with_extension("pub")).unwrap()];
+        let host_key_text = Some(std::fs::read_to_string(&host_key).unwrap());
+        let host_certificate = Some(std::fs::read_to_string(directory.join("host-cert.pub")).unwrap());
+        let home = directory.clone();
+        let setup = Setup { authorized, home, host_key: host_key_text, host_certificate, ..Setup::default() };
+        fixture.server = Server::start(setup).await.unwrap();
+        fixture.host = host_of(&fixture.server, &identity);
+        std::fs::write(fixture.known_hosts(), format!("@cert-authority 127.0.0.1,[127.0.0.1]:* {public}\n")).unwrap();
+        if valid {
+            works(&fixture).await;
+        } else {
+            let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+            assert!(matches!(&error, TransportError::Config { .. }), "{arguments:?}: {error:?}");
+        }
+        std::fs::write(fixture.known_hosts(), format!("@revoked * {public}\n@cert-authority * {public}\n")).unwrap();
+        let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+        assert!(matches!(&error, TransportError::ChangedHostKey { .. }), "{arguments:?}: {error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_beyond_russh_goes_through_ssh_and_is_said() {
+    let fixture = Fixture::new().await;
+    let config = fixture.options.ssh_config.clone().unwrap();
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("BindAddress 127.0.0.1\n{text}")).unwrap();
+    let connected = fixture.connect().await;
+    assert!(connected.notes.iter().any(|note| note.contains("bindaddress")), "{:?}", connected.notes);
+    let (_, _, end) = finish(connected.transport.exec("exit 6").await.unwrap()).await;
+    assert!(matches!(end, Output::Exit(Exit::Code(6))), "{end:?}");
+}

@@ -1,0 +1,114 @@
+//! A stream whose writes never wait, so that its reader never stops reading.
+//!
+//! russh's loop does not read while it writes. When both sides of a connection wait for their writes, neither reads,
+//! and both wait for ever: seen between two russh ends at 16 MiB windows, and possible with any server over a jump
+//! host, where the outer loop waits for the inner one. Here a write that would wait is kept and goes out during the
+//! reads that follow. The windows of SSH's channels bound what can be kept.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// See the module.
+pub struct Unblocked<S> {
+    inner: S,
+    /// Accepted, and not taken by `inner` yet.
+    kept: BytesMut,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Unblocked<S> {
+    pub fn new(inner: S) -> Self {
+        Unblocked { inner, kept: BytesMut::new() }
+    }
+
+    /// Writes as much as goes; ready when nothing is left.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.kept.is_empty() {
+            let written = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.kept))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.kept.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Unblocked<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // A write that fails shows in the next read or write; what has arrived before is still worth reading.
+        let _ = self.poll_drain(cx);
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Unblocked<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(drained) = self.poll_drain(cx) {
+            drained?;
+            if let Poll::Ready(written) = Pin::new(&mut self.inner).poll_write(cx, bytes) {
+                return Poll::Ready(written);
+            }
+        }
+        self.kept.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.poll_drain(cx) {
+            Poll::Ready(drained) => {
+                drained?;
+                // The stream below buffers nothing that only a flush would send, so its readiness is not awaited.
+                let _ = Pin::new(&mut self.inner).poll_flush(cx)?;
+            }
+            Poll::Pending => {}
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_that_would_wait_goes_out_while_reading() {
+        let (near, mut far) = tokio::io::duplex(4);
+        let mut near = Unblocked::new(near);
+        near.write_all(b"more than the pipe holds").await.unwrap();
+        near.flush().await.unwrap();
+        far.write_all(b"back").await.unwrap();
+        let reader = tokio::spawn(async move {
+            let mut back = Vec::new();
+            near.read_to_end(&mut back).await.unwrap();
+            back
+        });
+        let mut all = vec![0; 24];
+        far.read_exact(&mut all).await.unwrap();
+        assert_eq!(all, b"more than the pipe holds");
+        drop(far);
+        assert_eq!(reader.await.unwrap(), b"back");
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_waits_for_what_was_kept() {
+        let (near, mut far) = tokio::io::duplex(3);
+        let mut near = Unblocked::new(near);
+        near.write_all(b"0123456789").await.unwrap();
+        let writer = tokio::spawn(async move { near.shutdown().await });
+        let mut all = Vec::new();
+        far.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"0123456789");
+        writer.await.unwrap().unwrap();
+    }
+}
