@@ -3,6 +3,7 @@
 //! Everything here is read from the user's own configuration, never from the repository being worked on.
 
 pub mod diagnostic;
+pub mod edit;
 pub mod hosts;
 pub mod paths;
 pub mod settings;

@@ -1,0 +1,190 @@
+//! `hosts add`: a new table in `hosts.toml`, with everything else left byte for byte as it is.
+
+use std::fs::{self, File, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
+
+use super::diagnostic::Diagnostics;
+use super::hosts::{self, Hosts};
+use super::settings;
+use crate::model::host::{Host, LOCAL, Limits, SecretSource, Way};
+
+/// Why a host was not added; the file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    #[error("{file} has a host {name} already")]
+    AlreadyThere { file: PathBuf, name: String },
+    #[error(transparent)]
+    NotAHostName(#[from] hosts::NotAHostName),
+    /// The file has mistakes that must be mended first.
+    #[error("{0}")]
+    Broken(Diagnostics),
+    /// The new host has a value that the file could not be read with.
+    #[error("the new host cannot be written:\n{0}")]
+    Refused(Diagnostics),
+    #[error("cannot write {file}: {source}")]
+    Unwritable { file: PathBuf, source: std::io::Error },
+}
+
+/// Adds `[host.NAME]` with what `host` says beyond its name, and makes the file (0600) and its directory (0700) when
+/// they are not there. The file is replaced in one step; a symbolic link to it and its mode are kept.
+///
+/// # Errors
+/// When the file is malformed or has the host already, when a value is not one that can be read back, or when it
+/// cannot be written. The file is unchanged then.
+pub fn add_host(file: &Path, host: &Host, home: &Path) -> Result<(), EditError> {
+    if !hosts::is_name(&host.name) {
+        return Err(hosts::NotAHostName(host.name.clone()).into());
+    }
+    let unwritable = |source| EditError::Unwritable { file: file.to_owned(), source };
+    // The link's target is replaced, not the link: configurations are often kept elsewhere and linked.
+    let target = match fs::canonicalize(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => file.to_owned(),
+        found => found.map_err(unwritable)?,
+    };
+    let directory = match target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => parent,
+        None => Path::new("."),
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unwritable)?;
+    // Held until the new file is in place, so that of two additions at once none is lost.
+    let lock = File::open(directory).map_err(unwritable)?;
+    lock.lock().map_err(unwritable)?;
+    let before = match fs::read_to_string(&target) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        read => read.map_err(unwritable)?,
+    };
+    Hosts::parse(file, &before, home).map_err(EditError::Broken)?;
+    let after = with_host(&before, host).map_err(|source| match source {
+        Unmade::AlreadyThere => EditError::AlreadyThere { file: file.to_owned(), name: host.name.clone() },
+        Unmade::Other(text) => unwritable(std::io::Error::new(ErrorKind::InvalidInput, text)),
+    })?;
+    Hosts::parse(file, &after, home).map_err(EditError::Refused)?;
+    replace(&target, directory, &after).map_err(unwritable)
+}
+
+/// Why there is no text to write.
+enum Unmade {
+    AlreadyThere,
+    Other(String),
+}
+
+/// The text with the new host: appended, or put into the `host` of a file that has it as one value.
+fn with_host(before: &str, host: &Host) -> Result<String, Unmade> {
+    let mut document: DocumentMut = before.parse().map_err(|e: toml_edit::TomlError| Unmade::Other(e.to_string()))?;
+    let there = document.get("host").and_then(Item::as_table_like);
+    if there.is_some_and(|hosts| hosts.contains_key(&host.name)) {
+        return Err(Unmade::AlreadyThere);
+    }
+    let table = table(host).ok_or_else(|| Unmade::Other("the path of the identity is not UTF-8".to_owned()))?;
+    // `host = { … }` and `host.box.port = 22` cannot be gone on with by a header.
+    let closed =
+        there.is_some_and(|hosts| hosts.is_dotted()) || document.get("host").is_some_and(Item::is_inline_table);
+    if let Some(hosts) = document.get_mut("host").filter(|_| closed).and_then(Item::as_table_like_mut) {
+        hosts.insert(&host.name, value(table.into_inline_table()));
+        return Ok(document.to_string());
+    }
+    let mut hosts = Table::new();
+    hosts.set_implicit(true);
+    hosts.insert(&host.name, Item::Table(table));
+    let mut added = DocumentMut::new();
+    added.insert("host", Item::Table(hosts));
+    let gap = match before {
+        "" => "",
+        text if text.ends_with('\n') => "\n",
+        _ => "\n\n",
+    };
+    Ok(format!("{before}{gap}{added}"))
+}
+
+/// What a host says beyond its name; `None` when the path of the identity cannot be written in TOML.
+fn table(host: &Host) -> Option<Table> {
+    let mut table = Table::new();
+    let mut set = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            table.insert(key, Item::Value(value));
+        }
+    };
+    let text = |text: &Option<String>| text.as_deref().map(Value::from);
+    let number = |number: Option<u32>| number.map(|n| Value::from(i64::from(n)));
+    let identity = match &host.identity {
+        Some(path) => Some(path.to_str()?),
+        None => None,
+    };
+    set("address", (host.address != host.name).then(|| host.address.as_str().into()));
+    set("user", text(&host.user));
+    set("port", number(host.port.map(u32::from)));
+    set("identity", identity.map(Value::from));
+    set("jump", text(&host.jump));
+    set("transport", transport(host).map(Value::from));
+    set("labels", list(&host.labels));
+    set("slots", number(host.slots));
+    set("cores", number(host.cores));
+    set("memory", host.memory.map(|bytes| size(bytes).into()));
+    set("root", text(&host.root));
+    set("path", list(&host.path));
+    set("env", pairs(host.env.iter().map(|(name, text)| (name, text.into()))));
+    set("secrets", pairs(host.secrets.iter().map(|(name, source)| (name, secret(source)))));
+    set("setup", text(&host.setup));
+    set("agent", text(&host.agent));
+    set("model", text(&host.model));
+    set("check", text(&host.check));
+    let Limits { attempts, timeout, first_output, no_progress, grace } = host.limits;
+    set("attempts", number(attempts));
+    for (key, limit) in
+        [("timeout", timeout), ("first-output", first_output), ("no-progress", no_progress), ("grace", grace)]
+    {
+        set(key, limit.map(|limit| settings::human_duration(limit).into()));
+    }
+    Some(table)
+}
+
+fn transport(host: &Host) -> Option<&'static str> {
+    match host.way {
+        Way::Ssh => None,
+        Way::Openssh => Some("openssh"),
+        Way::Local => (host.name != LOCAL).then_some("local"),
+    }
+}
+
+/// With a unit where that loses nothing.
+fn size(bytes: u64) -> String {
+    let short = settings::human_bytes(bytes);
+    if settings::parse_bytes(&short) == Ok(bytes) { short } else { bytes.to_string() }
+}
+
+fn secret(source: &SecretSource) -> Value {
+    match source {
+        SecretSource::Variable(variable) => variable.into(),
+        SecretSource::Command(command) => InlineTable::from_iter([("command", command.as_str())]).into(),
+    }
+}
+
+fn list(texts: &[String]) -> Option<Value> {
+    (!texts.is_empty()).then(|| Array::from_iter(texts).into())
+}
+
+fn pairs<'a>(pairs: impl Iterator<Item = (&'a String, Value)>) -> Option<Value> {
+    let table = InlineTable::from_iter(pairs.map(|(name, value)| (name.as_str(), value)));
+    (!table.is_empty()).then(|| table.into())
+}
+
+/// Puts the text in place of the file by a rename, with the file's mode, and makes both last a power cut.
+fn replace(target: &Path, directory: &Path, text: &str) -> std::io::Result<()> {
+    let mode = match fs::metadata(target) {
+        Ok(metadata) => metadata.permissions().mode() & 0o7777,
+        Err(_) => 0o600,
+    };
+    let mut file = tempfile::Builder::new().prefix(".hosts.").tempfile_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    file.persist(target).map_err(|error| error.error)?;
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests;
