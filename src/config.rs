@@ -6,4 +6,5 @@ pub mod diagnostic;
 pub mod edit;
 pub mod hosts;
 pub mod paths;
+pub mod secrets;
 pub mod settings;
