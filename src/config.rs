@@ -8,3 +8,4 @@ pub mod hosts;
 pub mod paths;
 pub mod secrets;
 pub mod settings;
+pub mod templates;
