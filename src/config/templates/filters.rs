@@ -11,9 +11,9 @@ pub(super) fn add_to(environment: &mut Environment<'_>) {
     environment.add_function("fence", |text: String| fence(&text));
 }
 
-/// A fence of backticks longer than any run of them in the text, three at least.
+/// A fence of backticks longer than any run of them in the text as [`plain`] leaves it, three at least.
 fn fence(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let longest = plain(text).split(|c| c != '`').map(str::len).max().unwrap_or(0);
     "`".repeat(longest.max(2) + 1)
 }
 
@@ -98,6 +98,7 @@ mod tests {
         assert_eq!(fence("plain"), "```");
         assert_eq!(fence("a ``` b"), "````");
         assert_eq!(fence("`````"), "``````");
+        assert_eq!(fence("``\u{7}`"), "````");
     }
 
     #[test]
