@@ -4,5 +4,6 @@
 //! `cli` > `ui` > `supervise` > `remote`, `mirror` > `transport`, `git`, `config`, `state`, `agent` > `model`.
 
 pub mod config;
+pub mod git;
 pub mod model;
 pub mod transport;

@@ -1,0 +1,310 @@
+//! One builder for every git process, with every defensive option and why it is there.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use super::{Error, Result};
+
+/// The oldest git that works: `fetch --no-write-fetch-head` and `rev-parse --show-object-format` came with 2.29.
+pub const MINIMUM: (u32, u32) = (2, 29);
+
+/// Variables of the `GIT_` family that say where the user's own configuration is; every other one is removed, because
+/// `GIT_DIR`, `GIT_INDEX_FILE`, `GIT_OBJECT_DIRECTORY`, `GIT_CONFIG_PARAMETERS` and the like (set in hooks and aliases)
+/// point git elsewhere.
+const KEPT: [&str; 6] = [
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_COUNT",
+    "GIT_EXEC_PATH",
+    "GIT_CEILING_DIRECTORIES",
+];
+
+/// Environment of every git process.
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("LC_ALL", "C"),                 // messages in the one language we recognise
+    ("GIT_TERMINAL_PROMPT", "0"),    // never ask: nobody may be there
+    ("GIT_OPTIONAL_LOCKS", "0"),     // reading must not rewrite the user's index
+    ("GIT_NO_REPLACE_OBJECTS", "1"), // ship what the objects are, not what a replace ref shows
+    ("GIT_NO_LAZY_FETCH", "1"),      // a missing object is an error, not a reason to go to the network
+    ("GIT_LFS_SKIP_SMUDGE", "1"),    // landing must not download
+];
+
+/// Configuration of every git process, above the user's.
+const CONFIGURATION: [&str; 8] = [
+    "core.fsmonitor=",          // runs a command; empty, because git before 2.36 took `false` for its name
+    "core.hooksPath=/dev/null", // no hook of the user's runs by our doing
+    "submodule.recurse=false",  // a submodule is another repository
+    "maintenance.auto=false",   // no repacking of the user's repository
+    "gc.auto=0",                // the same for older git
+    "protocol.ext.allow=never", // `ext::` URLs are commands
+    "commit.gpgSign=false",     // would ask for a passphrase
+    "advice.addEmbeddedRepo=false", // we say it ourselves, with the path
+];
+
+/// A git command being put together.
+#[must_use = "a command does nothing until it is run"]
+#[derive(Debug)]
+pub struct Git {
+    directory: PathBuf,
+    verb: &'static str,
+    configuration: Vec<OsString>,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    input: Input,
+    output: Option<File>,
+}
+
+#[derive(Debug)]
+enum Input {
+    Nothing,
+    Bytes(Vec<u8>),
+    File(File),
+}
+
+impl Git {
+    /// `git <verb>` in a directory.
+    pub fn new(directory: &Path, verb: &'static str) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            verb,
+            configuration: Vec::new(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            input: Input::Nothing,
+            output: None,
+        }
+    }
+
+    /// One more `-c name=value`, above all others.
+    pub fn config(mut self, setting: impl Into<OsString>) -> Self {
+        self.configuration.push(setting.into());
+        self
+    }
+
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    pub fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(mut self, arguments: I) -> Self {
+        self.arguments.extend(arguments.into_iter().map(|a| a.as_ref().to_owned()));
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Works on another index file than the repository's.
+    pub fn index(self, path: &Path) -> Self {
+        self.env("GIT_INDEX_FILE", path)
+    }
+
+    /// Bytes for stdin; without this it is `/dev/null`.
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = Input::Bytes(bytes.into());
+        self
+    }
+
+    pub fn stdin_file(mut self, file: File) -> Self {
+        self.input = Input::File(file);
+        self
+    }
+
+    /// Sends stdout to a file instead of returning it.
+    pub fn stdout_file(mut self, file: File) -> Self {
+        self.output = Some(file);
+        self
+    }
+
+    /// Runs it and returns what it printed, or fails with its stderr unless it exits with 0.
+    pub fn run(self) -> Result<Vec<u8>> {
+        let name = self.name();
+        let output = self.output()?;
+        if output.status.success() { Ok(output.stdout) } else { Err(failed(name, &output)) }
+    }
+
+    /// As [`Git::run`], for commands that print one line: without its end, as text.
+    pub fn line(self) -> Result<String> {
+        let mut printed = self.run()?;
+        if printed.last() == Some(&b'\n') {
+            printed.pop();
+        }
+        Ok(String::from_utf8_lossy(&printed).into_owned())
+    }
+
+    /// As [`Git::line`], for a question: `None` when it exits with 1 and says nothing.
+    pub fn answer(self) -> Result<Option<String>> {
+        let name = self.name();
+        let output = self.output()?;
+        match output.status.code() {
+            Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())),
+            Some(1) if output.stderr.is_empty() => Ok(None),
+            _ => Err(failed(name, &output)),
+        }
+    }
+
+    /// Runs it to its end, however it ends.
+    pub fn output(mut self) -> Result<Output> {
+        let input = std::mem::replace(&mut self.input, Input::Nothing);
+        let mut command = self.into_command();
+        let bytes = match input {
+            Input::Nothing => None,
+            Input::Bytes(bytes) => {
+                command.stdin(Stdio::piped());
+                Some(bytes)
+            }
+            Input::File(file) => {
+                command.stdin(file);
+                None
+            }
+        };
+        let mut child = command.spawn().map_err(not_started)?;
+        let stdin = child.stdin.take();
+        std::thread::scope(|scope| {
+            if let (Some(mut stdin), Some(bytes)) = (stdin, bytes) {
+                // A command that ends without reading all says so in its status: the broken pipe adds nothing.
+                scope.spawn(move || stdin.write_all(&bytes));
+            }
+            child.wait_with_output()
+        })
+        .map_err(|source| Error::Io { what: "could not read what git printed".into(), source })
+    }
+
+    /// The same command for tokio, with nothing on stdin and both outputs piped; it is killed when dropped.
+    pub fn into_tokio(self) -> tokio::process::Command {
+        let mut command = tokio::process::Command::from(self.into_command());
+        command.kill_on_drop(true);
+        command
+    }
+
+    /// The verb with its first arguments, for errors.
+    pub(super) fn name(&self) -> String {
+        let mut name = self.verb.to_owned();
+        for argument in self.arguments.iter().take(3) {
+            name = format!("{name} {}", argument.to_string_lossy());
+        }
+        name
+    }
+
+    fn into_command(self) -> Command {
+        let mut command = Command::new("git");
+        inherit(&mut command);
+        command.envs(ENVIRONMENT).envs(self.environment);
+        command.arg("-C").arg(self.directory).arg("--no-pager");
+        for setting in CONFIGURATION.iter().map(OsString::from).chain(self.configuration) {
+            command.arg("-c").arg(setting);
+        }
+        command.arg(self.verb).args(self.arguments);
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        match self.output {
+            Some(file) => command.stdout(file),
+            None => command.stdout(Stdio::piped()),
+        };
+        command
+    }
+}
+
+/// Removes what points git elsewhere from the environment it inherits.
+#[cfg(not(test))]
+fn inherit(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let paired = text.starts_with("GIT_CONFIG_KEY_") || text.starts_with("GIT_CONFIG_VALUE_");
+        if text.starts_with("GIT_") && !paired && !KEPT.contains(&text.as_ref()) {
+            command.env_remove(name);
+        }
+    }
+}
+
+/// Tests see no configuration and no home of the machine they run on.
+#[cfg(test)]
+pub(super) fn inherit(command: &mut Command) {
+    debug_assert!(KEPT.iter().all(|name| name.starts_with("GIT_")));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("HOME", "/nonexistent").env("GIT_CONFIG_NOSYSTEM", "1");
+}
+
+fn not_started(source: std::io::Error) -> Error {
+    match source.kind() {
+        ErrorKind::NotFound => Error::NoGit { what: "git is not on PATH".into() },
+        _ => Error::Io { what: "could not start git".into(), source },
+    }
+}
+
+pub(super) fn failed(command: String, output: &Output) -> Error {
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    Error::Failed { command, status: output.status.to_string(), stderr }
+}
+
+/// Fails unless the git on PATH is at least [`MINIMUM`]. Asked once a process.
+pub fn require() -> Result<()> {
+    static FIT: OnceLock<()> = OnceLock::new();
+    if FIT.get().is_none() {
+        let line = Git::new(Path::new("."), "version").line()?;
+        match parse_version(&line) {
+            Some(version) if version >= MINIMUM => {}
+            _ => {
+                let (major, minor) = MINIMUM;
+                return Err(Error::NoGit {
+                    what: format!("{line:?} is too old: git {major}.{minor} is the oldest that works"),
+                });
+            }
+        }
+        FIT.get_or_init(|| ());
+    }
+    Ok(())
+}
+
+fn parse_version(line: &str) -> Option<(u32, u32)> {
+    let mut numbers = line.strip_prefix("git version ")?.split(['.', ' ', '-']);
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_every_vendor_are_read() {
+        assert_eq!(parse_version("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
+        assert_eq!(parse_version("git version 2.47.3"), Some((2, 47)));
+        assert_eq!(parse_version("git version 3.0-rc1"), Some((3, 0)));
+        assert_eq!(parse_version("gut 2"), None);
+        require().unwrap();
+    }
+
+    #[test]
+    fn a_failure_keeps_all_that_git_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Git::new(folder.path(), "rev-parse").arg("--show-toplevel").run().unwrap_err();
+        assert!(error.to_string().contains("not a git repository"), "{error}");
+        assert!(error.to_string().starts_with("git rev-parse --show-toplevel failed (exit status: 128)"), "{error}");
+    }
+
+    #[test]
+    fn input_larger_than_a_pipe_does_not_block() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = "x\n".repeat(300_000);
+        let back = Git::new(folder.path(), "stripspace").stdin(bytes.clone()).run().unwrap();
+        assert_eq!(back.len(), bytes.len());
+    }
+
+    #[test]
+    fn nothing_of_the_users_runs_by_our_doing() {
+        let folder = tempfile::tempdir().unwrap();
+        let printed = Git::new(folder.path(), "config").args(["--list", "-z"]).run().unwrap();
+        let settings = String::from_utf8(printed).unwrap();
+        for expected in
+            ["core.fsmonitor\n\0", "core.hookspath\n/dev/null\0", "protocol.ext.allow\nnever\0", "gc.auto\n0\0"]
+        {
+            assert!(settings.contains(expected), "{expected:?} in {settings:?}");
+        }
+    }
+}

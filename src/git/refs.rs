@@ -1,0 +1,143 @@
+//! Refs under `refs/handoff/`, changed in transactions.
+
+use super::repository::oid;
+use super::{Error, Repository, Result};
+use crate::model::id::HandoffId;
+use crate::model::snapshot::Oid;
+
+/// Everything of ours in the user's refs.
+pub const ROOT: &str = "refs/handoff/";
+
+/// One ref to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub name: String,
+    /// What it must be now; `None`: whatever it is.
+    pub old: Option<Was>,
+    /// What it shall be; `None` deletes it.
+    pub new: Option<Oid>,
+}
+
+/// The state a change expects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Was {
+    Absent,
+    At(Oid),
+}
+
+/// The directory of a handoff's refs: `refs/handoff/<id>/`.
+pub fn of(id: &HandoffId) -> String {
+    format!("{ROOT}{}/", id.as_str())
+}
+
+/// The ref that keeps the snapshot a handoff started from.
+pub fn base(id: &HandoffId) -> String {
+    format!("{}base", of(id))
+}
+
+impl Repository {
+    /// Lets a ref hold an object, so that no gc of the user's can lose it. Moves it where it stands already.
+    pub fn keep_ref(&self, name: &str, oid: &Oid) -> Result<()> {
+        self.update_refs(&[Change { name: name.to_owned(), old: None, new: Some(oid.clone()) }])
+    }
+
+    /// Makes all changes or none. Only names under [`ROOT`] are accepted.
+    pub fn update_refs(&self, changes: &[Change]) -> Result<()> {
+        let mut input = Vec::new();
+        for change in changes {
+            check_name(&change.name)?;
+            let old = match &change.old {
+                None => "",
+                Some(Was::Absent) => self.format().zero(),
+                Some(Was::At(oid)) => oid.as_str(),
+            };
+            let line = match &change.new {
+                Some(new) => format!("update {}\0{new}\0{old}\0", change.name),
+                None => format!("delete {}\0{old}\0", change.name),
+            };
+            input.extend(line.into_bytes());
+        }
+        // No reflogs: with `logAllRefUpdates=always` they would outlive the ref.
+        self.git("update-ref").config("core.logAllRefUpdates=false").args(["--stdin", "-z"]).stdin(input).run()?;
+        Ok(())
+    }
+
+    /// The refs below a directory under [`ROOT`], in order of their names.
+    pub fn list_refs(&self, below: &str) -> Result<Vec<(String, Oid)>> {
+        check_name(below.trim_end_matches('/'))?;
+        let printed = self.git("for-each-ref").args(["--format=%(objectname) %(refname)", below]).run()?;
+        let text = String::from_utf8_lossy(&printed);
+        let pairs = text.lines().filter_map(|line| line.split_once(' '));
+        pairs.map(|(id, name)| Ok((name.to_owned(), oid(id)?))).collect()
+    }
+
+    /// Deletes every ref of a handoff, all or none, each only if it is what it was when listed.
+    pub fn delete_refs(&self, id: &HandoffId) -> Result<usize> {
+        let refs = self.list_refs(&of(id))?;
+        let delete = |(name, oid)| Change { name, old: Some(Was::At(oid)), new: None };
+        let changes: Vec<_> = refs.into_iter().map(delete).collect();
+        self.update_refs(&changes)?;
+        Ok(changes.len())
+    }
+}
+
+/// A name of ours that git's own check cannot take for anything else.
+pub(super) fn check_name(name: &str) -> Result<()> {
+    let bad = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c);
+    let ours = format!("{name}/").starts_with(ROOT);
+    if ours && !name.contains(bad) && !name.contains("..") && !name.ends_with('/') {
+        Ok(())
+    } else {
+        Err(Error::untrusted(format!("{name:?} is not a ref name under {ROOT}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::testing::Repo;
+
+    fn id(text: &str) -> HandoffId {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_transaction_is_all_or_nothing() {
+        let repo = Repo::with_commit();
+        repo.git(["config", "core.logAllRefUpdates", "always"]);
+        let git = repo.open();
+        let head = git.head().unwrap();
+        let make = |name: &str| Change { name: name.into(), old: Some(Was::Absent), new: Some(head.clone()) };
+        git.update_refs(&[make("refs/handoff/a/base")]).unwrap();
+        git.update_refs(&[make("refs/handoff/a/1/work"), make("refs/handoff/a/base")]).unwrap_err();
+        assert_eq!(git.list_refs("refs/handoff/a/").unwrap(), [("refs/handoff/a/base".to_owned(), head)]);
+        assert!(!repo.path(".git/logs/refs/handoff").exists());
+    }
+
+    #[test]
+    fn an_id_that_begins_another_is_left_alone() {
+        let repo = Repo::with_commit();
+        let git = repo.open();
+        let head = git.head().unwrap();
+        for name in ["refs/handoff/a/base", "refs/handoff/a/1/heads/x", "refs/handoff/a-2/base"] {
+            git.keep_ref(name, &head).unwrap();
+        }
+        assert_eq!(git.delete_refs(&id("a")).unwrap(), 2);
+        assert_eq!(git.delete_refs(&id("a")).unwrap(), 0);
+        assert_eq!(git.list_refs(ROOT).unwrap(), [(base(&id("a-2")), head)]);
+    }
+
+    #[test]
+    fn no_other_ref_can_be_named() {
+        for bad in [
+            "refs/heads/main",
+            "refs/handoffx/a",
+            "refs/handoff/../heads/main",
+            "refs/handoff/a\0b",
+            "refs/handoff/a\nb",
+        ] {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+        check_name("refs/handoff/a/1/heads/fix/é").unwrap();
+    }
+}

@@ -1,0 +1,229 @@
+//! The repository the user stands in, and what is asked of it without changing it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use super::command::{self, Git};
+use super::{Error, Result};
+use crate::model::snapshot::Oid;
+
+/// A repository with a work tree and at least one commit.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    top: PathBuf,
+    git_dir: PathBuf,
+    common_dir: PathBuf,
+    subdir: PathBuf,
+    format: ObjectFormat,
+}
+
+/// The hash a repository names its objects by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectFormat {
+    Sha1,
+    Sha256,
+}
+
+impl ObjectFormat {
+    /// git's own word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+        }
+    }
+
+    /// The id that stands for "no object".
+    pub fn zero(self) -> &'static str {
+        match self {
+            Self::Sha1 => "0000000000000000000000000000000000000000",
+            Self::Sha256 => "0000000000000000000000000000000000000000000000000000000000000000",
+        }
+    }
+
+    /// The id of an empty file.
+    pub fn empty_blob(self) -> &'static str {
+        match self {
+            Self::Sha1 => "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+            Self::Sha256 => "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+        }
+    }
+}
+
+impl Repository {
+    /// The repository around a directory: a main work tree or a linked one.
+    ///
+    /// [`Error::Unfit`] where there is none, where it is bare, and where it has no commit yet.
+    pub fn discover(path: &Path) -> Result<Self> {
+        command::require()?;
+        let ask = |question: &str| Git::new(path, "rev-parse").arg(question);
+        let bare = ask("--is-bare-repository").line().map_err(|error| no_repository(path, error))?;
+        if bare == "true" {
+            let what = format!("{} is in a bare repository, which has no files", path.display());
+            return Err(Error::unfit(what, "git worktree add <directory>"));
+        }
+        if ask("--is-inside-work-tree").line()? != "true" {
+            let what = format!("{} is inside a git directory, not among the files", path.display());
+            return Err(Error::unfit(what, "change to the work tree"));
+        }
+        let format = match ask("--show-object-format").line()?.as_str() {
+            "sha1" => ObjectFormat::Sha1,
+            "sha256" => ObjectFormat::Sha256,
+            other => return Err(Error::unfit(format!("object format {other:?} is not known"), "upgrade handoff")),
+        };
+        let found = Self {
+            // One question a call: a directory's name may hold a newline.
+            top: path_of(ask("--show-toplevel").run()?),
+            git_dir: path_of(ask("--absolute-git-dir").run()?),
+            common_dir: absolute(path, path_of(ask("--git-common-dir").run()?))?,
+            subdir: path_of(ask("--show-prefix").run()?).components().collect(),
+            format,
+        };
+        found.head()?;
+        Ok(found)
+    }
+
+    /// Directory that holds the files.
+    pub fn top(&self) -> &Path {
+        &self.top
+    }
+
+    /// This work tree's own git directory (its HEAD and index).
+    pub fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
+    /// The git directory all work trees share.
+    pub fn common_dir(&self) -> &Path {
+        &self.common_dir
+    }
+
+    /// Where everything of ours lies: `<common dir>/handoff`. May not exist yet.
+    pub fn state_dir(&self) -> PathBuf {
+        self.common_dir.join("handoff")
+    }
+
+    /// Where the user stands, from the top; empty at the top.
+    pub fn subdir(&self) -> &Path {
+        &self.subdir
+    }
+
+    pub fn format(&self) -> ObjectFormat {
+        self.format
+    }
+
+    /// A git command that works on this repository, from its top.
+    pub fn git(&self, verb: &'static str) -> Git {
+        Git::new(&self.top, verb)
+    }
+
+    /// The commit that is checked out.
+    pub fn head(&self) -> Result<Oid> {
+        match self.git("rev-parse").args(["--quiet", "--verify", "HEAD^{commit}"]).answer()? {
+            Some(text) => oid(&text),
+            None => Err(Error::unfit("the repository has no commit yet", "git commit --allow-empty -m 'Start'")),
+        }
+    }
+
+    /// Short name of the branch that is checked out; `None` when HEAD is detached.
+    pub fn branch(&self) -> Result<Option<String>> {
+        let name = self.git("symbolic-ref").args(["--quiet", "HEAD"]).answer()?;
+        Ok(name.and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned)))
+    }
+
+    /// A file of this work tree's git directory as git names it (`index`, `info/exclude`).
+    pub fn git_path(&self, name: &str) -> Result<PathBuf> {
+        let printed = self.git("rev-parse").args(["--git-path", name]).run()?;
+        Ok(self.top.join(path_of(printed)))
+    }
+}
+
+/// An object id that git printed.
+pub(super) fn oid(text: &str) -> Result<Oid> {
+    text.parse().map_err(|error| Error::untrusted(format!("git printed no object id: {error}")))
+}
+
+/// A path that git printed on a line of its own.
+pub(super) fn path_of(mut printed: Vec<u8>) -> PathBuf {
+    if printed.last() == Some(&b'\n') {
+        printed.pop();
+    }
+    PathBuf::from(OsString::from_vec(printed))
+}
+
+fn absolute(base: &Path, path: PathBuf) -> Result<PathBuf> {
+    let joined = base.join(path);
+    joined.canonicalize().map_err(Error::io("find", &joined))
+}
+
+fn no_repository(path: &Path, error: Error) -> Error {
+    match &error {
+        Error::Failed { stderr, .. } if stderr.contains("not a git repository") => Error::unfit(
+            format!("{} is not in a git repository", path.display()),
+            "git init && git add -A && git commit -m 'Start'",
+        ),
+        Error::Failed { stderr, .. } if stderr.contains("dubious ownership") => Error::unfit(
+            format!("the repository around {} belongs to another user", path.display()),
+            format!("git config --global --add safe.directory '{}'", path.display()),
+        ),
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::testing::Repo;
+
+    #[test]
+    fn a_subdirectory_knows_its_top() {
+        let repo = Repo::with_commit();
+        std::fs::create_dir_all(repo.path("a b/c")).unwrap();
+        let found = Repository::discover(&repo.path("a b/c")).unwrap();
+        assert_eq!(found.top(), repo.top());
+        assert_eq!(found.git_dir(), repo.path(".git"));
+        assert_eq!(found.common_dir(), repo.path(".git"));
+        assert_eq!(found.subdir(), Path::new("a b/c"));
+        assert_eq!(found.branch().unwrap().as_deref(), Some("main"));
+        assert_eq!(found.format(), ObjectFormat::Sha1);
+        assert_eq!(Repository::discover(repo.top()).unwrap().subdir(), Path::new(""));
+    }
+
+    #[test]
+    fn a_linked_worktree_has_its_own_git_directory() {
+        let repo = Repo::with_commit();
+        let linked = repo.beside("linked\ntree");
+        repo.git(["worktree", "add", "-q", "--detach", linked.to_str().unwrap()]);
+        let found = Repository::discover(&linked).unwrap();
+        assert_eq!(found.top(), linked);
+        assert_eq!(found.common_dir(), repo.path(".git"));
+        assert!(found.git_dir().starts_with(repo.path(".git/worktrees")));
+        assert_eq!(found.branch().unwrap(), None);
+        assert_eq!(found.git_path("index").unwrap().parent().unwrap(), found.git_dir());
+    }
+
+    #[test]
+    fn what_is_not_fit_is_told_with_what_helps() {
+        let hint = |path: &Path| match Repository::discover(path) {
+            Err(Error::Unfit { what, hint }) => (what, hint),
+            other => panic!("{other:?}"),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        assert!(hint(folder.path()).1.contains("git init"));
+        let empty = Repo::empty();
+        assert_eq!(hint(empty.top()).1, "git commit --allow-empty -m 'Start'");
+        assert!(hint(&empty.path(".git")).0.contains("inside a git directory"));
+        let bare = empty.beside("bare.git");
+        empty.git(["init", "-q", "--bare", bare.to_str().unwrap()]);
+        assert!(hint(&bare).0.contains("bare"));
+    }
+
+    #[test]
+    fn sha256_is_told_apart() {
+        let repo = Repo::with_format("sha256");
+        let found = Repository::discover(repo.top()).unwrap();
+        assert_eq!(found.format(), ObjectFormat::Sha256);
+        assert_eq!(found.head().unwrap().as_str().len(), 64);
+    }
+}

@@ -1,0 +1,133 @@
+//! Repositories for tests: in a folder of their own, with none of the machine's configuration.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::Repository;
+
+/// A repository in a temporary folder, with room beside it.
+pub struct Repo {
+    folder: tempfile::TempDir,
+    top: PathBuf,
+}
+
+impl Repo {
+    pub fn empty() -> Self {
+        Self::init(&["init", "-q", "-b", "main"])
+    }
+
+    /// One commit with `README`.
+    pub fn with_commit() -> Self {
+        Self::empty().committed()
+    }
+
+    pub fn with_format(format: &str) -> Self {
+        Self::init(&["init", "-q", "-b", "main", "--object-format", format]).committed()
+    }
+
+    fn init(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // A space in the path of everything that is tested.
+        let top = folder.path().canonicalize().unwrap().join("the repo");
+        std::fs::create_dir(&top).unwrap();
+        let repo = Self { folder, top };
+        repo.git(arguments);
+        repo.git(["config", "user.name", "A U Thor"]);
+        repo.git(["config", "user.email", "author@example.com"]);
+        repo
+    }
+
+    fn committed(self) -> Self {
+        self.write("README", "hello\n");
+        self.commit("start");
+        self
+    }
+
+    pub fn top(&self) -> &Path {
+        &self.top
+    }
+
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.top.join(name)
+    }
+
+    /// A path next to the repository.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().canonicalize().unwrap().join(name)
+    }
+
+    pub fn open(&self) -> Repository {
+        Repository::discover(&self.top).unwrap()
+    }
+
+    pub fn write(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    pub fn executable(&self, name: &str) {
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    pub fn commit(&self, message: &str) {
+        self.git(["add", "-A"]);
+        self.git(["commit", "-q", "--allow-empty", "-m", message]);
+    }
+
+    /// Runs git as a user would; must succeed.
+    pub fn git<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
+        git_in(&self.top, arguments)
+    }
+
+    /// Writes an executable script beside the repository and returns its path, quoted for a shell.
+    pub fn script(&self, name: &str, text: &str) -> String {
+        let path = self.beside(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        format!("'{}'", path.display())
+    }
+}
+
+/// Runs git in a directory as a user would; must succeed.
+pub fn git_in<S: AsRef<OsStr>>(directory: &Path, arguments: impl IntoIterator<Item = S>) -> String {
+    let output = raw(directory, arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs git in a directory as a user would, however it ends.
+pub fn raw<S: AsRef<OsStr>>(directory: &Path, arguments: impl IntoIterator<Item = S>) -> std::process::Output {
+    let mut command = Command::new("git");
+    super::command::inherit(&mut command);
+    let date = "2026-01-02T03:04:05Z";
+    command.env("GIT_COMMITTER_DATE", date).env("GIT_AUTHOR_DATE", date).env("LC_ALL", "C");
+    command.arg("-C").arg(directory).args(["-c", "protocol.file.allow=always", "-c", "core.hooksPath=/dev/null"]);
+    command.args(arguments).output().unwrap()
+}
+
+/// `git status` in the form that shows staged, unstaged and untracked apart, without branch lines.
+pub fn status(directory: &Path) -> String {
+    git_in(directory, ["--no-optional-locks", "status", "--porcelain=v2", "-z", "-uall"])
+}
+
+/// Every file below a directory with its content, mode and time of change.
+pub fn contents(directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64)> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(&next).unwrap().map(Result::unwrap) {
+            let meta = entry.metadata().unwrap();
+            if meta.is_dir() {
+                open.push(entry.path());
+            } else {
+                let bytes = if meta.is_file() { std::fs::read(entry.path()).unwrap() } else { Vec::new() };
+                found.insert(entry.path(), (bytes, meta.mode(), meta.mtime(), meta.mtime_nsec()));
+            }
+        }
+    }
+    found
+}
