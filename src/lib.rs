@@ -3,6 +3,7 @@
 //! The layers, each using those below it and never a neighbour (`tests/layers.rs` holds that):
 //! `cli` > `ui` > `supervise` > `remote`, `mirror` > `transport`, `git`, `config`, `state`, `agent` > `model`.
 
+pub mod agent;
 pub mod config;
 pub mod git;
 pub mod model;

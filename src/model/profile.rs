@@ -35,7 +35,8 @@ pub enum SessionMode {
 }
 
 /// One CLI. Arguments are words, never shell text; `{session}`, `{model}` and `{workspace}` are filled in, and a
-/// word group in `model_args` is left out when no model is chosen. The prompt is a file on stdin.
+/// word group in `model_args` is left out when no model is chosen. The prompt is a file on stdin. A word that is
+/// `{model_args}` says where that group stands, for CLIs that want their options before a positional argument.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
@@ -59,7 +60,7 @@ pub struct Profile {
     /// Arguments of a run that continues `{session}`.
     #[serde(default)]
     pub resume: Vec<String>,
-    /// Appended when a model is chosen; contains `{model}`.
+    /// Added when a model is chosen, at `{model_args}` or else at the end; contains `{model}`.
     #[serde(default)]
     pub model_args: Vec<String>,
     /// sed -E expression's group 1 on the first matching line is the session id (`Stream`).
@@ -77,6 +78,9 @@ pub struct Profile {
     /// Environment set for the run.
     #[serde(default)]
     pub env: std::collections::BTreeMap<String, String>,
+    /// Environment set only where the run is root (Claude Code refuses to run unattended as root without it).
+    #[serde(default)]
+    pub root_env: std::collections::BTreeMap<String, String>,
     /// Variables removed from the run's environment.
     #[serde(default)]
     pub unset: Vec<String>,
