@@ -1,6 +1,7 @@
 //! Agent CLIs: how to start them, how to read them, and how an attempt of theirs ended.
 
 pub mod command;
+pub mod dialect;
 pub mod profiles;
 pub mod table;
 pub mod text;

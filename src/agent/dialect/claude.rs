@@ -1,0 +1,223 @@
+//! Claude Code's `--output-format stream-json --verbose`, as measured with 2.1.329 and described by `sdk.d.ts` of
+//! `@anthropic-ai/claude-agent-sdk`.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::json::{number, text, texts, tool_detail};
+use super::{Fault, Said};
+use crate::model::agent_event::AgentEvent;
+use crate::model::verdict::Class;
+
+/// Tool calls remembered until their result comes; more at once are not matched.
+const MAX_OPEN: usize = 256;
+
+#[derive(Default)]
+pub(super) struct Claude {
+    /// Tool calls without a result, by id: name and what they are used on.
+    open: HashMap<String, (String, String)>,
+    /// Ids of refused calls: the result line lists them once more.
+    refused: HashSet<String>,
+    /// Class of the last error message; the result line does not repeat it.
+    error_class: Option<Class>,
+    /// Unix seconds at which an exhausted usage window resets.
+    window: Option<i64>,
+}
+
+impl Claude {
+    pub(super) fn read(&mut self, line: &Value, said: &mut Said) {
+        match (text(line, "/type").unwrap_or_default(), text(line, "/subtype").unwrap_or_default()) {
+            ("system", "init") => said.events.push(AgentEvent::Started {
+                session: text(line, "/session_id").map(str::to_owned),
+                model: text(line, "/model").map(str::to_owned),
+            }),
+            ("system", "api_retry") => retry(line, said),
+            ("system", "permission_denied") => {
+                let id = text(line, "/tool_use_id").unwrap_or_default();
+                self.refuse(id, text(line, "/tool_name").unwrap_or_default(), "", said);
+            }
+            ("assistant", _) if line.get("is_api_error_message").and_then(Value::as_bool) == Some(true) => {
+                self.api_error(line, said)
+            }
+            ("assistant", _) => self.assistant(line, said),
+            ("user", _) => self.results(line, said),
+            ("rate_limit_event", _) => self.rate_limit(line, said),
+            ("result", _) => self.finished(line, said),
+            _ => {}
+        }
+    }
+
+    fn assistant(&mut self, line: &Value, said: &mut Said) {
+        let Some(message) = line.get("message") else { return };
+        said.events
+            .extend(texts(message).filter(|t| !t.trim().is_empty()).map(|t| AgentEvent::Text { text: t.into() }));
+        for block in blocks(message).filter(|block| text(block, "/type") == Some("tool_use")) {
+            let name = text(block, "/name").unwrap_or_default().to_owned();
+            let input = block.get("input").unwrap_or(&Value::Null);
+            let target = match text(input, "/command") {
+                Some(command) if name == "Bash" => command.to_owned(),
+                _ => tool_detail(input),
+            };
+            match name.as_str() {
+                "Bash" => said.events.push(AgentEvent::CommandStarted { command: target.clone() }),
+                "Write" | "Edit" | "MultiEdit" | "NotebookEdit" => {}
+                _ => said.events.push(AgentEvent::Tool { name: name.clone(), detail: target.clone() }),
+            }
+            if let Some(id) = text(block, "/id").filter(|_| self.open.len() < MAX_OPEN) {
+                self.open.insert(id.to_owned(), (name, target));
+            }
+        }
+    }
+
+    fn results(&mut self, line: &Value, said: &mut Said) {
+        let Some(message) = line.get("message") else { return };
+        for block in blocks(message).filter(|block| text(block, "/type") == Some("tool_result")) {
+            let id = text(block, "/tool_use_id").unwrap_or_default();
+            let Some((name, target)) = self.open.remove(id) else { continue };
+            let failed = block.get("is_error").and_then(Value::as_bool).unwrap_or(false);
+            let result = line.get("tool_use_result").unwrap_or(&Value::Null);
+            match name.as_str() {
+                _ if self.refused.contains(id) => {}
+                "Bash" => said.events.push(AgentEvent::Command { command: target, exit: exit(block, result, failed) }),
+                "Write" | "Edit" | "MultiEdit" | "NotebookEdit" if !failed => said.events.push(edit(&target, result)),
+                _ => {}
+            }
+        }
+    }
+
+    fn refuse(&mut self, id: &str, name: &str, target: &str, said: &mut Said) {
+        if self.refused.len() >= MAX_OPEN || !self.refused.insert(id.to_owned()) {
+            return;
+        }
+        let target = self.open.get(id).map_or(target, |(_, target)| target);
+        said.events.push(AgentEvent::Refused { what: format!("{name}: {target}") });
+    }
+
+    /// The CLI's own words in the assistant's place; `error` is an enumeration.
+    fn api_error(&mut self, line: &Value, said: &mut Said) {
+        let words: String = line.get("message").into_iter().flat_map(texts).collect();
+        self.error_class = class_of(line, text(line, "/error").unwrap_or_default(), &words);
+        said.fault = Some(self.fault(self.error_class, &words));
+        said.events.push(AgentEvent::Warning { text: words });
+    }
+
+    /// An error that may be a usage window's: the stream names its reset apart from the message.
+    fn fault(&self, class: Option<Class>, words: &str) -> Fault {
+        match (class, self.window) {
+            (None | Some(Class::Throttled | Class::Limited), Some(until)) => {
+                Fault { class: Some(Class::Limited), text: words.to_owned(), until: Some(until) }
+            }
+            _ => Fault { class, text: words.to_owned(), until: None },
+        }
+    }
+
+    fn rate_limit(&mut self, line: &Value, said: &mut Said) {
+        let rejected = text(line, "/rate_limit_info/status") == Some("rejected");
+        self.window =
+            number(line, "/rate_limit_info/resetsAt").and_then(|at| i64::try_from(at).ok()).filter(|_| rejected);
+        if rejected {
+            let window = text(line, "/rate_limit_info/rateLimitType").unwrap_or("usage");
+            let text = format!("{window} limit reached");
+            said.fault = Some(self.fault(Some(Class::Limited), &text));
+            said.events.push(AgentEvent::Warning { text });
+        }
+    }
+
+    fn finished(&mut self, line: &Value, said: &mut Said) {
+        for denial in line.get("permission_denials").and_then(Value::as_array).into_iter().flatten() {
+            let target = denial.get("tool_input").map(tool_detail).unwrap_or_default();
+            let id = text(denial, "/tool_use_id").unwrap_or_default();
+            self.refuse(id, text(denial, "/tool_name").unwrap_or_default(), &target, said);
+        }
+        let errors = line.get("errors").and_then(Value::as_array).into_iter().flatten();
+        let errors: Vec<&str> = errors.filter_map(Value::as_str).collect();
+        let message = text(line, "/result").map_or_else(|| errors.join("; "), str::to_owned);
+        let is_error = line.get("is_error").and_then(Value::as_bool).unwrap_or(false);
+        // Qwen Code, which speaks this dialect, reports API errors as success with such a text.
+        let ok = !is_error && text(line, "/subtype") == Some("success") && !message.starts_with("[API Error:");
+        if !ok {
+            let class = class_of(line, text(line, "/subtype").unwrap_or_default(), &message).or(self.error_class);
+            said.fault = Some(self.fault(class, &message));
+        }
+        let tokens = [number(line, "/usage/input_tokens"), number(line, "/usage/output_tokens")];
+        said.events.push(AgentEvent::Finished {
+            ok,
+            message,
+            session: text(line, "/session_id").map(str::to_owned),
+            tokens: tokens.iter().any(Option::is_some).then(|| tokens.into_iter().flatten().sum()),
+            cost_usd: line.get("total_cost_usd").filter(|cost| cost.is_number()).map(Value::to_string),
+        });
+    }
+}
+
+fn blocks(message: &Value) -> impl Iterator<Item = &Value> {
+    message.get("content").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Failures begin `Exit code N`; success carries no number, and some commands' non-zero codes are no failure to it.
+fn exit(block: &Value, result: &Value, failed: bool) -> Option<i64> {
+    if failed {
+        let words = text(block, "/content").or_else(|| blocks(block).find_map(|part| text(part, "/text")))?;
+        return words.strip_prefix("Exit code ")?.split_whitespace().next()?.parse().ok();
+    }
+    let unsaid = result.get("interrupted").and_then(Value::as_bool) == Some(true)
+        || ["returnCodeInterpretation", "backgroundTaskId"]
+            .iter()
+            .any(|key| result.get(key).is_some_and(|v| !v.is_null()));
+    (!unsaid).then_some(0)
+}
+
+fn edit(target: &str, result: &Value) -> AgentEvent {
+    let hunks = result.get("structuredPatch").and_then(Value::as_array).into_iter().flatten();
+    let lines = hunks.flat_map(|hunk| hunk.get("lines").and_then(Value::as_array).into_iter().flatten());
+    let (mut added, mut removed) = (0, 0);
+    for line in lines.filter_map(Value::as_str) {
+        added += u64::from(line.starts_with('+'));
+        removed += u64::from(line.starts_with('-'));
+    }
+    if text(result, "/type") == Some("create") {
+        added = text(result, "/content").map_or(0, |content| content.lines().count() as u64);
+    }
+    let known = result.get("structuredPatch").is_some();
+    AgentEvent::Edit {
+        path: text(result, "/filePath").unwrap_or(target).to_owned(),
+        added: known.then_some(added),
+        removed: known.then_some(removed),
+    }
+}
+
+fn retry(line: &Value, said: &mut Said) {
+    let error = text(line, "/error").unwrap_or("error");
+    let status = number(line, "/error_status").map_or_else(String::new, |status| format!(" {status}"));
+    let attempt = number(line, "/attempt").unwrap_or_default();
+    let reason = format!("{error}{status}, attempt {attempt}");
+    said.fault = Some(Fault { class: class_of(line, error, ""), text: reason.clone(), until: None });
+    said.events.push(AgentEvent::Retrying { reason });
+}
+
+/// The class that the structured fields of a line prove. `error` is `assistant.error` or `result.subtype`.
+fn class_of(line: &Value, error: &str, words: &str) -> Option<Class> {
+    let words = words.to_ascii_lowercase();
+    let says = |needles: &[&str]| needles.iter().any(|needle| words.contains(needle));
+    if text(line, "/terminal_reason") == Some("prompt_too_long") {
+        return Some(Class::Context);
+    }
+    match error {
+        "billing_error" | "account_on_hold" | "error_max_budget_usd" => return Some(Class::Billing),
+        "authentication_failed" | "oauth_org_not_allowed" | "cloud_credential_error" | "verification_required" => {
+            return Some(Class::Auth);
+        }
+        "model_not_found" => return Some(Class::Config),
+        _ => {}
+    }
+    let status = number(line, "/api_error_status").or_else(|| number(line, "/error_status"));
+    match status {
+        Some(401 | 403) => Some(Class::Auth),
+        Some(429) if says(&["hit your limit", "usage limit", "limit reached"]) => Some(Class::Limited),
+        Some(429) => Some(Class::Throttled),
+        Some(500..=599) => Some(Class::Overloaded),
+        _ if text(line, "/api_error") == Some("connection_failed") => Some(Class::Network),
+        _ => None,
+    }
+}

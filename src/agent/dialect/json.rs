@@ -1,0 +1,74 @@
+//! A line of a JSON stream, with whatever stderr put on it.
+
+use serde_json::Value;
+
+/// The events on a line, and the text around them.
+#[derive(Default)]
+pub(super) struct Parts<'a> {
+    pub(super) values: Vec<Value>,
+    pub(super) stray: Vec<&'a str>,
+}
+
+/// Finds the events of a line: objects with a string `type`. Both outputs share one file, so text without a line break
+/// may stand before or after them (`Reading additional input from stdin...{"type":…}`).
+pub(super) fn split(line: &str) -> Parts<'_> {
+    let mut parts = Parts::default();
+    let mut rest = line;
+    if let Some(start) = line.find("{\"") {
+        let mut stream = serde_json::Deserializer::from_str(&line[start..]).into_iter::<Value>();
+        let mut read = 0;
+        while let Some(Ok(value)) = stream.next() {
+            if !value.get("type").is_some_and(Value::is_string) {
+                break;
+            }
+            parts.values.push(value);
+            read = stream.byte_offset();
+        }
+        if read > 0 {
+            // Old versions mirrored the stream with such prefixes.
+            if !matches!(line[..start].trim(), "stdout:" | "stderr:") {
+                parts.stray.push(&line[..start]);
+            }
+            rest = &line[start + read..];
+        }
+    }
+    parts.stray.push(rest);
+    parts.stray.retain(|text| !text.trim().is_empty());
+    parts
+}
+
+/// The string at a JSON pointer.
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer)?.as_str()
+}
+
+/// The number at a JSON pointer; int64 of protobuf are strings in JSON.
+pub(super) fn number(value: &Value, pointer: &str) -> Option<u64> {
+    let value = value.pointer(pointer)?;
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// The texts of a message's content, one for each block of that type.
+pub(super) fn texts(message: &Value) -> impl Iterator<Item = &str> {
+    let blocks = message.get("content").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    blocks.iter().filter(|block| text(block, "/type") == Some("text")).filter_map(|block| text(block, "/text"))
+}
+
+/// The first of the usual arguments that says what a tool was used on.
+pub(super) fn tool_detail(arguments: &Value) -> String {
+    const KEYS: [&str; 11] = [
+        "file_path",
+        "path",
+        "targetDirectory",
+        "pattern",
+        "globPattern",
+        "query",
+        "url",
+        "description",
+        "prompt",
+        "command",
+        "name",
+    ];
+    let found = KEYS.iter().find_map(|key| arguments.get(key)?.as_str());
+    crate::agent::text::one_line(found.unwrap_or_default(), crate::agent::text::SHORT)
+}

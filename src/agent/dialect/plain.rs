@@ -1,0 +1,10 @@
+//! A CLI without structure: every line is text.
+
+use super::Said;
+use crate::model::agent_event::AgentEvent;
+
+pub(super) fn read(line: &str, said: &mut Said) {
+    if !line.trim().is_empty() {
+        said.events.push(AgentEvent::Text { text: line.to_owned() });
+    }
+}

@@ -1,0 +1,158 @@
+use super::*;
+use proptest::prelude::*;
+
+/// The bytes of a fixture: its stdout, then its stderr, as the one log of an attempt.
+fn fixture(name: &str) -> Vec<u8> {
+    let path = |part| format!("{}/tests/fixtures/agents/{name}.{part}", env!("CARGO_MANIFEST_DIR"));
+    let mut log = std::fs::read(path("stdout")).unwrap_or_default();
+    log.extend(std::fs::read(path("stderr")).unwrap_or_default());
+    assert!(!log.is_empty(), "{name}");
+    log
+}
+
+fn read(dialect: DialectName, log: &[u8]) -> Vec<(u64, AgentEvent)> {
+    let mut reader = Reader::new(dialect);
+    let mut events = reader.push(log);
+    events.extend(reader.finish());
+    events
+}
+
+fn describe(event: AgentEvent) -> String {
+    match event {
+        AgentEvent::Started { session, model } => {
+            format!("started {} {}", &session.unwrap_or_default()[..8], model.unwrap_or_default())
+        }
+        AgentEvent::Text { text } => format!("text {text}"),
+        AgentEvent::Edit { path, added, removed } => format!("edit {path} {added:?} {removed:?}"),
+        AgentEvent::CommandStarted { command } => format!("start {command}"),
+        AgentEvent::Command { command, exit } => format!("command {command} {exit:?}"),
+        AgentEvent::Refused { what } => format!("refused {what}"),
+        AgentEvent::Tool { name, detail } => format!("tool {name} {detail}"),
+        AgentEvent::Retrying { reason } => format!("retrying {reason}"),
+        AgentEvent::Warning { text } => format!("warning {text}"),
+        AgentEvent::Raw { line } => format!("raw {line}"),
+        AgentEvent::Finished { ok, message, tokens, cost_usd, .. } => {
+            format!("finished {ok} {tokens:?} {} {message}", cost_usd.unwrap_or_default())
+        }
+    }
+}
+
+/// One line an event, long ones cut.
+fn told(dialect: DialectName, name: &str) -> String {
+    let lines = read(dialect, &fixture(name)).into_iter();
+    let lines = lines.map(|(line, event)| crate::agent::text::one_line(&format!("{line} {}", describe(event)), 110));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn dialect_of(name: &str) -> DialectName {
+    match name.split('-').next().unwrap() {
+        "cursor" => DialectName::Cursor,
+        "claude" | "qwen" => DialectName::Claude,
+        "codex" => DialectName::Codex,
+        _ => DialectName::Plain,
+    }
+}
+
+const EVENTS: &str = include_str!("../../../tests/fixtures/agents/events.txt");
+
+/// Real output (see its directory's README) gives the events that `events.txt` lists; that file was read line by line.
+#[test]
+fn every_capture_gives_its_events() {
+    let mut expected = EVENTS.split("=== ").skip(1).map(|part| part.trim_end().split_once('\n').unwrap());
+    for (name, events) in expected.by_ref() {
+        assert_eq!(told(dialect_of(name), name), events, "{name}");
+    }
+    assert!(EVENTS.matches("=== ").count() > 25);
+}
+
+#[test]
+fn what_is_mixed_into_the_stream_neither_hides_nor_makes_events() {
+    let result = r#"{"type":"result","subtype":"success","is_error":false,"result":"ok","session_id":"s"}"#;
+    for (line, expected) in [
+        (format!("Reading input...{result}"), vec!["raw Reading input...", "finished true None  ok"]),
+        (format!("{result}T: gone"), vec!["raw T: gone", "finished true None  ok"]),
+        (format!("stdout: {result}\r"), vec!["finished true None  ok"]),
+        (format!("{result}{result}"), vec!["finished true None  ok", "finished true None  ok"]),
+        (r#"failed: {"error":{"code":429}} again"#.into(), vec![r#"raw failed: {"error":{"code":429}} again"#]),
+        (r#"{"type":"tool_call","subtype":"completed"}"#.into(), vec![]),
+        (r#"{"type":"result","#.into(), vec![r#"raw {"type":"result","#]),
+        (r#"{"type":7}"#.into(), vec![r#"raw {"type":7}"#]),
+        ("   ".into(), vec![]),
+    ] {
+        let events: Vec<_> = read(DialectName::Cursor, line.as_bytes()).into_iter().map(|e| describe(e.1)).collect();
+        assert_eq!(events, expected, "{line}");
+    }
+}
+
+#[test]
+fn a_huge_line_is_cut_with_a_warning_and_the_next_is_read() {
+    let mut log = br#"{"type":"assistant","message":{"content":[{"type":"text","text":""#.to_vec();
+    log.extend(std::iter::repeat_n(b'x', 3 * MAX_LINE));
+    log.extend(b"\"}]}}\n{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false}\n");
+    let events = read(DialectName::Cursor, &log);
+    assert!(matches!(&events[0], (1, AgentEvent::Warning { text }) if text.starts_with("line 1 is longer")));
+    assert!(matches!(&events[1], (1, AgentEvent::Raw { line }) if line.len() == MAX_RAW));
+    assert!(matches!(&events[2], (2, AgentEvent::Finished { ok: true, .. })));
+    assert_eq!(events.len(), 3);
+}
+
+#[test]
+fn bytes_that_are_no_utf_8_cost_only_themselves() {
+    let line =
+        b"{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"a\xffb\"}]}}\n\xff\xfe\n";
+    let events: Vec<_> = read(DialectName::Claude, line).into_iter().map(|event| describe(event.1)).collect();
+    assert_eq!(events, ["text a\u{fffd}b", "raw \u{fffd}\u{fffd}"]);
+}
+
+#[test]
+fn an_error_is_history_once_the_agent_goes_on() {
+    let mut reader = Reader::new(DialectName::Claude);
+    reader.push(b"{\"type\":\"system\",\"subtype\":\"api_retry\",\"attempt\":1,\"error_status\":529}\n");
+    assert_eq!(reader.fault().map(|(line, fault)| (line, fault.class)), Some((1, Some(Class::Overloaded))));
+    reader.push(b"{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"on\"}]}}\n");
+    assert_eq!(reader.fault(), None);
+}
+
+#[test]
+fn only_the_last_4_kib_count_as_stray() {
+    let mut reader = Reader::new(DialectName::Cursor);
+    reader.push(b"old error\n");
+    reader.push(format!("{{\"type\":\"thinking\",\"text\":\"{}\"}}\n", "x".repeat(5000)).as_bytes());
+    reader.push(b"new error\n{\"type\":\"assistant\",\"mess");
+    reader.finish();
+    assert_eq!(reader.stray_lines().collect::<Vec<_>>(), [(3, "new error")]);
+}
+
+const DIALECTS: [DialectName; 4] = [DialectName::Cursor, DialectName::Claude, DialectName::Codex, DialectName::Plain];
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(log in prop::collection::vec(any::<u8>(), 0..400)) {
+        for dialect in DIALECTS {
+            read(dialect, &log);
+        }
+    }
+
+    /// Keys and types of the streams at random places: shapes nobody has seen.
+    #[test]
+    fn no_json_panics(pieces in prop::collection::vec("(\"(type|subtype|message|content|tool_call|shellToolCall|editToolCall|result|success|args|item|status|result|tool_use|tool_result|id|assistant|user|completed|item.completed|error|text|usage|errors)\"|[{}\\[\\]:,]|null|7|true|\n){1,30}", 1..8)) {
+        let log = pieces.concat();
+        for dialect in DIALECTS {
+            read(dialect, log.as_bytes());
+        }
+    }
+
+    #[test]
+    fn any_split_gives_the_same_events(at in prop::collection::vec(0usize..20_000, 0..12), which in 0usize..5, noise in any::<u8>()) {
+        let name = ["cursor-ok", "claude-ok", "claude-noperm", "codex-f-429", "cursor-torn"][which];
+        let mut log = fixture(name);
+        let place = usize::from(noise) % log.len();
+        log.insert(place, noise);
+        let mut at: Vec<_> = at.into_iter().map(|at| at % log.len()).chain([0, log.len()]).collect();
+        at.sort_unstable();
+        let mut reader = Reader::new(dialect_of(name));
+        let mut events: Vec<_> = at.windows(2).flat_map(|pair| reader.push(&log[pair[0]..pair[1]])).collect();
+        events.extend(reader.finish());
+        prop_assert_eq!(events, read(dialect_of(name), &log));
+    }
+}
