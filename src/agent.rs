@@ -2,6 +2,8 @@
 
 pub mod command;
 pub mod dialect;
+pub mod judge;
 pub mod profiles;
+pub mod reset;
 pub mod table;
 pub mod text;

@@ -1,0 +1,274 @@
+use super::*;
+use crate::agent::profiles::built_in;
+use crate::agent::table;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/agents")
+}
+
+/// The log of a fixture (stdout, then stderr) and its exit status.
+fn fixture(name: &str) -> (Vec<u8>, i32) {
+    let read = |part: &str| std::fs::read(directory().join(format!("{name}.{part}"))).unwrap_or_default();
+    let status = String::from_utf8(read("rc")).unwrap();
+    let status = status.split_once("rc=").unwrap().1.split_whitespace().next().unwrap().parse().unwrap();
+    ([read("stdout"), read("stderr")].concat(), status)
+}
+
+fn profile(name: &str) -> Profile {
+    let mut profiles = built_in().unwrap();
+    let agent = name.split('-').next().unwrap();
+    // Qwen Code speaks Claude's dialect.
+    profiles.remove(if agent == "qwen" { "claude" } else { agent }).unwrap()
+}
+
+fn exited(exit: i32) -> Outcome {
+    Outcome { reason: "exit".into(), exit: Some(exit), active: 120, ..Outcome::default() }
+}
+
+fn judge_at_2_utc(profile: &Profile, log: &[u8], outcome: &Outcome) -> Verdict {
+    let context = Context { base_head: Some("h".into()), now: "2026-11-21T02:00:00Z[UTC]".parse().unwrap() };
+    judge_in(profile, log, outcome, &context)
+}
+
+/// Fixture, class, line, a piece of the evidence.
+const TABLE: [(&str, Class, Option<u64>, &str); 30] = [
+    ("claude-f-401", Class::Auth, Some(4), "Invalid API key"),
+    ("claude-f-429", Class::Throttled, Some(4), "Request rejected (429)"),
+    ("claude-f-529", Class::Overloaded, Some(4), "529 Overloaded"),
+    ("claude-f-drop", Class::Network, Some(4), "ECONNRESET"),
+    ("claude-noperm", Class::Blocked, Some(3), "refused: Write: /home/dev/repo/hello.txt (and 1 more)"),
+    ("claude-ok", Class::Unchecked, Some(7), "Done: wrote hello.txt."),
+    ("claude-resume", Class::Unchecked, Some(7), "Done: wrote hello.txt."),
+    ("claude-resume-unknown", Class::Session, Some(1), "No conversation found"),
+    ("claude-sig-INT", Class::Truncated, None, "without a terminal event"),
+    ("qwen-f-401", Class::Auth, Some(3), "401 invalid x-api-key"),
+    ("codex-f-401", Class::Auth, Some(6), "401 Unauthorized"),
+    ("codex-f-429", Class::Throttled, Some(6), "429 Too Many Requests"),
+    ("codex-f-cut", Class::Network, Some(6), "stream disconnected"),
+    ("codex-ok", Class::Unchecked, Some(9), "Done: wrote hello.txt."),
+    ("codex-resume", Class::Unchecked, Some(9), "Done: wrote hello.txt."),
+    ("codex-resume-unknown", Class::Session, Some(2), "no rollout found"),
+    ("cursor-ok", Class::Unchecked, Some(9), "done."),
+    ("cursor-late-error", Class::Unchecked, Some(3), "done."),
+    ("cursor-rejected", Class::Blocked, Some(3), "refused: shell: echo dsh-tool-ok"),
+    ("cursor-f-429", Class::Throttled, Some(4), "resource_exhausted"),
+    ("cursor-f-ping", Class::Network, Some(4), "PING timed out"),
+    ("cursor-f-auth", Class::Auth, Some(1), "Authentication required"),
+    ("cursor-f-trust", Class::Config, Some(1), "Workspace Trust Required"),
+    ("cursor-f-model", Class::Config, Some(1), "Cannot use this model: gpt-0"),
+    ("cursor-f-usage", Class::Limited, Some(2), "hit your usage limit"),
+    ("cursor-f-resets", Class::Limited, Some(2), "resets in 12 minutes"),
+    ("cursor-f-invalid", Class::Config, Some(2), "invalid_argument"),
+    ("cursor-f-long", Class::Context, Some(2), "CONVERSATION_TOO_LONG"),
+    ("cursor-f-busy", Class::Crashed, Some(1), "is busy"),
+    ("cursor-truncated", Class::Truncated, None, "without a terminal event"),
+];
+
+#[test]
+fn every_capture_gets_its_verdict_with_the_line_that_proves_it() {
+    for (name, class, line, evidence) in TABLE {
+        let (log, exit) = fixture(name);
+        let verdict = judge_at_2_utc(&profile(name), &log, &exited(exit));
+        assert_eq!((verdict.class, verdict.line), (class, line), "{name}: {}", verdict.evidence);
+        assert!(verdict.evidence.contains(evidence), "{name}: {}", verdict.evidence);
+        assert_eq!(verdict.until.is_some(), class == Class::Limited, "{name}");
+    }
+}
+
+/// What the watcher does with the shipped files, by grep as it does it: the lines that `error_lines` selects, then the
+/// first row of `table` that matches one of them; and whether one line matches all of `success`.
+fn watcher(profile: &Profile, log: &[u8]) -> (Option<Class>, bool) {
+    let files = table::files(profile);
+    let file = |name| files.iter().find(|file| file.0 == name).map(|file| file.1.as_str()).unwrap_or_default();
+    let selected = grep(file("error_lines").trim(), log);
+    let rows = file("table").lines().map(|row| row.split('\t').collect::<Vec<_>>());
+    let class = rows.filter(|row| !row[2].starts_with('@')).find(|row| !grep(row[2], &selected).is_empty());
+    let good = file("success").lines().fold(log.to_vec(), |lines, pattern| grep(pattern, &lines));
+    assert_eq!(grep(file("terminal").trim(), log).is_empty(), !finished(profile, log));
+    (class.map(|row| Class::from_word(row[0]).unwrap()), !good.is_empty())
+}
+
+fn finished(profile: &Profile, log: &[u8]) -> bool {
+    Log::read(profile, log).finished.is_some()
+}
+
+fn grep(pattern: &str, input: &[u8]) -> Vec<u8> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), input).unwrap();
+    let mut grep = Command::new("grep");
+    let output = grep.args(["-aiE", "-e", pattern]).arg(file.path()).env("LC_ALL", "C").stderr(Stdio::inherit());
+    let output = output.output().unwrap();
+    assert!(output.status.code().unwrap() < 2, "grep does not know {pattern}");
+    output.stdout
+}
+
+#[test]
+fn a_watcher_with_grep_comes_to_the_same_class() {
+    for (name, class, _, _) in TABLE.into_iter().filter(|row| !row.0.starts_with("qwen")) {
+        let (log, exit) = fixture(name);
+        let (found, good) = watcher(&profile(name), &log);
+        assert_eq!(good, matches!(class, Class::Unchecked | Class::Blocked), "{name}");
+        if exit != 0 {
+            assert_eq!(found, Some(class), "{name}");
+        }
+    }
+}
+
+#[test]
+fn prose_is_never_evidence() {
+    let (log, _) = fixture("cursor-torn");
+    let verdict = judge_at_2_utc(&profile("cursor"), &log, &exited(137));
+    assert_eq!((verdict.class, verdict.evidence.as_str()), (Class::Crashed, "ended by signal 9"));
+    let (log, _) = fixture("cursor-truncated");
+    assert_eq!(judge_at_2_utc(&profile("cursor"), &log, &exited(1)).class, Class::Crashed);
+}
+
+#[test]
+fn the_host_alone_knows_of_memory_and_disk() {
+    let (log, _) = fixture("cursor-torn");
+    let oom = Outcome { class: "oom".into(), ..exited(137) };
+    assert_eq!(judge_at_2_utc(&profile("cursor"), &log, &oom).class, Class::Oom);
+    let full = Outcome { class: "disk-full".into(), ..exited(1) };
+    assert_eq!(judge_at_2_utc(&profile("cursor"), &log, &full).class, Class::DiskFull);
+    let verdict = judge_at_2_utc(&profile("cursor"), b"Error: ENOSPC: no space left on device, write\n", &exited(1));
+    assert_eq!((verdict.class, verdict.line), (Class::DiskFull, Some(1)));
+}
+
+#[test]
+fn what_the_watcher_ended_is_what_the_watcher_says() {
+    let (log, _) = fixture("cursor-f-429");
+    for (reason, class) in [
+        ("stop", Class::Stopped),
+        ("timeout", Class::Timeout),
+        ("no-first-output", Class::Hung),
+        ("no-progress", Class::Hung),
+        ("lost", Class::Lost),
+        ("ship", Class::Config),
+        ("agent-missing", Class::Config),
+        ("session", Class::Session),
+        ("setup", Class::Config),
+        ("disk-full", Class::DiskFull),
+    ] {
+        let outcome = Outcome { reason: reason.into(), detail: Some("why\x1b[2J".into()), ..Outcome::default() };
+        let verdict = judge_at_2_utc(&profile("cursor"), &log, &outcome);
+        assert_eq!(verdict.class, class, "{reason}");
+        assert!(verdict.evidence.contains("why [2J"), "{reason}: {}", verdict.evidence);
+    }
+    let detail = Some("Error: Authentication required. Run 'agent login'".into());
+    let outcome = Outcome { reason: "session".into(), detail, ..Outcome::default() };
+    assert_eq!(judge_at_2_utc(&profile("cursor"), b"", &outcome).class, Class::Auth);
+}
+
+#[test]
+fn a_cli_that_finishes_and_never_exits_has_finished() {
+    let (log, _) = fixture("cursor-ok");
+    let outcome = Outcome { reason: "grace".into(), exit: Some(143), ..Outcome::default() };
+    assert_eq!(judge_at_2_utc(&profile("cursor"), &log, &outcome).class, Class::Unchecked);
+    let verdict = judge_at_2_utc(&profile("cursor"), &log, &exited(143));
+    assert_eq!(verdict.class, Class::Crashed, "{}", verdict.evidence);
+}
+
+#[test]
+fn done_needs_a_change_and_a_check_that_passes() {
+    let (log, _) = fixture("cursor-ok");
+    let changed = Outcome { baseline: Some("a".into()), tree: Some("b".into()), head: Some("h".into()), ..exited(0) };
+    let same = Outcome { tree: Some("a".into()), ..changed.clone() };
+    for (outcome, class, evidence) in [
+        (same.clone(), Class::NoWork, "no file was changed; its words: done."),
+        (Outcome { head: Some("new".into()), ..same.clone() }, Class::Unchecked, "ended well: done."),
+        (Outcome { check: Some(0), ..same }, Class::NoWork, "no file was changed"),
+        (changed.clone(), Class::Unchecked, "ended well: done."),
+        (Outcome { check: Some(2), ..changed.clone() }, Class::CheckFailed, "the check exits with 2"),
+        (Outcome { check: Some(0), ..changed.clone() }, Class::Done, "the check passes"),
+        (
+            Outcome { check: Some(0), check_before: Some(0), ..changed.clone() },
+            Class::Done,
+            "as it did before the attempt",
+        ),
+        (
+            Outcome { check: Some(0), check_before: Some(1), ..changed },
+            Class::Done,
+            "before the attempt it exited with 1",
+        ),
+    ] {
+        let verdict = judge_at_2_utc(&profile("cursor"), &log, &outcome);
+        assert_eq!((verdict.class, verdict.line), (class, Some(9)), "{}", verdict.evidence);
+        assert!(verdict.evidence.contains(evidence), "{}", verdict.evidence);
+    }
+}
+
+#[test]
+fn a_plain_command_is_judged_by_its_exit_code_and_the_patterns_it_has() {
+    let text = "binary = ['x']\nstart = []\nsuccess = ['^all', 'done$']\nfailure = [{class = 'throttled', pattern = 'slow down'}]";
+    let asks: Profile = toml::from_str(text).unwrap();
+    let plain = Profile { success: Vec::new(), ..asks.clone() };
+    let judge = |profile, log: &str, exit| {
+        let verdict = judge_at_2_utc(profile, log.as_bytes(), &exited(exit));
+        (verdict.class, verdict.line)
+    };
+    assert_eq!(judge(&plain, "a\nb\n", 0), (Class::Unchecked, Some(2)));
+    assert_eq!(judge(&plain, "", 0), (Class::Unchecked, None));
+    assert_eq!(judge(&plain, "please slow down\nbye\n", 3), (Class::Throttled, Some(1)));
+    assert_eq!(judge(&plain, "sh: x: not found\n", 127), (Class::Config, Some(1)));
+    assert_eq!(judge(&asks, "x\nAll is done\ny\n", 0), (Class::Unchecked, Some(2)));
+    assert_eq!(judge(&asks, "all\ndone\n", 0), (Class::Truncated, Some(2)));
+}
+
+#[test]
+fn a_usage_window_named_by_the_stream_is_waited_for() {
+    let log = concat!(
+        "{\"type\":\"rate_limit_event\",\"rate_limit_info\":{\"status\":\"rejected\",\"resetsAt\":1795240800,\"rateLimitType\":\"five_hour\"}}\n",
+        "{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":true,\"api_error_status\":429,\"result\":\"API Error: 429\"}\n"
+    );
+    let verdict = judge_at_2_utc(&profile("claude"), log.as_bytes(), &exited(1));
+    assert_eq!((verdict.class, verdict.until, verdict.line), (Class::Limited, Some(1_795_240_800), Some(2)));
+}
+
+#[test]
+fn evidence_is_short_printable_and_keeps_the_proof() {
+    let log = format!("{}\x1b[31m429 rate limit\u{202e}{}\n", "x ".repeat(400), "y".repeat(400));
+    let verdict = judge_at_2_utc(&profile("cursor"), log.as_bytes(), &exited(1));
+    assert!(verdict.evidence.chars().count() <= SHORT);
+    assert!(verdict.evidence.contains("rate limit"), "{}", verdict.evidence);
+    assert!(!verdict.evidence.contains(['\x1b', '\u{202e}']));
+}
+
+/// The scripted agent of the demo, run by a real shell: a rate limit, then the resumed session finishes.
+#[test]
+fn the_demo_is_throttled_first_and_done_when_resumed() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config/demo");
+    let work = tempfile::tempdir().unwrap();
+    for file in ["total.sh", "test.sh", "README.md"] {
+        std::fs::copy(root.join("repo").join(file), work.path().join(file)).unwrap();
+    }
+    let home = tempfile::tempdir().unwrap();
+    let agent = |arguments: &[&str]| {
+        let mut agent = Command::new("sh");
+        agent.arg(root.join("agent")).args(arguments).current_dir(work.path()).stdin(Stdio::null());
+        agent
+            .env("SCRIPTED_AGENT_HOME", home.path())
+            .env("SCRIPTED_AGENT_PAUSE", "0")
+            .env_remove("SCRIPTED_AGENT_PLAN");
+        let output = agent.output().unwrap();
+        ([output.stdout, output.stderr].concat(), output.status.code().unwrap())
+    };
+    let cursor = profile("cursor");
+    let (version, _) = agent(&["--version"]);
+    let pattern = compile(cursor.version_pattern.as_ref().unwrap()).unwrap();
+    assert!(pattern.is_match(std::str::from_utf8(&version).unwrap()));
+    let session = String::from_utf8(agent(&["create-chat"]).0).unwrap();
+    assert!(table::is_session_id(session.trim()));
+    let arguments = ["--resume", session.trim(), "--print", "--output-format", "stream-json", "--trust", "--yolo"];
+    let (log, exit) = agent(&arguments);
+    let verdict = judge_at_2_utc(&cursor, &log, &exited(exit));
+    assert_eq!((verdict.class, exit), (Class::Throttled, 1), "{}", verdict.evidence);
+    assert_eq!(watcher(&cursor, &log), (Some(Class::Throttled), false));
+    let (log, exit) = agent(&arguments);
+    let verdict = judge_at_2_utc(&cursor, &log, &Outcome { check: Some(0), check_before: Some(1), ..exited(exit) });
+    assert_eq!(verdict.class, Class::Done, "{}", verdict.evidence);
+    assert!(watcher(&cursor, &log).1);
+    let check = Command::new("sh").arg(work.path().join("test.sh")).output().unwrap();
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+}
