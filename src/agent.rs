@@ -5,5 +5,6 @@ pub mod dialect;
 pub mod judge;
 pub mod profiles;
 pub mod reset;
+pub mod summary;
 pub mod table;
 pub mod text;

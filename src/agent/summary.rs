@@ -1,0 +1,160 @@
+//! What a log says about the work, for `handoff.md`: nothing that is not in it, each claim with its line.
+
+use std::io::Read;
+
+use crate::agent::dialect::Reader;
+use crate::agent::text::{SHORT, one_line, paragraph};
+use crate::model::agent_event::AgentEvent;
+use crate::model::attempt::AttemptNo;
+use crate::model::profile::DialectName;
+
+/// Longest message that is quoted, in characters.
+const MAX_SAID: usize = 2000;
+const MAX_TRIED: usize = 40;
+const MAX_FILES: usize = 60;
+const MAX_BLOCKERS: usize = 12;
+/// Lines of stderr that are quoted when no terminal event says how it ended.
+const MAX_STRAY: usize = 5;
+
+/// A claim and the line of the log it stands on, from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    pub text: String,
+    pub line: u64,
+}
+
+impl Item {
+    /// `attempt-2.log:118`.
+    pub fn pointer(&self, attempt: AttemptNo) -> String {
+        format!("attempt-{attempt}.log:{}", self.line)
+    }
+}
+
+/// The latest of many claims.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Items {
+    /// In the order of the log.
+    pub shown: Vec<Item>,
+    /// Earlier ones that are not shown.
+    pub left_out: usize,
+}
+
+impl Items {
+    fn add(&mut self, text: String, line: u64, max: usize) {
+        if self.shown.last().is_some_and(|last| last.text == text) {
+            self.shown.pop();
+        } else if self.shown.len() == max {
+            self.shown.remove(0);
+            self.left_out += 1;
+        }
+        self.shown.push(Item { text, line });
+    }
+}
+
+/// What one attempt's log says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The session the stream names.
+    pub session: Option<String>,
+    pub model: Option<String>,
+    /// The last thing the assistant said; line breaks are kept.
+    pub said: Option<Item>,
+    /// Commands, with the exit codes that the CLI tells.
+    pub tried: Items,
+    /// Files the agent says it touched, each once. What really changed is in the captured tree.
+    pub files: Items,
+    /// Refusals, errors, retries.
+    pub blockers: Items,
+    /// The terminal event: whether it was a good one. `None`: the log has none, and this is a partial summary.
+    pub finished: Option<bool>,
+    pub tokens: Option<u64>,
+    /// US dollars as the CLI tells; Claude's grows over the resumes of a session.
+    pub cost_usd: Option<String>,
+}
+
+/// Reads a log and says what it holds. `workspace` is taken off the front of paths. Errors are those of reading.
+pub fn summarise(dialect: DialectName, log: impl Read, workspace: Option<&str>) -> std::io::Result<Summary> {
+    let mut log = std::io::BufReader::with_capacity(64 * 1024, log);
+    let mut reader = Reader::new(dialect);
+    let mut summary = Summary::default();
+    loop {
+        let chunk = std::io::BufRead::fill_buf(&mut log)?;
+        if chunk.is_empty() {
+            break;
+        }
+        let (length, events) = (chunk.len(), reader.push(chunk));
+        std::io::BufRead::consume(&mut log, length);
+        events.into_iter().for_each(|(line, event)| summary.note(line, event, workspace));
+    }
+    reader.finish().into_iter().for_each(|(line, event)| summary.note(line, event, workspace));
+    summary.add_stray(dialect, &reader);
+    Ok(summary)
+}
+
+impl Summary {
+    fn note(&mut self, line: u64, event: AgentEvent, workspace: Option<&str>) {
+        match event {
+            AgentEvent::Started { session, model } => {
+                self.session = session.or(self.session.take());
+                self.model = model.or(self.model.take());
+            }
+            AgentEvent::Text { text } => self.said = Some(Item { text: paragraph(&text, MAX_SAID), line }),
+            AgentEvent::Edit { path, added, removed } => self.touched(&path, added, removed, line, workspace),
+            AgentEvent::Command { command, exit } => {
+                let exit = exit.map_or_else(|| "no exit code told".to_owned(), |code| format!("exit {code}"));
+                self.tried.add(format!("`{}` → {exit}", code(&command)), line, MAX_TRIED);
+            }
+            AgentEvent::Refused { what } => self.blocked(format!("refused: {what}"), line),
+            AgentEvent::Retrying { reason } => self.blocked(format!("retried by itself: {reason}"), line),
+            AgentEvent::Warning { text } => self.blocked(text, line),
+            AgentEvent::Finished { ok, message, session, tokens, cost_usd } => {
+                self.finished = Some(ok);
+                self.session = session.or(self.session.take());
+                (self.tokens, self.cost_usd) = (tokens.or(self.tokens), cost_usd.or(self.cost_usd.take()));
+                if !ok {
+                    self.blocked(message, line);
+                }
+            }
+            AgentEvent::CommandStarted { .. } | AgentEvent::Tool { .. } | AgentEvent::Raw { .. } => {}
+        }
+    }
+
+    fn touched(&mut self, path: &str, added: Option<u64>, removed: Option<u64>, line: u64, workspace: Option<&str>) {
+        let inside = workspace.map(|workspace| format!("{}/", workspace.trim_end_matches('/')));
+        let path = code(inside.and_then(|inside| path.strip_prefix(&inside)).unwrap_or(path));
+        let name = format!("`{path}`");
+        self.files.shown.retain(|item| item.text != name && !item.text.starts_with(&format!("{name} ")));
+        let text = match (added, removed) {
+            (None, None) => name,
+            (added, removed) => format!("{name} (+{} −{})", added.unwrap_or(0), removed.unwrap_or(0)),
+        };
+        self.files.add(text, line, MAX_FILES);
+    }
+
+    fn blocked(&mut self, text: String, line: u64) {
+        let text = one_line(&text, SHORT);
+        if !text.is_empty() {
+            self.blockers.add(text, line, MAX_BLOCKERS);
+        }
+    }
+
+    /// What stands last on stderr, where the agent did not end well; of a plain log, its last lines as its words.
+    fn add_stray(&mut self, dialect: DialectName, reader: &Reader) {
+        let mut last: Vec<_> = reader.stray_lines().rev().take(MAX_STRAY).collect();
+        last.reverse();
+        if dialect == DialectName::Plain {
+            let text = last.iter().map(|(_, text)| *text).collect::<Vec<_>>().join("\n");
+            self.said = last.first().map(|(line, _)| Item { text: paragraph(&text, MAX_SAID), line: *line });
+        } else if self.finished != Some(true) {
+            last.into_iter().for_each(|(line, text)| self.blocked(text.to_owned(), line));
+        }
+    }
+}
+
+/// Text for a code span in Markdown.
+fn code(text: &str) -> String {
+    one_line(text, SHORT).replace('`', "'")
+}
+
+#[cfg(test)]
+mod tests;
