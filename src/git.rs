@@ -9,6 +9,7 @@ pub mod record;
 pub mod refs;
 pub mod repository;
 pub mod roots;
+pub mod snapshot;
 
 #[cfg(test)]
 mod testing;

@@ -115,19 +115,40 @@ pub fn status(directory: &Path) -> String {
 }
 
 /// Every file below a directory with its content, mode and time of change.
-pub fn contents(directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64)> {
+pub struct Contents(BTreeMap<PathBuf, (Vec<u8>, u32, Option<(i64, i64)>)>);
+
+pub fn contents(directory: &Path) -> Contents {
     let mut found = BTreeMap::new();
     let mut open = vec![directory.to_owned()];
     while let Some(next) = open.pop() {
         for entry in std::fs::read_dir(&next).unwrap().map(Result::unwrap) {
-            let meta = entry.metadata().unwrap();
+            let (path, meta) = (entry.path(), entry.metadata().unwrap());
             if meta.is_dir() {
-                open.push(entry.path());
-            } else {
-                let bytes = if meta.is_file() { std::fs::read(entry.path()).unwrap() } else { Vec::new() };
-                found.insert(entry.path(), (bytes, meta.mode(), meta.mtime(), meta.mtime_nsec()));
+                open.push(path);
+                continue;
             }
+            let bytes = if meta.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() };
+            // git refreshes the time of what it would otherwise write again, so that no gc takes it.
+            let text = path.to_string_lossy();
+            let freshened = text.contains("/.git/objects/") || text.contains("/.git/sharedindex.");
+            let time = (!freshened).then(|| (meta.mtime(), meta.mtime_nsec()));
+            found.insert(path, (bytes, meta.mode(), time));
         }
     }
-    found
+    Contents(found)
+}
+
+impl Contents {
+    /// Paths that came, went or changed, from this look to the next.
+    pub fn changes(&self, next: &Contents) -> Vec<String> {
+        let paths: std::collections::BTreeSet<_> = self.0.keys().chain(next.0.keys()).collect();
+        let changed = paths.into_iter().filter(|path| self.0.get(*path) != next.0.get(*path));
+        changed.map(|path| path.to_string_lossy().into_owned()).collect()
+    }
+
+    /// The same without objects that are only in `next`.
+    pub fn changes_but_new_objects(&self, next: &Contents) -> Vec<String> {
+        let is_new = |path: &str| path.contains("/.git/objects/") && !self.0.contains_key(Path::new(path));
+        self.changes(next).into_iter().filter(|path| !is_new(path)).collect()
+    }
 }

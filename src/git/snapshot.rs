@@ -1,0 +1,83 @@
+//! A working state put into objects, beside the user's repository and without a change to it.
+//!
+//! The recipe, each step for a reason that was measured:
+//! 1. The index is copied with its time of change, so that git's stat cache holds and racily clean entries are read.
+//! 2. New objects go to a directory of our own that borrows from the user's; a failure leaves nothing behind.
+//! 3. A second copy, with the flags cleared that hide edits, takes `add -A` and becomes the files tree.
+//! 4. The two trees become a stash-shaped commit, and only then do the objects move into the user's object store.
+
+mod fit;
+mod hidden;
+mod left_behind;
+mod scratch;
+
+#[cfg(test)]
+mod tests;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::{Error, Repository, Result};
+use crate::model::snapshot::{Oid, Snapshot};
+use scratch::Scratch;
+
+/// How often a snapshot is tried while the user commits or stages.
+const TRIES: usize = 5;
+
+/// Puts HEAD, what is staged and what lies in the directory into objects of the user's repository.
+///
+/// Changes neither the index nor a ref: the caller keeps the commit with [`Repository::keep_ref`] before it uses it.
+/// [`Error::Unfit`] where the state cannot be shipped whole (an unfinished merge, a shallow or partial clone).
+pub fn take(repo: &Repository) -> Result<Snapshot> {
+    fit::check(repo)?;
+    for _ in 0..TRIES {
+        let before = Stamp::read(repo)?;
+        let (scratch, snapshot) = attempt(repo, &before)?;
+        if Stamp::read(repo)? == before {
+            scratch.migrate(&snapshot.commit, &snapshot.head)?;
+            return Ok(snapshot);
+        }
+    }
+    Err(Error::unfit("the index or HEAD changed each time it was read", "wait until the other git command is done"))
+}
+
+fn attempt(repo: &Repository, stamp: &Stamp) -> Result<(Scratch, Snapshot)> {
+    let scratch = Scratch::new(repo)?;
+    scratch.pin_record(scratch.staged(), &stamp.head)?;
+    let index_tree = scratch.write_tree(scratch.staged())?;
+    let staged = scratch.entries(scratch.staged())?;
+
+    scratch.copy_staged_to_files()?;
+    hidden::clear_flags(repo, &scratch)?;
+    scratch.add_all()?;
+    let left_behind = left_behind::find(repo, &scratch, &staged, &index_tree)?;
+    scratch.keep_gitlinks(&staged)?;
+    let files_tree = scratch.write_tree(scratch.files())?;
+
+    let index_commit = scratch.commit("handoff: what is staged", &index_tree, &[&stamp.head])?;
+    let commit = scratch.commit("handoff: what lies in the directory", &files_tree, &[&stamp.head, &index_commit])?;
+    let (head, branch) = (stamp.head.clone(), stamp.branch.clone());
+    Ok((scratch, Snapshot { commit, head, index_tree, files_tree, branch, left_behind }))
+}
+
+/// What must not change between the first and the last look, or HEAD and index would be of different moments: git
+/// moves the branch before it renames the new index into place.
+#[derive(PartialEq, Eq)]
+struct Stamp {
+    head: Oid,
+    branch: Option<String>,
+    /// Inode, length, and time of change of the index.
+    index: Option<(u64, u64, i64, i64)>,
+}
+
+impl Stamp {
+    fn read(repo: &Repository) -> Result<Self> {
+        let index = index_stamp(&repo.git_path("index")?);
+        Ok(Self { head: repo.head()?, branch: repo.branch()?, index })
+    }
+}
+
+fn index_stamp(path: &Path) -> Option<(u64, u64, i64, i64)> {
+    let meta = path.metadata().ok()?;
+    Some((meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
+}

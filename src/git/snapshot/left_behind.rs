@@ -1,0 +1,217 @@
+//! What a snapshot does not hold, each with the reason: nothing is left out silently.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use super::scratch::{Entries, GITLINK, Scratch, path_of};
+use crate::git::record::RECORD;
+use crate::git::{Repository, Result};
+use crate::model::snapshot::{LeftBehind, Oid};
+
+/// Most paths listed for one reason; the rest is a number.
+const LISTED: usize = 200;
+
+/// Looks at the directory after `add -A` has filled the index of files.
+pub(super) fn find(
+    repo: &Repository,
+    scratch: &Scratch,
+    staged: &Entries,
+    index_tree: &Oid,
+) -> Result<Vec<LeftBehind>> {
+    let files = scratch.entries(scratch.files())?;
+    let ignored = ignored(repo, scratch)?;
+    let mut found = Found::default();
+    walk(repo.top(), &ignored, staged, &files, &mut found);
+    submodules(scratch, staged, &mut found)?;
+    not_added(repo, scratch, &mut found)?;
+    large_files(repo, scratch, &files, &mut found)?;
+    intent_to_add(repo, scratch, staged, index_tree, &mut found)?;
+    ignored.iter().for_each(|path| found.add("ignored", path));
+    Ok(found.list())
+}
+
+/// Paths by reason, so that a thousand of one kind do not hide the others.
+#[derive(Default)]
+struct Found(BTreeMap<String, Vec<Vec<u8>>>);
+
+impl Found {
+    fn add(&mut self, reason: impl Into<String>, path: &[u8]) {
+        self.0.entry(reason.into()).or_default().push(path.to_vec());
+    }
+
+    fn list(self) -> Vec<LeftBehind> {
+        let mut list = Vec::new();
+        for (reason, mut paths) in self.0 {
+            paths.sort_unstable();
+            for path in paths.iter().take(LISTED) {
+                list.push(LeftBehind { path: String::from_utf8_lossy(path).into_owned(), reason: reason.clone() });
+            }
+            if paths.len() > LISTED {
+                list.push(LeftBehind { path: format!("({} more)", paths.len() - LISTED), reason });
+            }
+        }
+        list
+    }
+}
+
+/// Ignored paths, a directory with nothing but ignored files as one with `/` at its end; without the record.
+fn ignored(repo: &Repository, scratch: &Scratch) -> Result<HashSet<Vec<u8>>> {
+    let question = ["-z", "-o", "-i", "--exclude-standard", "--directory"];
+    let printed = scratch.git("ls-files").index(scratch.files()).args(question).run()?;
+    let paths = printed.split(|b| *b == 0).filter(|path| !path.is_empty() && !is_record(repo, path));
+    Ok(paths.map(<[u8]>::to_vec).collect())
+}
+
+/// The record, something in it, or its parent where that holds nothing else.
+fn is_record(repo: &Repository, path: &[u8]) -> bool {
+    let path = path_of(path);
+    if path.starts_with(RECORD) {
+        return true;
+    }
+    let only_child = |directory: &Path| {
+        let entries = repo.top().join(directory).read_dir().map(|entries| entries.flatten().take(2).count());
+        matches!(entries, Ok(1))
+    };
+    Path::new(RECORD).parent() == Some(path) && only_child(path) && repo.top().join(RECORD).exists()
+}
+
+/// Walks what git may not ignore for what git cannot hold. Neither links nor nested repositories are followed.
+fn walk(top: &Path, ignored: &HashSet<Vec<u8>>, staged: &Entries, files: &Entries, found: &mut Found) {
+    let mut open = vec![Vec::new()];
+    while let Some(directory) = open.pop() {
+        let entries = match top.join(path_of(&directory)).read_dir() {
+            Ok(entries) => entries,
+            Err(_) => {
+                found.add("unreadable directory", &directory);
+                continue;
+            }
+        };
+        let mut count = 0;
+        for entry in entries.flatten() {
+            count += 1;
+            let mut path = directory.clone();
+            path.extend(entry.file_name().as_bytes());
+            let Ok(kind) = entry.file_type() else { continue };
+            let skipped = path == b".git" || path == RECORD.as_bytes() || ignored.contains(&path);
+            if skipped {
+                continue;
+            } else if kind.is_dir() {
+                path.push(b'/');
+                let known = ignored.contains(&path);
+                if !known && !is_other_repository(top, &path, staged, files, found) {
+                    open.push(path);
+                }
+            } else if kind.is_fifo() {
+                found.add("named pipe", &path);
+            } else if kind.is_socket() {
+                found.add("socket", &path);
+            } else if kind.is_block_device() || kind.is_char_device() {
+                found.add("device", &path);
+            }
+        }
+        if count == 0 && !directory.is_empty() {
+            found.add("empty directory", &directory);
+        }
+    }
+}
+
+/// Whether a directory (with `/` at its end) is a repository of its own, which git does not look into.
+fn is_other_repository(top: &Path, path: &[u8], staged: &Entries, files: &Entries, found: &mut Found) -> bool {
+    let name = &path[..path.len() - 1];
+    let gitlink = |entries: &Entries| entries.get(name).is_some_and(|(mode, _)| mode == GITLINK);
+    if gitlink(staged) {
+        return true;
+    }
+    if top.join(path_of(path)).join(".git").symlink_metadata().is_err() {
+        return false;
+    }
+    // git adds the files of a directory whose `.git` is not a repository: then it is none.
+    let mut below = files.range(path.to_vec()..).take_while(|(known, _)| known.starts_with(path));
+    let nested = gitlink(files) || below.next().is_none();
+    if nested {
+        found.add("nested repository", path);
+    }
+    nested
+}
+
+/// Submodules with content here: none of it travels.
+fn submodules(scratch: &Scratch, staged: &Entries, found: &mut Found) -> Result<()> {
+    if !staged.values().any(|(mode, _)| mode == GITLINK) {
+        return Ok(());
+    }
+    let populated = |path: &[u8]| scratch.top().join(path_of(path)).join(".git").symlink_metadata().is_ok();
+    let links = staged.iter().filter(|(path, (mode, _))| mode == GITLINK && populated(path));
+    let mut states: BTreeMap<_, String> = links.map(|(path, _)| (path.clone(), "submodule".into())).collect();
+    let question = ["--porcelain=v2", "-z", "--ignore-submodules=none", "--untracked-files=normal", "--no-renames"];
+    let printed = scratch.git("status").index(scratch.staged()).args(question).run()?;
+    for line in printed.split(|b| *b == 0).filter(|line| line.starts_with(b"1 ")) {
+        // git-status(1): `1 XY sub mH mI mW hH hI path`, sub being `S<c><m><u>` for a submodule.
+        let fields: Vec<_> = line.splitn(9, |b| *b == b' ').collect();
+        let ([_, _, [b'S', commit, modified, untracked], ..], Some(path)) = (fields.as_slice(), fields.get(8)) else {
+            continue;
+        };
+        if let Some(state) = states.get_mut(*path) {
+            let facts = [(commit, "another commit checked out"), (modified, "edits"), (untracked, "untracked files")];
+            let facts: Vec<_> = facts.iter().filter(|(mark, _)| **mark != b'.').map(|(_, fact)| *fact).collect();
+            *state = format!("submodule with {}", facts.join(", "));
+        }
+    }
+    states.into_iter().for_each(|(path, state)| found.add(state, &path));
+    Ok(())
+}
+
+/// What `add -A` met and did not add.
+fn not_added(repo: &Repository, scratch: &Scratch, found: &mut Found) -> Result<()> {
+    let pathspec = format!(":(exclude,top,literal){RECORD}");
+    let question = ["-z", "-m", "-o", "--exclude-standard", "--", ".", &pathspec];
+    let printed = scratch.git("ls-files").index(scratch.files()).args(question).run()?;
+    let paths: HashSet<_> = printed.split(|b| *b == 0).filter(|path| !path.is_empty()).collect();
+    for path in paths {
+        let place = repo.top().join(OsString::from_vec(path.to_vec()));
+        match place.symlink_metadata() {
+            Ok(meta) if meta.is_file() && File::open(&place).is_err() => found.add("unreadable", path),
+            Ok(meta) if meta.is_file() || meta.is_symlink() => found.add("changed while it was read", path),
+            // Directories are the walk's and the submodules' matter; what is gone now was deleted meanwhile.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Files that Git LFS keeps outside git: their pointers travel, their content does not.
+fn large_files(repo: &Repository, scratch: &Scratch, files: &Entries, found: &mut Found) -> Result<()> {
+    let in_tree = files.keys().any(|path| path_of(path).file_name().is_some_and(|name| name == ".gitattributes"));
+    let outside = repo.git_path("info/attributes")?.exists() || repo.config()?.get("core.attributesfile").is_some();
+    if !in_tree && !outside {
+        return Ok(());
+    }
+    let question = ["-z", "--", ":(top,attr:filter=lfs)"];
+    let printed = scratch.git("ls-files").index(scratch.files()).args(question).run()?;
+    printed.split(|b| *b == 0).filter(|path| !path.is_empty()).for_each(|path| found.add("LFS content", path));
+    Ok(())
+}
+
+/// Paths added with `git add -N`: a tree cannot say so, on the host they are untracked files.
+fn intent_to_add(
+    repo: &Repository,
+    scratch: &Scratch,
+    staged: &Entries,
+    index_tree: &Oid,
+    found: &mut Found,
+) -> Result<()> {
+    let empty = repo.format().empty_blob();
+    let candidates: Vec<_> = staged.iter().filter(|(_, (_, object))| object == empty).map(|(path, _)| path).collect();
+    if candidates.is_empty() {
+        return Ok(());
+    }
+    let printed = scratch.git("ls-tree").args(["-r", "-z", "--name-only", index_tree.as_str()]).run()?;
+    let written: HashSet<_> = printed.split(|b| *b == 0).collect();
+    for path in candidates.into_iter().filter(|path| !written.contains(path.as_slice())) {
+        found.add("intent to add (sent as untracked)", path);
+    }
+    Ok(())
+}

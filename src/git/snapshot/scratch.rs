@@ -1,0 +1,246 @@
+//! The private copy a snapshot is made in: two indexes and an object directory.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{File, FileTimes};
+use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::git::command::{Git, failed};
+use crate::git::record::RECORD;
+use crate::git::repository::oid;
+use crate::git::{Error, Repository, Result};
+use crate::model::snapshot::Oid;
+
+/// Begins with a dot, which no handoff's id does.
+const PREFIX: &str = ".snapshot-";
+/// A scratch directory this old was left by a process that was killed.
+const STALE: Duration = Duration::from_secs(24 * 3600);
+/// From this many objects on they become a pack, as git does with what it fetches (`fetch.unpackLimit`).
+const PACK_FROM: u32 = 100;
+/// Mode of an entry that is another repository's commit.
+pub(super) const GITLINK: &str = "160000";
+
+/// Settings of the user's that would change the outcome or write into their repository.
+const SETTINGS: [&str; 5] = [
+    "core.splitIndex=false", // a split index would put its shared half into the user's git directory
+    "core.untrackedCache=false", // a cache of another index's view is not evidence
+    "core.safecrlf=false",   // a warning about line ends must not leave a file out
+    "core.ignoreStat=false", // would mark what is added as unchanged for ever
+    "core.sparseCheckout=false", // files outside the sparse cone are the user's work too
+];
+
+/// Paths of an index with mode and object; stage 0 only.
+pub(super) type Entries = BTreeMap<Vec<u8>, (String, String)>;
+
+/// Removed with everything in it when dropped.
+pub(super) struct Scratch {
+    repo: Repository,
+    directory: tempfile::TempDir,
+    staged: PathBuf,
+    files: PathBuf,
+}
+
+impl Scratch {
+    /// In `<common dir>/handoff`, on the file system of the user's objects; with a copy of the index.
+    pub(super) fn new(repo: &Repository) -> Result<Self> {
+        let home = repo.state_dir();
+        std::fs::create_dir_all(&home).map_err(Error::io("make", &home))?;
+        remove_stale(&home);
+        let directory =
+            tempfile::Builder::new().prefix(PREFIX).tempdir_in(&home).map_err(Error::io("write in", &home))?;
+        let info = directory.path().join("objects/info");
+        std::fs::create_dir_all(&info).map_err(Error::io("make", &info))?;
+        let alternates = info.join("alternates");
+        let borrowed = quoted(&repo.git_path("objects")?);
+        std::fs::write(&alternates, borrowed).map_err(Error::io("write", &alternates))?;
+        let (staged, files) = (directory.path().join("staged"), directory.path().join("files"));
+        copy_with_time(&repo.git_path("index")?, &staged)?;
+        Ok(Self { repo: repo.clone(), directory, staged, files })
+    }
+
+    pub(super) fn top(&self) -> &Path {
+        self.repo.top()
+    }
+
+    /// The index as the user has it.
+    pub(super) fn staged(&self) -> &Path {
+        &self.staged
+    }
+
+    /// The index that becomes the files tree.
+    pub(super) fn files(&self) -> &Path {
+        &self.files
+    }
+
+    /// A git command that writes objects here and reads the user's too.
+    pub(super) fn git(&self, verb: &'static str) -> Git {
+        let git = self.repo.git(verb).env("GIT_OBJECT_DIRECTORY", self.directory.path().join("objects"));
+        SETTINGS.iter().fold(git, |git, setting| git.config(*setting))
+    }
+
+    pub(super) fn copy_staged_to_files(&self) -> Result<()> {
+        copy_with_time(&self.staged, &self.files)
+    }
+
+    /// Adds everything that is not ignored, except the record. What cannot be added is found afterwards.
+    pub(super) fn add_all(&self) -> Result<()> {
+        let add = self.git("add").index(&self.files).args(["-A", "--ignore-errors", "--", "."]);
+        let output = add.arg(format!(":(exclude,top,literal){RECORD}")).output()?;
+        // 1: some paths were left out, the others were added.
+        if matches!(output.status.code(), Some(0 | 1)) { Ok(()) } else { Err(failed("add -A".into(), &output)) }
+    }
+
+    pub(super) fn write_tree(&self, index: &Path) -> Result<Oid> {
+        oid(&self.git("write-tree").index(index).line()?)
+    }
+
+    pub(super) fn entries(&self, index: &Path) -> Result<Entries> {
+        let printed = self.git("ls-files").index(index).args(["-s", "-z"]).run()?;
+        Ok(printed.split(|b| *b == 0).filter_map(parse_entry).collect())
+    }
+
+    /// Sets the record's entries to what HEAD has (nothing, unless a team commits records): they are never work.
+    pub(super) fn pin_record(&self, index: &Path, head: &Oid) -> Result<()> {
+        let under = |entries: &[u8]| {
+            entries.split(|b| *b == 0).filter(|e| !e.is_empty()).map(<[u8]>::to_vec).collect::<Vec<_>>()
+        };
+        let pathspec = format!(":(top,literal){RECORD}");
+        let present = under(&self.git("ls-files").index(index).args(["-z", "--", &pathspec]).run()?);
+        let committed = under(&self.git("ls-tree").args(["-r", "-z", head.as_str(), "--", RECORD]).run()?);
+        if present.is_empty() && committed.is_empty() {
+            return Ok(());
+        }
+        let zero = self.repo.format().zero();
+        let mut input = Vec::new();
+        for path in present {
+            input.extend(format!("0 {zero}\t").into_bytes());
+            input.extend(path);
+            input.push(0);
+        }
+        for entry in committed {
+            input.extend(entry);
+            input.push(0);
+        }
+        self.update(index, input)
+    }
+
+    /// Makes commits of other repositories in the files what they are in the index: their content does not travel, so
+    /// the host could not check out another commit, and a nested repository would become an empty directory.
+    pub(super) fn keep_gitlinks(&self, staged: &Entries) -> Result<()> {
+        let zero = self.repo.format().zero();
+        let mut input = Vec::new();
+        for (path, (mode, object)) in self.entries(&self.files)? {
+            let before = staged.get(&path).filter(|(mode, _)| mode == GITLINK);
+            let line = match before {
+                _ if mode != GITLINK => continue,
+                Some((_, same)) if *same == object => continue,
+                Some((_, before)) => format!("{GITLINK} {before}\t"),
+                None => format!("0 {zero}\t"),
+            };
+            input.extend(line.into_bytes());
+            input.extend(path);
+            input.push(0);
+        }
+        self.update(&self.files, input)
+    }
+
+    fn update(&self, index: &Path, input: Vec<u8>) -> Result<()> {
+        if !input.is_empty() {
+            self.git("update-index").index(index).args(["-z", "--index-info"]).stdin(input).run()?;
+        }
+        Ok(())
+    }
+
+    /// A commit of nobody in particular, so that no two snapshots differ by who took them.
+    pub(super) fn commit(&self, message: &str, tree: &Oid, parents: &[&Oid]) -> Result<Oid> {
+        let mut git = self.git("commit-tree").config("i18n.commitEncoding=UTF-8").arg(tree.as_str());
+        for parent in parents {
+            git = git.args(["-p", parent.as_str()]);
+        }
+        for role in ["AUTHOR", "COMMITTER"] {
+            git =
+                git.env(&format!("GIT_{role}_NAME"), "handoff").env(&format!("GIT_{role}_EMAIL"), "handoff@localhost");
+        }
+        oid(&git.stdin(message).line()?)
+    }
+
+    /// Moves the new objects of a commit into the user's object store by git's own means: each object or pack appears
+    /// whole or not at all. They are unreferenced until the caller keeps the commit; git prunes none so young.
+    pub(super) fn migrate(&self, commit: &Oid, head: &Oid) -> Result<()> {
+        let path = self.directory.path().join("pack");
+        let pack = File::create_new(&path).map_err(Error::io("write", &path))?;
+        // No deltas: the pack lives for a moment. `--local` leaves out what the user's store has.
+        let pack_objects = self.git("pack-objects").args(["--stdout", "--revs", "--local", "-q", "--window=0"]);
+        pack_objects.stdin(format!("{commit}\n^{head}\n")).stdout_file(pack).run()?;
+        let mut file = File::open(&path).map_err(Error::io("read", &path))?;
+        // gitformat-pack(5): "PACK", version, number of objects, each four bytes, big endian.
+        let mut header = [0; 12];
+        file.read_exact(&mut header).map_err(Error::io("read", &path))?;
+        let count = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
+        let file = File::open(&path).map_err(Error::io("read", &path))?;
+        let into = if count < PACK_FROM {
+            self.repo.git("unpack-objects").arg("-q")
+        } else {
+            self.repo.git("index-pack").arg("--stdin")
+        };
+        into.stdin_file(file).run()?;
+        Ok(())
+    }
+}
+
+/// A path inside the repository as git gave it.
+pub(super) fn path_of(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+/// `<mode> <object> <stage>\t<path>`, of stage 0.
+fn parse_entry(entry: &[u8]) -> Option<(Vec<u8>, (String, String))> {
+    let tab = entry.iter().position(|b| *b == b'\t')?;
+    let mut words = std::str::from_utf8(&entry[..tab]).ok()?.split(' ');
+    let (mode, object, stage) = (words.next()?, words.next()?, words.next()?);
+    (stage == "0").then(|| (entry[tab + 1..].to_vec(), (mode.to_owned(), object.to_owned())))
+}
+
+/// A line of `info/alternates`, quoted as git quotes (a path may hold anything).
+fn quoted(path: &Path) -> Vec<u8> {
+    let mut line = vec![b'"'];
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'"' | b'\\' => line.extend([b'\\', *byte]),
+            0..=31 => line.extend(format!("\\{byte:03o}").into_bytes()),
+            _ => line.push(*byte),
+        }
+    }
+    line.extend(b"\"\n");
+    line
+}
+
+/// Copies an index with its time of change: git re-reads every file not older than the index, and a newer time would
+/// make it trust an edit of the same second. From one handle, because git replaces the file by rename. A repository
+/// without an index has nothing staged.
+fn copy_with_time(from: &Path, to: &Path) -> Result<()> {
+    let mut source = match File::open(from) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io("read", from)(error)),
+    };
+    let time = source.metadata().and_then(|meta| meta.modified()).map_err(Error::io("read", from))?;
+    let mut target = File::create_new(to).map_err(Error::io("write", to))?;
+    std::io::copy(&mut source, &mut target).map_err(Error::io("write", to))?;
+    target.set_times(FileTimes::new().set_modified(time)).map_err(Error::io("write", to))
+}
+
+/// Best effort: what stays is tried again by the next snapshot.
+fn remove_stale(home: &Path) {
+    let Ok(entries) = home.read_dir() else { return };
+    for entry in entries.flatten().filter(|e| e.file_name().as_bytes().starts_with(PREFIX.as_bytes())) {
+        let modified = entry.metadata().and_then(|meta| meta.modified());
+        let age = modified.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+        if age.is_some_and(|age| age > STALE) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}

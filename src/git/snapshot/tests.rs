@@ -1,0 +1,422 @@
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::take;
+use crate::git::testing::{Repo, contents, raw};
+use crate::git::{Error, Repository};
+use crate::model::snapshot::{Oid, Snapshot};
+
+fn snapshot(repo: &Repo) -> Snapshot {
+    take(&repo.open()).unwrap()
+}
+
+/// A file of a tree, or nothing.
+fn file(repo: &Repo, tree: &Oid, path: &str) -> Option<String> {
+    let output = raw(repo.top(), ["cat-file", "blob", &format!("{tree}:{path}")]);
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn mode(repo: &Repo, tree: &Oid, path: &str) -> String {
+    repo.git(["ls-tree", tree.as_str(), "--", path]).split(' ').next().unwrap_or_default().to_owned()
+}
+
+fn reasons(snapshot: &Snapshot) -> Vec<(&str, &str)> {
+    snapshot.left_behind.iter().map(|l| (l.path.as_str(), l.reason.as_str())).collect()
+}
+
+fn refusal(repo: &Repo) -> (String, String) {
+    match take(&repo.open()) {
+        Err(Error::Unfit { what, hint }) => (what, hint),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_clean_repository_is_three_times_the_same_tree() {
+    let repo = Repo::with_commit();
+    let taken = snapshot(&repo);
+    let tree = repo.git(["rev-parse", "HEAD^{tree}"]);
+    assert_eq!((taken.index_tree.as_str(), taken.files_tree.as_str()), (tree.trim(), tree.trim()));
+    assert_eq!((taken.branch.as_deref(), taken.left_behind.len()), (Some("main"), 0));
+    let shape = repo.git(["log", "-1", "--format=%an <%ae>|%cn <%ce>|%P|%T", taken.commit.as_str()]);
+    let parts: Vec<_> = shape.trim().split('|').collect();
+    assert_eq!(parts[..2], ["handoff <handoff@localhost>"; 2]);
+    let (first, second) = parts[2].split_once(' ').unwrap();
+    assert_eq!((first, parts[3]), (taken.head.as_str(), taken.files_tree.as_str()));
+    assert_eq!(repo.git(["log", "-1", "--format=%P", second]).trim(), taken.head.as_str());
+}
+
+#[test]
+fn staged_and_unstaged_of_one_file_stay_apart() {
+    let repo = Repo::with_commit();
+    repo.write("gone", "x");
+    repo.write("old name", "a file that is moved\n");
+    repo.commit("more");
+    repo.write("README", "staged\n");
+    repo.git(["add", "README"]);
+    repo.write("README", "unstaged\n");
+    std::fs::remove_file(repo.path("gone")).unwrap();
+    repo.git(["mv", "old name", "new name"]);
+    repo.write("dir with space/untracked", "new\n");
+    let taken = snapshot(&repo);
+    assert_eq!(file(&repo, &taken.index_tree, "README").unwrap(), "staged\n");
+    assert_eq!(file(&repo, &taken.files_tree, "README").unwrap(), "unstaged\n");
+    assert_eq!(file(&repo, &taken.index_tree, "gone").unwrap(), "x");
+    assert_eq!(file(&repo, &taken.files_tree, "gone"), None);
+    assert_eq!(file(&repo, &taken.index_tree, "old name"), None);
+    assert_eq!(file(&repo, &taken.files_tree, "new name").unwrap(), "a file that is moved\n");
+    assert_eq!(file(&repo, &taken.index_tree, "dir with space/untracked"), None);
+    assert_eq!(file(&repo, &taken.files_tree, "dir with space/untracked").unwrap(), "new\n");
+}
+
+#[test]
+fn names_links_and_modes_of_every_kind_are_kept() {
+    let repo = Repo::with_commit();
+    let strange = Path::new(OsStr::from_bytes(b"not utf-8 \xff\n\"quoted\""));
+    repo.write(strange, "strange");
+    repo.write("-option", "x");
+    repo.write(":(top)magic", "x");
+    repo.write("run.sh", "#!/bin/sh\n");
+    repo.executable("run.sh");
+    std::os::unix::fs::symlink("nowhere at all", repo.path("link")).unwrap();
+    let taken = snapshot(&repo);
+    let names = raw(repo.top(), ["ls-tree", "-r", "-z", "--name-only", taken.files_tree.as_str()]).stdout;
+    let names: Vec<_> = names.split(|b| *b == 0).collect();
+    for name in [strange.as_os_str().as_bytes(), b"-option", b":(top)magic"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    assert_eq!(mode(&repo, &taken.files_tree, "run.sh"), "100755");
+    assert_eq!(mode(&repo, &taken.files_tree, "link"), "120000");
+    assert_eq!(taken.left_behind, []);
+}
+
+#[test]
+fn nothing_of_the_users_changes_but_new_objects() {
+    let repo = Repo::with_commit();
+    repo.write("stashed", "x");
+    repo.git(["add", "-A"]);
+    repo.git(["stash"]);
+    repo.git(["config", "core.splitIndex", "true"]);
+    repo.git(["config", "core.untrackedCache", "true"]);
+    repo.git(["config", "core.logAllRefUpdates", "always"]);
+    repo.write("a", "staged");
+    repo.git(["add", "a"]);
+    repo.write("a", "edited");
+    (0..150).for_each(|n| repo.write(format!("many/{n}"), format!("{n}")));
+    repo.write(".git/hooks/post-index-change", format!("#!/bin/sh\ntouch '{}'\n", repo.beside("ran").display()));
+    repo.executable(".git/hooks/post-index-change");
+    repo.git(["config", "core.fsmonitor", &repo.script("monitor", "touch \"$0.ran\"")]);
+    let before = contents(repo.top());
+    let taken = snapshot(&repo);
+    let none: [&str; 0] = [];
+    assert_eq!(before.changes_but_new_objects(&contents(repo.top())), none);
+    assert!(!repo.beside("ran").exists() && !repo.beside("monitor.ran").exists());
+    assert_eq!(repo.path(".git/handoff").read_dir().unwrap().count(), 0, "the scratch directory is gone");
+    repo.git(["fsck", "--strict", "--connectivity-only", taken.commit.as_str()]);
+}
+
+#[test]
+fn an_edit_in_the_second_of_the_index_is_seen() {
+    let repo = Repo::with_commit();
+    // A clock of whole seconds and no change time, as some file systems have: only the content tells the edit.
+    repo.git(["config", "core.trustctime", "false"]);
+    let second = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    let dated = |name: &str| {
+        let handle = std::fs::File::options().write(true).open(repo.path(name)).unwrap();
+        handle.set_times(std::fs::FileTimes::new().set_modified(second)).unwrap();
+    };
+    repo.write("README", "AAAA\n");
+    dated("README");
+    repo.git(["add", "README"]);
+    dated(".git/index");
+    repo.write("README", "BBBB\n");
+    dated("README");
+    let taken = snapshot(&repo);
+    assert_eq!(file(&repo, &taken.files_tree, "README").unwrap(), "BBBB\n");
+    assert_eq!(file(&repo, &taken.index_tree, "README").unwrap(), "AAAA\n");
+}
+
+#[test]
+fn another_git_command_is_not_in_the_way() {
+    let repo = Repo::with_commit();
+    repo.write(".git/index.lock", "");
+    repo.write("new", "x");
+    assert_eq!(file(&repo, &snapshot(&repo).files_tree, "new").unwrap(), "x");
+    std::fs::remove_file(repo.path(".git/index.lock")).unwrap();
+    std::fs::remove_file(repo.path(".git/index")).unwrap();
+    let taken = snapshot(&repo);
+    assert_eq!(file(&repo, &taken.index_tree, "README"), None, "without an index everything is staged as deleted");
+    assert_eq!(file(&repo, &taken.files_tree, "README").unwrap(), "hello\n");
+}
+
+#[test]
+fn edits_hidden_from_git_are_captured_and_stay_hidden() {
+    let repo = Repo::with_commit();
+    repo.write("assumed", "old");
+    repo.write("skipped", "old");
+    repo.write("absent", "kept");
+    repo.commit("more");
+    repo.git(["update-index", "--assume-unchanged", "assumed"]);
+    repo.git(["update-index", "--skip-worktree", "skipped", "absent"]);
+    repo.write("assumed", "edited");
+    repo.write("skipped", "edited");
+    std::fs::remove_file(repo.path("absent")).unwrap();
+    let flags = repo.git(["ls-files", "-v"]);
+    let taken = snapshot(&repo);
+    assert_eq!(file(&repo, &taken.files_tree, "assumed").unwrap(), "edited");
+    assert_eq!(file(&repo, &taken.files_tree, "skipped").unwrap(), "edited");
+    assert_eq!(file(&repo, &taken.files_tree, "absent").unwrap(), "kept");
+    assert_eq!(repo.git(["ls-files", "-v"]), flags);
+}
+
+#[test]
+fn a_sparse_checkout_is_whole() {
+    let repo = Repo::with_commit();
+    repo.write("in/a", "a");
+    repo.write("out/b", "b");
+    repo.commit("more");
+    repo.git(["sparse-checkout", "set", "--cone", "--sparse-index", "in"]);
+    repo.write("in/a", "edited");
+    repo.write("out/new", "outside the cone");
+    let taken = snapshot(&repo);
+    assert_eq!(file(&repo, &taken.files_tree, "in/a").unwrap(), "edited");
+    assert_eq!(file(&repo, &taken.files_tree, "out/b").unwrap(), "b");
+    assert_eq!(file(&repo, &taken.files_tree, "out/new").unwrap(), "outside the cone");
+    assert_eq!(file(&repo, &taken.index_tree, "out/b").unwrap(), "b");
+}
+
+#[test]
+fn the_record_is_never_in_it() {
+    let repo = Repo::with_commit();
+    repo.write(".cursor/rules", "kept");
+    repo.write(".cursor/agent-handoffs/x/handoff.md", "record");
+    let taken = snapshot(&repo);
+    assert_eq!(file(&repo, &taken.files_tree, ".cursor/rules").unwrap(), "kept");
+    assert_eq!(file(&repo, &taken.files_tree, ".cursor/agent-handoffs/x/handoff.md"), None);
+    repo.git(["add", "-f", ".cursor/agent-handoffs"]);
+    let taken = snapshot(&repo);
+    assert_eq!(file(&repo, &taken.index_tree, ".cursor/agent-handoffs/x/handoff.md"), None);
+    repo.open().exclude_record().unwrap();
+    repo.git(["rm", "-q", "--cached", "-r", ".cursor/agent-handoffs"]);
+    assert_eq!(snapshot(&repo).left_behind, []);
+}
+
+#[test]
+fn a_record_that_a_team_commits_is_what_head_says() {
+    let repo = Repo::with_commit();
+    repo.write(".cursor/agent-handoffs/x/handoff.md", "committed");
+    repo.commit("record");
+    repo.write(".cursor/agent-handoffs/x/handoff.md", "staged");
+    repo.write(".cursor/agent-handoffs/x/attempt-1.log", "log");
+    repo.git(["add", "-A"]);
+    std::fs::remove_file(repo.path(".cursor/agent-handoffs/x/handoff.md")).unwrap();
+    let taken = snapshot(&repo);
+    let tree = repo.git(["rev-parse", "HEAD^{tree}"]);
+    assert_eq!((taken.index_tree.as_str(), taken.files_tree.as_str()), (tree.trim(), tree.trim()));
+}
+
+#[test]
+fn what_git_cannot_hold_is_listed() {
+    let repo = Repo::with_commit();
+    repo.write(".gitignore", "*.log\ntarget/\n.env\n");
+    repo.write("debug.log", "x");
+    repo.write("target/a", "x");
+    repo.write("target/deep/b", "x");
+    repo.write(".env", "SECRET");
+    repo.write("later", "");
+    repo.git(["add", "-N", "later"]);
+    std::fs::create_dir_all(repo.path("hollow/inner")).unwrap();
+    rustix_fifo(&repo.path("pipe"));
+    let _socket = std::os::unix::net::UnixListener::bind(repo.path("socket")).unwrap();
+    let taken = snapshot(&repo);
+    let expected = [
+        ("hollow/inner/", "empty directory"),
+        (".env", "ignored"),
+        ("debug.log", "ignored"),
+        ("target/", "ignored"),
+        ("later", "intent to add (sent as untracked)"),
+        ("pipe", "named pipe"),
+        ("socket", "socket"),
+    ];
+    assert_eq!(reasons(&taken), expected);
+    assert_eq!(file(&repo, &taken.files_tree, "later").unwrap(), "");
+}
+
+fn rustix_fifo(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn a_thousand_ignored_files_are_two_hundred_and_a_number() {
+    let repo = Repo::with_commit();
+    repo.write(".gitignore", "*.o\n");
+    (0..300).for_each(|n| repo.write(format!("{n:03}.o"), ""));
+    let taken = snapshot(&repo);
+    assert_eq!(taken.left_behind.len(), 201);
+    assert_eq!(reasons(&taken)[200], ("(100 more)", "ignored"));
+}
+
+#[test]
+fn nested_repositories_are_listed_and_stop_nothing() {
+    let repo = Repo::with_commit();
+    repo.write("wanted", "x");
+    repo.git(["init", "-q", "unborn"]);
+    repo.write("unborn/file", "x");
+    repo.git(["clone", "-q", ".", "outer/full"]);
+    repo.write("outer/beside", "x");
+    repo.git(["worktree", "add", "-q", "--detach", ".trees/linked"]);
+    repo.write("fake/.git/junk", "not a repository");
+    repo.write("fake/kept", "x");
+    let taken = snapshot(&repo);
+    let expected: Vec<_> =
+        [".trees/linked/", "outer/full/", "unborn/"].iter().map(|path| (*path, "nested repository")).collect();
+    assert_eq!(reasons(&taken), expected);
+    let names = repo.git(["ls-tree", "-r", "--name-only", taken.files_tree.as_str()]);
+    assert_eq!(names, "README\nfake/kept\nouter/beside\nwanted\n");
+}
+
+#[test]
+fn submodules_are_listed_with_their_dirt() {
+    let repo = Repo::with_commit();
+    let library = Repo::with_commit();
+    let url = library.top().to_str().unwrap();
+    for name in ["clean", "dirty", "moved", "empty"] {
+        repo.git(["submodule", "--quiet", "add", url, name]);
+    }
+    repo.commit("submodules");
+    repo.write("dirty/README", "edited");
+    repo.write("dirty/new", "x");
+    repo.git(["-C", "moved", "-c", "user.name=x", "-c", "user.email=x", "commit", "-q", "--allow-empty", "-m", "x"]);
+    repo.git(["submodule", "--quiet", "deinit", "-f", "empty"]);
+    let taken = snapshot(&repo);
+    let expected = [
+        ("clean", "submodule"),
+        ("moved", "submodule with another commit checked out"),
+        ("dirty", "submodule with edits, untracked files"),
+    ];
+    assert_eq!(reasons(&taken), expected);
+    assert_eq!(taken.files_tree, taken.index_tree, "a commit that does not travel is not named");
+}
+
+#[test]
+fn content_that_lfs_holds_is_listed() {
+    let repo = Repo::with_commit();
+    repo.write(".gitattributes", "*.bin filter=lfs -text\n");
+    repo.write("big.bin", "version https://git-lfs.github.com/spec/v1\n");
+    repo.write("small.txt", "x");
+    assert_eq!(reasons(&snapshot(&repo)), [("big.bin", "LFS content")]);
+}
+
+#[test]
+fn line_ends_are_as_the_users_git_would_store_them() {
+    let repo = Repo::with_commit();
+    repo.git(["config", "core.autocrlf", "true"]);
+    repo.git(["config", "core.safecrlf", "true"]);
+    repo.write("README", "hello\r\n");
+    repo.write("mixed", "a\r\nb\n");
+    let taken = snapshot(&repo);
+    assert_eq!(file(&repo, &taken.files_tree, "README").unwrap(), "hello\n");
+    assert_eq!(file(&repo, &taken.files_tree, "mixed").unwrap(), "a\nb\n");
+    assert_eq!(taken.left_behind, []);
+}
+
+#[test]
+fn a_linked_worktree_and_a_detached_head_are_themselves() {
+    let repo = Repo::with_commit();
+    let linked = repo.beside("linked");
+    repo.git(["worktree", "add", "-q", "--detach", linked.to_str().unwrap()]);
+    std::fs::write(linked.join("only here"), "x").unwrap();
+    let taken = take(&Repository::discover(&linked).unwrap()).unwrap();
+    assert_eq!(taken.branch, None);
+    assert_eq!(file(&repo, &taken.files_tree, "only here").unwrap(), "x");
+    assert_eq!(file(&repo, &snapshot(&repo).files_tree, "only here"), None);
+}
+
+#[test]
+fn objects_lent_by_another_repository_and_strange_paths_work() {
+    let origin = Repo::with_commit();
+    let repo = Repo::empty();
+    let clone = repo.beside("a \"clone\":\n");
+    repo.git(["clone", "-q", "--shared", origin.top().to_str().unwrap(), clone.to_str().unwrap()]);
+    std::fs::write(clone.join("new"), "x").unwrap();
+    let taken = take(&Repository::discover(&clone).unwrap()).unwrap();
+    crate::git::testing::git_in(&clone, ["cat-file", "-e", &format!("{}:new", taken.commit)]);
+}
+
+#[test]
+fn unfinished_operations_are_refused_with_the_way_out() {
+    let repo = Repo::with_commit();
+    repo.git(["checkout", "-q", "-b", "side"]);
+    repo.write("README", "side\n");
+    repo.commit("side");
+    repo.git(["checkout", "-q", "main"]);
+    repo.write("README", "main\n");
+    repo.commit("main");
+    for (command, what) in [("merge", "a merge"), ("cherry-pick", "a cherry-pick"), ("rebase", "a rebase")] {
+        assert!(!raw(repo.top(), ["-c", "user.name=x", "-c", "user.email=x", command, "side"]).status.success());
+        let (told, hint) = refusal(&repo);
+        assert!(told.starts_with(what) && hint.contains("--abort"), "{command}: {told} ({hint})");
+        repo.git([command, "--abort"]);
+    }
+    raw(repo.top(), ["merge", "side"]);
+    std::fs::remove_file(repo.path(".git/MERGE_HEAD")).unwrap();
+    assert_eq!(refusal(&repo).0, "1 path(s) are in conflict");
+}
+
+#[test]
+fn clones_that_lack_objects_are_refused() {
+    let repo = Repo::with_commit();
+    repo.commit("second");
+    repo.git(["config", "uploadpack.allowFilter", "true"]);
+    let url = format!("file://{}", repo.top().display());
+    for (option, what) in [("--depth=1", "shallow"), ("--filter=blob:none", "partial")] {
+        let clone = repo.beside(what);
+        repo.git(["clone", "-q", option, &url, clone.to_str().unwrap()]);
+        let error = take(&Repository::discover(&clone).unwrap()).unwrap_err();
+        assert!(matches!(&error, Error::Unfit { .. }) && error.to_string().contains(what), "{error}");
+    }
+}
+
+#[test]
+fn a_failure_leaves_no_object_behind() {
+    let repo = Repo::with_commit();
+    repo.git(["config", "filter.broken.clean", "false"]);
+    repo.git(["config", "filter.broken.required", "true"]);
+    repo.write(".gitattributes", "*.x filter=broken\n");
+    repo.write("a", "a new object");
+    repo.write("b.x", "x");
+    let before = contents(repo.top());
+    let error = take(&repo.open()).unwrap_err();
+    assert!(error.to_string().contains("broken"), "{error}");
+    let none: [&str; 0] = [];
+    assert_eq!(before.changes(&contents(repo.top())), none);
+}
+
+#[test]
+fn a_snapshot_beside_commits_is_of_one_moment() {
+    let repo = Repo::with_commit();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut n = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                n += 1;
+                repo.write("README", format!("{n}\n"));
+                repo.git(["commit", "-qam", "next"]);
+                std::thread::sleep(std::time::Duration::from_millis(150));
+            }
+        });
+        for _ in 0..6 {
+            match take(&repo.open()) {
+                Ok(taken) => assert_eq!(
+                    taken.index_tree.as_str(),
+                    repo.git(["rev-parse", &format!("{}^{{tree}}", taken.head)]).trim(),
+                    "nothing was ever staged without being committed"
+                ),
+                Err(error) => assert!(error.to_string().contains("changed each time"), "{error}"),
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
