@@ -7,4 +7,5 @@ pub mod agent;
 pub mod config;
 pub mod git;
 pub mod model;
+pub mod remote;
 pub mod transport;

@@ -1,0 +1,3 @@
+//! What is done on a host.
+
+pub mod script;

@@ -1,0 +1,168 @@
+# What runs in the tree: its environment, the agent's binary, its session.
+
+# The environment of everything that runs for the user; called in a subshell. What is ours is not passed on.
+child_env() {
+  unset LC_ALL
+  [ -z "$user_locale" ] || export LC_ALL="$user_locale"
+  PATH=$agent_path
+  while read -r variable; do
+    # shellcheck disable=SC2163 # the variable that is named
+    is_variable "$variable" && unset "$variable"
+  done 2>/dev/null <"$spec/unset"
+  # shellcheck source=/dev/null
+  [ ! -f "$spec/env" ] || . "$spec/env"
+  while IFS= read -r line; do
+    [ -n "$line" ] || continue
+    # The dot keeps newlines at the end of a value.
+    value=$(printf '%b.' "${line#* }")
+    export "${line%% *}=${value%.}"
+  done <<END
+$secrets
+END
+  secrets=
+  export PATH HANDOFF_MARK="$name.$n" COMPOSE_PROJECT_NAME="$name" HANDOFF_AGENT="${agent-}"
+}
+
+# Where commands are looked for, in $agent_path: the host's own directories first, then those installers use.
+find_path() {
+  agent_path=
+  while IFS= read -r line; do
+    case $line in
+      'path ~/'*) agent_path=$agent_path$HOME/${line#'path ~/'}: ;;
+      'path /'*) agent_path=$agent_path${line#path }: ;;
+    esac
+  done 2>/dev/null <"$1"
+  agent_path=$agent_path$HOME/.local/bin:$HOME/bin:$HOME/.cargo/bin:/usr/local/bin:/opt/homebrew/bin:$PATH
+}
+
+# Runs a command for at most $1 seconds; its output is one file's. Its status, or 124 when the time was up.
+bounded() {
+  seconds=$1 output=$2
+  shift 2
+  "$@" </dev/null >"$output" 2>/dev/null &
+  bounded_pid=$!
+  (
+    trap 'kill "$nap" 2>/dev/null; exit' TERM
+    sleep "$seconds" &
+    nap=$!
+    wait "$nap"
+    kill -KILL "$bounded_pid" 2>/dev/null
+  ) >/dev/null 2>&1 &
+  guard=$!
+  # A signal to this process ends one wait, not the command.
+  while :; do
+    wait "$bounded_pid"
+    status=$?
+    kill -0 "$bounded_pid" 2>/dev/null || break
+  done 2>/dev/null
+  kill "$guard" 2>/dev/null
+  wait "$guard" 2>/dev/null
+  [ "$status" -ne 137 ] || status=124
+  return "$status"
+}
+
+# Finds a command by name, in $found: on the path, else as the login shell finds it.
+find_command() {
+  case $1 in '' | -* | *[!A-Za-z0-9._+-]*) return 1 ;; esac
+  found=$(PATH=$agent_path command -v "$1" 2>/dev/null)
+  case $found in /*) [ -x "$found" ] && return 0 ;; esac
+  case ${SHELL-} in /*) ;; *) return 1 ;; esac
+  bounded 5 "$scratch" "$SHELL" -lc "command -v $1"
+  found=$(grep '^/' "$scratch" 2>/dev/null | tail -n 1)
+  [ -n "$found" ] && [ -x "$found" ] || return 1
+  # What stands beside it (its interpreter) is wanted too.
+  agent_path=${found%/*}:$agent_path
+}
+
+# The first line of a command's version, in $version; fails when it is not what the pattern wants.
+check_version() {
+  (
+    PATH=$agent_path
+    export PATH
+    bounded 20 "$scratch" "$1" --version
+  )
+  version=$(head -n 1 "$scratch" 2>/dev/null | tr -cd '[:print:]' | cut -c 1-200)
+  [ -z "$2" ] || say "$version" | grep -qE -e "$2"
+}
+
+# The agent's binary, in $agent.
+find_agent() {
+  scratch=$at/scratch
+  detail="no agent is named"
+  field "$spec/agent" version
+  pattern=$value
+  while IFS= read -r candidate; do
+    case $candidate in 'binary '*) candidate=${candidate#binary } ;; *) continue ;; esac
+    detail="$candidate was not found in $agent_path"
+    find_command "$candidate" || continue
+    if [ -n "$pattern" ] && ! check_version "$found" "$pattern"; then
+      detail="$found calls itself '$version', which is another tool"
+      continue
+    fi
+    agent=$found detail=
+    rm -f "$scratch"
+    return 0
+  done 2>/dev/null <"$spec/agent"
+  return 1
+}
+
+# Notes the id of the session for whoever resumes it.
+keep_session() {
+  session=$1
+  [ "$(link_of "$job/session")" = "$1" ] && return 0
+  rm -f "$job/session"
+  ln -s "$1" "$job/session" && event session
+}
+
+# The session of this attempt, in $session (empty: none yet), and whether to resume it, in $start_as.
+find_session() {
+  field "$spec/grant" session_mode
+  session_mode=${value:-none}
+  session=$(link_of "$job/session")
+  is_session "$session" || session=
+  if [ -z "$session" ] && [ -z "$fresh_session" ] && field "$spec/grant" session && is_session "$value"; then
+    keep_session "$value"
+  fi
+  [ -n "$session" ] && [ -f "$spec/run.resume" ] || start_as=fresh
+  if [ -n "$fresh_session" ]; then
+    start_as=fresh session=
+    rm -f "$job/session"
+  fi
+  [ "$start_as" = fresh ] || return 0
+  case $session_mode in
+    create) create_session ;;
+    preset)
+      [ -n "$session" ] || keep_session "$(cat /proc/sys/kernel/random/uuid 2>/dev/null || uuidgen | tr 'A-F' 'a-f')"
+      detail="no session id could be made"
+      is_session "$session"
+      ;;
+    *)
+      # Nothing to pass on: the stream will name a new one.
+      session=
+      rm -f "$job/session"
+      ;;
+  esac
+}
+
+# Asks the agent for a session: the last word of its last line.
+create_session() {
+  (
+    child_env
+    cd "$tree/$subdir" 2>/dev/null || cd "$tree" || exit 1
+    # shellcheck disable=SC2086 # the shell is a list of words
+    bounded 90 "$at/scratch" $shell "$spec/run.create"
+  )
+  status=$?
+  session=$(tr -d '\r' 2>/dev/null <"$at/scratch" | awk 'NF { word = $NF } END { print word }')
+  rm -f "$at/scratch"
+  detail="the agent made no session: status $status"
+  [ "$status" -eq 0 ] && is_session "$session" && keep_session "$session"
+}
+
+# A session id that only the agent's stream tells.
+watch_session() {
+  [ "$session_mode" = stream ] && [ -z "$session" ] && [ -s "$spec/session_pattern" ] || return 0
+  read -r pattern <"$spec/session_pattern"
+  seen=$(head -c 262144 "$at/log" | LC_ALL=C sed -nE "$pattern" 2>/dev/null | head -n 1)
+  if is_session "$seen"; then keep_session "$seen"; fi
+}

@@ -1,0 +1,85 @@
+# Who a process is: pid, start time, boot and node. Only that is ever compared or signalled, never a bare pid.
+
+if [ -r /proc/self/stat ] && [ -r /proc/sys/kernel/random/boot_id ]; then proc=1; else proc=; fi
+
+# Looks a process up: $start, $mode (R, S, T, Z …), $group and $ticks (CPU time in hundredths of a second).
+inspect() {
+  if [ -n "$proc" ]; then
+    # The name in brackets may hold anything; what counts follows the last bracket.
+    read -r line 2>/dev/null <"/proc/$1/stat" || return 1
+    # shellcheck disable=SC2086 # fields of a stat line
+    set -- ${line##*) }
+    mode=$1 group=$3 ticks=$((${12} + ${13})) start=${20}
+  else
+    # shellcheck disable=SC2046 # words of one ps line
+    set -- $(LC_ALL=C TZ=UTC0 ps -o stat= -o pgid= -o time= -o lstart= -p "$1" 2>/dev/null)
+    [ $# -ge 4 ] || return 1
+    mode=$1 group=$2
+    ticks=$(say "$3" | awk -F '[:-]' '{ t = 0; for (i = 1; i <= NF; i++) t = t * 60 + $i; printf "%d", t * 100 }')
+    shift 3
+    start=$(printf %s "$*" | tr -cd 'A-Za-z0-9')
+  fi
+}
+
+# Where we are: $boot and $node.
+here() {
+  [ -z "${node-}" ] || return 0
+  if [ -n "$proc" ]; then
+    read -r boot </proc/sys/kernel/random/boot_id
+  else
+    boot=$(sysctl -n kern.bootsessionuuid 2>/dev/null || sysctl -n kern.boottime 2>/dev/null)
+  fi
+  boot=$(printf %s "$boot" | tr -cd '0-9a-fA-F' | cut -c 1-12)
+  node=$(uname -n | cksum)
+  node=$(printf %08x "${node%% *}")
+}
+
+# The claim of this process, in $me.
+myself() {
+  here
+  inspect $$ || return 1
+  me=$$:$start:$boot:$node
+}
+
+# Judges a claim: $life is alive, stopped, dead or unknown (of another node), $pid its process.
+judge() {
+  pid=${1%%:*}
+  claim_rest=${1#*:}
+  claim_start=${claim_rest%%:*}
+  here
+  case $1 in
+    *":$boot:$node")
+      life=dead
+      is_number "$pid" && inspect "$pid" && [ "$start" = "$claim_start" ] || return 0
+      case $mode in
+        Z* | X*) ;;
+        T*) life=stopped ;;
+        *) life=alive ;;
+      esac
+      ;;
+    *":$node") life=dead ;;
+    *) life=unknown ;;
+  esac
+}
+
+# The watcher of the attempt: $life (none without one), $pid and its number $watch.
+judge_watch() {
+  highest "$at/watch."
+  watch=$top pid='' life=none
+  [ "$watch" -eq 0 ] || judge "$(link_of "$at/watch.$watch")"
+}
+
+# The agent: $life (none before it started) and $pid. Its boot and node are those of the intent.
+judge_task() {
+  pid='' life=none
+  task=$(link_of "$at/task") || return 0
+  place=$(link_of "$at/intent") || return 0
+  place=${place#*:}
+  judge "$task:${place#*:}"
+}
+
+# Wakes the watcher, if it is one of ours.
+wake_watcher() {
+  judge_watch
+  [ "$life" != alive ] || kill -USR1 "$pid" 2>/dev/null
+}

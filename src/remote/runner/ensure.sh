@@ -1,0 +1,131 @@
+# The verbs that change something: ensure, put, cancel, capture, release. Each may be sent again at any time.
+
+run_ensure() {
+  read_request
+  take_blob
+  begin
+  need_attempt
+  [ -n "$grant" ] || refuse request "grant is missing"
+  g=$grant spec=$job/spec/$grant
+  case $(command -v printf) in printf) ;; *) [ -z "$secrets" ] || refuse shell "printf is not built into this shell" ;; esac
+  command -v git >/dev/null 2>&1 || refuse no-git "git was not found on the host"
+  mkdir -p "$root/lib" "$job/spec" "$job/epoch" || refuse disk-full "$job could not be made"
+  store_spec
+  read_grant && read_ship || refuse request "the grant or the ship is malformed"
+  [ "$n" -ge "$first" ] && [ "$n" -le "$last" ] || refuse grant "attempt $n is not in grant $g"
+  if [ ! -f "$at/result" ]; then
+    make_cache "$key" "$format" || refuse disk-full "the cache could not be made"
+    : >>"$job/epoch/$grant_epoch" && : >>"$job/events" || refuse disk-full "the epoch could not be written"
+    highest "$job/epoch/"
+    [ "$top" -eq "$grant_epoch" ] || [ -h "$at/intent" ] || refuse epoch "the handoff is at epoch $top"
+    earlier_over
+    make_attempt || refuse disk-full "$at could not be made"
+    await_watcher
+  fi
+  look "$name" "$n"
+  say "$state"
+  finish 0
+}
+
+# Makes spec/<g> whole, once.
+store_spec() {
+  [ ! -d "$spec" ] || return 0
+  fresh=$job/spec/.$g.$$
+  mkdir "$fresh" || refuse disk-full "$fresh could not be made"
+  cut_parts "$fresh"
+  # A rename onto a directory that another request made meanwhile moves ours into it.
+  mv "$fresh" "$spec" 2>/dev/null
+  rm -rf "$fresh" "$spec/.$g.$$"
+  [ -d "$spec" ] || refuse disk-full "$spec could not be made"
+}
+
+# One tree, one agent: what was started before must have ended.
+earlier_over() {
+  earlier=$n
+  while [ "$earlier" -gt 1 ]; do
+    earlier=$((earlier - 1))
+    [ ! -h "$job/$earlier/intent" ] || [ -f "$job/$earlier/result" ] ||
+      refuse busy "attempt $earlier has no result yet"
+  done
+}
+
+# Starts a watcher unless one lives, and waits until one has claimed the attempt.
+await_watcher() {
+  judge_watch
+  case $life in
+    alive | stopped) return 0 ;;
+    unknown) refuse other-node "the attempt belongs to another node of this host" ;;
+  esac
+  start_watcher
+  left=100
+  while [ "$left" -gt 0 ]; do
+    judge_watch
+    [ "$life" != alive ] && [ ! -f "$at/result" ] || return 0
+    sleep 0.05 2>/dev/null || { sleep 1 && left=$((left - 19)); }
+    left=$((left - 1))
+  done
+  refuse no-watcher "the watcher did not start: $(tail -n 1 "$job/runner.log" 2>/dev/null)"
+}
+
+run_put() {
+  read_request
+  begin
+  [ -n "$name" ] || refuse request "name is missing"
+  if [ -n "$epoch" ]; then
+    job=$root/work/$name
+    mkdir -p "$job/epoch" && : >>"$job/epoch/$epoch" || refuse disk-full "the epoch could not be written"
+    highest "$job/"
+    at_attempt "$name" "$top"
+    if [ -h "$at/intent" ]; then say "intent 1"; else say "intent 0"; fi
+    event epoch "$epoch"
+  fi
+  if [ -n "$next" ]; then
+    need_attempt
+    [ -d "$at" ] || refuse unknown "no such attempt"
+    write_next "$next"
+    say "next $(link_of "$at/next")"
+  fi
+  [ ! -d "$at" ] || wake_watcher
+  finish 0
+}
+
+run_cancel() {
+  read_request
+  begin
+  need_attempt
+  [ -d "$at" ] || refuse unknown "no such attempt"
+  if [ ! -f "$at/result" ]; then
+    ln -s "$reason:$grace" "$at/cancel" 2>/dev/null && event cancel
+    judge_watch
+    case $life in
+      alive) kill -USR1 "$pid" 2>/dev/null ;;
+      none | dead) end_task "$grace" ;;
+    esac
+  else
+    # Its watcher may be waiting to start the next one.
+    ln -s "$reason:$grace" "$at/cancel" 2>/dev/null && event cancel
+    wake_watcher
+  fi
+  look "$name" "$n"
+  say "$state"
+  finish 0
+}
+
+run_capture() {
+  read_request
+  begin
+  need_attempt
+  g=$(link_of "$at/grant") || refuse unknown "no such attempt"
+  spec=$job/spec/$g note=
+  read_ship || refuse request "the ship is malformed"
+  cache=$root/cache/$key.git
+  if [ ! -h "$at/capture" ]; then
+    judge_watch
+    [ "$life" != alive ] || refuse busy "a watcher lives"
+    judge_task
+    case $life in alive | stopped) refuse busy "the agent runs" ;; esac
+    take_capture || refuse capture "${note}the work could not be captured"
+  fi
+  say "capture $(link_of "$at/capture")"
+  finish 0
+}

@@ -1,0 +1,71 @@
+# Ending what an attempt started: its group, then every process that carries its mark, wherever it went.
+
+# The processes that carry the mark of this attempt, in $marked.
+find_marked() {
+  mark=HANDOFF_MARK=$name.$n marked=
+  if [ -n "$proc" ]; then
+    for entry in $(grep -slaF "$mark" /proc/[0-9]*/environ 2>/dev/null); do
+      entry=${entry#/proc/}
+      entry=${entry%/environ}
+      # The mark of attempt 1 begins that of attempt 10: compare whole variables.
+      if tr '\0' '\n' 2>/dev/null <"/proc/$entry/environ" | grep -qxF "$mark" && [ "$entry" != $$ ]; then
+        marked="$marked $entry"
+      fi
+    done
+  else
+    # shellcheck disable=SC2009 # pgrep does not see environments
+    marked=$(ps -axE -o pid= -o command= 2>/dev/null | grep -F " $mark" | grep -v grep |
+      awk -v mark="$mark" '{ for (i = 2; i <= NF; i++) if ($i == mark) { print $1; next } }')
+  fi
+}
+
+# Sends a signal to every marked process whose identity still holds; a zombie is none.
+signal_marked() {
+  find_marked
+  alive_marked=0
+  for entry in $marked; do
+    inspect "$entry" || continue
+    case $mode in Z* | X*) continue ;; esac
+    alive_marked=$((alive_marked + 1))
+    kill "-$1" "$entry" 2>/dev/null
+  done
+}
+
+# Until no process of the attempt is left: TERM, $1 seconds, KILL. Fails when some would not go.
+sweep() {
+  signal_marked TERM
+  left=$(($1 * 10))
+  while [ "$alive_marked" -gt 0 ] && [ "$left" -gt 0 ]; do
+    doze
+    left=$((left - doze_tenths))
+    signal_marked 0
+  done
+  tries=0
+  while [ "$alive_marked" -gt 0 ] && [ "$tries" -lt 50 ]; do
+    signal_marked KILL
+    doze
+    signal_marked 0
+    tries=$((tries + 1))
+  done
+  [ "$alive_marked" -eq 0 ]
+}
+
+# Ends the agent and everything it started: TERM to its group first, so that tools under it end in their order.
+end_task() {
+  judge_task
+  case $life in
+    stopped | alive)
+      kill -CONT "$pid" 2>/dev/null
+      if [ "$group" = "$pid" ]; then kill -TERM "-$pid" 2>/dev/null; else kill -TERM "$pid" 2>/dev/null; fi
+      ;;
+  esac
+  sweep "$1"
+}
+
+# A short pause, a tenth of a second where sleep knows fractions.
+doze() {
+  if [ -z "${doze_tenths-}" ]; then
+    if sleep 0.01 2>/dev/null; then doze_tenths=1; else doze_tenths=10; fi
+  fi
+  if [ "$doze_tenths" = 1 ]; then sleep 0.1; else sleep 1; fi
+}

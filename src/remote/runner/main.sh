@@ -1,0 +1,24 @@
+# Where a call begins. The last line of the script: a file that was cut before it does nothing at all.
+
+main() {
+  verb=$1 nonce=$2 root=$3 shell=$4
+  shift 4
+  if [ "$verb" = task ]; then
+    at_attempt "$1" "$2"
+    name=$1
+    shift 2
+    run_task "$@"
+    exit 0
+  fi
+  user_locale=${LC_ALL-}
+  export LC_ALL=C
+  unset HANDOFF_MARK GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES \
+    GIT_COMMON_DIR GIT_NAMESPACE GIT_CONFIG_PARAMETERS GIT_CONFIG_COUNT
+  case $verb in
+    watch) run_watch "$@" ;;
+    probe | ensure | poll | put | cancel | capture | release) "run_$verb" ;;
+    *) exit 2 ;;
+  esac
+}
+
+main "$@"

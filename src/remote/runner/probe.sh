@@ -1,0 +1,58 @@
+# The verb `probe`: what this machine is, what it has, and which of the asked agents are on it and logged in.
+
+run_probe() {
+  read_request
+  begin
+  mkdir -p "$root" 2>/dev/null
+  find_detach
+  here
+  say "host $(uname -s)"
+  say "home $HOME"
+  say "root $root"
+  say "git $(git --version 2>/dev/null | sed 's/^git version //')"
+  say "cores $(getconf _NPROCESSORS_ONLN 2>/dev/null || nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)"
+  say "memory $(memory_bytes)"
+  say "disk $(free_kib "$root")"
+  say "inodes $(df -Pi "$root" 2>/dev/null | awk 'NR == 2 { print $4 + 0 }')"
+  say "detach $detach"
+  if tail_waits; then say "wait event"; else say "wait poll"; fi
+  say "boot $boot"
+  say "node $node"
+  say "time $(date +%s)"
+  probe_agents
+  finish 0
+}
+
+memory_bytes() {
+  awk '/^MemTotal:/ { printf "%.0f", $2 * 1024 }' /proc/meminfo 2>/dev/null || sysctl -n hw.memsize 2>/dev/null
+}
+
+# Answers the lines `agent <name>`, with the `version`, `path` and `login` lines that belong to it.
+probe_agents() {
+  scratch=$root/.probe.$$
+  trap 'rm -f "$scratch" "$scratch.asks"' EXIT
+  printf '%s' "$asks" >"$scratch.asks"
+  find_path "$scratch.asks"
+  while read -r word asked more; do
+    [ "$word" = agent ] || continue
+    version=
+    field "$scratch.asks" "version $asked"
+    pattern=$value
+    if ! find_command "$asked" || ! check_version "$found" "$pattern"; then
+      say "agent $asked - $version"
+      continue
+    fi
+    [ -n "$version" ] || check_version "$found" ''
+    say "agent $asked $found $version"
+    field "$scratch.asks" "login $asked" || continue
+    # shellcheck disable=SC2086 # the words of the command
+    (
+      PATH=$agent_path
+      export PATH
+      bounded 20 "$scratch" "$found" $value
+    )
+    say "login $asked $?"
+  done <<END
+$asks
+END
+}

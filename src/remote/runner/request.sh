@@ -1,0 +1,68 @@
+# Reading a request: header lines into variables, the blob into one file. A request that was cut changes nothing.
+
+read_request() {
+  name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key=''
+  parts='' secrets='' wants='' acks='' asks='' whole=''
+  while IFS= read -r line; do
+    if [ -z "$line" ]; then
+      whole=1
+      break
+    fi
+    value=${line#* }
+    case $line in
+      'name '*) is_name "$value" && name=$value ;;
+      'key '*) is_hex "$value" && key=$value ;;
+      'attempt '*) is_number "$value" && attempt=$value ;;
+      'grant '*) is_number "$value" && grant=$value ;;
+      'epoch '*) is_number "$value" && epoch=$value ;;
+      'wait_ref '*) is_number "$value" && wait_ref=$value ;;
+      'wait '*) is_number "$value" && wait=$value ;;
+      'max '*) is_number "$value" && max=$value ;;
+      'grace '*) is_number "$value" && grace=$value ;;
+      'blob '*) is_number "$value" && blob=$value ;;
+      'next '*) is_next "$value" && next=$value ;;
+      'reason '*) is_name "$value" && reason=$value ;;
+      'part '*) parts=$parts$value$nl ;;
+      'want '*) wants=$wants$value$nl ;;
+      'ack '*) acks=$acks$value$nl ;;
+      'secret '*) is_variable "${value%% *}" && secrets=$secrets$value$nl ;;
+      *) asks=$asks$line$nl ;;
+    esac || refuse request "bad value of ${line%% *}"
+  done
+  [ -n "$whole" ] || refuse truncated "the request ended in its header"
+}
+
+# The handoff and the attempt a request names.
+need_attempt() {
+  [ -n "$name" ] || refuse request "name is missing"
+  [ "${attempt:-0}" -gt 0 ] || refuse request "attempts are numbered from 1"
+  at_attempt "$name" "$attempt"
+}
+
+# Takes the blob from stdin into $request, whole or not at all.
+take_blob() {
+  request=$root/.request.$$
+  trap 'rm -f "$request"' EXIT
+  head -c "${blob:-0}" >"$request" || refuse disk-full "the request could not be stored"
+  size=$(wc -c <"$request")
+  [ "$((size))" -eq "${blob:-0}" ] || refuse truncated "$((size)) of $blob bytes of the request came"
+}
+
+# Cuts the blob into the files of a directory: `part spec/<file> <bytes>` lines, in order.
+cut_parts() {
+  offset=1
+  while read -r part bytes; do
+    [ -n "$part" ] || continue
+    file=${part#spec/}
+    case $file in
+      '' | .* | *[!a-z_.-]*) refuse request "bad name of a part" ;;
+    esac
+    is_number "$bytes" || refuse request "bad size of a part"
+    tail -c "+$offset" "$request" | head -c "$bytes" >"$1/$file"
+    size=$(wc -c <"$1/$file")
+    [ "$((size))" -eq "$bytes" ] || refuse disk-full "a part could not be stored"
+    offset=$((offset + bytes))
+  done <<END
+$parts
+END
+}

@@ -1,0 +1,50 @@
+# The state line of an attempt: one look at its directory, and what the processes named there are doing.
+
+# Looks at attempt $2 of handoff $1; sets $state, the part of it that makes news in $news, and the sizes of the streams.
+look() {
+  at_attempt "$1" "$2"
+  name=$1 watch=0 claim='' intent=0 placed='' task='' cancel=0 exit=- result=0 next=- session=-
+  top_epoch=0 last=0 section='' log_inode=0 log_bytes=0 check_inode=0 check_bytes=0
+  while read -r inode _ _ _ _ bytes _ _ _ entry _ target; do
+    case $inode in *:) section=${inode%:} ;; esac
+    case $section/$entry in
+      ./session) session=$target ;;
+      ./[1-9]*) if is_number "$entry" && [ "$entry" -gt "$last" ]; then last=$entry; fi ;;
+      epoch/[1-9]*) if is_number "$entry" && [ "$entry" -gt "$top_epoch" ]; then top_epoch=$entry; fi ;;
+      "$2"/watch.*) if [ "${entry#watch.}" -gt "$watch" ]; then watch=${entry#watch.} claim=$target; fi ;;
+      "$2"/intent) intent=1 placed=$target ;;
+      "$2"/task) task=$target ;;
+      "$2"/cancel) cancel=1 ;;
+      "$2"/result) result=1 ;;
+      "$2"/next) next=$target ;;
+      "$2"/log) log_inode=$inode log_bytes=$bytes ;;
+      "$2"/check.log) check_inode=$inode check_bytes=$bytes ;;
+    esac
+  done <<END
+$(cd "$job" 2>/dev/null && LC_ALL=C ls -lin . epoch "$2" 2>/dev/null)
+END
+  watching=none working=none
+  if [ -n "$claim" ]; then
+    judge "$claim"
+    watching=$life
+    [ "$life" != stopped ] || watching=alive
+  fi
+  if [ -n "$task" ]; then
+    placed=${placed#*:}
+    judge "$task:${placed#*:}"
+    working=$life
+    [ "$life" != unknown ] || working=none
+  fi
+  read_status "$at/exit"
+  active=0 beat=-
+  if read -r _ active beat 2>/dev/null <"$at/beat" && is_number "${beat:-x}"; then
+    now=$(date +%s)
+    beat=$((now - beat))
+  else
+    beat=-
+  fi
+  is_number "${active:-x}" || active=0
+  news="s $1 $2 watch=$watching intent=$intent task=$working cancel=$cancel exit=${status:--} result=$result next=$next session=$session"
+  state="$news active=$active beat=$beat epoch=$top_epoch log=$log_inode:$log_bytes check=$check_inode:$check_bytes last=$last"
+  news="$news $top_epoch $last $log_inode $check_inode"
+}

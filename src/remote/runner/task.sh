@@ -1,0 +1,115 @@
+# A command in a session of its own, and the wrapper in that session that records how it ended, whoever else dies.
+
+# Starts a script detached: its exit slot (allocated now, overwritten in place at the end, so that a full disk loses
+# nothing), its link, its output, its input, the script and the script's word.
+start_task() {
+  printf '%-64s\n' '' >"$1" || return 1
+  find_detach
+  (
+    child_env
+    # shellcheck disable=SC2086 # the shell is a list of words
+    leave $shell "$0" task "$nonce" "$root" "$shell" "$name" "$n" "$@" "$tree/$subdir"
+  ) </dev/null >/dev/null 2>>"$job/runner.log" &
+}
+
+# The wrapper. A handler, unlike ignoring, is not inherited: the command dies of TERM, and we live to write it down.
+run_task() {
+  slot=$1 link=$2 output=$3 input=$4 script=$5 word=$6 place=$7
+  trap : TERM HUP INT
+  inspect $$ || exit 127
+  ln -s "$$:$start" "$at/$link" || exit 127
+  event "$link"
+  cd "$place" 2>/dev/null || cd "$job/tree" || exit 127
+  (
+    umask 022
+    # shellcheck disable=SC2086 # the shell is a list of words
+    exec $shell "$script" "$word" <"$input" >>"$output" 2>&1
+  )
+  status=$?
+  printf '%-63s\n' "$status" 1<>"$slot"
+  event "$link" ended
+  wake_watcher
+}
+
+# The status in an exit slot, in $status; empty while there is none.
+read_status() {
+  status=
+  read -r status _ 2>/dev/null <"$1"
+  is_number "$status" || status=
+}
+
+# Waits until a task is over, called off ($ended: stop), or out of time (a limit's name). Each tick of the nap that was
+# slept to its end counts as active time, so a host that sleeps uses none up.
+follow() {
+  link=$1 limit=$2 ended='' spent=0 missing=0
+  while [ -z "$ended" ]; do
+    judge_link "$link"
+    case $life in
+      dead) break ;;
+      none)
+        # Started, but not yet named: or it died before that.
+        missing=$((missing + 1))
+        [ "$missing" -le 20 ] || break
+        doze
+        continue
+        ;;
+    esac
+    if called_off; then
+      ended=stop
+    elif [ "$limit" -gt 0 ] && [ "$spent" -ge "$limit" ]; then
+      ended=timeout
+    else
+      if nap "$tick"; then spent=$((spent + tick)); fi
+      [ "$link" != task ] || watch_agent
+    fi
+  done
+}
+
+# Judges a task by its link; boot and node are this watcher's, or the intent's for the agent.
+judge_link() {
+  if [ "$1" = task ]; then
+    judge_task
+    return
+  fi
+  life=none
+  here
+  task=$(link_of "$at/$1") && judge "$task:$boot:$node"
+}
+
+# Sleeps unless something happens; true when the whole time passed.
+nap() {
+  sleep "$1" &
+  sleeper=$!
+  # A signal before this line is seen here, one after it ends the wait.
+  [ "$woken" = 0 ] || kill "$sleeper" 2>/dev/null
+  wait "$sleeper" 2>/dev/null
+  sleeper=
+  [ "$woken" = 0 ] && return 0
+  woken=0
+  return 1
+}
+
+listen() {
+  woken=0 sleeper=
+  trap 'woken=1; [ -z "$sleeper" ] || kill "$sleeper" 2>/dev/null' USR1
+}
+
+# Whether the laptop wants no more of this attempt: cancelled, or the handoff changed hands before the agent started.
+called_off() {
+  [ -h "$at/cancel" ] && return 0
+  [ ! -h "$at/intent" ] || return 1
+  highest "$job/epoch/"
+  [ "$top" -gt "$grant_epoch" ]
+}
+
+# Runs a script of the user's in the tree and waits for it: setup and check. Its status, in $status.
+run_script() {
+  rm -f "$at/$1"
+  start_task "$at/$1.exit" "$1" "$2" /dev/null "$spec/$3" '' || return 1
+  follow "$1" "$limit_active"
+  [ -z "$ended" ] || sweep 5
+  read_status "$at/$1.exit"
+  [ "$ended" != timeout ] || status=124
+  rm -f "$at/$1" "$at/$1.exit"
+  [ "$ended" != stop ]
+}

@@ -1,0 +1,178 @@
+# The agent's checkout: taking one, filling it with what was shipped, and making its repository fit to work in.
+
+# Waits up to $1 seconds for the ship ref, which the push makes last.
+await_ship() {
+  ref=refs/handoff/$name/ship/$g
+  passed=0
+  until [ "$(cache_git rev-parse -q --verify "$ref^{commit}" 2>/dev/null)" = "$commit" ]; do
+    [ "$passed" -lt "$(($1 * 10))" ] && ! called_off || return 1
+    left=10
+    # Between two looks through git, the loose ref is looked for, which costs nothing.
+    while [ "$left" -gt 0 ] && [ ! -f "$cache/$ref" ]; do
+      doze
+      left=$((left - doze_tenths)) passed=$((passed + doze_tenths))
+    done
+    if [ "$left" -gt 0 ]; then
+      doze
+      passed=$((passed + doze_tenths))
+    fi
+  done
+}
+
+# Finds the tree of this handoff, in $tree; fails when it has none or another handoff owns it.
+find_tree() {
+  tree=$job/tree
+  place=$(link_of "$tree") || return 1
+  owned=$job/${place%/*}
+  [ "$(link_of "$owned/owner")" = "$name" ] || return 1
+  tree=$(cd "$owned" && pwd -P)/${place##*/}
+  [ -d "$tree" ]
+}
+
+# Takes a tree: the one we have, a released one of the same repository, or a new one. The link `owner` decides.
+take_tree() {
+  find_tree && return 0
+  [ "$adopt" = yes ] || return 1
+  mkdir -p "$root/trees" || return 1
+  rm -f "$job/tree"
+  k=1 free=
+  while [ -e "$root/trees/$repo-$k" ]; do
+    place=$root/trees/$repo-$k
+    if [ "$(link_of "$place/key")" = "$key" ]; then
+      case $(link_of "$place/owner") in
+        "$name") break ;;
+        '') [ -n "$free" ] || free=$k ;;
+      esac
+    fi
+    k=$((k + 1))
+  done
+  if [ ! -e "$root/trees/$repo-$k" ]; then
+    if [ -n "$free" ] && ln -s "$name" "$root/trees/$repo-$free/owner" 2>/dev/null; then
+      k=$free
+    else
+      until mkdir "$root/trees/$repo-$k" 2>/dev/null; do
+        [ -e "$root/trees/$repo-$k" ] || return 1
+        k=$((k + 1))
+      done
+      place=$root/trees/$repo-$k
+      ln -s "$name" "$place/owner" && ln -s "$key" "$place/key" || return 1
+    fi
+  fi
+  mkdir -p "$root/trees/$repo-$k/$repo" && ln -s "../../trees/$repo-$k/$repo" "$job/tree" && find_tree
+}
+
+# Our own git directory. Its configuration is the laptop's, its objects are the cache's.
+make_capture_git() {
+  [ -f "$job/capture.git/ready" ] && return 0
+  rm -rf "$job/capture.git"
+  clean_git init -q --bare --template= ${format:+--object-format="$format"} "$job/capture.git" || return 1
+  clean_git config --file "$job/capture.git/config" core.bare false
+  mkdir -p "$job/capture.git/info"
+  cat "$spec/config" >>"$job/capture.git/config" 2>/dev/null
+  cat "$spec/exclude" >"$job/capture.git/info/exclude" 2>/dev/null
+  : >"$job/capture.git/ready"
+}
+
+# Writes the shipped files into the tree. What is ignored stays (a warm build); all else gives way.
+fill_tree() {
+  rm -rf "$tree/.git"
+  mkdir -p "$tree" || return 1
+  [ ! -f "$cache/shallow" ] || cp "$cache/shallow" "$job/capture.git/shallow"
+  mv -f "${tree%/*}/index" "$job/capture.git/index" 2>/dev/null
+  capture_git read-tree --reset -u "$files_tree" && capture_git clean -ffdq || return 1
+  # With an index that knows no file's state, the next `add` reads and hashes every file.
+  rm -f "$job/capture.git/index"
+  capture_git read-tree "$files_tree" && add_files
+}
+
+# The agent's repository, from nothing: an earlier agent may have written anything into the last one.
+make_repository() {
+  git=$tree/.git
+  clean_git init -q --template= ${format:+--object-format="$format"} "$tree" || return 1
+  mkdir -p "$git/info" "$git/objects/info"
+  say "$cache/objects" >"$git/objects/info/alternates"
+  [ ! -f "$cache/shallow" ] || cp "$cache/shallow" "$git/shallow"
+  cat "$spec/exclude" >"$git/info/exclude" 2>/dev/null
+  cat "$spec/config" >>"$git/config" 2>/dev/null
+  set_config gc.auto 0 && set_config maintenance.auto false && set_config commit.gpgSign false &&
+    set_config tag.gpgSign false && set_config core.excludesFile /dev/null || return 1
+  [ -z "$author" ] || set_config user.name "$author"
+  [ -z "$email" ] || set_config user.email "$email"
+  while IFS=$tab read -r remote url; do
+    [ -n "$remote" ] || continue
+    set_config "remote.$remote.url" "$url"
+    set_config "remote.$remote.fetch" "+refs/heads/*:refs/remotes/$remote/*"
+    [ "$push" = yes ] || set_config "remote.$remote.pushurl" disabled:no-push-from-a-handoff
+  done 2>/dev/null <"$spec/remotes"
+  if [ -n "$branch" ] && [ -n "$upstream" ]; then
+    set_config "branch.$branch.remote" "${upstream%% *}"
+    set_config "branch.$branch.merge" "${upstream#* }"
+  fi
+  make_refs
+}
+
+set_config() { clean_git config --file "$git/config" "$1" "$2"; }
+
+# Refs, HEAD and what is staged. The files' state is taken over from the proof, so `status` need not read them again.
+make_refs() {
+  {
+    while IFS= read -r line; do
+      case $line in 'ref '*) ;; *) continue ;; esac
+      line=${line#ref }
+      printf 'update %s\0%s\0\0' "${line#* }" "${line%% *}"
+    done <"$spec/ship"
+    [ -z "$branch" ] || [ -z "$head" ] || printf 'update %s\0%s\0\0' "refs/heads/$branch" "$head"
+  } | tree_git update-ref -z --stdin || return 1
+  if [ -n "$branch" ]; then
+    tree_git symbolic-ref HEAD "refs/heads/$branch"
+  else
+    tree_git update-ref --no-deref HEAD "$head"
+  fi || return 1
+  cp -p "$job/capture.git/index" "$git/index" && tree_git read-tree -m "$index_tree" || return 1
+  tree_git update-index -q --refresh
+  return 0
+}
+
+# Whether files, index and HEAD are the laptop's, by id; says in $detail what is not.
+prove_ship() {
+  detail=
+  got=$(capture_git write-tree) && [ "$got" = "$files_tree" ] ||
+    detail="files are ${got:-unreadable} instead of $files_tree: $(capture_git diff --cached --name-only "$files_tree" -- | head -n 3 | tr '\n' ' ')"
+  got=$(tree_git write-tree) && [ "$got" = "$index_tree" ] || detail="index is ${got:-unreadable} instead of $index_tree"
+  got=$(tree_git rev-parse -q --verify HEAD)
+  [ "$got" = "$head" ] || detail="HEAD is ${got:-unborn} instead of ${head:-unborn}"
+  [ -z "$branch" ] || [ "$(tree_git symbolic-ref -q HEAD)" = "refs/heads/$branch" ] || detail="HEAD is not on its branch"
+  [ -z "$detail" ]
+}
+
+# Ignored files that the work needs, over the proved tree.
+add_extra() {
+  [ -n "$extra_tree" ] || return 0
+  index=$job/capture.git/extra
+  capture_git read-tree "$extra_tree" && capture_git checkout-index -q -a -f
+  extra=$?
+  rm -f "$index"
+  index=
+  return "$extra"
+}
+
+# Ship, whole: after it, the tree holds what the laptop held, or nothing will run.
+land() {
+  [ -f "$job/landed.$g" ] && find_tree && return 0
+  detail="the ship did not arrive"
+  make_cache "$key" "$format" && await_ship "$wait_ref" || return 1
+  event ship
+  detail="no tree could be taken"
+  take_tree && make_capture_git || return 1
+  if [ "$adopt" = yes ]; then
+    detail="the files could not be written"
+    fill_tree || return 1
+    detail="the repository could not be made"
+    make_repository || return 1
+    prove_ship || return 1
+    detail="needed files could not be written"
+    add_extra || return 1
+  fi
+  detail=
+  say "$files_tree" >"$job/landed.$g" && event tree
+}

@@ -1,0 +1,192 @@
+# The watcher: it takes an attempt from its claim to its result, then the next one, as long as its grant lasts.
+
+run_watch() {
+  name=$1 wait_ref=$3 secrets=
+  listen
+  while IFS= read -r line; do
+    secrets=$secrets$line$nl
+  done
+  exec </dev/null
+  at_attempt "$1" "$2"
+  fresh_session='' with_check='' chained=''
+  while claim_attempt; do
+    if [ -h "$at/intent" ]; then attend; else perform; fi
+    [ -f "$at/result" ] || return 1
+    follow_up || return 0
+    at_attempt "$name" $((n + 1))
+    chained=1
+    make_attempt || return 1
+  done
+}
+
+# The directory of an attempt; its streams exist from the start, so that a poll can wait on them.
+make_attempt() {
+  mkdir -p "$at" && { [ -h "$at/grant" ] || ln -s "$g" "$at/grant"; } && : >>"$at/log" && : >>"$at/check.log"
+}
+
+# Takes the attempt if nobody has it: one wins. A claim of a dead watcher stays, the next number is taken.
+claim_attempt() {
+  g=$(link_of "$at/grant") && is_number "$g" || return 1
+  spec=$job/spec/$g
+  myself || return 1
+  while [ ! -f "$at/result" ]; do
+    judge_watch
+    case $life in alive | stopped | unknown) return 1 ;; esac
+    if ln -s "$me" "$at/watch.$((watch + 1))" 2>/dev/null; then
+      event watch $((watch + 1))
+      [ -n "$chained" ] || start_as=
+      as=$start_as
+      read_grant && read_ship || return 1
+      [ -z "$as" ] || start_as=$as
+      cache=$root/cache/$key.git
+      reset_facts
+      return 0
+    fi
+  done
+  return 1
+}
+
+reset_facts() {
+  class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' agent_head='' start_head=''
+  spent=0 active='' note='' detail='' session='' session_mode=none agent='' terminal_at='' seen_size=0 moved_at=0 base=''
+  ended=''
+  find_path "$spec/agent"
+}
+
+# An attempt nobody has started.
+perform() {
+  [ "$watch" -eq 0 ] || sweep 1
+  if prepare; then
+    run_agent
+    conclude
+  else
+    sweep 2
+    classify
+    write_result
+  fi
+}
+
+# Everything before the agent. Fails with $reason set; until `intent` nothing has run.
+prepare() {
+  reason=disk-full
+  allocate_result && [ "$(free_kib "$root")" -gt 2048 ] || return 1
+  reason=ship
+  land || stopped_early || return 1
+  reason='agent-missing'
+  find_agent || return 1
+  reason=session
+  find_session || return 1
+  reason=setup
+  if [ -f "$spec/setup" ]; then
+    if ! run_script setup "$at/setup.log" setup || [ "$status" != 0 ]; then
+      detail="setup ended with ${status:-no status}"
+      stopped_early
+      return 1
+    fi
+  fi
+  check_first || stopped_early || return 1
+  hash_files && read_agent_git || return 1
+  baseline=$files start_head=$agent_head files=
+  make_prompt || return 1
+  reason=epoch
+  ! called_off || stopped_early || return 1
+  ln -s "$me" "$at/intent" 2>/dev/null || return 1
+  event intent
+  # Read again after the intent is public: whoever raises the epoch reads the intent after that.
+  highest "$job/epoch/"
+  if [ "$top" -gt "$grant_epoch" ] || [ -h "$at/cancel" ]; then
+    stopped_early
+    return 1
+  fi
+  reason='exit'
+}
+
+# Always fails, with the reason that a call-off has.
+stopped_early() {
+  if [ -h "$at/cancel" ]; then
+    reason=stop
+  else
+    highest "$job/epoch/"
+    [ "$top" -le "$grant_epoch" ] || reason=epoch
+  fi
+  return 1
+}
+
+# Whether the check passes already; after an earlier attempt on this tree, its own check says so.
+check_first() {
+  [ -f "$spec/check" ] || return 0
+  if [ "$n" -gt "$first" ] && field "$job/$((n - 1))/result" check; then
+    check_before=$value
+    return 0
+  fi
+  run_script check "$at/check-before.log" check || return 1
+  check_before=$status
+}
+
+make_prompt() {
+  if [ -n "$with_check" ]; then
+    cat "$spec/prompt.check-head" 2>/dev/null
+    tail -c 16384 "$job/$((n - 1))/check.log"
+    cat "$spec/prompt.check-foot" 2>/dev/null
+  elif [ "$n" -gt "$first" ] || [ "$start_as" = resume ]; then
+    cat "$spec/prompt.resume" 2>/dev/null || cat "$spec/prompt.fresh"
+  else
+    cat "$spec/prompt.fresh"
+  fi >"$at/prompt"
+}
+
+run_agent() {
+  beat
+  start_task "$at/exit" task "$at/log" "$at/prompt" "$spec/run.$start_as" "$session" || return 1
+  follow task "$limit_active"
+}
+
+# An attempt that an earlier watcher started: wait for its end, never start it.
+attend() {
+  find_tree
+  field "$spec/grant" session_mode
+  session_mode=${value:-none}
+  session=$(link_of "$job/session")
+  follow task "$limit_active"
+  conclude
+}
+
+# After the agent: nothing of it may be left before its work is captured and checked.
+conclude() {
+  # What it wrote down counts, even when a limit struck in the same moment.
+  read_status "$at/exit"
+  exit=$status
+  grace=5
+  stop=$(link_of "$at/cancel") && is_number "${stop##*:}" && grace=${stop##*:}
+  end_task "$grace" || note="processes of the attempt would not end; "
+  if [ -n "$exit" ] && { [ "$exit" = 0 ] || [ ! -h "$at/cancel" ]; }; then
+    reason='exit'
+  elif [ -h "$at/cancel" ]; then
+    reason=stop
+  elif [ -n "$ended" ]; then
+    reason=$ended
+  else
+    reason=lost
+  fi
+  if [ "$reason" != exit ]; then
+    read_status "$at/exit"
+    exit=$status
+  fi
+  active=$spent
+  watch_session
+  take_capture || note="${note}the work could not be captured; "
+  if [ -f "$spec/check" ] && [ ! -h "$at/cancel" ]; then
+    case $reason in
+      exit | grace)
+        ended=''
+        : >"$at/check.log"
+        if run_script check "$at/check.log" check; then check=$status; fi
+        sweep 5
+        ;;
+    esac
+  fi
+  classify
+  write_result
+}
+
+free_kib() { df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 + 0 }'; }

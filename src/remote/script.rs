@@ -1,0 +1,109 @@
+//! The runner's text and the constant command lines that call it.
+
+use std::sync::OnceLock;
+
+use sha2::{Digest, Sha256};
+
+#[cfg(test)]
+mod tests;
+
+/// What a host can be asked to do; see `docs/host.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// What the machine is and which agents are on it.
+    Probe,
+    /// Have an attempt run, at most once.
+    Ensure,
+    /// State and log bytes, as they come.
+    Poll,
+    /// Write `next` or an epoch.
+    Put,
+    /// Stop an attempt.
+    Cancel,
+    /// Capture the work of an attempt whose watcher died.
+    Capture,
+    /// Give the tree back and forget the handoff.
+    Release,
+}
+
+impl Verb {
+    /// Every verb.
+    pub const ALL: [Verb; 7] =
+        [Verb::Probe, Verb::Ensure, Verb::Poll, Verb::Put, Verb::Cancel, Verb::Capture, Verb::Release];
+
+    /// The word the runner knows it by.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verb::Probe => "probe",
+            Verb::Ensure => "ensure",
+            Verb::Poll => "poll",
+            Verb::Put => "put",
+            Verb::Cancel => "cancel",
+            Verb::Capture => "capture",
+            Verb::Release => "release",
+        }
+    }
+}
+
+/// The whole runner: one readable POSIX sh script.
+pub fn text() -> &'static str {
+    concat!(
+        include_str!("runner/head.sh"),
+        include_str!("runner/request.sh"),
+        include_str!("runner/claim.sh"),
+        include_str!("runner/kill.sh"),
+        include_str!("runner/detach.sh"),
+        include_str!("runner/git.sh"),
+        include_str!("runner/tree.sh"),
+        include_str!("runner/agent.sh"),
+        include_str!("runner/task.sh"),
+        include_str!("runner/limits.sh"),
+        include_str!("runner/capture.sh"),
+        include_str!("runner/verdict.sh"),
+        include_str!("runner/next.sh"),
+        include_str!("runner/watch.sh"),
+        include_str!("runner/state.sh"),
+        include_str!("runner/poll.sh"),
+        include_str!("runner/ensure.sh"),
+        include_str!("runner/release.sh"),
+        include_str!("runner/probe.sh"),
+        include_str!("runner/main.sh"),
+    )
+}
+
+/// SHA-256 of [`text`] in hexadecimal: the runner's name on a host.
+pub fn sha256() -> &'static str {
+    static HASH: OnceLock<String> = OnceLock::new();
+    HASH.get_or_init(|| Sha256::digest(text().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Reads nonce and root from stdin, as every loader begins. An empty root is `~/.handoff`, a relative one is under `~`.
+const PRELUDE: &str = "umask 077; IFS= read -r n; IFS= read -r r; \
+    case $r in \"\") r=$HOME/.handoff;; \"~/\"*) r=$HOME/${r#??};; /*) ;; *) r=$HOME/$r;; esac; ";
+
+/// The command line that calls a verb; the request follows on stdin. Constant but for the runner's hash and the verb.
+///
+/// The text stands in single quotes and holds no `'`, `!`, backslash or newline, so that every login shell (csh and
+/// fish too) passes it on unchanged.
+pub fn loader(verb: Verb) -> String {
+    format!(
+        "exec /bin/sh -c 'h=/bin/sh; {PRELUDE}s=$r/lib/runner-{hash}.sh; if [ -f \"$s\" ]; then \
+         exec $h \"$s\" {verb} \"$n\" \"$r\" \"$h\"; fi; echo \"@handoff $n need-runner\"'",
+        hash = sha256(),
+        verb = verb.word(),
+    )
+}
+
+/// The command line that installs the runner; nonce, root and [`text`] follow on stdin. It is used by its name only
+/// after its length was checked, so a cut transfer leaves nothing that could run.
+pub fn install_loader() -> String {
+    format!(
+        "exec /bin/sh -c '{PRELUDE}f=$r/lib/.runner-{hash}.$$; echo \"@handoff $n begin\"; e=1; \
+         if mkdir -p \"$r/lib\" && head -c {length} >\"$f\" && [ $(($(wc -c <\"$f\"))) -eq {length} ] && \
+         mv -f \"$f\" \"$r/lib/runner-{hash}.sh\"; then e=0; \
+         else rm -f \"$f\"; echo \"error install $r/lib could not be written\"; fi; \
+         echo \"@handoff $n end $e\"; exit $e'",
+        hash = sha256(),
+        length = text().len(),
+    )
+}
