@@ -124,6 +124,8 @@ run_capture() {
     [ "$life" != alive ] || refuse busy "a watcher lives"
     judge_task
     case $life in alive | stopped) refuse busy "the agent runs" ;; esac
+    find_marked
+    [ -z "$marked" ] || refuse busy "processes of the attempt are left"
     take_capture || refuse capture "${note}the work could not be captured"
   fi
   say "capture $(link_of "$at/capture")"

@@ -35,7 +35,7 @@ log_size() {
   size=${5:-0}
 }
 
-beat() { printf 'active %-12s %s\n' "$spent" "$(date +%s)" 1<>"$at/beat"; }
+beat() { printf 'active %-12s %s\n' "$((served + spent))" "$(date +%s)" 1<>"$at/beat"; }
 
 # One look at a running agent; sets $ended to the limit that was reached.
 watch_agent() {

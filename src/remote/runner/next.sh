@@ -42,17 +42,15 @@ reset_time() {
 
 # Decides and waits; succeeds when another attempt shall start: then $start_as, $fresh_session and $with_check say how.
 follow_up() {
+  # Nothing is left to this host to do: what follows is the laptop's.
+  [ "$n" -lt "$last" ] || return 1
   find_delay
   linger "$delay"
   if [ ! -h "$at/next" ]; then
     given_up && return 1
     case $action in
-      resume | check)
-        [ "$n" -lt "$last" ] || return 1
-        write_next "host:$action:$delay"
-        ;;
+      resume | check) write_next "host:$action:$delay" ;;
       wait)
-        [ "$n" -lt "$last" ] || return 1
         reset_time
         write_next "host:wait:$until"
         ;;
@@ -79,7 +77,7 @@ obey() {
     *) return 1 ;;
   esac
   case $1 in *:check:*) with_check=1 ;; esac
-  [ "$n" -lt "$last" ] && ! given_up
+  ! given_up
 }
 
 # Sleeps through a delay that the laptop chose.

@@ -1,14 +1,14 @@
 # A command in a session of its own, and the wrapper in that session that records how it ended, whoever else dies.
 
 # Starts a script detached: its exit slot (allocated now, overwritten in place at the end, so that a full disk loses
-# nothing), its link, its output, its input, the script and the script's word.
+# nothing), its link, its output, its input, the script, the script's word and the directory.
 start_task() {
   printf '%-64s\n' '' >"$1" || return 1
   find_detach
   (
     child_env
     # shellcheck disable=SC2086 # the shell is a list of words
-    leave $shell "$0" task "$nonce" "$root" "$shell" "$name" "$n" "$@" "$tree/$subdir"
+    leave $shell "$0" task "$nonce" "$root" "$shell" "$name" "$n" "$@"
   ) </dev/null >/dev/null 2>>"$job/runner.log" &
 }
 
@@ -56,7 +56,7 @@ follow() {
     esac
     if called_off; then
       ended=stop
-    elif [ "$limit" -gt 0 ] && [ "$spent" -ge "$limit" ]; then
+    elif [ "$limit" -gt 0 ] && [ "$((served + spent))" -ge "$limit" ]; then
       ended=timeout
     else
       if nap "$tick"; then spent=$((spent + tick)); fi
@@ -105,7 +105,7 @@ called_off() {
 # Runs a script of the user's in the tree and waits for it: setup and check. Its status, in $status.
 run_script() {
   rm -f "$at/$1"
-  start_task "$at/$1.exit" "$1" "$2" /dev/null "$spec/$3" '' || return 1
+  start_task "$at/$1.exit" "$1" "$2" /dev/null "$spec/$3" '' "$tree" || return 1
   follow "$1" "$limit_active"
   [ -z "$ended" ] || sweep 5
   read_status "$at/$1.exit"

@@ -102,7 +102,7 @@ make_repository() {
     [ -n "$remote" ] || continue
     set_config "remote.$remote.url" "$url"
     set_config "remote.$remote.fetch" "+refs/heads/*:refs/remotes/$remote/*"
-    [ "$push" = yes ] || set_config "remote.$remote.pushurl" disabled:no-push-from-a-handoff
+    [ "$push" = yes ] || set_config "remote.$remote.pushurl" disabled://no-push-from-a-handoff
   done 2>/dev/null <"$spec/remotes"
   if [ -n "$branch" ] && [ -n "$upstream" ]; then
     set_config "branch.$branch.remote" "${upstream%% *}"
@@ -136,6 +136,10 @@ make_refs() {
 # Whether files, index and HEAD are the laptop's, by id; says in $detail what is not.
 prove_ship() {
   detail=
+  for pair in "$commit^{tree} $files_tree" ${head:+"$commit^1 $head" "$commit^2^{tree} $index_tree"}; do
+    got=$(cache_git rev-parse -q --verify "${pair% *}")
+    [ "$got" = "${pair#* }" ] || detail="the snapshot holds ${got:-nothing} where $pair was announced"
+  done
   got=$(capture_git write-tree) && [ "$got" = "$files_tree" ] ||
     detail="files are ${got:-unreadable} instead of $files_tree: $(capture_git diff --cached --name-only "$files_tree" -- | head -n 3 | tr '\n' ' ')"
   got=$(tree_git write-tree) && [ "$got" = "$index_tree" ] || detail="index is ${got:-unreadable} instead of $index_tree"

@@ -50,7 +50,7 @@ classify() {
     lost) class=lost ;;
     session) class=session ;;
     disk-full) class=disk-full ;;
-    ship | agent-missing | setup) class=config ;;
+    ship | agent-missing | setup | capture) class=config ;;
     *) classify_end ;;
   esac
   [ -n "$action" ] || row class "$class" || { kept=$class && row pattern @any && class=$kept; } || action=park

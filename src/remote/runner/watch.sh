@@ -48,7 +48,7 @@ claim_attempt() {
 
 reset_facts() {
   class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' agent_head='' start_head=''
-  spent=0 active='' note='' detail='' session='' session_mode=none agent='' terminal_at='' seen_size=0 moved_at=0 base=''
+  spent=0 served=0 active='' note='' detail='' session='' session_mode=none agent='' terminal_at='' seen_size=0 moved_at=0 base=''
   ended=''
   find_path "$spec/agent"
 }
@@ -85,8 +85,12 @@ prepare() {
     fi
   fi
   check_first || stopped_early || return 1
+  reason=capture
+  detail="the files could not be read before the start"
   hash_files && read_agent_git || return 1
   baseline=$files start_head=$agent_head files=
+  say "baseline $baseline${nl}head $start_head${nl}check $check_before" >"$at/before"
+  reason=disk-full detail=
   make_prompt || return 1
   reason=epoch
   ! called_off || stopped_early || return 1
@@ -98,7 +102,7 @@ prepare() {
     stopped_early
     return 1
   fi
-  reason='exit'
+  reason='exit' detail=
 }
 
 # Always fails, with the reason that a call-off has.
@@ -137,7 +141,7 @@ make_prompt() {
 
 run_agent() {
   beat
-  start_task "$at/exit" task "$at/log" "$at/prompt" "$spec/run.$start_as" "$session" || return 1
+  start_task "$at/exit" task "$at/log" "$at/prompt" "$spec/run.$start_as" "$session" "$tree/$subdir" || return 1
   follow task "$limit_active"
 }
 
@@ -147,6 +151,12 @@ attend() {
   field "$spec/grant" session_mode
   session_mode=${value:-none}
   session=$(link_of "$job/session")
+  field "$at/before" baseline && baseline=$value
+  field "$at/before" head && start_head=$value
+  field "$at/before" check && check_before=$value
+  # The time it was active under earlier watchers.
+  read -r _ served _ 2>/dev/null <"$at/beat"
+  is_number "${served:-x}" || served=0
   follow task "$limit_active"
   conclude
 }
@@ -172,7 +182,7 @@ conclude() {
     read_status "$at/exit"
     exit=$status
   fi
-  active=$spent
+  active=$((served + spent)) served=0
   watch_session
   take_capture || note="${note}the work could not be captured; "
   if [ -f "$spec/check" ] && [ ! -h "$at/cancel" ]; then
