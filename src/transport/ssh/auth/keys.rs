@@ -30,7 +30,7 @@ pub struct Candidate {
 /// Who can sign with a key.
 #[derive(Clone)]
 pub enum Holder {
-    Agent(AgentIdentity),
+    Agent(Box<AgentIdentity>),
     File(KeyFile),
 }
 
@@ -122,7 +122,7 @@ fn of_agent(identity: &AgentIdentity) -> Candidate {
     Candidate {
         public,
         certificate,
-        holder: Holder::Agent(identity.clone()),
+        holder: Holder::Agent(Box::new(identity.clone())),
         label: format!("the agent's {comment:?}"),
     }
 }
