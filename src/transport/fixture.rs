@@ -42,6 +42,24 @@ impl Fixture {
         Fixture { server, directory, host, options }
     }
 
+    /// A second server in front of this one, named `hop` in the configuration and known.
+    pub async fn hop(&self) -> Server {
+        let identity = self.host.identity.clone().unwrap();
+        let authorized = vec![std::fs::read_to_string(identity.with_extension("pub")).unwrap()];
+        let home = self.directory.path().to_owned();
+        let hop = Server::start(Setup { authorized, home, ..Setup::default() }).await.unwrap();
+        let (port, identity, known_hosts) = (hop.port(), identity.display(), self.known_hosts());
+        let block = format!(
+            "Host hop\n  HostName 127.0.0.1\n  Port {port}\n  User guest\n  IdentityFile {identity}\n\
+             Host *\n  UserKnownHostsFile {}\n  IdentityAgent none\n  IdentitiesOnly yes\n",
+            known_hosts.display()
+        );
+        std::fs::write(self.options.ssh_config.as_ref().unwrap(), block).unwrap();
+        let both = format!("{}\n{}\n", hop.known_hosts_line(), self.server.known_hosts_line());
+        std::fs::write(known_hosts, both).unwrap();
+        hop
+    }
+
     pub fn known_hosts(&self) -> PathBuf {
         self.directory.path().join("known_hosts")
     }

@@ -76,18 +76,21 @@ impl Master {
         }
         let binary = options.ssh_binary.clone().unwrap_or_else(|| "ssh".into());
         let mut master = Master { binary, arguments, own: None };
-        if !master.is_up(&target).await {
-            let directory = private().map_err(|e| place.config(format!("no place for ssh's socket: {e}")))?;
-            master.arguments.push(setting("ControlPath", &directory.path().join("s")));
-            master.own = Some(directory);
-            master.start(&target, &place, options.interactive).await?;
-            counters.connection();
+        if master.is_up(&target).await {
+            master.arguments.push("-oControlMaster=no".into());
+            // All of the target: the path of the user's socket may depend on it.
+            master.arguments.extend(target.arguments());
+            return Ok(master);
         }
+        let directory = private().map_err(|e| place.config(format!("no place for ssh's socket: {e}")))?;
+        master.arguments.push(setting("ControlPath", &directory.path().join("s")));
+        master.own = Some(directory);
+        master.start(&target, &place, options.interactive).await?;
+        counters.connection();
         master.arguments.push("-oControlMaster=no".into());
-        // Without its master a session must fail instead of logging in by itself, unseen.
+        // Without its master a session must fail instead of logging in by itself, unseen; `-J` contradicts this option.
         master.arguments.push("-oProxyCommand=false".into());
-        master.arguments.push("-oProxyJump=none".into());
-        master.arguments.extend(target.arguments());
+        master.arguments.extend(Target { jump: None, ..target }.arguments());
         Ok(master)
     }
 

@@ -98,3 +98,14 @@ async fn a_master_of_the_users_is_used_and_left_alone() {
     let mut exit = std::process::Command::new("ssh");
     exit.args(["-O", "exit", "-S"]).arg(&socket).arg("x").stderr(std::process::Stdio::null()).status().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jump_host_is_taken_by_ssh_too() {
+    let Some(mut fixture) = fixture().await else { return };
+    let hop = fixture.hop().await;
+    fixture.host.jump = Some("hop".to_owned());
+    let connected = fixture.connect().await;
+    let (_, _, end) = finish(connected.transport.exec("exit 8").await.unwrap()).await;
+    assert!(matches!(end, Output::Exit(Exit::Code(8))), "{end:?}");
+    assert_eq!((hop.served().tunnels, hop.served().execs), (1, 0));
+}

@@ -1,5 +1,6 @@
 //! From a host entry to a connection that is logged in.
 
+mod prompt;
 pub mod stream;
 #[cfg(test)]
 mod tests;
@@ -201,6 +202,10 @@ fn refusal(label: &str, fate: &Fate, error: &russh::Error, stop: Option<&Stop>) 
 
 /// russh's messages, as a fragment.
 pub(super) fn lower(error: &russh::Error) -> String {
+    let cut = matches!(error, russh::Error::IO(e) if e.kind() == std::io::ErrorKind::UnexpectedEof);
+    if cut || matches!(error, russh::Error::HUP | russh::Error::Disconnect) {
+        return "the connection was cut".to_owned();
+    }
     let text = error.to_string();
     let mut rest = text.chars();
     rest.next().map_or_else(String::new, |first| first.to_lowercase().chain(rest).collect())

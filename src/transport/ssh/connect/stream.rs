@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use super::Link;
+use super::prompt::Prompt;
 use crate::transport::ssh::resolve::{Proxy, Resolved};
 
 /// Either direction of a connection.
@@ -53,7 +54,7 @@ pub async fn open(resolved: &Resolved, under: Option<&Link>) -> Result<(BoxStrea
                 channel.await.map_err(|e| format!("the jump host does not reach it: {}", super::lower(&e)))?;
             Ok((Box::new(channel.into_stream()), None))
         }
-        (_, None) => Ok((Box::new(tcp(&resolved.hostname, resolved.port).await?), None)),
+        (_, None) => Ok((Box::new(Prompt::new(tcp(&resolved.hostname, resolved.port).await?)), None)),
     }
 }
 

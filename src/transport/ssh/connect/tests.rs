@@ -81,29 +81,10 @@ async fn a_host_that_is_away_may_be_tried_again() {
     assert!(error.may_retry(), "{error:?}");
 }
 
-/// A second server in front of the fixture's, named `hop` in its configuration.
-async fn behind_a_hop(fixture: &mut Fixture) -> Server {
-    let identity = fixture.host.identity.clone().unwrap();
-    let public = std::fs::read_to_string(identity.with_extension("pub")).unwrap();
-    let home = fixture.directory.path().to_owned();
-    let hop = Server::start(Setup { authorized: vec![public], home, ..Setup::default() }).await.unwrap();
-    let block = format!(
-        "Host hop\n  HostName 127.0.0.1\n  Port {}\n  User guest\n  IdentityFile {}\n",
-        hop.port(),
-        identity.display()
-    );
-    let config = fixture.options.ssh_config.clone().unwrap();
-    let general = std::fs::read_to_string(&config).unwrap().replace("IdentityFile none\n", "");
-    std::fs::write(&config, format!("{block}Host *\n{general}")).unwrap();
-    let both = format!("{}\n{}\n", hop.known_hosts_line(), fixture.server.known_hosts_line());
-    std::fs::write(fixture.known_hosts(), both).unwrap();
-    hop
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_jump_host_is_only_passed_through() {
     let mut fixture = Fixture::new().await;
-    let hop = behind_a_hop(&mut fixture).await;
+    let hop = fixture.hop().await;
     fixture.host.jump = Some("hop".to_owned());
     works(&fixture).await;
     assert_eq!((hop.served().tunnels, hop.served().execs), (1, 0));
@@ -114,7 +95,7 @@ async fn a_jump_host_is_only_passed_through() {
 #[tokio::test(flavor = "multi_thread")]
 async fn much_both_ways_over_a_jump_host_does_not_lock_up() {
     let mut fixture = Fixture::new().await;
-    let _hop = behind_a_hop(&mut fixture).await;
+    let _hop = fixture.hop().await;
     fixture.host.jump = Some("hop".to_owned());
     let connected = fixture.connect().await;
     let Exec { stdin, output } = connected.transport.exec("cat").await.unwrap();
@@ -132,7 +113,7 @@ async fn much_both_ways_over_a_jump_host_does_not_lock_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_keys_of_a_jump_host_are_checked_too() {
     let mut fixture = Fixture::new().await;
-    let hop = behind_a_hop(&mut fixture).await;
+    let hop = fixture.hop().await;
     fixture.host.jump = Some("hop".to_owned());
     std::fs::write(fixture.known_hosts(), fixture.server.known_hosts_line() + "\n").unwrap();
     let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();

@@ -1,0 +1,60 @@
+//! A socket that acknowledges at once while a connection begins.
+//!
+//! sshd writes with Nagle's algorithm until the first session: its reply to our first channel waits for our
+//! acknowledgement of what it sent before, which Linux delays by 40 ms (measured: the first exec took 54 ms over
+//! loopback, and 7 ms with this).
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Reads for which it matters: key exchange, login and the first channel take about twenty.
+const READS: u8 = 64;
+
+/// See the module.
+pub struct Prompt {
+    socket: TcpStream,
+    left: u8,
+}
+
+impl Prompt {
+    pub fn new(socket: TcpStream) -> Self {
+        Prompt { socket, left: READS }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn acknowledge(&mut self) {
+        if self.left > 0 {
+            self.left -= 1;
+            // Linux falls back to delaying by itself, so it is asked again; without it things are only slower.
+            let _ = rustix::net::sockopt::set_tcp_quickack(&self.socket, true);
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn acknowledge(&mut self) {}
+}
+
+impl AsyncRead for Prompt {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.acknowledge();
+        Pin::new(&mut self.socket).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Prompt {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
