@@ -1,0 +1,212 @@
+//! Holds the architecture: who may use whom, and which file may touch each dangerous dependency.
+//!
+//! It reads the paths that begin at the crate root (`use crate::…`, `crate::…` in an expression, and enough `super::`
+//! to get there). A new folder under `src/` fails until it is given a place in [`RANKS`].
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Layers from the top down. A layer uses the ranks below its own; layers of one rank are neighbours.
+const RANKS: &[&[&str]] = &[
+    &["cli"],
+    &["ui"],
+    &["supervise"],
+    &["remote", "mirror"],
+    &["transport", "git", "config", "state", "agent"],
+    &["model"],
+];
+
+/// Text that may stand only in files whose path under `src/` begins with one of the prefixes. Tests are free of it.
+const OWNED: &[(&str, &[&str])] = &[
+    ("clap::", &["cli.rs", "cli/"]),
+    ("clap_complete::", &["cli.rs", "cli/"]),
+    ("russh::", &["transport/ssh.rs", "transport/ssh/"]),
+    ("indicatif::", &["ui/live.rs"]),
+    ("Command::new(\"git\")", &["git.rs", "git/"]),
+];
+
+/// Roots that only list the layers, or call the topmost one.
+const ROOTS: &[&str] = &["lib.rs", "main.rs"];
+
+#[test]
+fn every_file_keeps_to_its_layer() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for file in rust_files(&src) {
+        let path = file.strip_prefix(&src).unwrap().to_str().unwrap().replace('\\', "/");
+        wrong.extend(violations(&path, &std::fs::read_to_string(&file).unwrap()));
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// What is wrong with one file, a line each. `path` is relative to `src/`.
+fn violations(path: &str, text: &str) -> Vec<String> {
+    if ROOTS.contains(&path) {
+        return Vec::new();
+    }
+    let layer = path.split('/').next().unwrap().trim_end_matches(".rs");
+    let Some(rank) = rank_of(layer) else {
+        return vec![format!("src/{path}: `{layer}` has no place in RANKS of tests/layers.rs")];
+    };
+    let code = without_comments(text);
+    let mut wrong = Vec::new();
+    for used in roots_used(path, &code) {
+        match rank_of(&used) {
+            _ if used == layer => {}
+            Some(other) if other > rank => {}
+            Some(other) if other == rank => {
+                wrong.push(format!("src/{path}: `{layer}` uses its neighbour `{used}`"));
+            }
+            Some(_) => wrong.push(format!("src/{path}: `{layer}` uses `{used}`, which is above it")),
+            None => wrong.push(format!("src/{path}: uses `crate::{used}`, which is no layer")),
+        }
+    }
+    if !is_test_file(path) {
+        let product = without_test_module(&code);
+        for (text, owners) in OWNED {
+            if contains_path(product, text) && !owners.iter().any(|owner| path.starts_with(owner)) {
+                wrong.push(format!("src/{path}: `{text}` belongs in {} only", owners.join(", ")));
+            }
+        }
+    }
+    wrong
+}
+
+fn rank_of(layer: &str) -> Option<usize> {
+    RANKS.iter().position(|rank| rank.contains(&layer))
+}
+
+/// The names right below the crate root that a file mentions.
+fn roots_used(path: &str, code: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for start in starts_of("crate::", code) {
+        if !code[..start].ends_with('$') {
+            found.extend(names_after(&code[start + "crate::".len()..]));
+        }
+    }
+    let to_root = "super::".repeat(module_depth(path));
+    for start in starts_of(&to_root, code) {
+        let rest = &code[start + to_root.len()..];
+        let chained = code[..start].ends_with("super::") || rest.starts_with("super::");
+        // `super::x` inside a test module stays in the file's own layer, so only the names of layers count.
+        let layers = names_after(rest).into_iter().filter(|name| !chained && rank_of(name).is_some());
+        found.extend(layers);
+    }
+    found
+}
+
+/// How many `super::` lead from a file's module to the crate root.
+fn module_depth(path: &str) -> usize {
+    path.split('/').count()
+}
+
+/// Positions at which a path begins, and not within a longer word.
+fn starts_of<'a>(needle: &'a str, code: &'a str) -> impl Iterator<Item = usize> + 'a {
+    code.match_indices(needle).map(|(at, _)| at).filter(|at| !code[..*at].ends_with(is_word))
+}
+
+/// The first name after `crate::`, or each first name of a `{group}`.
+fn names_after(rest: &str) -> Vec<String> {
+    let Some(group) = rest.strip_prefix('{') else {
+        return word(rest).into_iter().collect();
+    };
+    let (mut names, mut depth, mut fresh) = (Vec::new(), 1, true);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => fresh = true,
+            c if depth == 1 && fresh && is_word(c) => {
+                names.extend(word(&group[at..]));
+                fresh = false;
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
+}
+
+fn word(text: &str) -> Option<String> {
+    let name: String = text.chars().take_while(|c| is_word(*c)).collect();
+    (!name.is_empty()).then_some(name)
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn contains_path(code: &str, needle: &str) -> bool {
+    starts_of(needle, code).next().is_some()
+}
+
+/// Cuts line comments; `//` inside a URL stays.
+fn without_comments(text: &str) -> String {
+    let cut = |line: &str| {
+        let end = line.match_indices("//").find(|(at, _)| line[..*at].trim_end().len() < *at || *at == 0);
+        end.map_or(line, |(at, _)| &line[..at]).to_owned() + "\n"
+    };
+    text.lines().map(cut).collect()
+}
+
+/// A file's code before its `#[cfg(test)] mod …`, which by custom comes last.
+fn without_test_module(code: &str) -> &str {
+    code.match_indices("#[cfg(test)]")
+        .find(|(at, mark)| code[at + mark.len()..].trim_start().starts_with("mod "))
+        .map_or(code, |(at, _)| &code[..at])
+}
+
+fn is_test_file(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.contains("/tests/")
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn a_use_of_a_layer_above_or_beside_is_found() {
+    let wrong = |path, text| violations(path, text).len();
+    assert_eq!(wrong("git/land.rs", "use crate::supervise::run;"), 1, "above");
+    assert_eq!(wrong("git/land.rs", "use crate::transport::Exec;"), 1, "neighbour");
+    assert_eq!(wrong("mirror.rs", "use crate::remote::poll;"), 1, "neighbour");
+    assert_eq!(wrong("git/land.rs", "use crate::{\n    model::id::HandoffId,\n    state::{self, cli},\n};"), 1, "group");
+    assert_eq!(wrong("git/land.rs", "fn f() { crate::ui::print() }"), 1, "in an expression");
+    assert_eq!(wrong("git/land.rs", "use super::super::config::Hosts;"), 1, "by super");
+    assert_eq!(wrong("model.rs", "use super::git::Repo;"), 1, "by super, one deep");
+    assert_eq!(wrong("helpers.rs", ""), 1, "a file without a place");
+    assert_eq!(wrong("cli/run.rs", "use crate::util::x;"), 1, "a root without a place");
+}
+
+#[test]
+fn a_dangerous_dependency_outside_its_place_is_found() {
+    let wrong = |path, text| violations(path, text).len();
+    assert_eq!(wrong("supervise/run.rs", "use clap::Parser;"), 1);
+    assert_eq!(wrong("remote/ship.rs", "let k: russh::keys::PublicKey = k;"), 1);
+    assert_eq!(wrong("ui/plain.rs", "use indicatif::ProgressBar;"), 1);
+    assert_eq!(wrong("state/store.rs", "let mut c = std::process::Command::new(\"git\");"), 1);
+    assert_eq!(wrong("state/store.rs", "fn f() {}\n#[cfg(test)]\nmod tests { fn g() { Command::new(\"git\"); } }"), 0);
+    assert_eq!(wrong("state/store.rs", "#[cfg(test)]\nfn one() {}\nfn f() { Command::new(\"git\"); }"), 1);
+}
+
+#[test]
+fn what_is_allowed_is_not_reported() {
+    let right = |path, text| assert_eq!(violations(path, text), Vec::<String>::new(), "{path}: {text}");
+    right("cli/run.rs", "use crate::cli::errors::CliError;\nuse crate::{config, supervise::run as engine};\nuse clap::Args;");
+    right("git/land.rs", "use super::command;\nuse crate::model::snapshot::Oid; // unlike crate::state");
+    right("git.rs", "/// See [`crate::supervise`].\nmod tests { use super::*; }");
+    right("transport/ssh/connect.rs", "let s = \"https://russh.example/\"; use russh::client;");
+    right("main.rs", "fn main() -> std::process::ExitCode { handoff::cli::main() }");
+}
