@@ -182,7 +182,11 @@ fn a_use_of_a_layer_above_or_beside_is_found() {
     assert_eq!(wrong("git/land.rs", "use crate::supervise::run;"), 1, "above");
     assert_eq!(wrong("git/land.rs", "use crate::transport::Exec;"), 1, "neighbour");
     assert_eq!(wrong("mirror.rs", "use crate::remote::poll;"), 1, "neighbour");
-    assert_eq!(wrong("git/land.rs", "use crate::{\n    model::id::HandoffId,\n    state::{self, cli},\n};"), 1, "group");
+    assert_eq!(
+        wrong("git/land.rs", "use crate::{\n    model::id::HandoffId,\n    state::{self, cli},\n};"),
+        1,
+        "group"
+    );
     assert_eq!(wrong("git/land.rs", "fn f() { crate::ui::print() }"), 1, "in an expression");
     assert_eq!(wrong("git/land.rs", "use super::super::config::Hosts;"), 1, "by super");
     assert_eq!(wrong("model.rs", "use super::git::Repo;"), 1, "by super, one deep");
@@ -204,7 +208,10 @@ fn a_dangerous_dependency_outside_its_place_is_found() {
 #[test]
 fn what_is_allowed_is_not_reported() {
     let right = |path, text| assert_eq!(violations(path, text), Vec::<String>::new(), "{path}: {text}");
-    right("cli/run.rs", "use crate::cli::errors::CliError;\nuse crate::{config, supervise::run as engine};\nuse clap::Args;");
+    right(
+        "cli/run.rs",
+        "use crate::cli::errors::CliError;\nuse crate::{config, supervise::run as engine};\nuse clap::Args;",
+    );
     right("git/land.rs", "use super::command;\nuse crate::model::snapshot::Oid; // unlike crate::state");
     right("git.rs", "/// See [`crate::supervise`].\nmod tests { use super::*; }");
     right("transport/ssh/connect.rs", "let s = \"https://russh.example/\"; use russh::client;");
