@@ -1,0 +1,8 @@
+//! Tests against real servers: OpenSSH's sshd, real agent CLIs, a network that misbehaves.
+//!
+//! `integration/run sshd` installs what they need and runs them; by hand:
+//! `cargo test --features integration --test integration`. A test that cannot run here is counted as skipped.
+
+mod harness;
+#[allow(dead_code, reason = "shared with the benchmark; each uses its part")]
+mod support;

@@ -1,0 +1,13 @@
+//! What the tests against real servers share: a host, a way there, a laptop, an agent, and a model behind it.
+
+pub mod agent;
+pub mod laptop;
+pub mod mock;
+pub mod npm;
+pub mod processes;
+pub mod proxy;
+pub mod skip;
+pub mod ssh_config;
+pub mod sshd;
+pub mod user;
+pub mod wait;

@@ -1,0 +1,363 @@
+//! A laptop of its own for one test: home, configuration, git identity, ssh, a repository, and the built binary.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::ssh_config::Route;
+use super::{processes, wait};
+
+/// Longest time a command may take before its test fails.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Where the user sits.
+pub struct Laptop {
+    dir: TempDir,
+    /// A git repository with a test that fails, and work that is not committed.
+    pub repo: PathBuf,
+}
+
+impl Laptop {
+    /// A laptop that knows no host yet.
+    pub fn new() -> Laptop {
+        let dir = tempfile::Builder::new().prefix("handoff-laptop-").tempdir().unwrap();
+        // One path for git, the journal and us, also where the temporary directory is a symlink (macOS).
+        let root = dir.path().canonicalize().unwrap();
+        let laptop = Laptop { repo: root.join("greeter"), dir };
+        for folder in ["home/.ssh", "home/.config/handoff", "home/.local/state", "bin"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        laptop.write("home/.ssh/config", "");
+        laptop.write("home/.config/handoff/hosts.toml", "");
+        laptop.wrap_ssh();
+        laptop.make_repository();
+        laptop
+    }
+
+    /// OpenSSH asks the password database for the home, not HOME: without this it would read the developer's own file.
+    fn wrap_ssh(&self) {
+        let (ssh, config) = (find("ssh"), self.path("home/.ssh/config"));
+        let wrapper = format!("#!/bin/sh\nexec {} -F '{}' \"$@\"\n", ssh.display(), config.display());
+        self.write("bin/ssh", &wrapper);
+        std::fs::set_permissions(self.path("bin/ssh"), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
+    fn make_repository(&self) {
+        self.write(
+            "home/.gitconfig",
+            "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n",
+        );
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo/repo");
+        copy(&demo, &self.repo);
+        self.git(&["init", "-q"]);
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-qm", "A project with a failing test"]);
+        self.git(&["tag", "v1"]);
+        std::fs::write(self.repo.join("staged.txt"), "staged on the laptop\n").unwrap();
+        self.git(&["add", "staged.txt"]);
+        std::fs::write(self.repo.join("notes.txt"), "not yet added on the laptop\n").unwrap();
+    }
+
+    /// Makes a host known to this laptop's ssh.
+    pub fn knows(&self, route: &Route) {
+        self.append("home/.ssh/config", &route.block());
+    }
+
+    /// Adds to hosts.toml.
+    pub fn hosts_toml(&self, text: &str) {
+        self.append("home/.config/handoff/hosts.toml", text);
+    }
+
+    /// A path in this laptop's own directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().canonicalize().unwrap().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn append(&self, name: &str, text: &str) {
+        let mut file = std::fs::OpenOptions::new().append(true).open(self.path(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// `handoff ARGS…`, to be run or started.
+    pub fn handoff(&self, args: &[&str]) -> Call {
+        let mut command = self.program(env!("CARGO_BIN_EXE_handoff"));
+        command.args(args);
+        Call { command, shown: format!("handoff {}", args.join(" ")) }
+    }
+
+    /// `git ARGS…` in the repository; its output without the last newline.
+    pub fn git(&self, args: &[&str]) -> String {
+        let ran = Call { command: self.program_with("git", args), shown: format!("git {}", args.join(" ")) }.run();
+        ran.success().stdout.trim_end_matches('\n').to_owned()
+    }
+
+    /// `ssh ALIAS COMMAND` as this laptop's user would type it.
+    #[must_use = "look at the result: success() or fails_with()"]
+    pub fn ssh(&self, alias: &str, command: &str) -> Ran {
+        let program = self.path("bin/ssh");
+        let args = ["-o", "BatchMode=yes", alias, command];
+        Call { command: self.program_with(program.to_str().unwrap(), &args), shown: format!("ssh {alias} {command}") }
+            .run()
+    }
+
+    fn program_with(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = self.program(program);
+        command.args(args);
+        command
+    }
+
+    /// A program in the repository, with this laptop's environment and nothing of the developer's but PATH.
+    pub fn program(&self, program: &str) -> Command {
+        let home = self.path("home");
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new(program);
+        command.current_dir(&self.repo).env_clear().env("PATH", path).env("HOME", &home);
+        command.env("XDG_CONFIG_HOME", home.join(".config")).env("XDG_STATE_HOME", home.join(".local/state"));
+        command.env("XDG_CACHE_HOME", home.join(".cache")).env("XDG_DATA_HOME", home.join(".local/share"));
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_TERMINAL_PROMPT", "0");
+        command.env("TZ", "UTC").env("LC_ALL", "C").env("TERM", "dumb");
+        command
+    }
+
+    /// The record of a handoff: the truth, in the git directory.
+    pub fn record(&self, id: &str) -> PathBuf {
+        self.repo.join(".git/handoff").join(id)
+    }
+
+    /// What people and agents read of a handoff.
+    pub fn mirror(&self, id: &str) -> PathBuf {
+        self.repo.join(".cursor/agent-handoffs").join(id)
+    }
+}
+
+/// A command that has not begun.
+#[must_use = "a call does nothing until it is run or started"]
+pub struct Call {
+    command: Command,
+    shown: String,
+}
+
+impl Call {
+    pub fn env(mut self, name: &str, value: &str) -> Call {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn arg(mut self, arg: &str) -> Call {
+        self.shown = format!("{} {arg}", self.shown);
+        self.command.arg(arg);
+        self
+    }
+
+    pub fn in_dir(mut self, dir: &Path) -> Call {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// Runs to the end.
+    #[must_use = "look at the result: success() or fails_with()"]
+    pub fn run(self) -> Ran {
+        self.start().end_within(LIMIT)
+    }
+
+    /// Starts and lets it run.
+    pub fn start(mut self) -> Running {
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{}: {error}", self.shown));
+        let stdout = Collected::of(child.stdout.take().unwrap());
+        let stderr = Collected::of(child.stderr.take().unwrap());
+        Running { child, shown: self.shown, stdout, stderr, began: Instant::now() }
+    }
+}
+
+/// A command that runs; ended by its pid when dropped.
+#[must_use]
+pub struct Running {
+    child: Child,
+    shown: String,
+    stdout: Collected,
+    stderr: Collected,
+    began: Instant,
+}
+
+impl Running {
+    /// Waits for a line of stdout that `wanted` accepts.
+    #[track_caller]
+    pub fn line(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        wait::until(&format!("{what} from {}\n{}", self.shown, self.stderr.text()), LIMIT, || {
+            self.stdout.text().lines().find(|line| wanted(line)).map(str::to_owned)
+        })
+    }
+
+    /// What it has printed so far.
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        processes::signal(self.child.id() as i32, signal);
+    }
+
+    /// SIGKILL: no goodbye, as when a laptop's battery dies.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for the end.
+    #[track_caller]
+    #[must_use = "look at the result: success() or fails_with()"]
+    pub fn end(self) -> Ran {
+        self.end_within(LIMIT)
+    }
+
+    #[track_caller]
+    #[must_use = "look at the result: success() or fails_with()"]
+    pub fn end_within(mut self, limit: Duration) -> Ran {
+        let end = self.began + limit;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() >= end {
+                panic!("{} did not end within {limit:?}\n{}\n{}", self.shown, self.stdout.text(), self.stderr.text());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let took = self.began.elapsed();
+        let (stdout, stderr) = (self.stdout.all(), self.stderr.all());
+        Ran { shown: self.shown.clone(), status, stdout, stderr, took }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A pipe, read by a thread as it comes.
+struct Collected {
+    text: Arc<Mutex<Vec<u8>>>,
+    reader: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Collected {
+    fn of(pipe: impl Read + Send + 'static) -> Collected {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let into = text.clone();
+        let reader = std::thread::spawn(move || {
+            let mut pipe = BufReader::new(pipe);
+            while let Ok(bytes @ [_, ..]) = pipe.fill_buf() {
+                let length = bytes.len();
+                into.lock().unwrap().extend_from_slice(bytes);
+                pipe.consume(length);
+            }
+        });
+        Collected { text, reader: Some(reader) }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+    }
+
+    /// Everything, once the writer is gone. A descendant that kept the pipe open would keep us here for ever.
+    fn all(&mut self) -> String {
+        let reader = self.reader.take().unwrap();
+        let end = Instant::now() + Duration::from_secs(5);
+        while !reader.is_finished() {
+            assert!(Instant::now() < end, "something the command started still holds its output");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.text()
+    }
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub shown: String,
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+    pub took: Duration,
+}
+
+impl Ran {
+    /// The exit code; a signal is a failure of the test.
+    #[track_caller]
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| panic!("ended by signal {:?}\n{self:#?}", self.status.signal()))
+    }
+
+    #[track_caller]
+    pub fn success(self) -> Ran {
+        self.fails_with(0)
+    }
+
+    #[track_caller]
+    pub fn fails_with(self, code: i32) -> Ran {
+        assert_eq!(self.code(), code, "{}\n--- stdout\n{}\n--- stderr\n{}", self.shown, self.stdout, self.stderr);
+        self
+    }
+
+    /// Stderr holds all of these.
+    #[track_caller]
+    pub fn says(self, texts: &[&str]) -> Ran {
+        for text in texts {
+            assert!(self.stderr.contains(text), "{} does not say {text:?} on stderr:\n{}", self.shown, self.stderr);
+        }
+        self
+    }
+
+    /// Stdout as one JSON value.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{}: {error}\n{}", self.shown, self.stdout))
+    }
+
+    /// Stdout as one JSON value a line.
+    #[track_caller]
+    pub fn json_lines(&self) -> Vec<Value> {
+        let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        self.stdout.lines().map(parse).collect()
+    }
+}
+
+/// A program of the developer's PATH.
+fn find(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("{program} is not installed; integration/run installs it"))
+}
+
+/// Copies a folder with the modes of its files.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Real agent CLIs from npm, fetched once and kept.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+/// An agent CLI as npm has it: a package of one platform, which holds a native binary.
+pub struct Package {
+    /// Name in our own `node_modules`, and the argument of `npm install`.
+    pub name: &'static str,
+    pub spec: &'static str,
+    /// The file name of the binary in the package.
+    pub binary: &'static str,
+}
+
+pub const CLAUDE: Package = Package {
+    name: "@anthropic-ai/claude-code-linux-x64",
+    spec: "@anthropic-ai/claude-code-linux-x64@2.1.329",
+    binary: "claude",
+};
+
+pub const CODEX: Package =
+    Package { name: "codex", spec: "codex@npm:@openai/codex@0.169.0-linux-x64", binary: "codex" };
+
+/// npm writes one folder; two installations at once would disturb each other.
+static NPM: Mutex<()> = Mutex::new(());
+
+/// The binary of a package, installed if need be, or why it cannot be had.
+pub fn install(package: &Package) -> Result<PathBuf, String> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Err(format!("{} is pinned for linux-x64 only", package.binary));
+    }
+    let _lock = NPM.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let folder = tools().join("npm").join(package.binary);
+    let module = folder.join("node_modules").join(package.name);
+    if let Some(binary) = find(&module, package.binary) {
+        return Ok(binary);
+    }
+    std::fs::create_dir_all(&folder).unwrap();
+    let ran = Command::new("npm")
+        .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--fetch-retries=1"])
+        .args(["--prefix".as_ref(), folder.as_os_str(), package.spec.as_ref()])
+        .stdin(Stdio::null())
+        .output();
+    match ran {
+        Err(error) => Err(format!("npm cannot be run: {error}")),
+        Ok(out) if !out.status.success() => {
+            let said = String::from_utf8_lossy(&out.stderr).lines().next().unwrap_or_default().to_owned();
+            Err(format!("npm could not install {}: {said}", package.spec))
+        }
+        Ok(_) => find(&module, package.binary).ok_or_else(|| format!("{} holds no {}", package.spec, package.binary)),
+    }
+}
+
+/// Where tools are kept: `target/tools`, or what `integration/run` says.
+fn tools() -> PathBuf {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools");
+    std::env::var_os("HANDOFF_TEST_TOOLS").map_or_else(default, PathBuf::from)
+}
+
+/// A file of that name, wherever in the package it lies.
+fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?;
+    let (mut folders, mut found) = (Vec::new(), None);
+    for entry in entries.flatten() {
+        let kind = entry.file_type().ok()?;
+        if kind.is_dir() {
+            folders.push(entry.path());
+        } else if entry.file_name() == name {
+            found = Some(entry.path());
+        }
+    }
+    found.or_else(|| folders.iter().find_map(|folder| find(folder, name)))
+}

@@ -1,0 +1,215 @@
+//! A network that misbehaves on command: a TCP proxy that delays, throttles, stalls, cuts and counts.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
+
+/// Bytes that may be on their way in one direction: more than any window, so that delay alone costs no throughput.
+const IN_FLIGHT: usize = 64 << 20;
+const CHUNK: usize = 32 << 10;
+
+/// From the laptop to the host, or back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Up,
+    Down,
+}
+
+/// A proxy that listens on a loopback port of its own until it is dropped.
+pub struct Proxy {
+    pub address: SocketAddr,
+    net: Arc<Net>,
+    _runtime: Runtime,
+}
+
+/// What the network does, and what it has done.
+struct Net {
+    target: SocketAddr,
+    /// Microseconds in each direction.
+    delay: AtomicU64,
+    refuse: AtomicBool,
+    /// Grows at each cut; connections of an older generation are reset.
+    generation: watch::Sender<u64>,
+    stalled: watch::Sender<bool>,
+    connections: AtomicUsize,
+    up: Flow,
+    down: Flow,
+}
+
+/// One direction, all connections together.
+#[derive(Default)]
+struct Flow {
+    bytes: AtomicU64,
+    /// Cut everything once `bytes` reaches this.
+    cut_at: Mutex<Option<u64>>,
+    /// Bytes a second; 0 is unlimited.
+    rate: AtomicU64,
+}
+
+impl Proxy {
+    /// Stands before `target` and does no harm yet.
+    pub fn to(target: SocketAddr) -> Proxy {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let net = Arc::new(Net {
+            target,
+            delay: AtomicU64::new(0),
+            refuse: AtomicBool::new(false),
+            generation: watch::Sender::new(0),
+            stalled: watch::Sender::new(false),
+            connections: AtomicUsize::new(0),
+            up: Flow::default(),
+            down: Flow::default(),
+        });
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(accept(listener, net.clone()));
+        Proxy { address, net, _runtime: runtime }
+    }
+
+    /// Adds to every round trip; half of it in each direction.
+    pub fn round_trip(&self, time: Duration) {
+        self.net.delay.store(time.as_micros() as u64 / 2, Ordering::Relaxed);
+    }
+
+    /// Limits a direction to so many bytes a second, all connections together; 0 lifts it.
+    pub fn throttle(&self, way: Way, bytes_per_second: u64) {
+        self.net.flow(way).rate.store(bytes_per_second, Ordering::Relaxed);
+    }
+
+    /// Resets every connection once `bytes` more have passed in a direction. Happens once.
+    pub fn cut_after(&self, way: Way, bytes: u64) {
+        let flow = self.net.flow(way);
+        *flow.cut_at.lock().unwrap() = Some(flow.bytes.load(Ordering::Relaxed) + bytes);
+    }
+
+    /// Whether the cut asked for is still to come.
+    pub fn cut_is_due(&self, way: Way) -> bool {
+        self.net.flow(way).cut_at.lock().unwrap().is_some()
+    }
+
+    /// Resets every connection now. New ones are let through.
+    pub fn cut(&self) {
+        self.net.cut();
+    }
+
+    /// While true nothing passes, and nobody is told: a laptop that left the room.
+    pub fn stall(&self, on: bool) {
+        self.net.stalled.send_replace(on);
+    }
+
+    /// While true new connections are closed at once.
+    pub fn refuse(&self, on: bool) {
+        self.net.refuse.store(on, Ordering::Relaxed);
+    }
+
+    /// Connections let through so far.
+    pub fn connections(&self) -> usize {
+        self.net.connections.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that have passed in a direction so far.
+    pub fn bytes(&self, way: Way) -> u64 {
+        self.net.flow(way).bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl Net {
+    fn flow(&self, way: Way) -> &Flow {
+        match way {
+            Way::Up => &self.up,
+            Way::Down => &self.down,
+        }
+    }
+
+    fn cut(&self) {
+        self.generation.send_modify(|generation| *generation += 1);
+    }
+}
+
+async fn accept(listener: TcpListener, net: Arc<Net>) {
+    while let Ok((laptop, _)) = listener.accept().await {
+        if net.refuse.load(Ordering::Relaxed) {
+            let _ = laptop.set_zero_linger();
+            continue;
+        }
+        let Ok(host) = TcpStream::connect(net.target).await else { continue };
+        net.connections.fetch_add(1, Ordering::Relaxed);
+        let _ = (laptop.set_nodelay(true), host.set_nodelay(true));
+        tokio::spawn(connection(laptop, host, net.clone()));
+    }
+}
+
+async fn connection(mut laptop: TcpStream, mut host: TcpStream, net: Arc<Net>) {
+    let mut generation = net.generation.subscribe();
+    let cut = {
+        let (from_laptop, to_laptop) = laptop.split();
+        let (from_host, to_host) = host.split();
+        let up = carry(from_laptop, to_host, Way::Up, &net);
+        let down = carry(from_host, to_laptop, Way::Down, &net);
+        tokio::select! {
+            _ = generation.changed() => true,
+            () = async { tokio::join!(up, down); } => false,
+        }
+    };
+    if cut {
+        let _ = (laptop.set_zero_linger(), host.set_zero_linger());
+    }
+}
+
+/// Carries one direction to its end, and the end of it too.
+async fn carry(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, way: Way, net: &Net) {
+    let (queue, mut due) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let room = Semaphore::new(IN_FLIGHT);
+    let take = async {
+        let mut buffer = vec![0; CHUNK];
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            let Ok(permit) = room.acquire_many(length as u32).await else { break };
+            permit.forget();
+            let delay = Duration::from_micros(net.delay.load(Ordering::Relaxed));
+            let _ = queue.send((Instant::now() + delay, buffer[..length].to_vec()));
+        }
+        drop(queue);
+    };
+    let give = async {
+        let mut stalled = net.stalled.subscribe();
+        while let Some((time, bytes)) = due.recv().await {
+            tokio::time::sleep_until(time).await;
+            let _ = stalled.wait_for(|stalled| !stalled).await;
+            let written = pass(&bytes, &mut to, way, net).await;
+            room.add_permits(bytes.len());
+            if written.is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown().await;
+    };
+    tokio::join!(take, give);
+}
+
+/// Writes a chunk at the rate of its direction, up to the byte at which the line is cut.
+async fn pass(bytes: &[u8], to: &mut WriteHalf<'_>, way: Way, net: &Net) -> std::io::Result<()> {
+    let flow = net.flow(way);
+    let rate = flow.rate.load(Ordering::Relaxed);
+    if rate > 0 {
+        tokio::time::sleep(Duration::from_secs_f64(bytes.len() as f64 / rate as f64)).await;
+    }
+    let before = flow.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    let cut_at = *flow.cut_at.lock().unwrap();
+    match cut_at {
+        Some(end) if end <= before + bytes.len() as u64 => {
+            to.write_all(&bytes[..end.saturating_sub(before) as usize]).await?;
+            *flow.cut_at.lock().unwrap() = None;
+            net.cut();
+            std::future::pending().await
+        }
+        _ => to.write_all(bytes).await,
+    }
+}

@@ -1,0 +1,224 @@
+//! A private OpenSSH server for one test: its own port, keys, configuration and user, gone when dropped.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::processes;
+use super::ssh_config::Route;
+use super::user::{self, User};
+use super::wait;
+
+/// What is to be special about a server. The default is what a distribution sets up.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    login_shell: Option<String>,
+    sh: Option<PathBuf>,
+    settings: Vec<String>,
+    passphrase: String,
+}
+
+impl Setup {
+    /// The user's shell in /etc/passwd. Needs [`user::can_be_made`].
+    pub fn login_shell(mut self, path: &str) -> Self {
+        self.login_shell = Some(path.to_owned());
+        self
+    }
+
+    /// What `/bin/sh` is on this host, for everything that runs on it. Needs [`can_replace_sh`].
+    pub fn sh(mut self, path: &Path) -> Self {
+        self.sh = Some(path.to_owned());
+        self
+    }
+
+    /// A line for sshd_config, such as `MaxSessions 1`. The first line for a keyword is the one that counts.
+    pub fn setting(mut self, line: &str) -> Self {
+        self.settings.push(line.to_owned());
+        self
+    }
+
+    /// Encrypts the login key.
+    pub fn passphrase(mut self, passphrase: &str) -> Self {
+        self.passphrase = passphrase.to_owned();
+        self
+    }
+
+    /// Starts the server and waits until it listens.
+    pub fn start(self) -> Sshd {
+        Sshd::start(self)
+    }
+}
+
+/// Whether a mount namespace of our own can be made, in which `/bin/sh` is another file.
+pub fn can_replace_sh() -> bool {
+    let tried = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
+    tried.is_ok_and(|status| status.success())
+}
+
+/// A server that runs.
+pub struct Sshd {
+    pub user: User,
+    pub address: SocketAddr,
+    dir: TempDir,
+    setup: Setup,
+    child: Option<Child>,
+}
+
+impl Sshd {
+    fn start(setup: Setup) -> Sshd {
+        // Not under the laptop's directory: the user of the host must be able to pass through, and see no more.
+        let dir = tempfile::Builder::new().prefix("handoff-host-").tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o711)).unwrap();
+        let user = User::new(dir.path().join("home"), setup.login_shell.as_deref());
+        keygen(&dir.path().join("host_key"), "");
+        keygen(&dir.path().join("login_key"), &setup.passphrase);
+        std::fs::copy(dir.path().join("login_key.pub"), dir.path().join("authorized_keys")).unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut server = Sshd { user, address, dir, setup, child: None };
+        server.up();
+        server
+    }
+
+    /// Starts the server again, at the same address with the same keys.
+    pub fn up(&mut self) {
+        assert!(self.child.is_none(), "this server is up");
+        std::fs::write(self.file("sshd_config"), self.config()).unwrap();
+        if rustix::process::geteuid().is_root() {
+            std::fs::create_dir_all("/run/sshd").unwrap();
+        }
+        let log = File::options().create(true).append(true).open(self.file("sshd.log")).unwrap();
+        let mut command = self.command();
+        command.args(["-D", "-e", "-f"]).arg(self.file("sshd_config"));
+        self.child = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        wait::until("sshd to listen", Duration::from_secs(10), || {
+            let gone = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(gone.is_none(), "sshd ended at once: {}", self.log());
+            TcpStream::connect(self.address).ok()
+        });
+    }
+
+    fn command(&self) -> Command {
+        let Some(sh) = &self.setup.sh else {
+            return Command::new(binary());
+        };
+        let script = r#"mount --bind "$1" "$(readlink -f /bin/sh)" && shift && exec "$@""#;
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, "sh"]).arg(sh).arg(binary());
+        command
+    }
+
+    fn config(&self) -> String {
+        let mut lines = self.setup.settings.clone();
+        lines.extend([
+            format!("ListenAddress {}", self.address),
+            format!("HostKey {}", self.file("host_key").display()),
+            format!("AuthorizedKeysFile {}", self.file("authorized_keys").display()),
+            format!("PidFile {}", self.file("sshd.pid").display()),
+            // The current user's home is no test's business.
+            format!("SetEnv HOME={}", self.user.home.display()),
+            "StrictModes no".into(),
+            "UsePAM no".into(),
+            "PasswordAuthentication no".into(),
+            "PermitRootLogin no".into(),
+            // A default of 10:30:100 drops logins at random when tests run side by side.
+            "MaxStartups 100".into(),
+        ]);
+        lines.join("\n") + "\n"
+    }
+
+    /// Stops listening and cuts every connection; what runs for the user goes on.
+    pub fn down(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let pid = child.id() as i32;
+        let sessions = processes::children_of(pid);
+        // Their children are sessions too (privilege separation); what those started is the user's and stays.
+        let inner: Vec<_> = sessions.iter().flat_map(|session| processes::children_of(*session)).collect();
+        processes::signal(pid, Signal::TERM);
+        child.wait().unwrap();
+        sessions.into_iter().chain(inner.into_iter().filter(|pid| is_sshd(*pid))).for_each(|pid| {
+            processes::signal(pid, Signal::TERM);
+        });
+    }
+
+    /// How a laptop reaches this server, with the right key known.
+    pub fn route(&self, alias: &str) -> Route {
+        let known_hosts = self.file(&format!("known_hosts-{alias}"));
+        std::fs::write(&known_hosts, super::ssh_config::known_host(self.address, &self.host_key())).unwrap();
+        Route {
+            alias: alias.to_owned(),
+            address: self.address,
+            user: self.user.name.clone(),
+            identity: self.file("login_key"),
+            known_hosts,
+            extra: Vec::new(),
+        }
+    }
+
+    /// The same, by way of `address`, under whose name the key is known.
+    pub fn route_by(&self, alias: &str, address: SocketAddr) -> Route {
+        let route = self.route(alias).by_way_of(address);
+        std::fs::write(&route.known_hosts, super::ssh_config::known_host(address, &self.host_key())).unwrap();
+        route
+    }
+
+    /// The server's public key file.
+    pub fn host_key(&self) -> PathBuf {
+        self.file("host_key.pub")
+    }
+
+    /// A directory on the host's side that goes with it, for keys and the like.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// What sshd has said so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.file("sshd.log")).unwrap_or_default()
+    }
+
+    /// How often a login was accepted: one for each connection.
+    pub fn logins(&self) -> usize {
+        self.log().matches("Accepted publickey").count()
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        self.down();
+        if std::thread::panicking() {
+            eprintln!("--- sshd of {} said\n{}", self.user.name, self.log());
+        }
+    }
+}
+
+/// OpenSSH's server. sshd wants to be called by its absolute path.
+fn binary() -> PathBuf {
+    let known = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/opt/homebrew/sbin/sshd"].map(PathBuf::from);
+    known.into_iter().find(|path| path.exists()).expect("OpenSSH's sshd is not installed; integration/run installs it")
+}
+
+/// Makes an Ed25519 key pair.
+pub fn keygen(path: &Path, passphrase: &str) {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-C", "handoff-test", "-N", passphrase, "-f"])
+        .arg(path)
+        .stdin(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(made.success(), "ssh-keygen failed");
+}
+
+fn is_sshd(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("sshd"))
+}
+
+/// Whether tests may choose the login user's shell here.
+pub fn can_choose_shell() -> bool {
+    user::can_be_made()
+}
