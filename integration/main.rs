@@ -4,5 +4,10 @@
 //! `cargo test --features integration --test integration`. A test that cannot run here is counted as skipped.
 
 mod harness;
+mod links;
+mod main_job;
+mod real_agents;
+mod shells;
 #[allow(dead_code, reason = "shared with the benchmark; each uses its part")]
 mod support;
+mod survival;

@@ -6,6 +6,7 @@ pub mod mock;
 pub mod npm;
 pub mod processes;
 pub mod proxy;
+pub mod site;
 pub mod skip;
 pub mod ssh_config;
 pub mod sshd;

@@ -98,9 +98,8 @@ keys() {
     chmod 711 "$DIR"
 }
 
-# ssh_config, known_hosts, hosts.toml, and an `ssh` that reads that configuration: OpenSSH ignores HOME.
+# ssh_config, known_hosts, and a hosts.toml that says how large each host is.
 client_files() {
-    mkdir -p "$DIR/bin"
     : >"$DIR/known_hosts"
     printf '# written by integration/compose/farm.sh\n' | tee "$DIR/ssh_config" >"$DIR/hosts.toml"
     for host in $HOSTS; do
@@ -120,14 +119,12 @@ Host $host
     StrictHostKeyChecking yes
 END
         case $host in
-            buildbox) size='cores = 1\nmemory = "1G"\nlabels = ["small"]' ;;
-            bigbox) size='cores = 2\nmemory = "2G"\nlabels = ["large"]' ;;
-            *) size='cores = 2\nmemory = "4G"\nlabels = ["large"]' ;;
+            buildbox) size='cores = 1\nmemory = "1GiB"\nlabels = ["small"]' ;;
+            bigbox) size='cores = 2\nmemory = "2GiB"\nlabels = ["large"]' ;;
+            *) size='cores = 2\nmemory = "4GiB"\nlabels = ["large"]' ;;
         esac
-        printf "\n[hosts.%s]\n$size\n" "$host" >>"$DIR/hosts.toml"
+        printf "\n[host.%s]\n$size\n" "$host" >>"$DIR/hosts.toml"
     done
-    printf '#!/bin/sh\nexec %s -F %s "$@"\n' "$(command -v ssh)" "$DIR/ssh_config" >"$DIR/bin/ssh"
-    chmod +x "$DIR/bin/ssh"
 }
 
 down() {
@@ -151,7 +148,7 @@ logins() {
     for host in $HOSTS; do
         tries=0
         # shellcheck disable=SC2016 # expanded on the host
-        until seen=$("$DIR/bin/ssh" "$host" 'printf "%s, %s, agent %s, " "$(id -un)" "$(git --version)" "$(~/.local/bin/agent --version)";
+        until seen=$(ssh -F "$DIR/ssh_config" "$host" 'printf "%s, %s, agent %s, " "$(id -un)" "$(git --version)" "$(~/.local/bin/agent --version)";
             cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; :' 2>"$DIR/login.log" </dev/null); do
             tries=$((tries + 1))
             [ $tries -lt 40 ] || { cat "$DIR/login.log" >&2; die "no login on $host"; }
@@ -172,7 +169,7 @@ handoffs() {
 # Runs in a subshell: it moves HOME and the working directory.
 handoff_on_each() {
     export HOME="$DIR/home" XDG_CONFIG_HOME="$DIR/home/.config" XDG_STATE_HOME="$DIR/home/.local/state"
-    export HANDOFF_HOSTS="$DIR/hosts.toml" PATH="$DIR/bin:$PATH" GIT_CONFIG_NOSYSTEM=1
+    export HANDOFF_HOSTS="$DIR/hosts.toml" HANDOFF_SSH_CONFIG="$DIR/ssh_config" GIT_CONFIG_NOSYSTEM=1
     unset SSH_AUTH_SOCK
     mkdir -p "$HOME"
     git config --global user.name "Farm Test"
@@ -181,7 +178,7 @@ handoff_on_each() {
     cd "$DIR/repo"
     git init -q -b main && git add -A && git commit -qm "A project with a failing test"
     for host in $HOSTS; do
-        if ! "$HANDOFF_BIN" run --host "$host" --id "farm-$host" "make the failing test pass" >"$DIR/$host.log" 2>&1 </dev/null; then
+        if ! "$HANDOFF_BIN" run --host "$host" --id "farm-$host" --check "sh test.sh" "make the failing test pass" >"$DIR/$host.log" 2>&1 </dev/null; then
             cat "$DIR/$host.log" >&2
             die "the handoff on $host failed"
         fi
@@ -197,7 +194,7 @@ case ${1:-run} in
         up
         logins
         say "farm: up. Try it:"
-        say "  PATH=$DIR/bin:\$PATH HANDOFF_HOSTS=$DIR/hosts.toml handoff run --host buildbox \"your task\""
+        say "  HANDOFF_SSH_CONFIG=$DIR/ssh_config HANDOFF_HOSTS=$DIR/hosts.toml handoff run --host buildbox \"your task\""
         say "and take it down with integration/compose/farm.sh down"
         ;;
     logins | run)

@@ -1,7 +1,6 @@
 //! A laptop of its own for one test: home, configuration, git identity, ssh, a repository, and the built binary.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -32,22 +31,13 @@ impl Laptop {
         // One path for git, the journal and us, also where the temporary directory is a symlink (macOS).
         let root = dir.path().canonicalize().unwrap();
         let laptop = Laptop { repo: root.join("greeter"), dir };
-        for folder in ["home/.ssh", "home/.config/handoff", "home/.local/state", "bin"] {
+        for folder in ["home/.ssh", "home/.config/handoff", "home/.local/state"] {
             std::fs::create_dir_all(root.join(folder)).unwrap();
         }
         laptop.write("home/.ssh/config", "");
         laptop.write("home/.config/handoff/hosts.toml", "");
-        laptop.wrap_ssh();
         laptop.make_repository();
         laptop
-    }
-
-    /// OpenSSH asks the password database for the home, not HOME: without this it would read the developer's own file.
-    fn wrap_ssh(&self) {
-        let (ssh, config) = (find("ssh"), self.path("home/.ssh/config"));
-        let wrapper = format!("#!/bin/sh\nexec {} -F '{}' \"$@\"\n", ssh.display(), config.display());
-        self.write("bin/ssh", &wrapper);
-        std::fs::set_permissions(self.path("bin/ssh"), PermissionsExt::from_mode(0o755)).unwrap();
     }
 
     fn make_repository(&self) {
@@ -103,13 +93,13 @@ impl Laptop {
         ran.success().stdout.trim_end_matches('\n').to_owned()
     }
 
-    /// `ssh ALIAS COMMAND` as this laptop's user would type it.
+    /// `ssh ALIAS COMMAND` as this laptop's user would type it. OpenSSH asks the password database for the home, not
+    /// HOME: without `-F` it would read the developer's own configuration.
     #[must_use = "look at the result: success() or fails_with()"]
     pub fn ssh(&self, alias: &str, command: &str) -> Ran {
-        let program = self.path("bin/ssh");
-        let args = ["-o", "BatchMode=yes", alias, command];
-        Call { command: self.program_with(program.to_str().unwrap(), &args), shown: format!("ssh {alias} {command}") }
-            .run()
+        let config = self.path("home/.ssh/config");
+        let args = ["-F", config.to_str().unwrap(), "-o", "BatchMode=yes", alias, command];
+        Call { command: self.program_with("ssh", &args), shown: format!("ssh {alias} {command}") }.run()
     }
 
     fn program_with(&self, program: &str, args: &[&str]) -> Command {
@@ -121,11 +111,12 @@ impl Laptop {
     /// A program in the repository, with this laptop's environment and nothing of the developer's but PATH.
     pub fn program(&self, program: &str) -> Command {
         let home = self.path("home");
-        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        let path = std::env::var_os("PATH").unwrap();
         let mut command = Command::new(program);
         command.current_dir(&self.repo).env_clear().env("PATH", path).env("HOME", &home);
         command.env("XDG_CONFIG_HOME", home.join(".config")).env("XDG_STATE_HOME", home.join(".local/state"));
         command.env("XDG_CACHE_HOME", home.join(".cache")).env("XDG_DATA_HOME", home.join(".local/share"));
+        command.env("HANDOFF_SSH_CONFIG", home.join(".ssh/config"));
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_TERMINAL_PROMPT", "0");
         command.env("TZ", "UTC").env("LC_ALL", "C").env("TERM", "dumb");
         command
@@ -318,6 +309,13 @@ impl Ran {
         self
     }
 
+    /// Any failure that is an exit code of the program's: neither a crash (101) nor a signal.
+    #[track_caller]
+    pub fn fails(self) -> Ran {
+        assert!(!matches!(self.code(), 0 | 101), "{}\n{}\n{}", self.shown, self.stdout, self.stderr);
+        self
+    }
+
     /// Stderr holds all of these.
     #[track_caller]
     pub fn says(self, texts: &[&str]) -> Ran {
@@ -339,13 +337,6 @@ impl Ran {
         let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         self.stdout.lines().map(parse).collect()
     }
-}
-
-/// A program of the developer's PATH.
-fn find(program: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("{program} is not installed; integration/run installs it"))
 }
 
 /// Copies a folder with the modes of its files.

@@ -32,6 +32,15 @@ pub fn of_user(uid: u32) -> Vec<i32> {
     all().into_iter().filter(|p| p.uid == uid && p.state != 'Z').map(|p| p.pid).collect()
 }
 
+/// Processes that have this word among their arguments.
+pub fn with_argument(word: &str) -> Vec<i32> {
+    let has = |pid: &i32| match std::fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(line) => line.split(|byte| *byte == 0).any(|arg| arg == word.as_bytes()),
+        Err(_) => false,
+    };
+    all().into_iter().filter(|p| p.state != 'Z').map(|p| p.pid).filter(has).collect()
+}
+
 /// Sends a signal; a process that is gone is none of our worry.
 pub fn signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {

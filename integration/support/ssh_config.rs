@@ -11,7 +11,7 @@ pub struct Route {
     pub user: String,
     pub identity: PathBuf,
     pub known_hosts: PathBuf,
-    /// Further lines, such as `ProxyJump gate`.
+    /// Further lines, such as `ProxyJump gate`; they override the ones above.
     pub extra: Vec<String>,
 }
 
@@ -19,8 +19,10 @@ impl Route {
     /// The block for an ssh_config file.
     pub fn block(&self) -> String {
         let Route { alias, address, user, identity, known_hosts, extra } = self;
-        let mut lines = vec![
-            format!("Host {alias}"),
+        let mut lines = vec![format!("Host {alias}")];
+        // The first value of a keyword is the one that counts.
+        lines.extend(extra.iter().cloned());
+        lines.extend([
             format!("HostName {}", address.ip()),
             format!("Port {}", address.port()),
             format!("User {user}"),
@@ -30,8 +32,7 @@ impl Route {
             "IdentitiesOnly yes".into(),
             "IdentityAgent none".into(),
             "StrictHostKeyChecking ask".into(),
-        ];
-        lines.extend(extra.iter().cloned());
+        ]);
         lines.join("\n    ") + "\n"
     }
 

@@ -1,0 +1,122 @@
+//! The usual scene: a laptop, and a host with an agent, which the laptop's ssh knows as `buildbox`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::laptop::Laptop;
+use super::sshd::{Setup, Sshd};
+use super::{agent, wait};
+
+/// The name the user types.
+pub const HOST: &str = "buildbox";
+/// The id of the handoff, where a test has just one.
+pub const ID: &str = "fix";
+/// Passes once the demo repository's bugs are gone.
+pub const CHECK: &str = "sh test.sh";
+/// What the user types.
+pub const TASK: &str = "make the failing tests pass";
+/// Longest wait for something the host does by itself; a first backoff is part of it.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+pub struct Site {
+    pub laptop: Laptop,
+    pub host: Sshd,
+}
+
+impl Site {
+    /// A host as a distribution sets it up.
+    pub fn new() -> Site {
+        Site::with(Setup::default())
+    }
+
+    pub fn with(setup: Setup) -> Site {
+        let site = Site::unknown(setup);
+        site.laptop.knows(&site.host.route(HOST));
+        site
+    }
+
+    /// A host that the laptop has not heard of yet.
+    pub fn unknown(setup: Setup) -> Site {
+        let host = setup.start();
+        agent::install(&host.user);
+        Site { laptop: Laptop::new(), host }
+    }
+
+    /// Sets what the agent does.
+    pub fn plan(&self, plan: &str) {
+        agent::plan(&self.host.user, plan);
+    }
+
+    /// `handoff run` with the usual task, its check, and these further arguments.
+    pub fn run(&self, more: &[&str]) -> super::laptop::Call {
+        let usual = ["run", "--host", HOST, "--id", ID, "--check", CHECK];
+        self.laptop.handoff(&[&usual, more, &[TASK]].concat())
+    }
+
+    /// `handoff ARGS… ID`
+    pub fn handoff(&self, args: &[&str]) -> super::laptop::Call {
+        self.laptop.handoff(&[args, &[ID]].concat())
+    }
+
+    /// The handoff's directory on the host; `docs/host.md` describes it. `None` before it is there.
+    pub fn work(&self) -> Option<PathBuf> {
+        let all = agent::folders(&self.host.user.home.join(".handoff/work"));
+        all.into_iter().find(|path| path.file_name().unwrap().to_string_lossy().starts_with(&format!("{ID}-")))
+    }
+
+    /// A file of an attempt on the host; `None` while it is not there.
+    pub fn on_host(&self, attempt: u32, file: &str) -> Option<String> {
+        let path = self.work()?.join(attempt.to_string()).join(file);
+        std::fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Waits until the host itself has recorded how an attempt ended; nothing on the laptop needs to run.
+    #[track_caller]
+    pub fn wait_for_result(&self, attempt: u32) -> String {
+        wait::until(&format!("the result of attempt {attempt} on the host"), PATIENCE, || {
+            self.on_host(attempt, "result").filter(|result| result.ends_with("end 1\n"))
+        })
+    }
+
+    /// Waits until the agent's own output holds a text.
+    #[track_caller]
+    pub fn wait_for_log(&self, attempt: u32, text: &str) {
+        wait::until(&format!("{text:?} in the log of attempt {attempt}"), PATIENCE, || {
+            self.on_host(attempt, "log").filter(|log| log.contains(text))
+        });
+    }
+
+    /// Attempts that the host has a directory for.
+    pub fn attempts(&self) -> Vec<u32> {
+        let all = self.work().map(|work| agent::folders(&work)).unwrap_or_default();
+        let mut numbers: Vec<u32> = all.iter().filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// The mirrored log of every attempt is the host's, byte for byte, as the record has it and as people see it.
+    #[track_caller]
+    pub fn logs_are_mirrored(&self) {
+        let attempts = self.attempts();
+        assert_ne!(attempts, [] as [u32; 0], "no attempt on the host");
+        for attempt in attempts {
+            let log = self.on_host(attempt, "log").expect("an attempt without a log");
+            let name = format!("attempt-{attempt}.log");
+            for place in [self.laptop.record(ID), self.laptop.mirror(ID)] {
+                let mirrored = std::fs::read(place.join(&name)).unwrap_or_else(|e| panic!("{place:?}/{name}: {e}"));
+                assert_eq!(String::from_utf8_lossy(&mirrored), log, "{}", place.join(&name).display());
+            }
+        }
+    }
+
+    /// The demo's bugs are fixed in what came back: no file of the laptop's is needed to see it.
+    #[track_caller]
+    pub fn work_is_back(&self) {
+        let refs = self.laptop.git(&["for-each-ref", "--format=%(refname)", &format!("refs/handoff/{ID}/")]);
+        let fixed = refs.lines().any(|name| {
+            let file = self.laptop.git(&["show", &format!("{name}:total.sh")]);
+            file.contains("|| [ -n \"$quantity\" ]") && file.contains("+ 50) / 100")
+        });
+        assert!(fixed, "none of these holds the fixed file:\n{refs}");
+    }
+}
