@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use crate::skip;
 use crate::support::laptop::Laptop;
 use crate::support::proxy::{Proxy, Way};
+use crate::support::site::{HOST, Site};
 use crate::support::sshd::{self, Setup};
-use crate::support::{npm, processes, wait};
+use crate::support::{agent, npm, processes, wait};
 
 #[test]
 fn a_host_logs_its_ordinary_user_in_at_home() {
@@ -83,6 +84,20 @@ fn an_unknown_key_is_refused() {
     route.known_hosts = host.file("none");
     laptop.knows(&route);
     laptop.ssh("buildbox", "true").fails_with(255).says(&["Host key verification failed"]);
+}
+
+#[test]
+fn the_scripted_agent_follows_the_plan_it_is_given() {
+    let site = Site::new();
+    site.plan("turn 1\nedit new.txt <<END\nnew\nEND\nratelimit\nturn 2\nfinish Done.\n");
+    let run = "printf 'the task' | ~/.local/bin/agent --resume s --print --output-format stream-json --trust --yolo";
+    let first = site.laptop.ssh(HOST, run).fails_with(1).says(&["429"]);
+    assert!(first.stdout.contains("\"session_id\":\"s\""), "{}", first.stdout);
+    let second = site.laptop.ssh(HOST, run).success();
+    assert!(second.stdout.contains("\"result\":\"Done.\""), "{}", second.stdout);
+    assert_eq!(std::fs::read_to_string(site.host.user.home.join("new.txt")).unwrap(), "new\n");
+    let prompts = vec!["the task\n".to_owned(), "the task\n".to_owned()];
+    assert_eq!(agent::prompts(&site.host.user), [("s".to_owned(), prompts)]);
 }
 
 /// A server that sends back what it gets.

@@ -1,0 +1,103 @@
+//! A laptop, a host behind a proxy, and an agent that leaves the time at which it was started.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::support::laptop::Laptop;
+use crate::support::proxy::Proxy;
+use crate::support::sshd::{Setup, Sshd};
+use crate::support::{agent, wait};
+
+/// The round trips that everything is measured at.
+pub const ROUND_TRIPS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(100)];
+const HOST: &str = "buildbox";
+const LONG: Duration = Duration::from_secs(600);
+
+pub struct Scene {
+    pub laptop: Laptop,
+    pub host: Sshd,
+    pub proxy: Proxy,
+    number: u32,
+}
+
+impl Scene {
+    /// A host that has never seen the repository, with an agent that writes a file and a log of `log` bytes, and ends.
+    pub fn new(log: usize) -> Scene {
+        let host = Setup::default().start();
+        let proxy = Proxy::to(host.address);
+        let laptop = Laptop::new();
+        laptop.knows(&host.route_by(HOST, proxy.address));
+        install_agent(&host, log);
+        Scene { laptop, host, proxy, number: 0 }
+    }
+
+    /// Hands a task off and lets it go on; returns when the command has come back, with the id.
+    pub fn hand_off(&mut self) -> String {
+        self.number += 1;
+        let id = format!("bench-{}", self.number);
+        let args = ["run", "--host", HOST, "--id", &id, "--detach", "a task for the benchmark"];
+        self.laptop.handoff(&args).run().success();
+        id
+    }
+
+    /// From Enter until the agent's exec on the host.
+    pub fn time_to_exec(&mut self) -> Duration {
+        let mark = self.home("started");
+        let _ = std::fs::remove_file(&mark);
+        let enter = SystemTime::now();
+        self.hand_off();
+        let exec = wait::until("the agent's start", LONG, || std::fs::metadata(&mark).ok()).modified().unwrap();
+        wait::until("the agent's end", LONG, || self.home("ended").exists().then_some(()));
+        let _ = std::fs::remove_file(self.home("ended"));
+        exec.duration_since(enter).unwrap_or_default()
+    }
+
+    /// From Enter until `ssh HOST COMMAND` has ended; its output goes nowhere.
+    pub fn time_of_ssh(&self, command: &str) -> Duration {
+        let began = Instant::now();
+        let mut ssh = self.laptop.program("ssh");
+        ssh.arg("-F").arg(self.ssh_config()).args([HOST, command]);
+        let status = ssh.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).status().unwrap();
+        assert!(status.success(), "ssh {command}");
+        began.elapsed()
+    }
+
+    pub fn ssh_config(&self) -> PathBuf {
+        self.laptop.path("home/.ssh/config")
+    }
+
+    /// A file in the home of the host's user.
+    pub fn home(&self, name: &str) -> PathBuf {
+        self.host.user.home.join(name)
+    }
+}
+
+/// Changes one file that is under version control, as a user between two tasks.
+pub fn change_a_file(repo: &Path, round: usize) {
+    let file = repo.join("README.md");
+    std::fs::write(&file, format!("Round {round} at {:?}\n", SystemTime::now())).unwrap();
+}
+
+fn install_agent(host: &Sshd, log: usize) {
+    agent::install(&host.user);
+    let line = "{\"type\":\"assistant\",\"message\":{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\
+                \"A line of the length that agents often write, with a path such as src/supervise/dispatcher.rs and \
+                a number or two: 4096, 65536.\"}]},\"session_id\":\"bench\"}\n";
+    host.user.install("big.log", line.repeat(log / line.len() + 1), 0o644);
+    // `started` is made by the shell itself, with no process in between; its time is the time of the exec.
+    let script = "#!/bin/sh\n\
+        case $* in\n\
+        *--print*) ;;\n\
+        *) exec ~/.local/lib/scripted-agent \"$@\" ;;\n\
+        esac\n\
+        : >~/started\n\
+        cat >/dev/null\n\
+        session=bench\n\
+        while [ $# -gt 0 ]; do [ \"$1\" != --resume ] || session=$2; shift; done\n\
+        echo '{\"type\":\"system\",\"subtype\":\"init\",\"cwd\":\".\",\"session_id\":\"'$session'\"}'\n\
+        cat ~/big.log\n\
+        date >>worked.txt\n\
+        echo '{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"result\":\"Done.\",\"session_id\":\"'$session'\"}'\n\
+        : >~/ended\n";
+    host.user.install(".local/bin/agent", script, 0o755);
+}
