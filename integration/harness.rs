@@ -10,7 +10,7 @@ use crate::support::laptop::Laptop;
 use crate::support::proxy::{Proxy, Way};
 use crate::support::site::{HOST, Site};
 use crate::support::sshd::{self, Setup};
-use crate::support::{agent, npm, processes, wait};
+use crate::support::{agent, processes, wait};
 
 #[test]
 fn a_host_logs_its_ordinary_user_in_at_home() {
@@ -222,17 +222,4 @@ fn a_mock_model_answers_and_records() {
     assert!(post("{}").contains("rate_limit_error"));
     assert!(post(r#"{"stream":true}"#).contains("Done: wrote hello.txt."));
     wait::until("both requests to be recorded", Duration::from_secs(5), || (mock.requests().len() == 2).then_some(()));
-}
-
-#[test]
-fn real_agents_come_from_npm() {
-    for package in [npm::CLAUDE, npm::CODEX] {
-        match npm::install(&package) {
-            Ok(binary) => {
-                let version = std::process::Command::new(&binary).arg("--version").output().unwrap();
-                assert!(version.status.success(), "{}", binary.display());
-            }
-            Err(why) => skip!("{why}"),
-        }
-    }
 }

@@ -50,6 +50,36 @@ fn codex(mode: &str) -> Result<(Site, Mock), String> {
     Ok((site, mock))
 }
 
+/// The CLIs and the mock understand each other over plain ssh: without this no other test here can pass.
+#[test]
+fn real_agents_work_with_the_mock() {
+    let flags = "-p --output-format stream-json --verbose --dangerously-skip-permissions";
+    let calls = [
+        (claude("ok"), format!("ANTHROPIC_API_KEY={KEY} claude {flags}"), r#""is_error":false"#),
+        (
+            codex("ok"),
+            format!("MOCK_KEY={KEY} codex exec --json --dangerously-bypass-approvals-and-sandbox -"),
+            "turn.completed",
+        ),
+    ];
+    for (site, command, end) in calls {
+        let (site, mock) = match site {
+            Ok(both) => both,
+            Err(why) => {
+                skip!("{why}");
+                continue;
+            }
+        };
+        let base =
+            format!("ANTHROPIC_BASE_URL=http://127.0.0.1:{} CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", mock.port);
+        let enter = "git init -q w && cd w && PATH=$HOME/.local/bin:$PATH && echo 'write hello.txt'";
+        let ran = site.laptop.ssh(HOST, &format!("{enter} | env {base} {command}")).success();
+        assert!(ran.stdout.contains(end), "{}\n{}", ran.stdout, ran.stderr);
+        let written = std::fs::read_to_string(site.host.user.home.join("w/hello.txt")).unwrap();
+        assert_eq!(written, "hello from the mock\n");
+    }
+}
+
 /// Runs the task; the mock's turn writes hello.txt.
 #[track_caller]
 fn writes_the_file(site: &Site) {
