@@ -132,11 +132,15 @@ fn table(host: &Host) -> Option<Table> {
     set("agent", text(&host.agent));
     set("model", text(&host.model));
     set("check", text(&host.check));
-    let Limits { attempts, timeout, first_output, no_progress, grace } = host.limits;
+    let Limits { attempts, timeout, first_output, no_progress, grace, backoff } = host.limits;
     set("attempts", number(attempts));
-    for (key, limit) in
-        [("timeout", timeout), ("first-output", first_output), ("no-progress", no_progress), ("grace", grace)]
-    {
+    for (key, limit) in [
+        ("timeout", timeout),
+        ("first-output", first_output),
+        ("no-progress", no_progress),
+        ("grace", grace),
+        ("backoff", backoff),
+    ] {
         set(key, limit.map(|limit| settings::human_duration(limit).into()));
     }
     Some(table)

@@ -29,7 +29,7 @@ const fn work(name: &'static str, set: fn(&mut Reader<'_>, &mut Entry, &Value<'_
 }
 
 /// Every key, in the order of the documentation.
-pub(super) const KEYS: [Key; 23] = [
+pub(super) const KEYS: [Key; 24] = [
     reach("address", |r, e, v| e.address = r.ruled("address", v, &rules::ADDRESS)),
     reach("user", |r, e, v| e.user = r.ruled("user", v, &rules::USER)),
     reach("port", |r, e, v| e.port = r.number("port", v, 1..=65_535)),
@@ -53,4 +53,5 @@ pub(super) const KEYS: [Key; 23] = [
     work("first-output", |r, e, v| e.limits.first_output = r.duration("first-output", v)),
     work("no-progress", |r, e, v| e.limits.no_progress = r.duration("no-progress", v)),
     work("grace", |r, e, v| e.limits.grace = r.duration("grace", v)),
+    work("backoff", |r, e, v| e.limits.backoff = r.duration("backoff", v)),
 ];

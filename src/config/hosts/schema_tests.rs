@@ -36,6 +36,7 @@ const SAMPLES: [(&str, &[&str], &[&str]); 23] = [
     ("first-output", &[r#""10m""#], &["31536001", r#""""#]),
     ("no-progress", &[r#""2d""#], &["[]"]),
     ("grace", &[r#""60s""#], &["true"]),
+    ("backoff", &["15"], &["false"]),
 ];
 
 #[test]
