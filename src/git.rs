@@ -3,6 +3,7 @@
 //! git is never run here in a repository whose `.git` an agent could write; what comes from a host comes as objects,
 //! over git's own wire protocol.
 
+pub mod capture;
 pub mod command;
 pub mod config;
 pub mod record;
@@ -10,6 +11,7 @@ pub mod refs;
 pub mod repository;
 pub mod roots;
 pub mod snapshot;
+pub mod transfer;
 
 #[cfg(test)]
 mod testing;

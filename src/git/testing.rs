@@ -114,8 +114,11 @@ pub fn status(directory: &Path) -> String {
     git_in(directory, ["--no-optional-locks", "status", "--porcelain=v2", "-z", "-uall"])
 }
 
-/// Every file below a directory with its content, mode and time of change.
-pub struct Contents(BTreeMap<PathBuf, (Vec<u8>, u32, Option<(i64, i64)>)>);
+/// Every file below a directory, as it was.
+pub struct Contents(BTreeMap<PathBuf, State>);
+
+/// Content, mode and time of change.
+type State = (Vec<u8>, u32, Option<(i64, i64)>);
 
 pub fn contents(directory: &Path) -> Contents {
     let mut found = BTreeMap::new();

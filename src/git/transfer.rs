@@ -1,0 +1,215 @@
+//! Objects to a host and back, by git's own push and fetch over a channel that is already open.
+//!
+//! git believes it starts `ssh`; what it starts is the bridge, a command that joins its stdin and stdout to
+//! `git receive-pack` or `git upload-pack` on the host. Both are asynchronous because the bridge runs beside them.
+
+use std::process::{ExitStatus, Stdio};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+
+use super::command::Git;
+use super::refs::{self, check_name};
+use super::{Error, Repository, Result};
+use crate::model::id::{HandoffId, HostName};
+use crate::model::snapshot::Oid;
+
+/// Stands for the repository on the host; the bridge knows the real one and ignores this. `.invalid` is no name of
+/// any machine (RFC 2606), should git ever ask.
+const URL: &str = "ssh://handoff.invalid/cache";
+/// Most of what git and the host may say on either output.
+const LONGEST: u64 = 1 << 20;
+
+/// The way to one repository on a host.
+#[derive(Clone, Debug)]
+pub struct Bridge {
+    /// A shell command that joins stdin and stdout to git's service on the host and ignores its arguments: to
+    /// `receive-pack` for a push, to `upload-pack` for a fetch. The protocol is version 0 unless it passes on
+    /// `GIT_PROTOCOL`.
+    pub command: String,
+}
+
+/// A ref as it was pushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    pub name: String,
+    /// It stood there already.
+    pub known: bool,
+}
+
+/// Makes refs on the host, all or none, sending the objects it lacks. Repeating it is harmless: what stands already is
+/// known. A ref that stands at another commit is never moved back or aside, but refused.
+///
+/// What the host has under a ref it shows (`refs/keep/…`) is not sent again. No hook and no push setting of the
+/// user's applies: this is `send-pack`, not `push`.
+pub async fn push(repo: &Repository, bridge: &Bridge, refs: &[(Oid, String)]) -> Result<Vec<Pushed>> {
+    if refs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut input = String::new();
+    for (oid, name) in refs {
+        if !name.starts_with("refs/") || name.contains(|c: char| c.is_whitespace() || c.is_control() || c == ':') {
+            return Err(Error::untrusted(format!("{name:?} is not a ref name")));
+        }
+        input.push_str(&format!("{oid}:{name}\n"));
+    }
+    let send = bridged(repo, bridge, "send-pack").config("push.gpgSign=false");
+    let send = send.args(["--stdin", "--atomic", "--thin", "--helper-status", "--no-progress", URL]);
+    let ran = run(send, input.into_bytes()).await?;
+    // gitremote-helpers(7), `push`: `ok <ref> [<why>]` or `error <ref> <why>` for each.
+    let told: Vec<_> = ran.stdout.lines().filter_map(|line| line.strip_prefix("ok ")).collect();
+    let find = |name: &str| told.iter().find(|line| line.split(' ').next() == Some(name));
+    let pushed = refs.iter().map(|(_, name)| {
+        let line = find(name)?;
+        Some(Pushed { name: name.clone(), known: line.ends_with(" up to date") })
+    });
+    match pushed.collect::<Option<Vec<_>>>() {
+        Some(pushed) if ran.status.success() => Ok(pushed),
+        _ => Err(ran.failed("send-pack")),
+    }
+}
+
+/// Brings refs of the host to below `refs/handoff/`, and proves that the expected objects are here.
+///
+/// A refspec is `<ref on the host>:<ref under refs/handoff/>`, both with or both without one `*`; where the ref stands,
+/// it is moved. Returns the refs that stand below the destinations. Nothing else of the repository changes: no tag,
+/// FETCH_HEAD, submodule or repacking.
+///
+/// Each object's form is checked by git as it comes in (`fsckObjects`), that all are connected by git's fetch, and
+/// again, for the expected ones, by a walk to what the user's own refs hold.
+pub async fn fetch(
+    repo: &Repository,
+    bridge: &Bridge,
+    refspecs: &[String],
+    expected: &[Oid],
+) -> Result<Vec<(String, Oid)>> {
+    let pairs: Vec<_> = refspecs.iter().map(|refspec| checked(refspec)).collect::<Result<_>>()?;
+    if pairs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut fetch = bridged(repo, bridge, "fetch");
+    for setting in [
+        "transfer.fsckObjects=true",
+        "fetch.fsckObjects=true",         // would decide over `transfer`
+        "fetch.writeCommitGraph=false",   // writes elsewhere in the user's git directory
+        "core.fsync=committed,reference", // the host deletes its copy after this
+        "core.logAllRefUpdates=false",    // reflogs would outlive the refs
+    ] {
+        fetch = fetch.config(setting);
+    }
+    // Our own rewriting of the whole URL is the longest, so no `insteadOf` of the user's applies.
+    fetch = fetch.config(format!("url.{URL}.insteadOf={URL}"));
+    let fetch = fetch
+        .args(["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"])
+        .args(["--no-prune", "--refmap=", "--end-of-options", URL])
+        .args(pairs.iter().map(|(from, to)| format!("+{from}:{to}")));
+    let ran = run(fetch, Vec::new()).await?;
+    if !ran.status.success() {
+        return Err(ran.failed("fetch"));
+    }
+    let destinations: Vec<_> = pairs.iter().map(|(_, to)| to.trim_end_matches('*').to_owned()).collect();
+    let (repo, expected) = (repo.clone(), expected.to_vec());
+    let verify = move || {
+        repo.verify_connected(&expected)?;
+        let listed = destinations.iter().map(|below| repo.list_refs(below));
+        Ok(listed.collect::<Result<Vec<_>>>()?.concat())
+    };
+    tokio::task::spawn_blocking(verify).await.map_err(|error| Error::Io {
+        what: "could not verify what was fetched".into(),
+        source: std::io::Error::other(error),
+    })?
+}
+
+/// Brings everything that attempt `n` left on the host to `refs/handoff/<id>/<n>/`, and proves that its capture is
+/// here whole. What the user has checked out is not touched.
+pub async fn pull(
+    repo: &Repository,
+    bridge: &Bridge,
+    (id, name): (&HandoffId, &HostName),
+    n: u32,
+    capture: &Oid,
+) -> Result<Vec<(String, Oid)>> {
+    let to = format!("{}{n}/", refs::of(id));
+    let refspec = format!("refs/capture/{}/{n}/*:{to}*", name.as_str());
+    let found = fetch(repo, bridge, &[refspec], std::slice::from_ref(capture)).await?;
+    let work = format!("{to}work");
+    match found.iter().find(|(name, _)| *name == work) {
+        Some((_, oid)) if oid == capture => Ok(found),
+        Some((_, oid)) => Err(Error::untrusted(format!("{work} is {}, not {}", oid.short(), capture.short()))),
+        None => Err(Error::untrusted(format!("the host has no capture of attempt {n}"))),
+    }
+}
+
+impl Repository {
+    /// Fails unless every object is here with all it refers to. Walks from each to what refs outside of ours hold, so
+    /// it takes as long as the work is large. The content of objects was checked when they came in.
+    pub fn verify_connected(&self, objects: &[Oid]) -> Result<()> {
+        if objects.is_empty() {
+            return Ok(());
+        }
+        let walk = self.git("rev-list").args(["--objects", "--quiet"]).args(objects.iter().map(Oid::as_str));
+        walk.args(["--not", &format!("--exclude={}*", refs::ROOT), "--all"]).run()?;
+        Ok(())
+    }
+}
+
+/// Both sides of a refspec, or why it is none of ours.
+fn checked(refspec: &str) -> Result<(&str, &str)> {
+    let bad = || Error::untrusted(format!("{refspec:?} is not a refspec to below {}", refs::ROOT));
+    let (from, to) = refspec.split_once(':').ok_or_else(bad)?;
+    let star = |name: &str| name.strip_suffix("/*").map(str::len);
+    check_name(to.trim_end_matches("/*"))?;
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "*:^~?[\\".contains(c);
+    let sound = from.starts_with("refs/") && !from.trim_end_matches("/*").contains(odd);
+    if sound && star(from).is_some() == star(to).is_some() { Ok((from, to)) } else { Err(bad()) }
+}
+
+fn bridged(repo: &Repository, bridge: &Bridge, verb: &'static str) -> Git {
+    repo.git(verb)
+        .config("protocol.allow=never") // no way but the bridge
+        .config("protocol.ssh.allow=always")
+        .env("GIT_SSH_COMMAND", &bridge.command)
+        .env("GIT_SSH_VARIANT", "simple") // do not try the command for OpenSSH's options
+}
+
+struct Ran {
+    status: ExitStatus,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    fn failed(self, verb: &str) -> Error {
+        // For a ref that was refused, send-pack says why on stdout.
+        let refused = self.stdout.lines().filter(|line| line.starts_with("error "));
+        let stderr = refused.fold(self.stderr.clone(), |text, line| format!("{text}{line}\n"));
+        Error::Failed { command: verb.to_owned(), status: self.status.to_string(), stderr }
+    }
+}
+
+async fn run(git: Git, input: Vec<u8>) -> Result<Ran> {
+    let io = |source| Error::Io { what: "could not run git".into(), source };
+    let mut child = git.into_tokio().stdin(Stdio::piped()).spawn().map_err(io)?;
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let feed = async {
+        if let Some(mut stdin) = stdin {
+            // A git that ends without reading all says so in its status.
+            let _ = stdin.write_all(&input).await;
+        }
+    };
+    let (_, stdout, stderr, status) = tokio::join!(feed, bounded(stdout), bounded(stderr), child.wait());
+    Ok(Ran { status: status.map_err(io)?, stdout: stdout.map_err(io)?, stderr: stderr.map_err(io)? })
+}
+
+/// Reads to the end and keeps the first [`LONGEST`] bytes: a host that talks without end must not stop git or fill
+/// memory.
+async fn bounded(from: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {
+    let mut kept = Vec::new();
+    if let Some(mut from) = from {
+        (&mut from).take(LONGEST).read_to_end(&mut kept).await?;
+        tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
+    }
+    Ok(String::from_utf8_lossy(&kept).into_owned())
+}
+
+#[cfg(test)]
+mod tests;
