@@ -6,13 +6,17 @@
 pub mod capture;
 pub mod command;
 pub mod config;
+pub mod land;
 pub mod record;
 pub mod refs;
 pub mod repository;
 pub mod roots;
 pub mod snapshot;
 pub mod transfer;
+pub mod view;
 
+#[cfg(test)]
+mod roundtrip;
 #[cfg(test)]
 mod testing;
 

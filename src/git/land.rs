@@ -1,0 +1,244 @@
+//! A takeover: the agent's working state in a new worktree beside the repository, exactly as it was left.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use super::capture::Captured;
+use super::{Error, Repository, Result};
+use crate::model::id::HandoffId;
+use crate::model::snapshot::Snapshot;
+
+/// Where the work was put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Landed {
+    /// Top of the new worktree.
+    pub path: PathBuf,
+    /// `handoff/<id>`, or `None` when that name was taken and HEAD is detached.
+    pub branch: Option<String>,
+    /// Paths that this file system could not hold as they were (two names that differ only in case), lossy.
+    pub differing: Vec<String>,
+}
+
+impl From<&Snapshot> for Captured {
+    fn from(snapshot: &Snapshot) -> Self {
+        Self {
+            commit: snapshot.commit.clone(),
+            head: snapshot.head.clone(),
+            index_tree: snapshot.index_tree.clone(),
+            files_tree: snapshot.files_tree.clone(),
+        }
+    }
+}
+
+/// Where a takeover goes unless the user says otherwise: `<top>-handoff-<id>`, beside the work tree.
+pub fn default_destination(repo: &Repository, id: &HandoffId) -> PathBuf {
+    let mut name = repo.top().file_name().map_or_else(|| OsString::from_vec(b"repository".to_vec()), OsString::from);
+    name.push(format!("-handoff-{}", id.as_str()));
+    repo.top().with_file_name(name)
+}
+
+/// Makes a worktree in which HEAD, index and files are as in `work`, so that `git status` says what it said to the
+/// agent. All or nothing: on an error the directory is gone again. No hook runs, and LFS content is not downloaded.
+///
+/// The branch is `handoff/<id>` at the agent's HEAD: a name of ours, because the agent's own branch name is most likely
+/// checked out by the user, and git keeps a branch in one worktree only. Where that name is taken, HEAD is detached
+/// rather than a branch of the user's moved.
+///
+/// [`Error::Unfit`] when the destination exists.
+pub fn worktree_for_takeover(repo: &Repository, id: &HandoffId, work: &Captured, destination: &Path) -> Result<Landed> {
+    let destination = std::path::absolute(destination).map_err(Error::io("find", destination))?;
+    claim(&destination)?;
+    let unfinished = Unfinished { repo, destination: &destination, done: false };
+    let add = repo.git("worktree").args(["add", "--quiet", "--detach", "--no-checkout", "--"]);
+    add.arg(&destination).arg(work.head.as_str()).run()?;
+    let tree = Repository::discover(&destination)?;
+    let differing = fill(&tree, work)?;
+    let branch = attach(&tree, id, work)?;
+    unfinished.done();
+    Ok(Landed { path: tree.top().to_owned(), branch, differing })
+}
+
+/// Makes the directory: of two takeovers to one place, one succeeds.
+fn claim(destination: &Path) -> Result<()> {
+    std::fs::create_dir(destination).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Error::unfit(format!("{} exists already", destination.display()), "name another directory, or remove it")
+        }
+        _ => Error::io("make", destination)(error),
+    })
+}
+
+/// Writes the files, then makes the index what was staged. Returns what the file system could not hold.
+fn fill(tree: &Repository, work: &Captured) -> Result<Vec<String>> {
+    // A sparse checkout of the user's is about their work tree; here everything is needed.
+    let git = |verb| tree.git(verb).config("core.sparseCheckout=false");
+    git("read-tree").args(["--reset", "-u", work.files_tree.as_str()]).run()?;
+    let printed = git("diff-files").args(["--name-only", "-z"]).run()?;
+    let paths = printed.split(|b| *b == 0).filter(|path| !path.is_empty());
+    let differing = paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+    // Of the index only (`-i`), keeping what is known of files that are the same (`-m`): status need not read them.
+    git("read-tree").args(["-i", "-m", work.index_tree.as_str()]).run()?;
+    Ok(differing)
+}
+
+/// Puts HEAD on `handoff/<id>`, if that branch can be made.
+fn attach(tree: &Repository, id: &HandoffId, work: &Captured) -> Result<Option<String>> {
+    let branch = format!("handoff/{}", id.as_str());
+    let name = format!("refs/heads/{branch}");
+    // A branch `handoff` would be in the way as well: git decides, and changes nothing when it refuses.
+    let create = tree.git("update-ref").args(["-m", "handoff: takeover", &name, work.head.as_str()]);
+    if !create.arg(tree.format().zero()).output()?.status.success() {
+        return Ok(None);
+    }
+    let attached = tree.git("symbolic-ref").args(["-m", "handoff: takeover", "HEAD", &name]).run();
+    if attached.is_err() {
+        tree.git("update-ref").args(["-d", &name, work.head.as_str()]).run()?;
+    }
+    attached.map(|_| Some(branch))
+}
+
+/// Takes the worktree away again unless it was finished.
+struct Unfinished<'a> {
+    repo: &'a Repository,
+    destination: &'a Path,
+    done: bool,
+}
+
+impl Unfinished<'_> {
+    fn done(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            // Best effort while another error is on its way to the user. The directory was made by us, empty.
+            let remove = self.repo.git("worktree").args(["remove", "--force", "--"]).arg(self.destination);
+            let _ = remove.output();
+            let _ = std::fs::remove_dir_all(self.destination);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::snapshot;
+    use crate::git::testing::{Repo, contents, git_in, status};
+    use crate::model::snapshot::Oid;
+
+    fn id() -> HandoffId {
+        "20260407-fix".parse().unwrap()
+    }
+
+    fn land(repo: &Repo, work: &Captured) -> Result<Landed> {
+        let git = repo.open();
+        worktree_for_takeover(&git, &id(), work, &default_destination(&git, &id()))
+    }
+
+    fn taken(repo: &Repo) -> Captured {
+        Captured::from(&snapshot::take(&repo.open()).unwrap())
+    }
+
+    #[test]
+    fn a_takeover_is_as_the_agent_left_it() {
+        let repo = Repo::with_commit();
+        repo.write("gone", "x");
+        repo.commit("more");
+        repo.write("README", "staged\n");
+        repo.write("staged only", "x");
+        repo.git(["add", "-A"]);
+        repo.write("README", "unstaged\n");
+        repo.write("untracked", "x");
+        std::fs::remove_file(repo.path("gone")).unwrap();
+        repo.write(".git/hooks/post-checkout", format!("#!/bin/sh\ntouch '{}'\n", repo.beside("ran").display()));
+        repo.executable(".git/hooks/post-checkout");
+        let landed = land(&repo, &taken(&repo)).unwrap();
+        assert_eq!(landed.path, repo.beside("the repo-handoff-20260407-fix"));
+        assert_eq!(landed.branch.as_deref(), Some("handoff/20260407-fix"));
+        assert_eq!(landed.differing, [""; 0]);
+        assert_eq!(status(&landed.path), status(repo.top()));
+        assert_eq!(git_in(&landed.path, ["branch", "--show-current"]), "handoff/20260407-fix\n");
+        assert_eq!(std::fs::read_to_string(landed.path.join("README")).unwrap(), "unstaged\n");
+        assert!(!repo.beside("ran").exists());
+    }
+
+    #[test]
+    fn files_of_the_takeover_are_not_read_again_by_status() {
+        let repo = Repo::with_commit();
+        let landed = land(&repo, &taken(&repo)).unwrap();
+        let debug = git_in(&landed.path, ["ls-files", "--debug", "README"]);
+        assert!(debug.contains("size: 6"), "the index knows the file: {debug}");
+    }
+
+    #[test]
+    fn a_taken_branch_name_is_left_alone() {
+        for name in ["handoff/20260407-fix", "handoff"] {
+            let repo = Repo::with_commit();
+            repo.git(["branch", name]);
+            repo.commit("later");
+            let before = repo.git(["rev-parse", name]);
+            let landed = land(&repo, &taken(&repo)).unwrap();
+            assert_eq!((landed.branch, repo.git(["rev-parse", name])), (None, before));
+            assert_eq!(git_in(&landed.path, ["rev-parse", "HEAD"]), repo.git(["rev-parse", "HEAD"]));
+        }
+    }
+
+    #[test]
+    fn an_existing_destination_is_refused_and_kept() {
+        let repo = Repo::with_commit();
+        let destination = default_destination(&repo.open(), &id());
+        std::fs::create_dir(&destination).unwrap();
+        std::fs::write(destination.join("mine"), "x").unwrap();
+        let error = land(&repo, &taken(&repo)).unwrap_err();
+        assert!(matches!(&error, Error::Unfit { .. }), "{error}");
+        assert!(destination.join("mine").exists());
+        std::fs::remove_dir_all(&destination).unwrap();
+        std::os::unix::fs::symlink("nowhere", &destination).unwrap();
+        assert!(matches!(land(&repo, &taken(&repo)), Err(Error::Unfit { .. })));
+    }
+
+    #[test]
+    fn a_failure_leaves_nothing() {
+        let repo = Repo::with_commit();
+        let work = taken(&repo);
+        let missing: Oid = "1".repeat(40).parse().unwrap();
+        let before = contents(repo.top());
+        for broken in [
+            Captured { head: missing.clone(), ..work.clone() },
+            Captured { files_tree: missing.clone(), ..work.clone() },
+            Captured { index_tree: missing.clone(), ..work.clone() },
+        ] {
+            land(&repo, &broken).unwrap_err();
+            let none: [&str; 0] = [];
+            assert_eq!(before.changes(&contents(repo.top())), none);
+            assert!(!default_destination(&repo.open(), &id()).exists());
+        }
+        land(&repo, &work).unwrap();
+    }
+
+    #[test]
+    fn a_sparse_repository_gets_a_whole_takeover() {
+        let repo = Repo::with_commit();
+        repo.write("in/a", "a");
+        repo.write("out/b", "b");
+        repo.commit("more");
+        repo.git(["sparse-checkout", "set", "--cone", "in"]);
+        let landed = land(&repo, &taken(&repo)).unwrap();
+        assert_eq!(std::fs::read_to_string(landed.path.join("out/b")).unwrap(), "b");
+        assert_eq!(status(&landed.path), "");
+    }
+
+    #[test]
+    fn line_ends_survive() {
+        let repo = Repo::with_commit();
+        repo.git(["config", "core.autocrlf", "true"]);
+        repo.write("README", "changed\r\n");
+        repo.write("new", "a\r\n");
+        let landed = land(&repo, &taken(&repo)).unwrap();
+        assert_eq!(status(&landed.path), status(repo.top()));
+        assert_eq!(std::fs::read(landed.path.join("new")).unwrap(), b"a\r\n");
+    }
+}

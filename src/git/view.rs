@@ -1,0 +1,70 @@
+//! What people look at: the difference between two working states.
+
+use super::{Repository, Result, refs};
+use crate::model::attempt::AttemptNo;
+use crate::model::id::HandoffId;
+use crate::model::snapshot::Oid;
+
+impl Repository {
+    /// The patch from one commit or tree to another, as `git diff` prints it. Bytes of files are in it as they are:
+    /// the screen neutralises them.
+    pub fn diff(&self, from: &Oid, to: &Oid, color: bool) -> Result<Vec<u8>> {
+        self.compare(from, to, color, &["--patch"])
+    }
+
+    /// The same as a list of paths with counts.
+    pub fn diff_stat(&self, from: &Oid, to: &Oid, color: bool) -> Result<Vec<u8>> {
+        self.compare(from, to, color, &["--stat", "--summary"])
+    }
+
+    fn compare(&self, from: &Oid, to: &Oid, color: bool, form: &[&str]) -> Result<Vec<u8>> {
+        let color = if color { "--color=always" } else { "--color=never" };
+        // No commands of the user's on content that an agent wrote; a submodule's work tree is not looked into.
+        let guards = ["--no-ext-diff", "--no-textconv", "--submodule=short", color];
+        let between = ["--end-of-options", from.as_str(), to.as_str(), "--"];
+        self.git("diff").args(guards).args(form).args(between).run()
+    }
+}
+
+/// Commands that show what an attempt brought, for after a pull.
+pub fn how_to_see(id: &HandoffId, n: AttemptNo) -> [String; 2] {
+    let (base, work) = (refs::base(id), format!("{}{n}/work", refs::of(id)));
+    [format!("git diff {base} {work}"), format!("git log --oneline {base}^1..{work}^1")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::snapshot;
+    use crate::git::testing::Repo;
+
+    #[test]
+    fn a_difference_is_shown_without_the_users_commands() {
+        let repo = Repo::with_commit();
+        let git = repo.open();
+        let base = snapshot::take(&git).unwrap().commit;
+        repo.write("README", "changed\n");
+        repo.write(".gitattributes", "README diff=mine\n");
+        let tool = repo.script("tool", "echo ran");
+        repo.git(["config", "diff.external", &tool]);
+        repo.git(["config", "diff.mine.textconv", &tool]);
+        let work = snapshot::take(&git).unwrap().commit;
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let patch = text(git.diff(&base, &work, false).unwrap());
+        assert!(patch.contains("-hello\n+changed\n") && !patch.contains("ran"), "{patch}");
+        assert!(text(git.diff(&base, &work, true).unwrap()).contains("\x1b[32m+"));
+        assert!(text(git.diff_stat(&base, &work, false).unwrap()).contains("README         | 2 +-"));
+    }
+
+    #[test]
+    fn the_commands_that_are_shown_work() {
+        let repo = Repo::with_commit();
+        let (git, id) = (repo.open(), "x".parse().unwrap());
+        git.keep_ref(&refs::base(&id), &snapshot::take(&git).unwrap().commit).unwrap();
+        repo.write("README", "changed\n");
+        repo.commit("by the agent");
+        git.keep_ref("refs/handoff/x/1/work", &snapshot::take(&git).unwrap().commit).unwrap();
+        let [diff, log] = how_to_see(&id, 1).map(|command| repo.git(command.split(' ').skip(1)));
+        assert!(diff.contains("+changed") && log.contains("by the agent"), "{diff}{log}");
+    }
+}
