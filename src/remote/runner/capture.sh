@@ -60,11 +60,8 @@ fetch_objects() {
     say "$1" | cut -d ' ' -f 1
     say "^$commit"
   } | grep . >"$at/revs"
-  (
-    export GIT_OBJECT_DIRECTORY="$tree/.git/objects" GIT_ALTERNATE_OBJECT_DIRECTORIES="$cache/objects"
-    clean_git --git-dir="$job/capture.git" pack-objects -q --revs --local --non-empty \
-      "$cache/objects/pack/pack" <"$at/revs" >/dev/null
-  )
+  own_git "$tree/.git/objects" "$cache/objects" pack-objects -q --revs --local --non-empty \
+    "$cache/objects/pack/pack" <"$at/revs" >/dev/null
   cache_git rev-list --objects --quiet --stdin <"$at/revs"
   fetched=$?
   rm -f "$at/revs"

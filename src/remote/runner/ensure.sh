@@ -11,11 +11,11 @@ run_ensure() {
   command -v git >/dev/null 2>&1 || refuse no-git "git was not found on the host"
   mkdir -p "$root/lib" "$job/spec" "$job/epoch" || refuse disk-full "$job could not be made"
   store_spec
-  read_grant && read_ship || refuse request "the grant or the ship is malformed"
-  [ "$n" -ge "$first" ] && [ "$n" -le "$last" ] || refuse grant "attempt $n is not in grant $g"
+  { read_grant && read_ship; } || refuse request "the grant or the ship is malformed"
+  { [ "$n" -ge "$first" ] && [ "$n" -le "$last" ]; } || refuse grant "attempt $n is not in grant $g"
   if [ ! -f "$at/result" ]; then
     make_cache "$key" "$format" || refuse disk-full "the cache could not be made"
-    : >>"$job/epoch/$grant_epoch" && : >>"$job/events" || refuse disk-full "the epoch could not be written"
+    { : >>"$job/epoch/$grant_epoch" && : >>"$job/events"; } || refuse disk-full "the epoch could not be written"
     highest "$job/epoch/"
     [ "$top" -eq "$grant_epoch" ] || [ -h "$at/intent" ] || refuse epoch "the handoff is at epoch $top"
     earlier_over
@@ -73,7 +73,7 @@ run_put() {
   [ -n "$name" ] || refuse request "name is missing"
   if [ -n "$epoch" ]; then
     job=$root/work/$name
-    mkdir -p "$job/epoch" && : >>"$job/epoch/$epoch" || refuse disk-full "the epoch could not be written"
+    { mkdir -p "$job/epoch" && : >>"$job/epoch/$epoch"; } || refuse disk-full "the epoch could not be written"
     highest "$job/"
     at_attempt "$name" "$top"
     if [ -h "$at/intent" ]; then say "intent 1"; else say "intent 0"; fi

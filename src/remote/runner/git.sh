@@ -13,11 +13,15 @@ cache_git() { clean_git --git-dir="$cache" "$@"; }
 tree_git() (cd "$tree" && clean_git --git-dir="$tree/.git" --work-tree="$tree" "$@")
 
 # In our own git directory over the same files, with the objects in the cache: nothing of the agent's `.git` has a say.
-capture_git() (
-  export GIT_OBJECT_DIRECTORY="$cache/objects"
-  [ -z "${borrow-}" ] || export GIT_ALTERNATE_OBJECT_DIRECTORIES="$borrow"
+# $borrow names a second object directory to read from, $index another index.
+capture_git() { own_git "$cache/objects" "${borrow-}" --work-tree="$tree" "$@"; }
+
+# The same with the object directories as arguments.
+own_git() (
+  export GIT_OBJECT_DIRECTORY="$1" GIT_ALTERNATE_OBJECT_DIRECTORIES="$2"
   [ -z "${index-}" ] || export GIT_INDEX_FILE="$index"
-  cd "$tree" && clean_git --git-dir="$job/capture.git" --work-tree="$tree" "$@"
+  shift 2
+  cd "$tree" && clean_git --git-dir="$job/capture.git" "$@"
 )
 
 # Puts every file of the tree into the capture's index but our record; fails when one could not be read.

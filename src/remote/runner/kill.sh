@@ -4,7 +4,8 @@
 find_marked() {
   mark=HANDOFF_MARK=$name.$n marked=
   if [ -n "$proc" ]; then
-    for entry in $(grep -slaF "$mark" /proc/[0-9]*/environ 2>/dev/null); do
+    suspects=$(grep -slaF "$mark" /proc/[0-9]*/environ 2>/dev/null)
+    for entry in $suspects; do
       entry=${entry#/proc/}
       entry=${entry%/environ}
       # The mark of attempt 1 begins that of attempt 10: compare whole variables.

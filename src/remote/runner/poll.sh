@@ -100,15 +100,6 @@ send_result() {
 
 over() { [ "$open" -eq 0 ] || [ "$budget" -le 0 ] || [ -n "$time_up" ]; }
 
-# Whether `tail -f` learns of new bytes from the system instead of looking again and again.
-tail_waits() {
-  case $(uname -s) in
-    Linux) tail --version 2>/dev/null | grep -q GNU ;;
-    Darwin | FreeBSD | OpenBSD | NetBSD) : ;;
-    *) return 1 ;;
-  esac && command -v mkfifo >/dev/null 2>&1
-}
-
 run_poll() {
   read_request
   [ "$wait" -le 20000 ] || wait=20000
@@ -122,87 +113,4 @@ run_poll() {
   fi
   round final
   finish 0
-}
-
-# The wait in seconds as sleep takes it here.
-wait_seconds() {
-  if sleep 0.01 2>/dev/null; then
-    seconds=$((wait / 1000)).$(printf %03d $((wait % 1000)))
-  else
-    seconds=$(((wait + 999) / 1000))
-  fi
-}
-
-# Every watched file has a tail that starts at the first unread byte, so nothing falls between looking and waiting. Their
-# bytes are only a wake-up: they go through a pipe to a reader that throws them away.
-wait_by_event() {
-  exec 3<>"$root/.poll.$$"
-  rm -f "$root/.poll.$$"
-  wait_seconds
-  trap 'time_up=1' USR1
-  trap 'stop_tails; [ -z "$timer" ] || kill "$timer" 2>/dev/null' EXIT
-  timer=
-  start_tails
-  (
-    trap 'kill "$sleeper" 2>/dev/null; exit' TERM
-    trap - EXIT
-    sleep "$seconds" >/dev/null 2>&1 3>&- &
-    sleeper=$!
-    wait "$sleeper"
-    kill -USR1 $$ 2>/dev/null
-    echo >&3
-    # If the poll itself was killed, its tails must not stay.
-    sleep 2 >/dev/null 2>&1 3>&-
-    stop_tails
-  ) </dev/null >/dev/null 2>&1 &
-  timer=$!
-  while ! over; do
-    dd bs=65536 count=1 <&3 >/dev/null 2>&1
-    round '' || exit 1
-    if [ "$sent" -gt 0 ]; then
-      # Lines that come close together go out together.
-      sleep 0.02 2>/dev/null
-      if [ "$sent" -gt 262144 ]; then
-        stop_tails
-        start_tails
-      fi
-    fi
-  done
-}
-
-start_tails() {
-  w=0 followed=' '
-  while [ "$w" -lt "$count" ]; do
-    w=$((w + 1))
-    get closed "$w" && [ -z "$got" ] || continue
-    get name "$w" && want_name=$got
-    get at "$w" && want_n=$got
-    get stream "$w" && stream=$got
-    get offset "$w"
-    tail_from "$((got + 1))" "$root/work/$want_name/$want_n/$stream"
-    case $followed in *" $want_name "*) continue ;; esac
-    followed="$followed$want_name "
-    tail_from "$(($(wc -c <"$root/work/$want_name/events") + 1))" "$root/work/$want_name/events"
-  done
-}
-
-tail_from() {
-  tail -c "+$1" -f "$2" </dev/null >&3 2>/dev/null 3>&- &
-  tails="$tails $!"
-}
-
-stop_tails() {
-  # shellcheck disable=SC2086 # a list of pids
-  [ -z "$tails" ] || kill $tails 2>/dev/null
-  tails=
-}
-
-wait_by_looking() {
-  left=$wait
-  while ! over; do
-    doze
-    left=$((left - doze_tenths * 100))
-    [ "$left" -gt 0 ] || time_up=1
-    round '' || exit 1
-  done
 }

@@ -33,7 +33,7 @@ probe_agents() {
   trap 'rm -f "$scratch" "$scratch.asks"' EXIT
   printf '%s' "$asks" >"$scratch.asks"
   find_path "$scratch.asks"
-  while read -r word asked more; do
+  while read -r word asked _; do
     [ "$word" = agent ] || continue
     version=
     field "$scratch.asks" "version $asked"

@@ -47,11 +47,14 @@ follow() {
     case $life in
       dead) break ;;
       none)
-        # Started, but not yet named: or it died before that.
+        # Started, but not yet named, as long as its mark is to be seen: else it died before that.
         missing=$((missing + 1))
-        [ "$missing" -le 20 ] || break
+        if [ "$missing" -gt 20 ]; then
+          find_marked
+          [ -n "$marked" ] || break
+        fi
         doze
-        continue
+        called_off || continue
         ;;
     esac
     if called_off; then

@@ -66,79 +66,6 @@ perform() {
   fi
 }
 
-# Everything before the agent. Fails with $reason set; until `intent` nothing has run.
-prepare() {
-  reason=disk-full
-  allocate_result && [ "$(free_kib "$root")" -gt 2048 ] || return 1
-  reason=ship
-  land || stopped_early || return 1
-  reason='agent-missing'
-  find_agent || return 1
-  reason=session
-  find_session || return 1
-  reason=setup
-  if [ -f "$spec/setup" ]; then
-    if ! run_script setup "$at/setup.log" setup || [ "$status" != 0 ]; then
-      detail="setup ended with ${status:-no status}"
-      stopped_early
-      return 1
-    fi
-  fi
-  check_first || stopped_early || return 1
-  reason=capture
-  detail="the files could not be read before the start"
-  hash_files && read_agent_git || return 1
-  baseline=$files start_head=$agent_head files=
-  say "baseline $baseline${nl}head $start_head${nl}check $check_before" >"$at/before"
-  reason=disk-full detail=
-  make_prompt || return 1
-  reason=epoch
-  ! called_off || stopped_early || return 1
-  ln -s "$me" "$at/intent" 2>/dev/null || return 1
-  event intent
-  # Read again after the intent is public: whoever raises the epoch reads the intent after that.
-  highest "$job/epoch/"
-  if [ "$top" -gt "$grant_epoch" ] || [ -h "$at/cancel" ]; then
-    stopped_early
-    return 1
-  fi
-  reason='exit' detail=
-}
-
-# Always fails, with the reason that a call-off has.
-stopped_early() {
-  if [ -h "$at/cancel" ]; then
-    reason=stop
-  else
-    highest "$job/epoch/"
-    [ "$top" -le "$grant_epoch" ] || reason=epoch
-  fi
-  return 1
-}
-
-# Whether the check passes already; after an earlier attempt on this tree, its own check says so.
-check_first() {
-  [ -f "$spec/check" ] || return 0
-  if [ "$n" -gt "$first" ] && field "$job/$((n - 1))/result" check; then
-    check_before=$value
-    return 0
-  fi
-  run_script check "$at/check-before.log" check || return 1
-  check_before=$status
-}
-
-make_prompt() {
-  if [ -n "$with_check" ]; then
-    cat "$spec/prompt.check-head" 2>/dev/null
-    tail -c 16384 "$job/$((n - 1))/check.log"
-    cat "$spec/prompt.check-foot" 2>/dev/null
-  elif [ "$n" -gt "$first" ] || [ "$start_as" = resume ]; then
-    cat "$spec/prompt.resume" 2>/dev/null || cat "$spec/prompt.fresh"
-  else
-    cat "$spec/prompt.fresh"
-  fi >"$at/prompt"
-}
-
 run_agent() {
   beat
   start_task "$at/exit" task "$at/log" "$at/prompt" "$spec/run.$start_as" "$session" "$tree/$subdir" || return 1
@@ -198,5 +125,3 @@ conclude() {
   classify
   write_result
 }
-
-free_kib() { df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 + 0 }'; }

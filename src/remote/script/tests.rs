@@ -1,1 +1,84 @@
-//! (placeholder)
+//! The runner, driven through its loaders as SSH would, in every shell of this machine.
+
+mod attempt;
+mod host;
+mod stream;
+
+use super::*;
+use host::{TestHost, shells};
+
+#[test]
+fn loaders_pass_every_login_shell() {
+    for line in Verb::ALL.map(loader).into_iter().chain([install_loader()]) {
+        let inner = line.strip_prefix("exec /bin/sh -c '").unwrap().strip_suffix('\'').unwrap();
+        assert!(!inner.contains(['\'', '!', '\\', '\n']), "{inner}");
+        assert!(line.len() < 1000);
+    }
+}
+
+#[test]
+fn the_script_is_in_small_files_and_each_says_what_it_is_for() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/remote/runner");
+    let mut lines = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "sh") {
+            continue;
+        }
+        let file = std::fs::read_to_string(&path).unwrap();
+        assert!(text().contains(&file), "{path:?} is not part of the script");
+        assert!(file.starts_with("# "), "{path:?}");
+        assert!(file.lines().count() < 200, "{path:?}");
+        lines += file.lines().count();
+    }
+    assert_eq!(lines, text().lines().count());
+}
+
+#[test]
+fn shellcheck_has_nothing_to_say() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text()).unwrap();
+    match std::process::Command::new("shellcheck").args(["-s", "sh"]).arg(file.path()).output() {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),
+        Err(_) => eprintln!("shellcheck is not installed"),
+    }
+}
+
+#[test]
+fn install_is_whole_or_nothing() {
+    for shell in shells() {
+        let host = TestHost::without_runner(shell);
+        assert_eq!(host.call(Verb::Probe, b"\n").trim(), "@handoff 00000000000000aa need-runner");
+
+        let cut = host.exec(&install_loader(), &text().as_bytes()[..text().len() / 2]);
+        assert!(cut.contains("error install") && cut.contains("end 1"), "{cut}");
+        assert_eq!(std::fs::read_dir(host.root().join("lib")).unwrap().count(), 0);
+
+        let whole = host.exec(&install_loader(), text().as_bytes());
+        assert_eq!(whole, "@handoff 00000000000000aa begin\n@handoff 00000000000000aa end 0\n");
+        assert!(host.call(Verb::Probe, b"\n").contains("\nhost "));
+    }
+}
+
+#[test]
+fn probe_tells_what_the_host_has() {
+    for shell in shells() {
+        let host = TestHost::new(shell);
+        host.agent("[ \"$1\" = --version ] && echo 'fake 1.2'; [ \"$1\" != status ]");
+        let reply = host.call(
+            Verb::Probe,
+            b"agent fakeagent\nversion fakeagent ^fake [0-9]\nlogin fakeagent status\nagent no-such-agent\n\n",
+        );
+        let bin = host.home().join("bin/fakeagent");
+        assert!(reply.contains(&format!("\nagent fakeagent {} fake 1.2\n", bin.display())), "{reply}");
+        assert!(reply.contains("\nlogin fakeagent 1\n") && reply.contains("\nagent no-such-agent - \n"), "{reply}");
+        for key in
+            ["host", "home", "git", "cores", "memory", "disk", "inodes", "detach", "wait", "boot", "node", "time"]
+        {
+            assert!(reply.lines().any(|l| l.split_once(' ').is_some_and(|(k, v)| k == key && !v.is_empty())), "{key}");
+        }
+
+        let other = host.call(Verb::Probe, b"agent fakeagent\nversion fakeagent ^claude\n\n");
+        assert!(other.contains("\nagent fakeagent - fake 1.2\n"), "{other}");
+    }
+}

@@ -1,0 +1,315 @@
+//! Attempts from `ensure` to `result` and what follows.
+
+use super::host::{TestHost, grant, shells};
+use super::*;
+
+#[test]
+fn an_attempt_runs_in_what_the_laptop_had_and_its_work_is_captured() {
+    for shell in shells() {
+        let host = TestHost::shipped(
+            shell,
+            "pwd; cat; echo \"$* $FOO\"; umask; cd ..; git status --porcelain=v2 --branch >$HOME/status\n\
+             echo c >committed; git add committed; git commit -qm work; echo l >loose; echo i >i.o\n\
+             echo s >staged-late; git add staged-late\n\
+             echo hidden >hidden; echo hidden >>.git/info/exclude; git update-index --assume-unchanged staged; echo 4 >staged\n\
+             git branch side; mkdir -p .cursor/agent-handoffs/x; echo r >.cursor/agent-handoffs/x/handoff.md",
+        );
+        host.ensure(1, &[]);
+        let result = host.result(1);
+        assert_eq!(result.class(), "unchecked", "{}", result.0);
+        let tree = host.root().join("trees/my repo-1/my repo");
+        assert_eq!(host.log(1), format!("{}/sub\ndo it\nfresh  bar  baz\n0022\n", tree.display()));
+        let status = std::fs::read_to_string(host.home().join("status")).unwrap();
+        assert_eq!(status.trim_end(), host.git(&host.laptop(), &["status", "--porcelain=v2", "--branch"]));
+        assert_eq!(result.get("baseline"), Some(host.oids[3].as_str()));
+
+        let cache = host.cache();
+        let capture = result.get("capture").unwrap();
+        assert_eq!(host.git(&cache, &["rev-parse", &format!("refs/capture/{}/1/work", host.name)]), capture);
+        let changed = host.git(&cache, &["diff", "--name-only", &host.oids[0], capture]);
+        assert_eq!(changed, "committed\nhidden\nloose\nstaged\nstaged-late");
+        let staged = host.git(&cache, &["diff", "--name-only", &format!("{capture}^1"), &format!("{capture}^2")]);
+        assert!(staged.contains("staged-late") && !staged.contains("loose"), "{staged}");
+        assert_eq!(host.git(&cache, &["log", "-1", "--format=%s", &format!("{capture}^1")]), "work");
+        let side = format!("refs/capture/{}/1/heads/side", host.name);
+        assert_eq!(Some(host.git(&cache, &["rev-parse", &side]).as_str()), result.get("head"));
+        host.git(&cache, &["fsck", "--connectivity-only", "--no-dangling"]);
+    }
+}
+
+#[test]
+fn an_attempt_starts_once_however_often_it_is_asked_for() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo start >>$HOME/starts; sleep 0.5");
+        let request = host.ensure_request(1, &[], "");
+        std::thread::scope(|scope| {
+            for _ in 0..10 {
+                scope.spawn(|| {
+                    let reply = host.call(Verb::Ensure, &request);
+                    assert!(reply.contains(" watch=") && reply.contains("end 0"), "{reply}");
+                });
+            }
+        });
+        host.result(1);
+        assert!(host.call(Verb::Ensure, &request).contains(" result=1 "));
+        assert_eq!(host.starts(), 1);
+    }
+}
+
+#[test]
+fn a_later_watcher_attends_and_never_starts() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo start >>$HOME/starts; sleep 1.5; echo w >work");
+        host.ensure(1, &[]);
+        host.pid(1, "task");
+        kill(host.pid(1, "watch.1"));
+        host.ensure(1, &[]);
+        let result = host.result(1);
+        assert_eq!((result.class(), result.get("exit"), host.starts()), ("unchecked", Some("0"), 1));
+        assert!(host.link(1, "watch.2").is_some());
+    }
+}
+
+#[test]
+fn an_agent_that_is_gone_without_an_exit_is_lost_not_failed() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo start >>$HOME/starts; echo w >work; echo up; exec sleep 60");
+        host.ensure(1, &[]);
+        host.until("output", || (!host.log(1).is_empty()).then_some(()));
+        kill(host.pid(1, "watch.1"));
+        kill(host.pid(1, "task"));
+        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        let result = host.result(1);
+        assert_eq!((result.class(), result.get("exit"), host.starts()), ("lost", None, 1));
+        assert!(result.get("capture").is_some());
+    }
+}
+
+#[test]
+fn a_ship_that_differs_starts_nothing() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell.clone(), "echo start >>$HOME/starts");
+        let wrong =
+            host.ship().replace(&format!("index_tree {}", host.oids[2]), &format!("index_tree {}", host.oids[3]));
+        host.ensure(1, &[("ship", &wrong)]);
+        let result = host.result(1);
+        assert_eq!((result.get("reason"), host.starts()), (Some("ship"), 0), "{}", result.0);
+        assert!(host.link(1, "intent").is_none());
+
+        let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
+        std::fs::remove_dir_all(host.cache()).unwrap();
+        host.ensure(1, &[]);
+        let result = host.result(1);
+        assert_eq!((result.get("reason"), host.starts()), (Some("ship"), 0));
+        assert_eq!(result.get("detail"), Some("the ship did not arrive"));
+    }
+}
+
+#[test]
+fn a_cut_request_changes_nothing() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
+        let request = host.ensure_request(1, &[], "");
+        for length in [0, 9, 40, 200, request.len() - 1] {
+            let reply = host.call(Verb::Ensure, &request[..length]);
+            assert!(reply.contains("error truncated"), "{length}: {reply}");
+        }
+        assert!(!host.work().exists());
+        let left: Vec<_> = std::fs::read_dir(host.root()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(left.iter().all(|name| name == "lib" || name == "cache"), "{left:?}");
+    }
+}
+
+#[test]
+fn a_raised_epoch_starts_nothing() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
+        let put = host.call(Verb::Put, format!("name {}\nepoch 2\n\n", host.name).as_bytes());
+        assert!(put.contains("\nintent 0\n"), "{put}");
+        let reply = host.ensure(1, &[]);
+        assert!(reply.contains("error epoch") && reply.contains("end 1"), "{reply}");
+        assert_eq!(host.starts(), 0);
+    }
+}
+
+#[test]
+fn secrets_reach_the_agent_and_nothing_else() {
+    for shell in shells() {
+        let host = TestHost::shipped(
+            shell,
+            "echo \"$CANARY\" | wc -c; cat /proc/[0-9]*/cmdline >$HOME/lines 2>/dev/null; sleep 0.3",
+        );
+        let secret = "kept5ecret";
+        let request = host.ensure_request(1, &[], &format!("secret CANARY {secret}\\0012\\0134\\0045\n"));
+        host.call(Verb::Ensure, &request);
+        host.result(1);
+        assert_eq!(host.log(1).trim(), format!("{}", secret.len() + 4));
+        let lines = String::from_utf8_lossy(&std::fs::read(host.home().join("lines")).unwrap()).into_owned();
+        assert!(lines.contains("fakeagent") && !lines.contains(secret));
+        let found = std::process::Command::new("grep").args(["-rl", secret]).arg(host.root()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+    }
+}
+
+#[test]
+fn cancel_reaches_what_left_the_group() {
+    for shell in shells() {
+        let host = TestHost::shipped(
+            shell,
+            "setsid sleep 71 & echo $! >$HOME/pids; (sleep 72 & echo $! >>$HOME/pids); trap '' TERM; echo up; \
+             while :; do sleep 1; done",
+        );
+        host.ensure(1, &[]);
+        host.until("output", || (!host.log(1).is_empty()).then_some(()));
+        host.call(Verb::Cancel, format!("name {}\nattempt 1\nreason stop\ngrace 1\n\n", host.name).as_bytes());
+        assert_eq!(host.result(1).class(), "stopped");
+        for pid in std::fs::read_to_string(host.home().join("pids")).unwrap().lines() {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+        }
+    }
+}
+
+#[test]
+fn every_limit_ends_an_agent_and_says_which() {
+    let cases = [
+        ("active", "echo hi; sleep 60", "timeout", "timeout"),
+        ("first_output", "sleep 60", "hung", "no-first-output"),
+        ("no_progress", "echo hi; sleep 60", "hung", "no-progress"),
+        ("grace", "echo w >w; echo FINISHED; sleep 60", "unchecked", "grace"),
+    ];
+    for shell in shells() {
+        for (limit, agent, class, reason) in cases {
+            let host = TestHost::shipped(shell.clone(), agent);
+            let grant = grant(&[(limit, "2"), ("last", "1")]);
+            host.ensure(1, &[("grant", &grant), ("terminal", "FINISHED\n"), ("success", "FINISHED\n")]);
+            let result = host.result(1);
+            assert_eq!((result.class(), result.get("reason")), (class, Some(reason)), "{limit}: {}", result.0);
+        }
+    }
+}
+
+#[test]
+fn work_without_output_is_progress() {
+    let host = TestHost::shipped(
+        shells().remove(0),
+        "echo hi; (sleep 1; echo a >a; sleep 1; echo b >b; sleep 1; echo c >c); echo end",
+    );
+    host.ensure(1, &[("grant", &grant(&[("no_progress", "2"), ("last", "1")]))]);
+    assert_eq!(host.result(1).class(), "unchecked");
+}
+
+#[test]
+fn a_throttled_agent_is_resumed_alone_in_its_session() {
+    for shell in shells() {
+        let host = TestHost::shipped(
+            shell,
+            "cat; echo \"$*\"; [ \"$1\" = resume ] && { echo w >w; exit 0; }; echo 'session: s-1_x'; echo 'Rate Limit'; exit 1",
+        );
+        let grant = grant(&[("session_mode", "stream"), ("delays", "1 1")]);
+        host.ensure(1, &[("grant", &grant), ("session_pattern", "s/^session: ([A-Za-z0-9_-]+)$/\\1/p\n")]);
+        assert_eq!(host.result(1).class(), "throttled");
+        let second = host.result(2);
+        assert_eq!((second.class(), second.get("session")), ("unchecked", Some("s-1_x")));
+        assert_eq!(host.log(2), "go on\nresume s-1_x\n");
+        assert_eq!(host.link(1, "next").as_deref(), Some("host:resume:1"));
+        assert_eq!(host.until("next", || host.link(2, "next")), "host:end:0");
+        assert!(!host.at(3).exists());
+    }
+}
+
+#[test]
+fn a_failed_check_comes_back_in_the_prompt() {
+    for shell in shells() {
+        let host =
+            TestHost::shipped(shell, "cat; echo x >>tries; [ $(grep -c x tries) -lt 2 ] || echo ok >../good; true");
+        host.ensure(1, &[("check", "echo looking in; test -f good\n")]);
+        let first = host.result(1);
+        assert_eq!(
+            (first.class(), first.get("check"), first.get("check_before")),
+            ("check-failed", Some("1"), Some("1"))
+        );
+        let second = host.result(2);
+        assert_eq!((second.class(), second.get("check"), second.get("check_before")), ("done", Some("0"), Some("1")));
+        assert_eq!(host.log(2), "HEAD\nlooking in\nFOOT\n");
+    }
+}
+
+#[test]
+fn sessions_are_made_before_the_agent_or_nothing_runs() {
+    for shell in shells() {
+        let create = ("run.create", "exec \"$HANDOFF_AGENT\" create\n");
+        let made = grant(&[("session_mode", "create"), ("last", "1")]);
+        let host =
+            TestHost::shipped(shell.clone(), "[ \"$1\" = create ] && { echo noise; echo 'id: chat_7'; }; echo \"$*\"");
+        host.agent("if [ \"$1\" = create ]; then echo noise; echo 'id: chat_7'; else echo \"$*\"; fi");
+        host.ensure(1, &[("grant", &made), create]);
+        assert_eq!((host.result(1).get("session"), host.log(1).trim()), (Some("chat_7"), "fresh chat_7"));
+
+        for bad in ["exit 3", "echo '../../etc'", "true"] {
+            let host = TestHost::shipped(shell.clone(), &format!("[ \"$1\" = create ] || echo >$HOME/starts; {bad}"));
+            host.ensure(1, &[("grant", &made), create]);
+            let result = host.result(1);
+            assert_eq!((result.class(), result.get("reason"), host.starts()), ("session", Some("session"), 0), "{bad}");
+        }
+    }
+}
+
+#[test]
+fn the_first_writer_of_next_wins() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "exit 1");
+        host.ensure(1, &[("grant", &grant(&[("delays", "9 9")]))]);
+        host.result(1);
+        let answers: Vec<String> = std::thread::scope(|scope| {
+            let put = |n| {
+                let name = &host.name;
+                let request = format!("name {name}\nattempt 1\nnext laptop:wait:{}\n\n", 4_000_000_000_u64 + n);
+                host.call(Verb::Put, request.as_bytes())
+            };
+            let threads: Vec<_> = (0..5).map(|n| scope.spawn(move || put(n))).collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        let stands = format!("next {}", host.link(1, "next").unwrap());
+        assert!(answers.iter().all(|a| a.contains(&stands)), "{answers:?}");
+        let name = &host.name;
+        assert!(
+            host.call(Verb::Put, format!("name {name}\nattempt 1\nnext x:y\n\n").as_bytes()).contains("error request")
+        );
+    }
+}
+
+#[test]
+fn release_wants_every_byte_acknowledged_and_gives_the_tree_back() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo x >../warm.o; echo 12345; echo w >w; exit 1");
+        host.ensure(1, &[("grant", &grant(&[("delays", "9 9")]))]);
+        let capture = host.result(1).get("capture").unwrap().to_owned();
+        let release = |ack: &str| host.call(Verb::Release, format!("name {}\n{ack}\n", host.name).as_bytes());
+        for bad in ["", "ack 1 - 6\n", &format!("ack 1 {capture} 5\n")] {
+            assert!(release(bad).contains("error unacknowledged"), "{bad}");
+        }
+        assert!(host.git(&host.cache(), &["for-each-ref"]).contains(&capture));
+        let good = format!("ack 1 {capture} 6\n");
+        assert!(release(&good).ends_with("end 0\n"));
+        assert!(!host.work().exists() && host.git(&host.cache(), &["for-each-ref"]).is_empty());
+        assert!(release(&good).ends_with("end 0\n"));
+
+        host.push();
+        host.agent("cat ../warm.o; cd ..; git status --porcelain=v2 --branch >$HOME/status");
+        host.ensure(1, &[]);
+        host.result(1);
+        assert_eq!(host.log(1), "x\n");
+        let status = std::fs::read_to_string(host.home().join("status")).unwrap();
+        assert_eq!(status.trim_end(), host.git(&host.laptop(), &["status", "--porcelain=v2", "--branch"]));
+        assert_eq!(std::fs::read_dir(host.root().join("trees")).unwrap().count(), 1);
+    }
+}
+
+fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    while std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).is_ok_and(|s| !s.contains(") Z ")) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}

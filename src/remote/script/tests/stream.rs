@@ -1,0 +1,114 @@
+//! What `poll` sends: frames, whole logs, and how soon.
+
+use std::io::{BufRead, BufReader};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::host::{TestHost, shells};
+use super::*;
+
+fn poll(host: &TestHost, wait: u32, max: u64, inode: u64, offset: u64) -> Vec<u8> {
+    let name = &host.name;
+    let request = format!("wait {wait}\nmax {max}\nwant {name} 1 log {inode} {offset}\n\n");
+    host.exec_raw(&loader(Verb::Poll), request.as_bytes())
+}
+
+/// The bytes of all data frames, the inode they came from, and whether a result ended them.
+fn frames(mut reply: &[u8]) -> (Vec<u8>, u64, bool) {
+    let (mut data, mut inode, mut ended) = (Vec::new(), 0, false);
+    while !reply.is_empty() {
+        let end = reply.iter().position(|b| *b == b'\n').unwrap();
+        let line = String::from_utf8(reply[..end].to_vec()).unwrap();
+        reply = &reply[end + 1..];
+        let words: Vec<&str> = line.split(' ').collect();
+        let length = match words[0] {
+            "d" => words[6].parse().unwrap(),
+            "r" => words[3].parse().unwrap(),
+            _ => continue,
+        };
+        if words[0] == "d" {
+            data.extend_from_slice(&reply[..length]);
+            inode = words[4].parse().unwrap();
+        }
+        ended |= words[0] == "r";
+        assert_eq!(reply[length], b'\n');
+        reply = &reply[length + 1..];
+    }
+    (data, inode, ended)
+}
+
+#[test]
+fn a_log_arrives_byte_for_byte_in_pieces_of_any_size() {
+    for shell in shells() {
+        let host =
+            TestHost::shipped(shell, "printf '\\377\\0\\n@handoff x\\nd a 1'; head -c 70000 /dev/urandom; printf end");
+        host.ensure(1, &[]);
+        host.result(1);
+        let (mut got, mut inode, mut rounds) = (Vec::new(), 0, 0);
+        loop {
+            let (data, from, ended) = frames(&poll(&host, 0, 30_011, inode, got.len() as u64));
+            got.extend(data);
+            inode = if from == 0 { inode } else { from };
+            rounds += 1;
+            if ended {
+                break;
+            }
+        }
+        assert_eq!((got, rounds), (std::fs::read(host.at(1).join("log")).unwrap(), 3));
+    }
+}
+
+#[test]
+fn another_file_is_read_from_its_start() {
+    let host = TestHost::shipped(shells().remove(0), "echo 12345");
+    host.ensure(1, &[]);
+    host.result(1);
+    let name = &host.name;
+    assert_eq!(frames(&poll(&host, 0, 100, 7, 3)).0, b"12345\n");
+    assert!(
+        String::from_utf8_lossy(
+            &host.exec_raw(&loader(Verb::Poll), format!("wait 0\nmax 9\nwant {name} 9 log 0 0\n\n").as_bytes())
+        )
+        .contains(&format!("\ne {name} 9 unknown"))
+    );
+}
+
+#[test]
+fn a_line_is_on_its_way_within_a_tenth_of_a_second() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell.clone(), "for i in 1 2 3 4 5 6 7; do date +%s.%N; sleep 0.2; done");
+        host.ensure(1, &[]);
+        let name = &host.name;
+        let request = format!("wait 20000\nmax 100000\nwant {name} 1 log 0 0\nwant {name} 1 check.log 0 0\n\n");
+        let mut child = host.start(&loader(Verb::Poll), request.as_bytes());
+        let mut delays = Vec::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let Some(written) = line.unwrap().parse::<f64>().ok() else { continue };
+            delays.push(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64() - written);
+        }
+        child.wait().unwrap();
+        delays.sort_by(f64::total_cmp);
+        // The median: other tests share this machine's cores.
+        assert!(delays.len() == 7 && delays[3] < 0.1, "{shell}: {delays:?}");
+    }
+}
+
+#[test]
+fn a_poll_leaves_nothing_behind_when_its_reader_goes() {
+    let host = TestHost::shipped(shells().remove(0), "while :; do echo tick; sleep 0.1; done");
+    host.ensure(1, &[]);
+    let name = &host.name;
+    let request = format!("wait 20000\nmax 100000\nwant {name} 1 log 0 0\n\n");
+    let mut child = host.start(&loader(Verb::Poll), request.as_bytes());
+    drop(child.stdout.take());
+    let end = std::time::Instant::now() + Duration::from_secs(5);
+    while child.try_wait().unwrap().is_none() {
+        assert!(std::time::Instant::now() < end, "the poll goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let log = host.at(1).join("log");
+    host.until("end of its tail", || {
+        let output =
+            std::process::Command::new("pgrep").args(["-f", &format!("tail.*{}", log.display())]).output().unwrap();
+        output.stdout.is_empty().then_some(())
+    });
+}
