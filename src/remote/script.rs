@@ -12,6 +12,10 @@ mod tests;
 pub enum Verb {
     /// What the machine is and which agents are on it.
     Probe,
+    /// `git receive-pack` on the cache: everything after `serving` is git's protocol.
+    Receive,
+    /// `git upload-pack` on the cache, likewise.
+    Upload,
     /// Have an attempt run, at most once.
     Ensure,
     /// State and log bytes, as they come.
@@ -28,13 +32,24 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 7] =
-        [Verb::Probe, Verb::Ensure, Verb::Poll, Verb::Put, Verb::Cancel, Verb::Capture, Verb::Release];
+    pub const ALL: [Verb; 9] = [
+        Verb::Probe,
+        Verb::Receive,
+        Verb::Upload,
+        Verb::Ensure,
+        Verb::Poll,
+        Verb::Put,
+        Verb::Cancel,
+        Verb::Capture,
+        Verb::Release,
+    ];
 
     /// The word the runner knows it by.
     pub fn word(self) -> &'static str {
         match self {
             Verb::Probe => "probe",
+            Verb::Receive => "receive",
+            Verb::Upload => "upload",
             Verb::Ensure => "ensure",
             Verb::Poll => "poll",
             Verb::Put => "put",
@@ -69,6 +84,7 @@ pub fn text() -> &'static str {
         include_str!("runner/ensure.sh"),
         include_str!("runner/release.sh"),
         include_str!("runner/probe.sh"),
+        include_str!("runner/serve.sh"),
         include_str!("runner/main.sh"),
     )
 }

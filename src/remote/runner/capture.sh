@@ -90,7 +90,7 @@ take_capture() {
   fi
   capture='' files=''
   if ! find_tree; then
-    note="${note}the checkout is gone; "
+    note="${note}the checkout is gone; " agent_head=
     return 1
   fi
   hash_files || return 1
@@ -98,11 +98,16 @@ take_capture() {
   read_agent_git
   find_tips
   if ! { [ -n "$agent_head" ] && make_work "$agent_head" && fetch_objects "$work$nl$tips"; }; then
-    [ -z "$agent_head" ] && [ -z "$head" ] || note="${note}the agent's commits could not be read; "
-    agent_head='' tips=''
-    rm -f "$job/capture.git/agent-index"
-    make_work "$head" && fetch_objects "$work" || return 1
+    [ -z "$agent_head" ] && [ -z "$head" ] || note="${note}the agent's HEAD could not be read; "
+    agent_head=
+    if ! { make_work "$head" && fetch_objects "$work$nl$tips"; }; then
+      note="${note}its branches and its stash could not be read; " tips=
+      rm -f "$job/capture.git/agent-index"
+      make_work "$head" && fetch_objects "$work" || return 1
+    fi
   fi
+  nested=$(cache_git diff-tree -r --no-renames "$files_tree" "$files" | sed -n "s/^:[0-7]* 160000 [^$tab]*$tab//p" | head -n 3)
+  [ -z "$nested" ] || note="${note}nested repositories were not captured: $nested; "
   say "$work work$nl$tips" | while read -r oid ref; do
     [ -z "$oid" ] || printf 'update refs/capture/%s/%s/%s\0%s\0\0' "$name" "$n" "$ref" "$oid"
   done | cache_git update-ref -z --stdin || return 1

@@ -1,7 +1,7 @@
 # Reading a request: header lines into variables, the blob into one file. A request that was cut changes nothing.
 
 read_request() {
-  name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key=''
+  name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
   parts='' secrets='' wants='' acks='' asks='' whole=''
   while IFS= read -r line; do
     if [ -z "$line" ]; then
@@ -12,6 +12,7 @@ read_request() {
     case $line in
       'name '*) is_name "$value" && name=$value ;;
       'key '*) is_hex "$value" && key=$value ;;
+      'format '*) format=$value ;;
       'attempt '*) is_number "$value" && attempt=$value ;;
       'grant '*) is_number "$value" && grant=$value ;;
       'epoch '*) is_number "$value" && epoch=$value ;;

@@ -160,6 +160,16 @@ add_extra() {
   return "$extra"
 }
 
+# What an attempt of ours left in the tree must be in the cache before anything gives way to a new ship.
+all_captured() {
+  for place in "$job"/[1-9]*; do
+    if [ -h "$place/task" ] && [ ! -h "$place/capture" ]; then
+      detail="attempt ${place##*/} was not captured"
+      return 1
+    fi
+  done
+}
+
 # Ship, whole: after it, the tree holds what the laptop held, or nothing will run.
 land() {
   [ -f "$job/landed.$g" ] && find_tree && return 0
@@ -169,6 +179,7 @@ land() {
   detail="no tree could be taken"
   take_tree && make_capture_git || return 1
   if [ "$adopt" = yes ]; then
+    all_captured || return 1
     detail="the files could not be written"
     fill_tree || return 1
     detail="the repository could not be made"

@@ -1,6 +1,7 @@
 //! The runner, driven through its loaders as SSH would, in every shell of this machine.
 
 mod attempt;
+mod capture;
 mod host;
 mod stream;
 

@@ -1,0 +1,24 @@
+# The verbs `receive` and `upload`: git's own push and fetch, over the bytes that follow the request's header.
+
+# After the line `begin` both directions are git's protocol. A handoff sees its own refs and the shared tips only: an
+# advertisement of everything in a cache of many handoffs would cost more than a small push.
+serve() {
+  read_request
+  begin
+  [ -n "$name" ] || refuse request "name is missing"
+  [ ${#key} -eq 40 ] || refuse request "key is missing"
+  case $format in '' | sha1 | sha256) ;; *) refuse request "bad format" ;; esac
+  command -v git >/dev/null 2>&1 || refuse no-git "git was not found on the host"
+  [ "$format" = sha256 ] || format=
+  make_cache "$key" "$format" || refuse disk-full "the cache could not be made"
+  set -- "$1" -c transfer.hideRefs=refs/ -c "transfer.hideRefs=!refs/keep/" \
+    -c "transfer.hideRefs=!refs/handoff/$name/" -c "transfer.hideRefs=!refs/capture/$name/"
+  service=$1
+  shift
+  say "serving"
+  clean_git "$@" "$service" "$cache"
+  exit $?
+}
+
+run_receive() { serve receive-pack; }
+run_upload() { serve upload-pack; }

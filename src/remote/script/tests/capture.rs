@@ -1,0 +1,96 @@
+//! What comes back, whatever the agent did to its repository, and git's own transfer.
+
+use super::host::{TestHost, grant, shells};
+use super::*;
+
+#[test]
+fn what_an_agent_writes_into_its_repository_is_data() {
+    for shell in shells() {
+        let host = TestHost::shipped(
+            shell,
+            "cd ..; git commit -qam mine; git config core.fsmonitor \"touch $HOME/ran; false\"\n\
+             git config filter.x.clean \"touch $HOME/ran; cat\"; echo '* filter=x' >.gitattributes\n\
+             mkdir -p .git/hooks; echo \"touch $HOME/ran\" >.git/hooks/pre-commit; chmod +x .git/hooks/pre-commit\n\
+             echo new >new; printf garbage >.git/index",
+        );
+        host.ensure(1, &[]);
+        let result = host.result(1);
+        assert!(!host.home().join("ran").exists());
+        let capture = result.get("capture").unwrap();
+        let changed = host.git(&host.cache(), &["diff", "--name-only", &host.oids[0], capture]);
+        assert_eq!(changed, ".gitattributes\nnew");
+        assert_eq!(host.git(&host.cache(), &["log", "-1", "--format=%s", &format!("{capture}^1")]), "mine");
+    }
+}
+
+#[test]
+fn files_come_back_when_the_repository_is_gone() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "cd ..; git commit -qam lost; rm -rf .git; echo new >new");
+        host.ensure(1, &[]);
+        let result = host.result(1);
+        let capture = result.get("capture").unwrap();
+        assert_eq!(host.git(&host.cache(), &["diff", "--name-only", &host.oids[0], capture]), "new");
+        assert_eq!(host.git(&host.cache(), &["rev-parse", &format!("{capture}^1")]), host.oids[1]);
+        assert!(result.get("detail").unwrap().contains("HEAD could not be read"), "{}", result.0);
+    }
+}
+
+#[test]
+fn the_stash_comes_back_and_nested_repositories_are_named() {
+    let host = TestHost::shipped(
+        shells().remove(0),
+        "cd ..; echo s >stashed; git stash -qu; git init -q nest; cd nest; echo n >n; git add n; git commit -qm n",
+    );
+    host.ensure(
+        1,
+        &[("env", "export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a\n")],
+    );
+    let result = host.result(1);
+    let stash = format!("refs/capture/{}/1/stash", host.name);
+    assert_eq!(host.git(&host.cache(), &["show", &format!("{stash}^3:stashed")]), "s");
+    assert!(result.get("detail").unwrap().contains("nest"), "{}", result.0);
+}
+
+#[test]
+fn a_tree_whose_work_was_not_captured_is_not_filled_again() {
+    let host = TestHost::shipped(shells().remove(0), "echo precious >precious; exit 1");
+    host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+    host.result(1);
+    std::fs::remove_file(host.at(1).join("capture")).unwrap();
+    std::fs::remove_file(host.work().join("landed.1")).unwrap();
+    std::fs::remove_dir_all(host.work().join("spec/1")).unwrap();
+    host.ensure(2, &[]);
+    assert_eq!(host.result(2).get("detail"), Some("attempt 1 was not captured"));
+    assert!(host.root().join("trees/my repo-1/my repo/sub/precious").exists());
+}
+
+#[test]
+fn git_pushes_and_fetches_through_the_runner() {
+    use std::os::unix::fs::PermissionsExt;
+    for shell in shells() {
+        let host = TestHost::shipped(shell.clone(), "echo w >w");
+        std::fs::remove_dir_all(host.cache()).unwrap();
+        let bridge = |verb: Verb| {
+            let path = host.home().join(verb.word());
+            let line = loader(verb).replace("h=/bin/sh;", &format!("h=\"{shell}\";"));
+            let header = format!("00000000000000aa\\n\\nname {}\\nkey {}\\n\\n", host.name, "a".repeat(40));
+            let head = format!("{{ printf '{header}'; cat; }} | ( {line} )");
+            let script = format!("#!/bin/sh\n{head} | {{ read -r begin; read -r serving; cat; }}\n");
+            std::fs::write(&path, script).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            format!("core.sshCommand=HOME='{}' '{}'", host.home().display(), path.display())
+        };
+        let [commit, head, ..] = &host.oids;
+        let refs = [format!("{commit}:refs/handoff/{}/ship/1", host.name), format!("{head}:refs/keep/{head}")];
+        let variant = "ssh.variant=simple";
+        let receive = bridge(Verb::Receive);
+        host.git(&host.laptop(), &["-c", variant, "-c", &receive, "push", "-q", "x:y", &refs[0], &refs[1]]);
+        host.ensure(1, &[]);
+        let result = host.result(1);
+        let spec = format!("refs/capture/{}/1/*:refs/handoff/back/*", host.name);
+        host.git(&host.laptop(), &["-c", variant, "-c", &bridge(Verb::Upload), "fetch", "-q", "x:y", &spec]);
+        let back = host.git(&host.laptop(), &["rev-parse", "refs/handoff/back/work"]);
+        assert_eq!(Some(back.as_str()), result.get("capture"));
+    }
+}
