@@ -30,8 +30,10 @@ here() {
     boot=$(sysctl -n kern.bootsessionuuid 2>/dev/null || sysctl -n kern.boottime 2>/dev/null)
   fi
   boot=$(printf %s "$boot" | tr -cd '0-9a-fA-F' | cut -c 1-12)
-  node=$(uname -n | cksum)
-  node=$(printf %08x "${node%% *}")
+  # The same on every PATH: checksum tools differ from host to host, awk is everywhere.
+  node=$(uname -n | awk 'BEGIN { for (i = 1; i < 256; i++) code[sprintf("%c", i)] = i }
+    { for (i = 1; i <= length($0); i++) sum = (sum * 65599 + code[substr($0, i, 1)]) % 2147483647 }
+    END { printf "%08x", sum }')
 }
 
 # The claim of this process, in $me.

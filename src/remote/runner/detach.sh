@@ -10,11 +10,17 @@ find_detach() {
 
 # Becomes the command, as the leader of a new session. Called in a subshell that was sent to the background.
 leave() {
+  # A shell without job control ignores INT and QUIT in what it sends to the background; tools expect otherwise.
+  if env --default-signal=INT,QUIT true 2>/dev/null; then set -- env --default-signal=INT,QUIT "$@"; fi
   case $detach in
     setsid) exec setsid "$@" ;;
-    perl) exec perl -e 'use POSIX; POSIX::setsid(); exec @ARGV or exit 127' "$@" ;;
+    perl) exec perl -e 'use POSIX; POSIX::setsid(); @SIG{qw(INT QUIT)} = ("DEFAULT") x 2; exec @ARGV or exit 127' "$@" ;;
     bash) exec bash -c 'set -m; "$@" &' bash "$@" ;;
-    python3) exec python3 -c 'import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@" ;;
+    python3)
+      exec python3 -c 'import os, signal as s, sys
+for n in s.SIGPIPE, s.SIGXFSZ, s.SIGINT, s.SIGQUIT: s.signal(n, s.SIG_DFL)
+os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
+      ;;
     *)
       trap '' HUP
       exec "$@"

@@ -4,14 +4,17 @@
 find_marked() {
   mark=HANDOFF_MARK=$name.$n marked=
   if [ -n "$proc" ]; then
-    suspects=$(grep -slaF "$mark" /proc/[0-9]*/environ 2>/dev/null)
+    # Whole variables are compared: the mark of attempt 1 begins that of attempt 10.
+    if printf 'a\0' | grep -qzxF a 2>/dev/null; then
+      suspects=$(grep -slzxF "$mark" /proc/[0-9]*/environ 2>/dev/null)
+    else
+      suspects=$(for entry in /proc/[0-9]*/environ; do
+        tr '\0' '\n' 2>/dev/null <"$entry" | grep -qxF "$mark" && say "$entry"
+      done)
+    fi
     for entry in $suspects; do
       entry=${entry#/proc/}
-      entry=${entry%/environ}
-      # The mark of attempt 1 begins that of attempt 10: compare whole variables.
-      if tr '\0' '\n' 2>/dev/null <"/proc/$entry/environ" | grep -qxF "$mark" && [ "$entry" != $$ ]; then
-        marked="$marked $entry"
-      fi
+      [ "${entry%/environ}" = $$ ] || marked="$marked ${entry%/environ}"
     done
   else
     # shellcheck disable=SC2009 # pgrep does not see environments

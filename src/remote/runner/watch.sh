@@ -111,7 +111,9 @@ conclude() {
   fi
   active=$((served + spent)) served=0
   watch_session
-  take_capture || note="${note}the work could not be captured; "
+  if ! take_capture; then
+    note="${note}the work could not be captured; " files=
+  fi
   if [ -f "$spec/check" ] && [ ! -h "$at/cancel" ]; then
     case $reason in
       exit | grace)
