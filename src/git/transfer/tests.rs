@@ -174,6 +174,7 @@ async fn a_capture_that_is_not_what_was_told_is_refused() {
 #[tokio::test]
 async fn a_tree_that_would_write_into_the_git_directory_does_not_come_in() {
     let repo = Repo::with_commit();
+    repo.git(["config", "fetch.fsckObjects", "false"]);
     let (git, cache, (id, name)) = (repo.open(), cache(&repo), names());
     let evil = repo.beside("evil");
     repo.git(["init", "-q", evil.to_str().unwrap()]);

@@ -1,0 +1,173 @@
+//! What must be captured in spite of git, or listed.
+
+use std::path::Path;
+
+use super::{file, reasons, snapshot};
+use crate::git::testing::Repo;
+
+#[test]
+fn edits_hidden_from_git_are_captured_and_stay_hidden() {
+    let repo = Repo::with_commit();
+    repo.write("assumed", "old");
+    repo.write("skipped", "old");
+    repo.write("absent", "kept");
+    repo.commit("more");
+    repo.git(["update-index", "--assume-unchanged", "assumed"]);
+    repo.git(["update-index", "--skip-worktree", "skipped", "absent"]);
+    repo.write("assumed", "edited");
+    repo.write("skipped", "edited");
+    std::fs::remove_file(repo.path("absent")).unwrap();
+    let flags = repo.git(["ls-files", "-v"]);
+    let taken = snapshot(&repo);
+    assert_eq!(file(&repo, &taken.files_tree, "assumed").unwrap(), "edited");
+    assert_eq!(file(&repo, &taken.files_tree, "skipped").unwrap(), "edited");
+    assert_eq!(file(&repo, &taken.files_tree, "absent").unwrap(), "kept");
+    assert_eq!(repo.git(["ls-files", "-v"]), flags);
+}
+
+#[test]
+fn the_record_is_never_in_it() {
+    let repo = Repo::with_commit();
+    repo.write(".cursor/rules", "kept");
+    repo.write(".cursor/agent-handoffs/x/handoff.md", "record");
+    let taken = snapshot(&repo);
+    assert_eq!(file(&repo, &taken.files_tree, ".cursor/rules").unwrap(), "kept");
+    assert_eq!(file(&repo, &taken.files_tree, ".cursor/agent-handoffs/x/handoff.md"), None);
+    repo.git(["add", "-f", ".cursor/agent-handoffs"]);
+    let taken = snapshot(&repo);
+    assert_eq!(file(&repo, &taken.index_tree, ".cursor/agent-handoffs/x/handoff.md"), None);
+    repo.open().exclude_record().unwrap();
+    repo.git(["rm", "-q", "--cached", "-r", ".cursor/agent-handoffs"]);
+    assert_eq!(snapshot(&repo).left_behind, []);
+}
+
+#[test]
+fn a_record_that_a_team_commits_is_what_head_says() {
+    let repo = Repo::with_commit();
+    repo.write(".cursor/agent-handoffs/x/handoff.md", "committed");
+    repo.commit("record");
+    repo.write(".cursor/agent-handoffs/x/handoff.md", "staged");
+    repo.write(".cursor/agent-handoffs/x/attempt-1.log", "log");
+    repo.git(["add", "-A"]);
+    std::fs::remove_file(repo.path(".cursor/agent-handoffs/x/handoff.md")).unwrap();
+    let taken = snapshot(&repo);
+    let tree = repo.git(["rev-parse", "HEAD^{tree}"]);
+    assert_eq!((taken.index_tree.as_str(), taken.files_tree.as_str()), (tree.trim(), tree.trim()));
+}
+
+#[test]
+fn what_git_cannot_hold_is_listed() {
+    let repo = Repo::with_commit();
+    repo.write(".gitignore", "*.log\ntarget/\n.env\n");
+    repo.write("debug.log", "x");
+    repo.write("target/a", "x");
+    repo.write("target/deep/b", "x");
+    repo.write(".env", "SECRET");
+    repo.write("later", "");
+    repo.git(["add", "-N", "later"]);
+    std::fs::create_dir_all(repo.path("hollow/inner")).unwrap();
+    make_pipe(&repo.path("pipe"));
+    let _socket = std::os::unix::net::UnixListener::bind(repo.path("socket")).unwrap();
+    let taken = snapshot(&repo);
+    let expected = [
+        ("hollow/inner/", "empty directory"),
+        (".env", "ignored"),
+        ("debug.log", "ignored"),
+        ("target/", "ignored"),
+        ("later", "intent to add (sent as untracked)"),
+        ("pipe", "named pipe"),
+        ("socket", "socket"),
+    ];
+    assert_eq!(reasons(&taken), expected);
+    assert_eq!(file(&repo, &taken.files_tree, "later").unwrap(), "");
+}
+
+fn make_pipe(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn a_thousand_ignored_files_are_two_hundred_and_a_number() {
+    let repo = Repo::with_commit();
+    repo.write(".gitignore", "*.o\n");
+    (0..300).for_each(|n| repo.write(format!("{n:03}.o"), ""));
+    let taken = snapshot(&repo);
+    assert_eq!(taken.left_behind.len(), 201);
+    assert_eq!(reasons(&taken)[200], ("(100 more)", "ignored"));
+}
+
+#[test]
+fn nested_repositories_are_listed_and_stop_nothing() {
+    let repo = Repo::with_commit();
+    repo.write("wanted", "x");
+    repo.git(["init", "-q", "unborn"]);
+    repo.write("unborn/file", "x");
+    repo.git(["clone", "-q", ".", "outer/full"]);
+    repo.write("outer/beside", "x");
+    repo.git(["worktree", "add", "-q", "--detach", ".trees/linked"]);
+    repo.write("fake/.git/junk", "not a repository");
+    repo.write("fake/kept", "x");
+    let taken = snapshot(&repo);
+    let expected: Vec<_> =
+        [".trees/linked/", "outer/full/", "unborn/"].iter().map(|path| (*path, "nested repository")).collect();
+    assert_eq!(reasons(&taken), expected);
+    let names = repo.git(["ls-tree", "-r", "--name-only", taken.files_tree.as_str()]);
+    assert_eq!(names, "README\nfake/kept\nouter/beside\nwanted\n");
+}
+
+#[test]
+fn submodules_are_listed_with_their_dirt() {
+    let repo = Repo::with_commit();
+    let library = Repo::with_commit();
+    let url = library.top().to_str().unwrap();
+    for name in ["clean", "dirty", "moved", "empty"] {
+        repo.git(["submodule", "--quiet", "add", url, name]);
+    }
+    repo.commit("submodules");
+    repo.write("dirty/README", "edited");
+    repo.write("dirty/new", "x");
+    repo.git(["-C", "moved", "-c", "user.name=x", "-c", "user.email=x", "commit", "-q", "--allow-empty", "-m", "x"]);
+    repo.git(["submodule", "--quiet", "deinit", "-f", "empty"]);
+    let taken = snapshot(&repo);
+    let expected = [
+        ("clean", "submodule"),
+        ("moved", "submodule with another commit checked out"),
+        ("dirty", "submodule with edits, untracked files"),
+    ];
+    assert_eq!(reasons(&taken), expected);
+    assert_eq!(taken.files_tree, taken.index_tree, "a commit that does not travel is not named");
+}
+
+#[test]
+fn what_cannot_be_read_is_listed_and_stops_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let repo = Repo::with_commit();
+    repo.write("tracked", "old");
+    repo.commit("more");
+    repo.write("tracked", "edited");
+    repo.write("untracked", "x");
+    repo.write("closed/inside", "x");
+    repo.write("z last", "x");
+    let forbid = |name: &str, mode| {
+        std::fs::set_permissions(repo.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    ["tracked", "untracked", "closed"].iter().for_each(|name| forbid(name, 0o000));
+    if std::fs::File::open(repo.path("tracked")).is_ok() {
+        return; // root reads everything
+    }
+    let taken = snapshot(&repo);
+    forbid("closed", 0o755);
+    let expected = [("tracked", "unreadable"), ("untracked", "unreadable"), ("closed/", "unreadable directory")];
+    assert_eq!(reasons(&taken), expected);
+    assert_eq!(file(&repo, &taken.files_tree, "tracked").unwrap(), "old");
+    assert_eq!(file(&repo, &taken.files_tree, "z last").unwrap(), "x");
+}
+
+#[test]
+fn content_that_lfs_holds_is_listed() {
+    let repo = Repo::with_commit();
+    repo.write(".gitattributes", "*.bin filter=lfs -text\n");
+    repo.write("big.bin", "version https://git-lfs.github.com/spec/v1\n");
+    repo.write("small.txt", "x");
+    assert_eq!(reasons(&snapshot(&repo)), [("big.bin", "LFS content")]);
+}
