@@ -52,7 +52,7 @@ fn a_host_goes_down_and_comes_back_at_its_address() {
 #[test]
 fn each_shell_is_the_hosts_shell() {
     if !sshd::can_choose_shell() || !sshd::can_replace_sh() {
-        return skip!("only root can choose the host's shell");
+        return skip!("only root with a mount namespace can choose the host's shell");
     }
     let laptop = Laptop::new();
     for (shell, sign) in [("dash", "dash "), ("bash", "bash "), ("busybox", "ash ")] {

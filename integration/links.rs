@@ -1,5 +1,6 @@
 //! The way to a host: slow, cut, by another road, with other keys.
 
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use crate::support::agent;
@@ -189,20 +190,20 @@ fn an_encrypted_key_in_an_agent() {
 /// An ssh-agent with one key, ended by its pid.
 struct SshAgent {
     socket: std::path::PathBuf,
-    child: std::process::Child,
+    child: Child,
 }
 
 impl SshAgent {
     fn with(laptop: &Laptop, key: &std::path::Path, passphrase: &str) -> SshAgent {
         let socket = laptop.path("agent.sock");
-        let child = laptop.program("ssh-agent").arg("-D").arg("-a").arg(&socket).spawn().unwrap();
+        let child = laptop.program("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
         crate::support::wait::until("ssh-agent", Duration::from_secs(5), || socket.exists().then_some(()));
         let answer = laptop.path("askpass");
         std::fs::write(&answer, format!("#!/bin/sh\necho '{passphrase}'\n")).unwrap();
         std::fs::set_permissions(&answer, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let mut add = laptop.program("ssh-add");
         add.arg("-q").arg(key).env("SSH_AUTH_SOCK", &socket).env("SSH_ASKPASS", answer);
-        add.env("SSH_ASKPASS_REQUIRE", "force").stdin(std::process::Stdio::null());
+        add.env("SSH_ASKPASS_REQUIRE", "force").stdin(Stdio::null());
         let agent = SshAgent { socket, child };
         assert!(add.status().unwrap().success(), "ssh-add");
         agent
