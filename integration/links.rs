@@ -42,7 +42,7 @@ fn a_line_that_is_cut_while_the_agent_works() {
          say Before the cut.\nsleep 2\nsay After the cut.\nratelimit\n\
          turn 2\nedit new.txt <<END\nnew\nEND\nfinish Done.\n",
     );
-    let running = site.run(&["--check", "true"]).start();
+    let running = site.run_checked("true", &[]).start();
     running.line("the agent's words", |line| line.contains("Before the cut."));
     proxy.cut();
     running.end().success();
@@ -75,7 +75,7 @@ fn a_line_that_is_cut_at_many_points_of_the_dispatch() {
 fn a_line_that_stalls_for_a_while() {
     let (site, proxy) = by_proxy();
     site.plan("turn 1\nsay Before.\nsleep 3\nsay After.\nedit new.txt <<END\nnew\nEND\nfinish Done.\n");
-    let running = site.run(&["--check", "true"]).start();
+    let running = site.run_checked("true", &[]).start();
     running.line("the agent's words", |line| line.contains("Before."));
     proxy.stall(true);
     site.wait_for_result(1);

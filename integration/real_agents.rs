@@ -83,7 +83,7 @@ fn real_agents_work_with_the_mock() {
 /// Runs the task; the mock's turn writes hello.txt.
 #[track_caller]
 fn writes_the_file(site: &Site) {
-    let args = ["run", "--host", HOST, "--id", ID, "--check", "test -s hello.txt", TASK];
+    let args = ["run", "--host", HOST, "--id", ID, "--backoff", "1s", "--check", "test -s hello.txt", TASK];
     let ran = site.laptop.handoff(&args).env("MODEL_KEY", KEY).run().success();
     assert!(ran.stdout.contains("hello.txt"), "{}", ran.stdout);
     let refs = site.laptop.git(&["for-each-ref", "--format=%(refname)", "refs/handoff/"]);

@@ -33,7 +33,7 @@ fn attempt_two_happens_before_anybody_returns() {
 fn the_server_may_go_away_and_come_back() {
     let mut site = Site::new();
     site.plan("turn 1\nsay Working.\nsleep 2\nsay Nobody listens.\nedit new.txt <<END\nnew\nEND\nfinish Done.\n");
-    let running = site.run(&["--check", "true"]).start();
+    let running = site.run_checked("true", &[]).start();
     running.line("the agent's words", |line| line.contains("Working."));
     site.host.down();
     let result = site.wait_for_result(1);
@@ -47,7 +47,7 @@ fn the_server_may_go_away_and_come_back() {
 fn a_second_command_attaches_and_reads() {
     let site = Site::new();
     site.plan("turn 1\nsay Working.\nsleep 3\nedit new.txt <<END\nnew\nEND\nfinish Done.\n");
-    let running = site.run(&["--check", "true"]).start();
+    let running = site.run_checked("true", &[]).start();
     site.wait_for_log(1, "Working.");
     let logs = site.handoff(&["logs"]).run().success();
     assert!(logs.stdout.contains("Working."), "{}", logs.stdout);
@@ -63,7 +63,7 @@ fn a_host_whose_processes_all_die_loses_no_work() {
         "turn 1\nedit new.txt <<END\nmade before the reboot\nEND\nsay Written.\nhang\n\
          turn 2\nfinish Done.\n",
     );
-    let running = site.run(&["--check", "true"]).start();
+    let running = site.run_checked("true", &[]).start();
     running.line("the agent's words", |line| line.contains("Written."));
     site.host.user.end_processes();
     let ran = running.end();

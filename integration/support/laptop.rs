@@ -80,9 +80,10 @@ impl Laptop {
         file.write_all(text.as_bytes()).unwrap();
     }
 
-    /// `handoff ARGS…`, to be run or started.
+    /// `handoff ARGS…`, to be run or started: the binary just built, or the one that HANDOFF_BIN names.
     pub fn handoff(&self, args: &[&str]) -> Call {
-        let mut command = self.program(env!("CARGO_BIN_EXE_handoff"));
+        let built = env!("CARGO_BIN_EXE_handoff");
+        let mut command = self.program(&std::env::var("HANDOFF_BIN").unwrap_or_else(|_| built.to_owned()));
         command.args(args);
         Call { command, shown: format!("handoff {}", args.join(" ")) }
     }

@@ -47,9 +47,14 @@ impl Site {
         agent::plan(&self.host.user, plan);
     }
 
-    /// `handoff run` with the usual task, its check, and these further arguments.
+    /// `handoff run` with the usual task and check, and a short first backoff.
     pub fn run(&self, more: &[&str]) -> super::laptop::Call {
-        let usual = ["run", "--host", HOST, "--id", ID, "--check", CHECK];
+        self.run_checked(CHECK, more)
+    }
+
+    /// `handoff run` with another check, for agents that do not mend the demo's bugs.
+    pub fn run_checked(&self, check: &str, more: &[&str]) -> super::laptop::Call {
+        let usual = ["run", "--host", HOST, "--id", ID, "--backoff", "1s", "--check", check];
         self.laptop.handoff(&[&usual, more, &[TASK]].concat())
     }
 
