@@ -6,6 +6,7 @@
 pub mod capture;
 pub mod command;
 pub mod config;
+pub mod facts;
 pub mod land;
 pub mod record;
 pub mod refs;

@@ -47,6 +47,7 @@ fn full() -> Host {
             first_output: Some(Duration::from_secs(61)),
             no_progress: Some(Duration::from_secs(60)),
             grace: Some(Duration::from_secs(1)),
+            backoff: Some(Duration::from_secs(20)),
         },
         ..Host::bare("box")
     }

@@ -1,0 +1,86 @@
+//! What a host must know of a repository beside its objects.
+
+use super::Repository;
+use super::Result;
+use crate::model::snapshot::Oid;
+
+/// Facts that travel in a handoff's spec.
+#[derive(Clone, Debug)]
+pub struct ShipFacts {
+    /// 40 hex digits: which repository this is, whatever it is called and wherever it lies.
+    pub cache_key: String,
+    /// `sha1` or `sha256`.
+    pub object_format: String,
+    /// The directory's name, made safe for a host's file system.
+    pub directory: String,
+    /// Remote and merge ref of the checked-out branch.
+    pub upstream: Option<(String, String)>,
+    /// Names and URLs, without credentials.
+    pub remotes: Vec<(String, String)>,
+    /// Tags and remote-tracking refs.
+    pub refs: Vec<(Oid, String)>,
+    /// Configuration in git's own format.
+    pub config: String,
+    pub excludes: Vec<u8>,
+    pub author_name: String,
+    pub author_email: String,
+}
+
+impl ShipFacts {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// git fails.
+    pub fn of(repository: &Repository) -> Result<ShipFacts> {
+        let config = repository.config()?;
+        let (name, email) = config.identity();
+        let branch = repository.branch()?;
+        let upstream = branch.and_then(|branch| config.upstream(&branch)).map(|up| (up.remote, up.merge));
+        Ok(ShipFacts {
+            cache_key: repository.cache_key()?,
+            object_format: repository.format().word().to_owned(),
+            directory: directory_name(repository.top()),
+            upstream,
+            remotes: repository.remotes()?.into_iter().map(|remote| (remote.name, remote.url)).collect(),
+            refs: repository.shared_refs()?,
+            config: sections(&config.shipped()),
+            excludes: repository.excludes()?,
+            author_name: name.unwrap_or("handoff").to_owned(),
+            author_email: email.unwrap_or("handoff@localhost").to_owned(),
+        })
+    }
+}
+
+/// The name of a directory with nothing in it that a shell or a file system of a host could mind.
+pub fn directory_name(top: &std::path::Path) -> String {
+    let name = top.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let name: String = name.chars().map(safe).take(60).collect();
+    let name = name.trim_start_matches(['.', '-']);
+    if name.is_empty() { "repository".to_owned() } else { name.to_owned() }
+}
+
+/// `section.key = value` pairs as a configuration file; the values are from a fixed list.
+fn sections(settings: &[(&str, &str)]) -> String {
+    let line = |(key, value): &(&str, &str)| {
+        key.split_once('.').map(|(section, key)| format!("[{section}]\n\t{key} = {value}\n"))
+    };
+    settings.iter().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_directory_name_is_tame() {
+        let name = |path: &str| super::directory_name(std::path::Path::new(path));
+        assert_eq!(name("/w/my repo"), "my-repo");
+        assert_eq!(name("/w/.-x;rm"), "x-rm");
+        assert_eq!(name("/"), "repository");
+    }
+
+    #[test]
+    fn settings_become_sections() {
+        let text = super::sections(&[("core.autocrlf", "input"), ("core.filemode", "false")]);
+        assert_eq!(text, "[core]\n\tautocrlf = input\n[core]\n\tfilemode = false\n");
+    }
+}

@@ -1,0 +1,163 @@
+//! Joins git's own push and fetch to a channel of the connection we already have.
+//!
+//! git runs `handoff bridge SOCKET` as its ssh command; that copies bytes to a socket of this process, which has
+//! the other end on the host: `git receive-pack` or `git upload-pack` in the cache, behind the runner's frame mark.
+
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::client::{Remote, Reply};
+use super::error::RemoteError;
+use super::frames::Piece;
+use super::request::{Request, nonce};
+use super::script::{self, Verb};
+use crate::model::id::HostName;
+
+/// Which of git's two services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// The host receives: our push.
+    Receive,
+    /// The host sends: our fetch.
+    Upload,
+}
+
+/// A socket that git can talk to while this lives.
+pub struct Bridge {
+    directory: tempfile::TempDir,
+    listener: UnixListener,
+    remote: Remote,
+    service: Service,
+    /// 40 hex digits.
+    key: String,
+    /// `sha1` or `sha256`.
+    format: String,
+    name: HostName,
+}
+
+impl Bridge {
+    /// `key` names the cache on the host; of its refs git sees the shared ones and those of `name`.
+    pub fn new(
+        remote: &Remote,
+        service: Service,
+        name: &HostName,
+        key: &str,
+        format: &str,
+    ) -> Result<Bridge, RemoteError> {
+        let directory = tempfile::Builder::new().prefix("handoff-").tempdir().map_err(RemoteError::Bridge)?;
+        let listener = UnixListener::bind(directory.path().join("git")).map_err(RemoteError::Bridge)?;
+        let (remote, name, key, format) = (remote.clone(), name.clone(), key.to_owned(), format.to_owned());
+        Ok(Bridge { directory, listener, remote, service, key, format, name })
+    }
+
+    /// The shell command git is given as its ssh command.
+    pub fn command(&self) -> String {
+        let exe = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("handoff"));
+        format!("{} bridge {}", quoted(&exe), quoted(&self.directory.path().join("git")))
+    }
+
+    /// Serves one git process. Ends when git does; an error is the host's.
+    pub async fn serve(&self) -> Result<(), RemoteError> {
+        // The channel opens while git is still starting.
+        let (reply, socket) = tokio::join!(self.reply(), self.listener.accept());
+        let (reply, (socket, _)) = (reply?, socket.map_err(RemoteError::Bridge)?);
+        splice(reply, socket).await
+    }
+
+    async fn reply(&self) -> Result<Reply, RemoteError> {
+        let verb = match self.service {
+            Service::Receive => Verb::Receive,
+            Service::Upload => Verb::Upload,
+        };
+        for _ in 0..2 {
+            let seen = self.remote.installs().await;
+            let nonce = nonce();
+            let request = Request::new().line("name", &self.name).line("key", &self.key).line("format", &self.format);
+            let input = request.encode(&nonce, self.remote.root());
+            let mut reply = self.remote.start(&script::loader(verb), verb.word(), &nonce, input, false).await?;
+            let mut lines = Vec::new();
+            loop {
+                match reply.next().await? {
+                    Some(Piece::Line(line)) if line == "serving" => return Ok(reply),
+                    Some(Piece::Line(line)) if lines.len() < 16 => lines.push(line),
+                    Some(Piece::NeedRunner) => break self.remote.install(seen).await?,
+                    Some(_) => return Err(self.remote.refusal(&lines)),
+                    None => return Err(reply.cut()),
+                }
+            }
+        }
+        let host = self.remote.host().to_owned();
+        Err(RemoteError::NotInstalled { host, reason: "it is gone again after it was written".into() })
+    }
+}
+
+async fn splice(mut reply: Reply, socket: UnixStream) -> Result<(), RemoteError> {
+    let (mut from_git, mut to_git) = socket.into_split();
+    let stdin = reply.stdin.take();
+    let up = tokio::spawn(async move {
+        let Some(stdin) = stdin else { return };
+        let mut buffer = vec![0u8; 64 << 10];
+        while let Ok(length @ 1..) = from_git.read(&mut buffer).await {
+            if stdin.send(Bytes::copy_from_slice(&buffer[..length])).await.is_err() {
+                return;
+            }
+        }
+    });
+    let down = async {
+        while let Some(bytes) = reply.raw().await? {
+            // git has gone: what the host still says is for nobody.
+            if to_git.write_all(&bytes).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    };
+    let result = down.await;
+    drop(to_git);
+    up.abort();
+    result
+}
+
+/// The other side: what `handoff bridge SOCKET` does. Blocks until the host's end is closed.
+///
+/// # Errors
+/// The socket is gone, or git no longer reads.
+pub fn connect(socket: &Path) -> std::io::Result<()> {
+    let mut from_host = std::os::unix::net::UnixStream::connect(socket)?;
+    let mut to_host = from_host.try_clone()?;
+    // git may keep our stdin open: the host's end decides, and the process ends with it.
+    std::thread::spawn(move || {
+        let _ = carry(&mut std::io::stdin().lock(), &mut to_host);
+        let _ = to_host.shutdown(std::net::Shutdown::Write);
+    });
+    // Rust's stdout waits for the end of a line, which git's protocol has none of.
+    let mut stdout = std::fs::File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+    carry(&mut from_host, &mut stdout)
+}
+
+/// Copies to the end, or until the reader has had enough. Not `std::io::copy`: that splices, and Linux holds a pipe's lock while it waits for the socket,
+/// so that git could not read what had arrived (measured: a push hung in one of three runs).
+fn carry(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
+    let mut buffer = vec![0u8; 64 << 10];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => match to.write_all(&buffer[..length]) {
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+                written => written?,
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    shlex::try_quote(&text).map_or_else(|_| text.to_string(), |quoted| quoted.into_owned())
+}

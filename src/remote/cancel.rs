@@ -1,0 +1,27 @@
+//! `cancel`: ends an attempt's whole process tree.
+
+use super::client::Remote;
+use super::error::RemoteError;
+use super::poll::StateLine;
+use super::request::Request;
+use super::script::Verb;
+use crate::model::attempt::AttemptNo;
+use crate::model::id::HostName;
+
+impl Remote {
+    /// Marks the attempt as to be ended for `reason` (one word); TERM comes first, KILL after `grace` seconds.
+    pub async fn cancel(
+        &self,
+        name: &HostName,
+        attempt: AttemptNo,
+        reason: &str,
+        grace: u64,
+    ) -> Result<StateLine, RemoteError> {
+        let request = || {
+            let request = Request::new().line("name", name).line("attempt", attempt);
+            request.line("reason", reason).line("grace", grace)
+        };
+        let lines = self.call(Verb::Cancel, request).await?;
+        self.state_of(Verb::Cancel, &lines)
+    }
+}

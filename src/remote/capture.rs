@@ -1,0 +1,19 @@
+//! `capture`: what an attempt left, when its watcher died before it could say.
+
+use super::client::Remote;
+use super::error::RemoteError;
+use super::request::Request;
+use super::script::Verb;
+use crate::model::attempt::AttemptNo;
+use crate::model::id::HostName;
+use crate::model::snapshot::Oid;
+
+impl Remote {
+    /// The commit of the attempt's capture, made now unless there is one.
+    pub async fn capture(&self, name: &HostName, attempt: AttemptNo) -> Result<Oid, RemoteError> {
+        let request = || Request::new().line("name", name).line("attempt", attempt);
+        let lines = self.call(Verb::Capture, request).await?;
+        let oid = lines.iter().find_map(|line| line.strip_prefix("capture ")?.trim().parse().ok());
+        oid.ok_or_else(|| self.garbled(Verb::Capture, "no object id"))
+    }
+}

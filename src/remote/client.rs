@@ -1,0 +1,237 @@
+//! One host, its runner, and calls to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::{Mutex, mpsc};
+
+use super::error::RemoteError;
+use super::frames::{Frames, Piece};
+use super::request::{Request, nonce};
+use super::script::{self, Verb};
+use crate::transport::{Exec, Exit, Output, Transport};
+
+/// Most lines a buffered answer may have.
+const MAX_LINES: usize = 4096;
+
+/// A host we can reach, with the runner on it or on the way to it.
+#[derive(Clone)]
+pub struct Remote {
+    transport: Arc<dyn Transport>,
+    host: Arc<str>,
+    root: Arc<str>,
+    /// Held while the runner is being put there, so that pipelined calls do it once.
+    install: Arc<Mutex<Option<u64>>>,
+    calls: Arc<AtomicU64>,
+}
+
+impl Remote {
+    /// `root` as the hosts file has it; empty for `~/.handoff`.
+    pub fn new(transport: Arc<dyn Transport>, host: &str, root: &str) -> Self {
+        Remote { transport, host: host.into(), root: root.into(), install: Arc::default(), calls: Arc::default() }
+    }
+
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(super) fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// Execs so far, for the benchmark's count of round trips.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Sends a verb and gives its lines; data frames are not expected.
+    pub async fn call(&self, verb: Verb, request: impl Fn() -> Request) -> Result<Vec<String>, RemoteError> {
+        let mut reply = self.open(verb, &request).await?;
+        let mut lines = Vec::new();
+        while let Some(piece) = reply.next().await? {
+            match piece {
+                Piece::Line(line) if lines.len() < MAX_LINES => lines.push(line),
+                Piece::End(0) => return Ok(lines),
+                Piece::End(_) => return Err(self.refusal(&lines)),
+                _ => return Err(self.garbled(verb, "more than it was asked for")),
+            }
+        }
+        Err(reply.cut())
+    }
+
+    /// Sends a verb and gives the reply as it comes. Puts the runner on the host first where it is missing.
+    pub async fn open(&self, verb: Verb, request: impl Fn() -> Request) -> Result<Reply, RemoteError> {
+        for _ in 0..2 {
+            let seen = *self.install.lock().await;
+            let mut reply = self.send(verb, request()).await?;
+            match reply.next().await? {
+                Some(Piece::NeedRunner) => self.install(seen).await?,
+                Some(piece) => {
+                    reply.first = Some(piece);
+                    return Ok(reply);
+                }
+                None => return Err(reply.cut()),
+            }
+        }
+        Err(RemoteError::NotInstalled {
+            host: self.host.to_string(),
+            reason: "it is gone again after it was written".into(),
+        })
+    }
+
+    async fn send(&self, verb: Verb, request: Request) -> Result<Reply, RemoteError> {
+        let nonce = nonce();
+        let bytes = request.encode(&nonce, &self.root);
+        self.start(&script::loader(verb), verb.word(), &nonce, bytes, true).await
+    }
+
+    /// Starts a command and sends its input; `end` closes the input behind it.
+    pub(super) async fn start(
+        &self,
+        command: &str,
+        verb: &'static str,
+        nonce: &str,
+        input: Bytes,
+        end: bool,
+    ) -> Result<Reply, RemoteError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let Exec { stdin, output } = self.transport.exec(command).await?;
+        // A command that is gone says so by its output; a refused write says nothing more.
+        let _ = stdin.send(input).await;
+        let stdin = if end { None } else { Some(stdin) };
+        Ok(Reply {
+            host: self.host.clone(),
+            verb,
+            frames: Frames::new(nonce),
+            stdin,
+            output,
+            stderr: Vec::new(),
+            exit: None,
+            first: None,
+        })
+    }
+
+    /// Puts the runner on the host, unless another call did since `seen`.
+    pub(super) async fn install(&self, seen: Option<u64>) -> Result<(), RemoteError> {
+        let mut done = self.install.lock().await;
+        if *done != seen {
+            return Ok(());
+        }
+        let nonce = nonce();
+        let mut input = format!("{nonce}\n{}\n", self.root.replace('\n', " ")).into_bytes();
+        input.extend_from_slice(script::text().as_bytes());
+        let mut reply = self.start(&script::install_loader(), "install", &nonce, input.into(), true).await?;
+        let mut lines = Vec::new();
+        while let Some(piece) = reply.next().await? {
+            match piece {
+                Piece::End(0) => {
+                    *done = Some(done.unwrap_or(0) + 1);
+                    return Ok(());
+                }
+                Piece::Line(line) => lines.push(line),
+                _ => break,
+            }
+        }
+        let reason = if lines.is_empty() { reply.words() } else { lines.join("; ") };
+        Err(RemoteError::NotInstalled { host: self.host.to_string(), reason })
+    }
+
+    /// How often the runner was put there by this process.
+    pub(super) async fn installs(&self) -> Option<u64> {
+        *self.install.lock().await
+    }
+
+    /// The error in a refused reply's lines.
+    pub(super) fn refusal(&self, lines: &[String]) -> RemoteError {
+        let told = lines.iter().find_map(|line| line.strip_prefix("error "));
+        let (class, text) = told.and_then(|told| told.split_once(' ')).unwrap_or(("unknown", "it gave no reason"));
+        RemoteError::Refused { host: self.host.to_string(), class: class.to_owned(), text: text.to_owned() }
+    }
+
+    pub(super) fn garbled(&self, verb: Verb, what: &str) -> RemoteError {
+        RemoteError::Garbled { host: self.host.to_string(), verb: verb.word(), what: what.to_owned() }
+    }
+}
+
+/// A reply while it comes.
+pub struct Reply {
+    host: Arc<str>,
+    verb: &'static str,
+    frames: Frames,
+    /// Open only where the input goes on after the request (git).
+    pub(super) stdin: Option<mpsc::Sender<Bytes>>,
+    output: mpsc::UnboundedReceiver<Output>,
+    stderr: Vec<u8>,
+    exit: Option<Exit>,
+    first: Option<Piece>,
+}
+
+impl Reply {
+    /// The next piece; `None` when the command has ended.
+    pub async fn next(&mut self) -> Result<Option<Piece>, RemoteError> {
+        if let Some(piece) = self.first.take() {
+            return Ok(Some(piece));
+        }
+        loop {
+            let piece = self.frames.piece().map_err(|error| RemoteError::Garbled {
+                host: self.host.to_string(),
+                verb: self.verb,
+                what: error.to_string(),
+            })?;
+            if piece.is_some() {
+                return Ok(piece);
+            }
+            match self.output.recv().await {
+                Some(Output::Stdout(bytes)) => self.frames.push(&bytes),
+                Some(Output::Stderr(bytes)) => self.keep_stderr(&bytes),
+                Some(Output::Exit(exit)) => self.exit = Some(exit),
+                Some(Output::Severed(error)) => return Err(error.into()),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The next raw piece of stdout, for git after the frame has begun; `None` at the end.
+    pub(super) async fn raw(&mut self) -> Result<Option<Bytes>, RemoteError> {
+        if let Some(held) = self.frames.take_rest() {
+            return Ok(Some(held));
+        }
+        loop {
+            match self.output.recv().await {
+                Some(Output::Stdout(bytes)) => return Ok(Some(bytes)),
+                Some(Output::Stderr(bytes)) => self.keep_stderr(&bytes),
+                Some(Output::Exit(exit)) => self.exit = Some(exit),
+                Some(Output::Severed(error)) => return Err(error.into()),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn keep_stderr(&mut self, bytes: &[u8]) {
+        self.stderr.extend_from_slice(bytes);
+        let excess = self.stderr.len().saturating_sub(2048);
+        self.stderr.drain(..excess);
+    }
+
+    pub(super) fn garbled(&self, what: &str) -> RemoteError {
+        RemoteError::Garbled { host: self.host.to_string(), verb: self.verb, what: what.to_owned() }
+    }
+
+    /// The error of an exec that ended without its frame.
+    pub(super) fn cut(&self) -> RemoteError {
+        RemoteError::Cut { host: self.host.to_string(), verb: self.verb, noise: self.words() }
+    }
+
+    /// What the host said outside the frame, on one line.
+    fn words(&self) -> String {
+        let stderr = String::from_utf8_lossy(&self.stderr);
+        let said = [stderr.trim().to_owned(), self.frames.noise()].join(" ");
+        let clean: String = said.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
+        match (&self.exit, clean.is_empty()) {
+            (Some(Exit::Code(code)), true) => format!("exit status {code}, no message"),
+            (Some(Exit::Signal(name)), true) => format!("killed by SIG{name}"),
+            _ => clean,
+        }
+    }
+}

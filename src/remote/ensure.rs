@@ -1,0 +1,55 @@
+//! `ensure`: makes an attempt be under way, however often it is sent.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use secrecy::SecretString;
+
+use super::client::Remote;
+use super::error::RemoteError;
+use super::poll::{StateLine, read_state};
+use super::request::Request;
+use super::script::Verb;
+use crate::model::attempt::AttemptNo;
+use crate::model::id::HostName;
+
+/// Everything an attempt needs; sent whole each time, kept by the host once.
+pub struct Ensure {
+    pub name: HostName,
+    pub attempt: AttemptNo,
+    /// The grant's number.
+    pub grant: u32,
+    /// Seconds the watcher waits for the ship's ref, so that this can travel beside the push.
+    pub wait_ref: u64,
+    /// Files of `spec/<grant>/`.
+    pub spec: BTreeMap<String, Bytes>,
+    pub secrets: BTreeMap<String, SecretString>,
+}
+
+impl Remote {
+    /// Sends it and gives the state the host answers with.
+    pub async fn ensure(&self, ensure: &Ensure) -> Result<StateLine, RemoteError> {
+        let request = || {
+            let mut request = Request::new()
+                .line("name", &ensure.name)
+                .line("attempt", ensure.attempt)
+                .line("grant", ensure.grant)
+                .line("wait_ref", ensure.wait_ref);
+            for (name, value) in &ensure.secrets {
+                request = request.secret(name, value);
+            }
+            for (name, content) in &ensure.spec {
+                request = request.part(&format!("spec/{name}"), content.clone());
+            }
+            request
+        };
+        let lines = self.call(Verb::Ensure, request).await?;
+        self.state_of(Verb::Ensure, &lines)
+    }
+
+    /// The state line among a verb's lines.
+    pub(super) fn state_of(&self, verb: Verb, lines: &[String]) -> Result<StateLine, RemoteError> {
+        let state = lines.iter().rev().find_map(|line| line.strip_prefix("s ").and_then(read_state));
+        state.ok_or_else(|| self.garbled(verb, "no state of the attempt"))
+    }
+}

@@ -1,0 +1,41 @@
+//! What can go wrong between a verb and its answer.
+
+use crate::transport::TransportError;
+
+/// A verb had no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// The way there failed; whether the verb was carried out is unknown, and it may be sent again.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The exec ended without the end of a frame.
+    #[error("{host} broke off its answer to `{verb}`{}", said(.noise))]
+    Cut { host: String, verb: &'static str, noise: String },
+    /// The answer is not in our language.
+    #[error("{host} answered `{verb}` with {what}")]
+    Garbled { host: String, verb: &'static str, what: String },
+    /// The runner understood and refused.
+    #[error("{host}: {text}")]
+    Refused { host: String, class: String, text: String },
+    /// The runner could not be put on the host.
+    #[error("{host} did not keep the runner script: {reason}")]
+    NotInstalled { host: String, reason: String },
+    /// The socket of the bridge could not be made.
+    #[error("could not make the socket that joins git to the connection: {0}")]
+    Bridge(#[source] std::io::Error),
+}
+
+impl RemoteError {
+    /// Whether sending the verb again may help without anybody's doing.
+    pub fn may_retry(&self) -> bool {
+        match self {
+            RemoteError::Transport(error) => error.may_retry(),
+            RemoteError::Cut { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+fn said(noise: &str) -> String {
+    if noise.is_empty() { String::new() } else { format!("; it said: {noise}") }
+}

@@ -1,0 +1,258 @@
+//! The reading side of a framed reply: noise, lines, data.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// The longest line a runner writes; a longer one is not ours.
+const MAX_LINE: usize = 8192;
+/// How much of what stands outside the frame is kept for error messages.
+const MAX_NOISE: usize = 2048;
+
+/// A piece of a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// The host has no such runner; nothing was done.
+    NeedRunner,
+    /// A line inside the frame, without its end.
+    Line(String),
+    /// Bytes of the data frame whose header line is `header`, `at` bytes after its start.
+    Data { header: String, at: u64, bytes: Bytes },
+    /// The end of the frame.
+    End(u32),
+}
+
+/// The bytes are not a reply.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NotAReply {
+    #[error("a line of more than {MAX_LINE} bytes")]
+    LongLine,
+    #[error("a line that is not text")]
+    NotText,
+    #[error("a data frame without a length: {0:?}")]
+    NoLength(String),
+    #[error("a data frame without its last newline: {0:?}")]
+    NoNewline(String),
+    #[error("an end without a status: {0:?}")]
+    NoStatus(String),
+}
+
+/// Takes bytes in any cut and gives the pieces.
+pub struct Frames {
+    begin: Vec<u8>,
+    need: Vec<u8>,
+    end: String,
+    held: BytesMut,
+    noise: Vec<u8>,
+    place: Place,
+}
+
+enum Place {
+    Outside,
+    Inside,
+    /// In the data of a frame: header, bytes read, bytes left.
+    Data(String, u64, u64),
+    Ended,
+}
+
+impl Frames {
+    pub fn new(nonce: &str) -> Self {
+        Frames {
+            begin: format!("@handoff {nonce} begin\n").into_bytes(),
+            need: format!("@handoff {nonce} need-runner\n").into_bytes(),
+            end: format!("@handoff {nonce} end "),
+            held: BytesMut::new(),
+            noise: Vec::new(),
+            place: Place::Outside,
+        }
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+    }
+
+    /// What was read behind the begin mark and not taken, where another protocol goes on from there.
+    pub(super) fn take_rest(&mut self) -> Option<Bytes> {
+        let rest = self.held.split().freeze();
+        if rest.is_empty() { None } else { Some(rest) }
+    }
+
+    /// What the host said outside the frame, for an error message.
+    pub fn noise(&self) -> String {
+        let held = if matches!(self.place, Place::Outside) { &self.held[..] } else { &[] };
+        let all = [&self.noise, held].concat();
+        let tail = &all[all.len().saturating_sub(MAX_NOISE)..];
+        String::from_utf8_lossy(tail).trim().to_owned()
+    }
+
+    /// The next piece, or `None` until more bytes come.
+    pub fn piece(&mut self) -> Result<Option<Piece>, NotAReply> {
+        loop {
+            match &mut self.place {
+                Place::Outside => match self.leave_noise() {
+                    Some(Some(piece)) => return Ok(Some(piece)),
+                    Some(None) => {}
+                    None => return Ok(None),
+                },
+                Place::Inside => {
+                    let Some(line) = self.line()? else { return Ok(None) };
+                    if let Some(piece) = self.read_line(line)? {
+                        return Ok(Some(piece));
+                    }
+                }
+                Place::Data(..) => return self.data(),
+                Place::Ended => return Ok(None),
+            }
+        }
+    }
+
+    /// Looks for the begin mark. `None`: more bytes are needed; `Some(None)`: inside now.
+    fn leave_noise(&mut self) -> Option<Option<Piece>> {
+        if let Some(at) = find(&self.held, &self.begin) {
+            self.keep_noise(at);
+            self.held.advance(self.begin.len());
+            self.place = Place::Inside;
+            return Some(None);
+        }
+        if let Some(at) = find(&self.held, &self.need) {
+            self.keep_noise(at);
+            self.place = Place::Ended;
+            return Some(Some(Piece::NeedRunner));
+        }
+        // A mark may be cut: the bytes that could be its beginning stay.
+        let surely_noise = self.held.len().saturating_sub(self.need.len());
+        self.keep_noise(surely_noise);
+        None
+    }
+
+    fn keep_noise(&mut self, length: usize) {
+        let noise = self.held.split_to(length);
+        self.noise.extend_from_slice(&noise);
+        let excess = self.noise.len().saturating_sub(MAX_NOISE);
+        self.noise.drain(..excess);
+    }
+
+    fn line(&mut self) -> Result<Option<String>, NotAReply> {
+        let Some(end) = self.held.iter().take(MAX_LINE + 1).position(|byte| *byte == b'\n') else {
+            return if self.held.len() > MAX_LINE { Err(NotAReply::LongLine) } else { Ok(None) };
+        };
+        let line = self.held.split_to(end + 1);
+        String::from_utf8(line[..end].to_vec()).map(Some).map_err(|_| NotAReply::NotText)
+    }
+
+    fn read_line(&mut self, line: String) -> Result<Option<Piece>, NotAReply> {
+        if let Some(status) = line.strip_prefix(&self.end) {
+            let status = status.trim().parse().map_err(|_| NotAReply::NoStatus(line.clone()))?;
+            self.place = Place::Ended;
+            return Ok(Some(Piece::End(status)));
+        }
+        if line.starts_with("d ") || line.starts_with("r ") {
+            let length = line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok());
+            let length = length.ok_or_else(|| NotAReply::NoLength(line.clone()))?;
+            self.place = Place::Data(line, 0, length);
+            return Ok(None);
+        }
+        Ok(Some(Piece::Line(line)))
+    }
+
+    fn data(&mut self) -> Result<Option<Piece>, NotAReply> {
+        let Place::Data(header, read, left) = &mut self.place else { return Ok(None) };
+        if *left == 0 {
+            // An empty frame still says that it was there.
+            let Some(newline) = self.held.first() else { return Ok(None) };
+            if *newline != b'\n' {
+                return Err(NotAReply::NoNewline(header.clone()));
+            }
+            self.held.advance(1);
+            let (header, at) = (std::mem::take(header), *read);
+            self.place = Place::Inside;
+            return Ok(Some(Piece::Data { header, at, bytes: Bytes::new() }));
+        }
+        if self.held.is_empty() {
+            return Ok(None);
+        }
+        let take = usize::try_from(*left).unwrap_or(usize::MAX).min(self.held.len());
+        let bytes = self.held.split_to(take).freeze();
+        let at = *read;
+        *read += take as u64;
+        *left -= take as u64;
+        Ok(Some(Piece::Data { header: header.clone(), at, bytes }))
+    }
+}
+
+fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
+    hay.windows(needle.len()).position(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn all(cuts: &[&[u8]]) -> Result<Vec<Piece>, NotAReply> {
+        let mut frames = Frames::new("aa");
+        let mut pieces = Vec::new();
+        for cut in cuts {
+            frames.push(cut);
+            while let Some(piece) = frames.piece()? {
+                match (pieces.last_mut(), piece) {
+                    // Data may come in any number of pieces; joined, it is what the host sent.
+                    (Some(Piece::Data { header: h, bytes: b, .. }), Piece::Data { header, bytes, .. })
+                        if *h == header =>
+                    {
+                        *b = [&b[..], &bytes[..]].concat().into();
+                    }
+                    (_, piece) => pieces.push(piece),
+                }
+            }
+        }
+        Ok(pieces)
+    }
+
+    const REPLY: &[u8] =
+        b"Welcome!\n@handoff bb begin\nx@handoff aa begin\ns one\nd n 1 log 7 0 5\na\nb\xff\n\nline\n@handoff aa end 0\nlogout\n";
+
+    fn expected() -> Vec<Piece> {
+        vec![
+            Piece::Line("s one".into()),
+            Piece::Data { header: "d n 1 log 7 0 5".into(), at: 0, bytes: Bytes::from_static(b"a\nb\xff\n") },
+            Piece::Line("line".into()),
+            Piece::End(0),
+        ]
+    }
+
+    #[test]
+    fn noise_lines_and_data_come_apart_at_every_cut() {
+        for at in 0..REPLY.len() {
+            assert_eq!(all(&[&REPLY[..at], &REPLY[at..]]).unwrap(), expected(), "cut at {at}");
+        }
+        let bytes: Vec<&[u8]> = REPLY.chunks(1).collect();
+        assert_eq!(all(&bytes).unwrap(), expected());
+    }
+
+    #[test]
+    fn a_missing_runner_is_told_through_noise() {
+        assert_eq!(all(&[b"motd\n@handoff aa need-runner\n"]).unwrap(), [Piece::NeedRunner]);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_an_error_and_not_memory() {
+        let long = vec![b'x'; MAX_LINE + 2];
+        assert_eq!(all(&[b"@handoff aa begin\n", &long]), Err(NotAReply::LongLine));
+        assert!(all(&[b"@handoff aa begin\nd x y\n"]).is_err());
+        assert!(all(&[b"@handoff aa begin\nd x 1\nabc"]).is_err());
+        let mut frames = Frames::new("aa");
+        for _ in 0..1000 {
+            frames.push(&long);
+            assert_eq!(frames.piece(), Ok(None));
+        }
+        assert!(frames.held.len() + frames.noise.len() < 100_000);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), inside in any::<bool>()) {
+            let head: &[u8] = if inside { b"@handoff aa begin\n" } else { b"" };
+            let _ = all(&[head, &bytes]);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! `poll`: state and log bytes of many attempts in one bounded exchange.
+
+use bytes::Bytes;
+
+use super::client::{Remote, Reply};
+use super::error::RemoteError;
+use super::frames::Piece;
+use super::request::Request;
+use super::script::Verb;
+use crate::model::attempt::{AttemptNo, Epoch, Outcome};
+use crate::model::id::HostName;
+
+/// Longest wait of one poll, in milliseconds: a dropped connection leaves nothing behind for longer.
+pub const LONGEST_WAIT: u64 = 20_000;
+/// Log bytes of one poll; the next one goes on from there.
+pub const MOST_BYTES: u64 = 64 << 20;
+/// A result file is ten short lines.
+const LONGEST_RESULT: u64 = 16 << 10;
+
+/// What to ask about.
+#[derive(Clone, Debug)]
+pub struct Want {
+    pub name: HostName,
+    pub attempt: AttemptNo,
+    pub stream: Stream,
+    /// The inode the mirror was read from; 0 the first time.
+    pub inode: u64,
+    /// The mirror's length.
+    pub offset: u64,
+}
+
+/// A file of an attempt that is mirrored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Log,
+    Check,
+}
+
+impl Stream {
+    pub fn word(self) -> &'static str {
+        match self {
+            Stream::Log => "log",
+            Stream::Check => "check.log",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Stream> {
+        [Stream::Log, Stream::Check].into_iter().find(|stream| stream.word() == word)
+    }
+}
+
+/// Whether a recorded process is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alive {
+    Yes,
+    Stopped,
+    No,
+    /// A claim of another node.
+    Unknown,
+    /// Never recorded.
+    Never,
+}
+
+/// An attempt's state as its host shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateLine {
+    pub name: String,
+    pub attempt: AttemptNo,
+    pub watch: Alive,
+    pub intent: bool,
+    pub task: Alive,
+    pub cancel: bool,
+    pub exit: Option<i32>,
+    pub result: bool,
+    /// Target of `next`.
+    pub next: Option<String>,
+    pub session: Option<String>,
+    /// Seconds of active time.
+    pub active: u64,
+    /// Seconds since the watcher's last tick, by the host's clock.
+    pub beat: Option<u64>,
+    pub epoch: Epoch,
+    /// Highest attempt there.
+    pub last: AttemptNo,
+}
+
+/// One thing a poll tells.
+#[derive(Debug)]
+pub enum Message {
+    State(StateLine),
+    Bytes {
+        attempt: AttemptNo,
+        stream: Stream,
+        inode: u64,
+        offset: u64,
+        bytes: Bytes,
+    },
+    Result {
+        attempt: AttemptNo,
+        outcome: Outcome,
+    },
+    /// An error about one want; `class` is `unknown` where the host has no such attempt.
+    Error {
+        attempt: AttemptNo,
+        class: String,
+        text: String,
+    },
+}
+
+/// A poll under way.
+pub struct Poll {
+    reply: Reply,
+    result: Vec<u8>,
+}
+
+impl Remote {
+    /// Asks about `wants` and waits up to `wait` milliseconds for more.
+    pub async fn poll(&self, wants: &[Want], wait: u64) -> Result<Poll, RemoteError> {
+        let request = || {
+            let mut request = Request::new().line("wait", wait.min(LONGEST_WAIT)).line("max", MOST_BYTES);
+            for want in wants {
+                let Want { name, attempt, stream, inode, offset } = want;
+                request = request.line("want", format!("{name} {attempt} {} {inode} {offset}", stream.word()));
+            }
+            request
+        };
+        Ok(Poll { reply: self.open(Verb::Poll, request).await?, result: Vec::new() })
+    }
+}
+
+impl Poll {
+    /// The next message; `None` when the poll has ended as it should.
+    pub async fn next(&mut self) -> Result<Option<Message>, RemoteError> {
+        loop {
+            match self.reply.next().await? {
+                None => return Err(self.reply.cut()),
+                Some(Piece::End(0)) => return Ok(None),
+                Some(Piece::Line(line)) => match read_line(&line) {
+                    Some(message) => return Ok(Some(message)),
+                    // Lines of a newer runner tell nothing that this program needs.
+                    None => continue,
+                },
+                Some(Piece::Data { header, at, bytes }) => {
+                    if let Some(message) = self.data(&header, at, bytes)? {
+                        return Ok(Some(message));
+                    }
+                }
+                Some(Piece::End(_) | Piece::NeedRunner) => return Err(self.reply.cut()),
+            }
+        }
+    }
+
+    fn data(&mut self, header: &str, at: u64, bytes: Bytes) -> Result<Option<Message>, RemoteError> {
+        let words: Vec<&str> = header.split(' ').collect();
+        match words[..] {
+            ["d", _, attempt, stream, inode, offset, _] => {
+                let parsed = (|| Some((attempt.parse().ok()?, Stream::from_word(stream)?, inode.parse().ok()?)))();
+                let Some((attempt, stream, inode)) = parsed else { return Ok(None) };
+                let Ok(offset) = offset.parse::<u64>() else { return Ok(None) };
+                if bytes.is_empty() {
+                    return Ok(None);
+                }
+                Ok(Some(Message::Bytes { attempt, stream, inode, offset: offset.saturating_add(at), bytes }))
+            }
+            ["r", _, attempt, length] => {
+                if at == 0 {
+                    self.result.clear();
+                }
+                if length.parse::<u64>().map_or(true, |length| length > LONGEST_RESULT) {
+                    return Err(self.reply.garbled("a result of unlikely size"));
+                }
+                self.result.extend_from_slice(&bytes);
+                // The empty piece is the end of the frame.
+                let Ok(attempt) = attempt.parse() else { return Ok(None) };
+                if bytes.is_empty() { Ok(self.finish_result(attempt)) } else { Ok(None) }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn finish_result(&mut self, attempt: AttemptNo) -> Option<Message> {
+        let text = String::from_utf8_lossy(&self.result).into_owned();
+        read_result(&text).map(|outcome| Message::Result { attempt, outcome })
+    }
+}
+
+fn read_line(line: &str) -> Option<Message> {
+    if let Some(rest) = line.strip_prefix("s ") {
+        return read_state(rest).map(Message::State);
+    }
+    let mut words = line.strip_prefix("e ")?.splitn(4, ' ');
+    let (_, attempt, class) = (words.next()?, words.next()?.parse().ok()?, words.next()?.to_owned());
+    Some(Message::Error { attempt, class, text: words.next().unwrap_or("").to_owned() })
+}
+
+/// Reads a state line without its `s `; `None` when a field is missing or not of its kind.
+pub fn read_state(line: &str) -> Option<StateLine> {
+    let mut words = line.split(' ').filter(|word| !word.is_empty());
+    let (name, attempt) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
+    let fields: std::collections::HashMap<&str, &str> = words.filter_map(|word| word.split_once('=')).collect();
+    let field = |key: &str| fields.get(key).copied().filter(|value| *value != "-");
+    let alive = |key: &str| match field(key) {
+        Some("alive") => Alive::Yes,
+        Some("stopped") => Alive::Stopped,
+        Some("dead") => Alive::No,
+        Some("unknown") => Alive::Unknown,
+        _ => Alive::Never,
+    };
+    let session = field("session").filter(|s| is_session(s)).map(str::to_owned);
+    Some(StateLine {
+        name,
+        attempt,
+        watch: alive("watch"),
+        intent: field("intent")? == "1",
+        task: alive("task"),
+        cancel: field("cancel") == Some("1"),
+        exit: field("exit").and_then(|code| code.parse().ok()),
+        result: field("result")? == "1",
+        next: field("next").map(str::to_owned),
+        session,
+        active: field("active").and_then(|s| s.parse().ok()).unwrap_or(0),
+        beat: field("beat").and_then(|s| s.parse().ok()),
+        epoch: field("epoch").and_then(|e| e.parse().ok()).unwrap_or(0),
+        last: field("last").and_then(|n| n.parse().ok()).unwrap_or(attempt),
+    })
+}
+
+/// Reads a result file; `None` when its last line is missing.
+pub fn read_result(text: &str) -> Option<Outcome> {
+    let mut outcome = Outcome::default();
+    let mut whole = false;
+    for line in text.lines() {
+        let Some((key, value)) = line.trim_end().split_once(' ') else { continue };
+        let value = value.trim();
+        let kept = || Some(value.to_owned()).filter(|value| !value.is_empty() && value != "-");
+        match key {
+            "class" => value.clone_into(&mut outcome.class),
+            "reason" => value.clone_into(&mut outcome.reason),
+            "exit" => outcome.exit = value.parse().ok(),
+            "check" => outcome.check = value.parse().ok(),
+            "check_before" => outcome.check_before = value.parse().ok(),
+            "capture" => outcome.capture = kept(),
+            "tree" => outcome.tree = kept(),
+            "baseline" => outcome.baseline = kept(),
+            "head" => outcome.head = kept(),
+            "active" => outcome.active = value.parse().unwrap_or(0),
+            "session" => outcome.session = kept().filter(|s| is_session(s)),
+            "detail" => outcome.detail = kept(),
+            "end" => whole = value == "1",
+            _ => {}
+        }
+    }
+    whole.then_some(outcome)
+}
+
+/// The only characters of a session id that a host may tell us.
+fn is_session(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LINE: &str = "20261121-x-0123456789abcdef 2 watch=alive intent=1 task=stopped cancel=0 exit=- result=0 \
+                        next=- session=abc-1 active=15 beat=3 epoch=1 log=77:100 check=0:0 last=2";
+
+    #[test]
+    fn a_state_line_is_read_whole() {
+        let state = read_state(LINE).unwrap();
+        assert_eq!((state.attempt, state.watch, state.task), (2, Alive::Yes, Alive::Stopped));
+        assert_eq!((state.session.as_deref(), state.exit, state.beat), (Some("abc-1"), None, Some(3)));
+    }
+
+    #[test]
+    fn a_session_id_that_is_shell_text_is_none() {
+        let state = read_state(&LINE.replace("abc-1", "$(x)")).unwrap();
+        assert_eq!(state.session, None);
+    }
+
+    #[test]
+    fn a_result_without_its_end_is_not_there() {
+        let text = "class truncated\nreason exit\nexit 1\nactive 3\n";
+        assert_eq!(read_result(text), None);
+        let outcome = read_result(&format!("{text}end 1\n")).unwrap();
+        assert_eq!((outcome.exit, outcome.active, outcome.class.as_str()), (Some(1), 3, "truncated"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_it_panic(line in "\\PC{0,200}") {
+            let _ = read_line(&line);
+            let _ = read_line(&format!("s {line}"));
+            let _ = read_result(&line);
+        }
+    }
+}
