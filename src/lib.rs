@@ -8,4 +8,5 @@ pub mod config;
 pub mod git;
 pub mod model;
 pub mod remote;
+pub mod state;
 pub mod transport;

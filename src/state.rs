@@ -1,0 +1,49 @@
+//! The truth on the laptop: journals, logs, locks. Everything is under `<git common dir>/handoff/<id>/`.
+
+pub mod index;
+pub mod journal;
+pub mod lock;
+pub mod log_mirror;
+pub mod store;
+
+#[cfg(test)]
+mod testing;
+
+use std::path::{Path, PathBuf};
+
+use crate::model::handoff::Refused;
+use crate::model::id::HandoffId;
+
+/// What can be wrong with a record.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read or written; what was there is still there.
+    #[error("could not {verb} {}: {source}", path.display())]
+    Io { verb: &'static str, path: PathBuf, source: std::io::Error },
+    /// The event no longer applies; nothing was written.
+    #[error("{id}: {refused}")]
+    Refused { id: String, refused: Refused },
+    #[error("{}:{line}: {reason}", path.display())]
+    Broken { path: PathBuf, line: usize, reason: String },
+    #[error("{0} exists already")]
+    Exists(HandoffId),
+    #[error("no handoff is called {name:?}{}", .nearest.as_ref().map_or_else(String::new, |near| format!(" (did you mean {near}?)")))]
+    Unknown { name: String, nearest: Option<String> },
+    #[error("{name:?} is the beginning of several: {}", .candidates.join(", "))]
+    Ambiguous { name: String, candidates: Vec<String> },
+    /// Bytes that do not follow those we have.
+    #[error("{}: bytes from {offset} on came, but only {length} are here", path.display())]
+    Gap { path: PathBuf, offset: u64, length: u64 },
+}
+
+impl Error {
+    /// Whether an event was refused because what it says is already so or can no longer be.
+    pub fn is_stale(&self) -> bool {
+        matches!(self, Error::Refused { refused: Refused::Stale(_), .. })
+    }
+
+    pub(crate) fn io(verb: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Error::Io { verb, path, source }
+    }
+}

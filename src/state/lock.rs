@@ -1,0 +1,57 @@
+//! The driver's lock: one process drives a handoff; others attach and read.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use super::Error;
+
+const NAME: &str = "driver.lock";
+
+/// Held as long as this lives; the kernel lets go when the process dies.
+#[derive(Debug)]
+pub struct DriverLock {
+    _file: File,
+}
+
+impl DriverLock {
+    /// Takes the lock in a handoff's directory; `None` when another process has it.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn try_take(directory: &Path) -> Result<Option<DriverLock>, Error> {
+        let path = directory.join(NAME);
+        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = open.map_err(Error::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
+        }
+        // The number only serves messages.
+        let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+        Ok(Some(DriverLock { _file: file }))
+    }
+
+    /// The process that took it last.
+    pub fn holder(directory: &Path) -> Option<u32> {
+        let mut text = String::new();
+        File::open(directory.join(NAME)).ok()?.take(20).read_to_string(&mut text).ok()?;
+        text.trim().parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_drives_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = DriverLock::try_take(directory.path()).unwrap().unwrap();
+        assert!(DriverLock::try_take(directory.path()).unwrap().is_none());
+        assert_eq!(DriverLock::holder(directory.path()), Some(std::process::id()));
+        drop(first);
+        assert!(DriverLock::try_take(directory.path()).unwrap().is_some());
+    }
+}

@@ -1,0 +1,205 @@
+//! The byte-exact copy of a host's log: a prefix of it at all times, equal at the end.
+//!
+//! The file's length is the offset; nothing else remembers it. Which file of the host it is a copy of (its inode) is
+//! written beside it before the first byte.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::Error;
+
+/// A mirror open for writing.
+#[derive(Debug)]
+pub struct LogMirror {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    inode: u64,
+}
+
+/// What came of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// This many of the last bytes were new.
+    New(usize),
+    /// All were here already.
+    Nothing,
+}
+
+impl LogMirror {
+    /// Opens the mirror at `path`, or of the file that took its place on the host; made when it is not there.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open(path: &Path) -> Result<LogMirror, Error> {
+        let mut path = path.to_owned();
+        // A replaced log goes on in `attempt-N.2.log`: the newest one grows.
+        for k in 2.. {
+            let next = successor(&path, k);
+            if !next.exists() {
+                break;
+            }
+            path = next;
+        }
+        Self::open_at(path)
+    }
+
+    fn open_at(path: PathBuf) -> Result<LogMirror, Error> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(Error::io("open", &path))?;
+        let length = file.seek(SeekFrom::End(0)).map_err(Error::io("read", &path))?;
+        let inode =
+            std::fs::read_to_string(source_of(&path)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        Ok(LogMirror { path, file, length, inode })
+    }
+
+    /// Bytes mirrored; the offset to ask the host from.
+    pub fn len(&self) -> u64 {
+        self.length
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The host's file that this is a copy of; 0 before the first byte.
+    pub fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds bytes that stand at `offset` of the host's file `inode`. What is here already is not written again. Where
+    /// the host's file is another one than ours, the old bytes stay and the new ones begin a file of their own.
+    ///
+    /// # Errors
+    /// [`Error::Gap`] when bytes before them are missing; nothing is written then.
+    pub fn append(&mut self, inode: u64, offset: u64, bytes: &[u8]) -> Result<Appended, Error> {
+        if self.inode != inode && (self.inode != 0 || self.length > 0) {
+            self.begin_successor()?;
+        }
+        if offset > self.length {
+            return Err(Error::Gap { path: self.path.clone(), offset, length: self.length });
+        }
+        let known = usize::try_from(self.length - offset).unwrap_or(usize::MAX);
+        if known >= bytes.len() {
+            return Ok(Appended::Nothing);
+        }
+        if self.inode == 0 {
+            self.remember(inode)?;
+        }
+        let new = &bytes[known..];
+        self.file.write_all(new).map_err(|error| self.undo(error))?;
+        self.length += new.len() as u64;
+        Ok(Appended::New(new.len()))
+    }
+
+    /// Makes what was written survive a crash of the machine.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn sync(&self) -> Result<(), Error> {
+        self.file.sync_all().map_err(Error::io("write", &self.path))
+    }
+
+    /// A failed write may have written some bytes: the file goes back to what is accounted for.
+    fn undo(&mut self, error: std::io::Error) -> Error {
+        let back = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::Start(self.length)));
+        let error = back.err().unwrap_or(error);
+        Error::io("write", &self.path)(error)
+    }
+
+    fn remember(&mut self, inode: u64) -> Result<(), Error> {
+        let path = source_of(&self.path);
+        std::fs::write(&path, format!("{inode}\n")).map_err(Error::io("write", &path))?;
+        self.inode = inode;
+        Ok(())
+    }
+
+    fn begin_successor(&mut self) -> Result<(), Error> {
+        let taken = |k: &u32| successor(&self.path, *k).exists();
+        let k = (2..).find(|k| !taken(k)).unwrap_or(2);
+        *self = Self::open_at(successor(&self.path, k))?;
+        Ok(())
+    }
+}
+
+/// `attempt-1.log` and 2 → `attempt-1.2.log`; of a successor, the one after it.
+fn successor(path: &Path, k: u32) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = name.strip_suffix(".log").unwrap_or(&name);
+    let stem = match stem.rsplit_once('.') {
+        Some((first, number)) if number.bytes().all(|c| c.is_ascii_digit()) => first,
+        _ => stem,
+    };
+    path.with_file_name(format!("{stem}.{k}.log"))
+}
+
+fn source_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().map(std::ffi::OsStr::to_os_string).unwrap_or_default();
+    name.push(".src");
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_gap_is_refused_and_nothing_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("attempt-1.log");
+        let mut mirror = LogMirror::open(&path).unwrap();
+        mirror.append(5, 0, b"abc").unwrap();
+        assert!(matches!(mirror.append(5, 4, b"x"), Err(Error::Gap { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn a_replaced_log_leaves_the_old_bytes_and_begins_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("attempt-1.log");
+        let mut mirror = LogMirror::open(&path).unwrap();
+        mirror.append(5, 0, b"old").unwrap();
+        mirror.append(6, 0, b"new").unwrap();
+        mirror.append(7, 0, b"newer").unwrap();
+        drop(mirror);
+        let read = |name: &str| std::fs::read(directory.path().join(name)).unwrap();
+        assert_eq!((read("attempt-1.log"), read("attempt-1.2.log")), (b"old".to_vec(), b"new".to_vec()));
+        let mirror = LogMirror::open(&path).unwrap();
+        assert_eq!((mirror.len(), mirror.inode()), (5, 7), "the newest goes on");
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_prefix_at_all_times_and_equal_at_the_end(
+            log in proptest::collection::vec(any::<u8>(), 1..3000),
+            steps in proptest::collection::vec((0usize..3000, 1usize..900, any::<bool>()), 0..40),
+        ) {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("attempt-1.log");
+            let mut mirror = LogMirror::open(&path).unwrap();
+            for (offset, length, crash) in steps {
+                let (from, to) = (offset.min(log.len()), (offset + length).min(log.len()));
+                let before = mirror.len();
+                let result = mirror.append(9, from as u64, &log[from..to]);
+                prop_assert_eq!(result.is_err(), from as u64 > before);
+                if crash {
+                    mirror = LogMirror::open(&path).unwrap();
+                }
+                prop_assert_eq!(&std::fs::read(&path).unwrap()[..], &log[..mirror.len() as usize]);
+            }
+            mirror.append(9, 0, &log).unwrap();
+            prop_assert_eq!(std::fs::read(&path).unwrap(), log);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The handoffs of one repository.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use super::journal::{self, Journal};
+use crate::model::attempt::AttemptNo;
+use crate::model::event::{Created, Event, Kind};
+use crate::model::handoff::Status;
+use crate::model::id::HandoffId;
+use crate::model::verdict::Class;
+
+const CACHE: &str = "state.json";
+
+/// `<git common dir>/handoff`.
+#[derive(Clone, Debug)]
+pub struct Store {
+    top: PathBuf,
+}
+
+/// What a listing shows of a handoff.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    pub id: HandoffId,
+    pub status: Status,
+    pub verdict: Option<Class>,
+    pub host: String,
+    pub agent: String,
+    pub task: String,
+    pub attempts: AttemptNo,
+    pub created: Timestamp,
+    pub changed: Timestamp,
+    pub unreachable_since: Option<Timestamp>,
+    pub worktree: Option<String>,
+}
+
+/// A summary and the journal it was made from, by length: a cache, never truth.
+#[derive(Serialize, Deserialize)]
+struct Cached {
+    journal_bytes: u64,
+    summary: Summary,
+}
+
+impl Store {
+    pub fn new(git_common_dir: &Path) -> Self {
+        Store { top: git_common_dir.join("handoff") }
+    }
+
+    pub fn directory(&self, id: &HandoffId) -> PathBuf {
+        self.top.join(id.as_str())
+    }
+
+    /// The mirrored log of an attempt.
+    pub fn log(&self, id: &HandoffId, n: AttemptNo) -> PathBuf {
+        self.directory(id).join(format!("attempt-{n}.log"))
+    }
+
+    pub fn check_log(&self, id: &HandoffId, n: AttemptNo) -> PathBuf {
+        self.directory(id).join(format!("attempt-{n}.check.log"))
+    }
+
+    /// Makes a handoff: its directory is there whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], or the disk fails.
+    pub fn create(&self, made: Created) -> Result<Journal, Error> {
+        let directory = self.directory(&made.id);
+        if directory.exists() {
+            return Err(Error::Exists(made.id));
+        }
+        std::fs::create_dir_all(&self.top).map_err(Error::io("make", &self.top))?;
+        let temporary = tempfile::Builder::new().prefix(".new-").tempdir_in(&self.top);
+        let temporary = temporary.map_err(Error::io("make a directory in", &self.top))?;
+        let id = made.id.clone();
+        let event = Event::new(Timestamp::now(), Kind::Created(Box::new(made)));
+        Journal::create(temporary.path(), &event)?;
+        match std::fs::rename(temporary.path(), &directory) {
+            Ok(()) => {}
+            // Renaming onto a directory that is not empty fails: another process was first.
+            Err(_) if directory.exists() => return Err(Error::Exists(id)),
+            Err(error) => return Err(Error::io("make", &directory)(error)),
+        }
+        // Its place is now the other one; there is nothing left to remove.
+        let _ = temporary.keep();
+        sync_directory(&self.top)?;
+        Journal::open(&directory)
+    }
+
+    /// Every id, in order.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn ids(&self) -> Result<Vec<HandoffId>, Error> {
+        let entries = match std::fs::read_dir(&self.top) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+            entries => entries.map_err(Error::io("read", &self.top))?,
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut ids: Vec<HandoffId> = names.filter_map(|name| name.parse().ok()).collect();
+        ids.retain(|id| self.directory(id).join(journal::NAME).is_file());
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// # Errors
+    /// See [`Journal::open`].
+    pub fn open(&self, id: &HandoffId) -> Result<Journal, Error> {
+        Journal::open(&self.directory(id))
+    }
+
+    /// The id that a name or the beginning of one means.
+    ///
+    /// # Errors
+    /// None or several do.
+    pub fn resolve(&self, name: &str) -> Result<HandoffId, Error> {
+        let ids = self.ids()?;
+        if let Some(exact) = ids.iter().find(|id| id.as_str() == name) {
+            return Ok(exact.clone());
+        }
+        let candidates: Vec<&HandoffId> = ids.iter().filter(|id| id.as_str().starts_with(name)).collect();
+        match candidates[..] {
+            [only] => Ok(only.clone()),
+            [] => {
+                let near = ids.iter().map(|id| (strsim::jaro_winkler(id.as_str(), name), id));
+                let best = near.filter(|(score, _)| *score > 0.7).max_by(|a, b| a.0.total_cmp(&b.0));
+                Err(Error::Unknown { name: name.to_owned(), nearest: best.map(|(_, id)| id.to_string()) })
+            }
+            _ => {
+                let candidates = candidates.iter().take(8).map(ToString::to_string).collect();
+                Err(Error::Ambiguous { name: name.to_owned(), candidates })
+            }
+        }
+    }
+
+    /// What a listing shows; from the cache when the journal has not grown since.
+    ///
+    /// # Errors
+    /// See [`Journal::open`].
+    pub fn summary(&self, id: &HandoffId) -> Result<Summary, Error> {
+        let directory = self.directory(id);
+        let (path, cache) = (directory.join(journal::NAME), directory.join(CACHE));
+        let length = std::fs::metadata(&path).map_err(Error::io("read", &path))?.len();
+        let cached = std::fs::read(&cache).ok().and_then(|bytes| serde_json::from_slice::<Cached>(&bytes).ok());
+        if let Some(cached) = cached.filter(|cached| cached.journal_bytes == length) {
+            return Ok(cached.summary);
+        }
+        let journal = self.open(id)?;
+        let cached = Cached { journal_bytes: journal.length(), summary: summarize(&journal) };
+        // A cache that cannot be written costs time and nothing else.
+        if let Ok(text) = serde_json::to_vec(&cached)
+            && let Ok(mut file) = tempfile::NamedTempFile::new_in(&directory)
+            && std::io::Write::write_all(&mut file, &text).is_ok()
+        {
+            let _ = file.persist(&cache);
+        }
+        Ok(cached.summary)
+    }
+}
+
+fn summarize(journal: &Journal) -> Summary {
+    let handoff = journal.handoff();
+    Summary {
+        id: handoff.made.id.clone(),
+        status: handoff.status(),
+        verdict: handoff.history().last().copied(),
+        host: handoff.host().to_owned(),
+        agent: handoff.made.agent.clone(),
+        task: handoff.made.task.clone(),
+        attempts: handoff.last_attempt().map_or(0, |(n, _)| n),
+        created: handoff.created,
+        changed: handoff.changed,
+        unreachable_since: handoff.unreachable.as_ref().map(|(since, _)| *since),
+        worktree: handoff.worktree.clone(),
+    }
+}
+
+fn sync_directory(path: &Path) -> Result<(), Error> {
+    std::fs::File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::io("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::created;
+    use super::*;
+
+    #[test]
+    fn an_id_is_taken_once_and_found_by_its_beginning() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::new(directory.path());
+        for id in ["20261121-fix-a", "20261121-fix-b", "20261120-x"] {
+            store.create(created(id)).unwrap();
+        }
+        assert!(matches!(store.create(created("20261120-x")), Err(Error::Exists(_))));
+        assert_eq!(store.ids().unwrap().len(), 3, "a failed creation leaves nothing");
+        assert_eq!(store.resolve("20261120").unwrap().as_str(), "20261120-x");
+        assert!(matches!(store.resolve("20261121"), Err(Error::Ambiguous { candidates, .. }) if candidates.len() == 2));
+        let error = store.resolve("20261121-fix-c").unwrap_err().to_string();
+        assert!(error.contains("did you mean 20261121-fix-"), "{error}");
+        let left = std::fs::read_dir(directory.path().join("handoff")).unwrap().count();
+        assert_eq!(left, 3);
+    }
+
+    #[test]
+    fn a_listing_reads_the_cache_until_the_journal_grows() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::new(directory.path());
+        let mut journal = store.create(created("20261121-x")).unwrap();
+        let id = journal.handoff().made.id.clone();
+        assert_eq!(store.summary(&id).unwrap().status, Status::Queued);
+        let cache = store.directory(&id).join(CACHE);
+        let marked = std::fs::read_to_string(&cache).unwrap().replace("\"fix\"", "\"from the cache\"");
+        std::fs::write(&cache, marked).unwrap();
+        assert_eq!(store.summary(&id).unwrap().task, "from the cache");
+        journal.append(Kind::StopRequested).unwrap();
+        assert_eq!(store.summary(&id).unwrap().task, "fix");
+        std::fs::write(&cache, "{").unwrap();
+        assert_eq!(store.summary(&id).unwrap().task, "fix", "a broken cache is no truth");
+    }
+}
