@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod config;
 pub mod git;
+pub mod mirror;
 pub mod model;
 pub mod remote;
 pub mod state;

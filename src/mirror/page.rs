@@ -1,0 +1,217 @@
+//! What `handoff.md` and the prompts say: the journal's state and what the logs prove, nothing else.
+
+use std::fmt::Write as _;
+
+use crate::agent::summary::{Item, Items, Summary};
+use crate::config::templates::{HandoffPage, PromptContext, PromptKind, TemplateError, render_prompt};
+use crate::model::attempt::{AttemptNo, Next};
+use crate::model::event::Owner;
+use crate::model::handoff::{Attempt, Handoff, Status};
+
+/// Most lines of a list in a prompt; the record has them all.
+const IN_PROMPT: usize = 12;
+
+/// What the attempts' logs say, by attempt.
+pub type Findings = Vec<(AttemptNo, Summary)>;
+
+/// The pieces of a handoff's story that both prompts and the page tell.
+pub struct Story {
+    /// The latest known state.
+    pub state: Option<String>,
+    pub tried: Vec<String>,
+    pub files: Vec<String>,
+    pub blockers: Vec<String>,
+    /// One concrete next action.
+    pub next_step: Option<String>,
+}
+
+/// Tells the story.
+pub fn story(handoff: &Handoff, findings: &Findings) -> Story {
+    let list = |pick: fn(&Summary) -> &Items| -> Vec<String> {
+        let items =
+            findings.iter().flat_map(|(n, summary)| pick(summary).shown.iter().map(move |item| claim(*n, item)));
+        items.collect()
+    };
+    let mut blockers = list(|summary| &summary.blockers);
+    if let Some((n, verdict)) = last_verdict(handoff)
+        && !matches!(verdict.class, crate::model::verdict::Class::Done | crate::model::verdict::Class::Unchecked)
+    {
+        let at = verdict.line.map_or(String::new(), |line| format!(" (`attempt-{n}.log:{line}`)"));
+        blockers.push(format!("attempt {n} ended {}: {}{at}", verdict.class, verdict.evidence));
+    }
+    Story {
+        state: state(handoff, findings),
+        tried: list(|summary| &summary.tried),
+        files: list(|summary| &summary.files),
+        blockers,
+        next_step: next_step(handoff),
+    }
+}
+
+/// The page's values. `overrides`: the user's templates, which the two prompts are made from too.
+pub fn page(
+    handoff: &Handoff,
+    findings: &Findings,
+    repo: &str,
+    overrides: Option<&std::path::Path>,
+) -> Result<HandoffPage, TemplateError> {
+    let story = story(handoff, findings);
+    let prompt = |kind| with_context(handoff, &story, repo, None, |context| render_prompt(kind, context, overrides));
+    let last = handoff.last_attempt();
+    let verdict = last_verdict(handoff).map(|(_, verdict)| format!("{} ({})", verdict.class, verdict.evidence));
+    Ok(HandoffPage {
+        id: handoff.made.id.to_string(),
+        status: handoff.status().word().to_owned(),
+        task: handoff.made.task.clone(),
+        model: handoff.made.model.clone(),
+        session: handoff.session.clone(),
+        workspace: handoff.made.workspace.clone(),
+        started: time(handoff.created),
+        current_attempt: last.map_or(1, |(n, _)| n),
+        host: Some(handoff.host().to_owned()),
+        agent: Some(handoff.made.agent.clone()),
+        verdict,
+        ended: last.and_then(|(_, attempt)| attempt.ended).map(time),
+        unreachable_since: handoff.unreachable.as_ref().map(|(since, why)| format!("{} ({why})", time(*since))),
+        extra: extra(handoff),
+        commands: handoff.attempts.values().map(|attempt| attempt.command.clone()).collect(),
+        logs: logs(handoff),
+        latest_summary: latest_summary(handoff, findings),
+        resume_prompt: prompt(PromptKind::Resume)?,
+        takeover_prompt: prompt(PromptKind::Takeover)?,
+        what_it_tried: story.tried,
+        files: story.files,
+        errors: story.blockers,
+        next_step: story.next_step,
+        final_outcome: None,
+    })
+}
+
+/// Calls `render` with what a prompt of this handoff may speak of.
+pub fn with_context<T>(
+    handoff: &Handoff,
+    story: &Story,
+    repo: &str,
+    message: Option<&str>,
+    render: impl Fn(&PromptContext<'_>) -> T,
+) -> T {
+    let list = |items: &[String]| {
+        let from = items.len().saturating_sub(IN_PROMPT);
+        let lines: Vec<String> = items[from..].iter().map(|item| format!("- {item}")).collect();
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    };
+    let (tried, blockers) = (list(&story.tried), list(&story.blockers));
+    render(&PromptContext {
+        task: &handoff.made.task,
+        repo,
+        branch: handoff.made.base.branch.as_deref(),
+        check: handoff.made.check.as_deref(),
+        state: story.state.as_deref(),
+        next_step: story.next_step.as_deref(),
+        message,
+        tried: tried.as_deref(),
+        blockers: blockers.as_deref(),
+        editor: Some("Cursor"),
+    })
+}
+
+fn claim(n: AttemptNo, item: &Item) -> String {
+    format!("{} (`{}`)", item.text, item.pointer(n))
+}
+
+fn last_verdict(handoff: &Handoff) -> Option<(AttemptNo, &crate::model::verdict::Verdict)> {
+    handoff.attempts.iter().rev().find_map(|(n, attempt)| Some((*n, attempt.verdict.as_ref()?)))
+}
+
+fn state(handoff: &Handoff, findings: &Findings) -> Option<String> {
+    let mut text = String::new();
+    for (n, attempt) in &handoff.attempts {
+        if let Some(verdict) = &attempt.verdict {
+            _ = writeln!(text, "Attempt {n} on {} ended {}: {}", attempt.host, verdict.class, verdict.evidence);
+        }
+    }
+    if let Some((n, said)) = findings.iter().rev().find_map(|(n, summary)| Some((n, summary.said.as_ref()?))) {
+        _ = write!(text, "The agent's last words (`{}`):\n{}", said.pointer(*n), said.text);
+    }
+    let text = text.trim_end();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn latest_summary(handoff: &Handoff, findings: &Findings) -> Option<String> {
+    let (n, summary) = findings.last()?;
+    let running = handoff.attempts.get(n).is_some_and(|attempt| attempt.ended.is_none());
+    let mut text = String::new();
+    if running {
+        _ = writeln!(text, "Partial: attempt {n} is still on.\n");
+    }
+    if let Some(attempt) = handoff.attempts.get(n).filter(|attempt| attempt.verdict.is_some()) {
+        _ = writeln!(text, "{}\n", ended(*n, attempt));
+    }
+    if let Some(said) = &summary.said {
+        _ = write!(text, "{} (`{}`)", said.text, said.pointer(*n));
+    }
+    let text = text.trim_end();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn ended(n: AttemptNo, attempt: &Attempt) -> String {
+    let Some(verdict) = &attempt.verdict else { return String::new() };
+    let at = verdict.line.map_or(String::new(), |line| format!(" (`attempt-{n}.log:{line}`)"));
+    let work =
+        attempt.fetched.as_ref().map_or(String::new(), |commit| format!(" Its work is commit {}.", commit.short()));
+    format!(
+        "Attempt {n} on {} ended {}: {}{at}.{work}",
+        attempt.host,
+        verdict.class,
+        verdict.evidence.trim_end_matches('.')
+    )
+}
+
+fn next_step(handoff: &Handoff) -> Option<String> {
+    let id = &handoff.made.id;
+    let step = match handoff.status() {
+        Status::Queued | Status::Running => return None,
+        Status::Waiting => "Wait: the next attempt follows by itself.".to_owned(),
+        Status::Done => format!("Review the change (`handoff diff {id}`) and take it over (`handoff takeover {id}`)."),
+        Status::Interactive => "Review the change in this worktree against the task, then do what is left.".to_owned(),
+        Status::Stopped => format!("Go on with `handoff resume {id}`, or take it over with `handoff takeover {id}`."),
+        Status::Parked | Status::Failed => {
+            match handoff.last_attempt().and_then(|(_, attempt)| attempt.next.as_ref()) {
+                Some(Next::Park { why }) if !why.is_empty() => why.clone(),
+                _ => format!("See why it ended (`handoff show {id}`), then `handoff resume {id}`."),
+            }
+        }
+        Status::Finished => return None,
+    };
+    Some(step)
+}
+
+fn extra(handoff: &Handoff) -> Vec<(String, String)> {
+    let mut lines = vec![("Base".to_owned(), handoff.made.base.head.to_string())];
+    if let Some(check) = &handoff.made.check {
+        lines.push(("Check".to_owned(), check.clone()));
+    }
+    if handoff.owner == Owner::Laptop {
+        let how = if handoff.confirmed { "confirmed by the host" } else { "taken without confirmation" };
+        lines.push(("Owner".to_owned(), format!("interactive since epoch {}, {how}", handoff.epoch)));
+    }
+    if let Some(worktree) = &handoff.worktree {
+        lines.push(("Worktree".to_owned(), worktree.clone()));
+    }
+    lines
+}
+
+fn logs(handoff: &Handoff) -> Vec<String> {
+    let mut names = Vec::new();
+    for (n, attempt) in &handoff.attempts {
+        names.push(format!("attempt-{n}.log"));
+        if attempt.outcome.as_ref().is_some_and(|outcome| outcome.check.is_some()) {
+            names.push(format!("attempt-{n}.check.log"));
+        }
+    }
+    names
+}
+
+fn time(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
