@@ -10,4 +10,5 @@ pub mod mirror;
 pub mod model;
 pub mod remote;
 pub mod state;
+pub mod supervise;
 pub mod transport;

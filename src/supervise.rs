@@ -1,0 +1,24 @@
+//! The dispatcher: time, signals, the link loop and the attempt loop.
+//!
+//! `start`, `resume`, `stop`, `takeover`, `pull` are what a person asks for; `driver` holds a handoff while one of
+//! them acts, `launch` gets an attempt under way on a host, `follow` reads it to its end, `decide` says what then.
+
+pub mod backoff;
+pub mod check_host;
+pub mod decide;
+pub mod driver;
+pub mod engine;
+pub mod error;
+pub mod follow;
+pub mod launch;
+pub mod link;
+pub mod look;
+pub mod progress;
+pub mod pull;
+pub mod record;
+pub mod resume;
+pub mod spec;
+pub mod start;
+pub mod stop;
+pub mod takeover;
+pub mod wake;

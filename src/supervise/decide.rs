@@ -1,0 +1,85 @@
+//! From a verdict to what is done about it: the policy's table, the limits, and the words for a person.
+
+use crate::model::attempt::{AttemptNo, Next};
+use crate::model::handoff::Handoff;
+use crate::model::policy::{Decision, decide};
+use crate::model::profile::Profile;
+use crate::model::verdict::{Class, Verdict};
+
+/// First wait for a usage window whose reset time nobody told, in seconds.
+const UNKNOWN_WINDOW: i64 = 30 * 60;
+
+/// What is done after an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Written to the host as `next`.
+    Next(Next),
+    /// Parked on the host, and a new grant starts a new session after `delay` seconds.
+    NewSession { delay: u64 },
+}
+
+/// Decides for attempt `n`, whose verdict is the last of the handoff's history. `delay` is the next of the backoff.
+pub fn step(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile, delay: u64, now: i64) -> Step {
+    let history = handoff.history();
+    let before = &history[..history.len().saturating_sub(1)];
+    let decision = decide(verdict.class, before);
+    if decision == Decision::End {
+        return Step::Next(Next::End);
+    }
+    if decision == Decision::WaitReset {
+        let at = verdict.until.map_or(now + UNKNOWN_WINDOW, |until| until + 60);
+        return Step::Next(Next::WaitUntil { at });
+    }
+    let park = |why: String| Step::Next(Next::Park { why });
+    let id = &handoff.made.id;
+    match decision {
+        Decision::Park => park(mend(handoff, n, verdict, profile)),
+        Decision::Climb => park(format!(
+            "{} ended {}, which a larger host may not: `handoff resume {id} --host BIGGER` carries the work there",
+            handoff.host(),
+            verdict.class
+        )),
+        _ if handoff.charged() >= handoff.made.limits.attempts => park(format!(
+            "all {} attempts are used: `handoff takeover {id}` to go on by hand, `handoff resume {id}` to grant as many again",
+            handoff.made.limits.attempts
+        )),
+        Decision::NewSession => Step::NewSession { delay },
+        Decision::ResumeWithEvidence if verdict.class == Class::CheckFailed => {
+            Step::Next(Next::ResumeWithCheck { delay })
+        }
+        _ => Step::Next(Next::Resume { delay }),
+    }
+}
+
+/// The exact command that mends what a person must mend.
+fn mend(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile) -> String {
+    let (id, host, agent) = (&handoff.made.id, handoff.host(), &handoff.made.agent);
+    let resume = format!("then `handoff resume {id}`");
+    let on_host = |command: &str| {
+        if host == crate::model::host::LOCAL { format!("`{command}`") } else { format!("`ssh -t {host} {command}`") }
+    };
+    match verdict.class {
+        Class::Auth => match &profile.login {
+            Some(login) => format!("{agent} is not logged in on {host}: run {}, {resume}", on_host(login)),
+            None => format!("{agent} is not logged in on {host}: log it in there, {resume}"),
+        },
+        Class::Billing => format!("{agent}'s account is out of money: settle it with its vendor, {resume}"),
+        Class::Blocked => {
+            format!(
+                "a tool was refused: see `handoff logs {id} --attempt {n}`; `handoff takeover {id}` to go on by hand"
+            )
+        }
+        Class::Config => match (&profile.install, is_missing(handoff, n)) {
+            (Some(install), true) => {
+                format!("{agent} was not found on {host}: install it there with `{install}`, {resume}")
+            }
+            _ => format!("{} (on {host}): mend it, {resume}", verdict.evidence),
+        },
+        _ => format!("{}: see `handoff show {id}`", verdict.evidence),
+    }
+}
+
+fn is_missing(handoff: &Handoff, n: AttemptNo) -> bool {
+    let outcome = handoff.attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref());
+    outcome.is_some_and(|outcome| outcome.reason == "agent-missing")
+}

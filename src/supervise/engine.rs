@@ -1,0 +1,51 @@
+//! What every action needs: the repository, its records, the configuration, and whom to ask and tell.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::error::Error;
+use super::progress::{Progress, Reporter};
+use crate::agent::profiles::{self, Profiles};
+use crate::config::hosts::Hosts;
+use crate::git::repository::Repository;
+use crate::model::host::Host;
+use crate::model::profile::Profile;
+use crate::state::store::Store;
+use crate::transport::Asker;
+use crate::transport::Options;
+
+/// Shared by the actions of one process.
+pub struct Engine {
+    pub repository: Repository,
+    pub store: Store,
+    pub hosts: Hosts,
+    pub profiles: Profiles,
+    /// Directory with the user's templates.
+    pub templates: PathBuf,
+    /// The user's state directory, with the index of repositories.
+    pub state_dir: PathBuf,
+    pub connect: Options,
+    pub asker: Arc<dyn Asker>,
+    pub reporter: Arc<dyn Reporter>,
+}
+
+impl Engine {
+    pub fn tell(&self, progress: &Progress) {
+        self.reporter.tell(progress);
+    }
+
+    /// The profile of an agent, or an error with the nearest name.
+    pub fn profile(&self, name: &str) -> Result<&Profile, Error> {
+        Ok(profiles::find(&self.profiles, name)?)
+    }
+
+    /// The host of a name: from the hosts file, or as `ssh` knows it.
+    pub fn host(&self, name: &str) -> Result<Host, Error> {
+        Ok(self.hosts.resolve(name)?)
+    }
+}
+
+/// Runs blocking work (git, files) beside the loop.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Inner(error.to_string()))
+}

@@ -1,0 +1,399 @@
+//! The loop that reads an attempt to its end, whoever started it: poll, mirror, judge, decide, and again.
+
+use std::time::Duration;
+
+use super::decide::{Step, step};
+use super::driver::Driver;
+use super::error::Error;
+use super::launch::{Launch, facts};
+use super::progress::Progress;
+use super::spec::Start;
+use super::wake::Wake;
+use crate::agent::judge::judge;
+use crate::model::attempt::{AttemptNo, Next, Outcome};
+use crate::model::event::{Kind, Owner};
+use crate::remote::client::Remote;
+use crate::remote::error::RemoteError;
+use crate::remote::poll::{Alive, LONGEST_WAIT, Message, Poll, StateLine, Stream, Want};
+use crate::state::log_mirror::Appended;
+
+/// How often the journal and the clocks are looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// TERM comes this many seconds before KILL.
+const KILL_GRACE: u64 = 5;
+
+/// How far to follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// The agent's start is confirmed, or it never will be.
+    Started,
+    /// Nothing is left to happen without a person.
+    Rest,
+}
+
+/// What the loop does next.
+enum Turn {
+    Again,
+    /// The attempt with this number is to be followed now.
+    Attempt(AttemptNo),
+    Left,
+}
+
+impl Driver {
+    /// Follows until `until`. Returns at once when the handoff rests already.
+    pub async fn follow(&mut self, until: Until) -> Result<(), Error> {
+        let Some((mut n, _)) = self.handoff().last_attempt() else { return Ok(()) };
+        let mut link_failures = super::backoff::link_delays();
+        loop {
+            self.journal.refresh()?;
+            if self.arrived(n, until) {
+                break;
+            }
+            match self.one_poll(&mut n, until).await {
+                Ok(Turn::Again) => link_failures = super::backoff::link_delays(),
+                Ok(Turn::Attempt(next)) => n = next,
+                Ok(Turn::Left) => break,
+                Err(error) if error.may_retry() => {
+                    self.link.drop_connection();
+                    let retry = link_failures.next().unwrap_or(TICK);
+                    self.unreachable(&error, retry)?;
+                    self.sleep_unless_woken(retry).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.update_record()?;
+        Ok(())
+    }
+
+    fn arrived(&self, n: AttemptNo, until: Until) -> bool {
+        let handoff = self.handoff();
+        let attempt = handoff.attempts.get(&n);
+        let ended = attempt.is_some_and(|a| a.ended.is_some());
+        let started = attempt.is_some_and(|a| a.started.is_some());
+        if until == Until::Started && (started || ended) {
+            return true;
+        }
+        // A handoff that was taken over is read to the end of its attempt, and no further.
+        let collected = ended && attempt.is_some_and(|a| a.fetched.is_some() || no_capture(a.outcome.as_ref()));
+        match handoff.owner {
+            Owner::Laptop => collected,
+            Owner::Host(_) => !handoff.status().is_active() && collected,
+        }
+    }
+
+    /// One poll of attempt `n`, to its end or until something is to be done.
+    async fn one_poll(&mut self, n: &mut AttemptNo, until: Until) -> Result<Turn, Error> {
+        let remote = self.link.once().await?;
+        // What an earlier process of ours left undone comes first.
+        if let Some(outcome) = self.unfinished(*n) {
+            return self.after(&remote, *n, outcome).await;
+        }
+        let wants = self.wants(*n)?;
+        let mut poll = remote.poll(&wants, LONGEST_WAIT).await?;
+        self.reachable()?;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut wake = Wake::new();
+        let mut cancelled = false;
+        let mut state = None;
+        loop {
+            let message = tokio::select! {
+                message = next(&mut poll) => message?,
+                _ = tick.tick() => {
+                    self.journal.refresh()?;
+                    if wake.slept() {
+                        self.link.drop_connection();
+                        return Ok(Turn::Again);
+                    }
+                    if !cancelled && let Some(reason) = self.to_cancel(*n) {
+                        remote.cancel(&self.name, *n, reason, KILL_GRACE).await?;
+                        cancelled = true;
+                    }
+                    self.mirror_logs()?;
+                    if self.arrived(*n, until) { return Ok(Turn::Left) } else { continue }
+                }
+            };
+            match message {
+                None => break,
+                Some(Message::State(line)) if line.attempt == *n => {
+                    self.on_state(&line)?;
+                    if until == Until::Started && line.intent {
+                        return Ok(Turn::Left);
+                    }
+                    state = Some(line);
+                }
+                Some(Message::Bytes { attempt, stream, inode, offset, bytes }) if attempt == *n => {
+                    self.on_bytes(attempt, stream, inode, offset, bytes)?;
+                }
+                Some(Message::Result { attempt, outcome }) if attempt == *n => {
+                    self.on_result(attempt, &outcome)?;
+                    return self.after(&remote, attempt, outcome).await;
+                }
+                Some(Message::Error { attempt, class, .. }) if attempt == *n && class == "unknown" => {
+                    return self.not_there(&remote, *n).await;
+                }
+                Some(_) => {}
+            }
+        }
+        self.after_quiet_poll(*n, state).await
+    }
+
+    /// An attempt whose end is journaled and whose aftermath is not.
+    fn unfinished(&self, n: AttemptNo) -> Option<Outcome> {
+        let attempt = self.handoff().attempts.get(&n)?;
+        let outcome = attempt.outcome.clone()?;
+        let waiting =
+            matches!(attempt.next, Some(Next::Resume { .. } | Next::ResumeWithCheck { .. } | Next::WaitUntil { .. }));
+        let open = attempt.fetched.is_none() && !no_capture(Some(&outcome)) || attempt.next.is_none();
+        (open && !waiting).then_some(outcome)
+    }
+
+    fn wants(&mut self, n: AttemptNo) -> Result<Vec<Want>, Error> {
+        let name = self.name.clone();
+        let log = &self.log(n)?.mirror;
+        let mut wants =
+            vec![Want { name: name.clone(), attempt: n, stream: Stream::Log, inode: log.inode(), offset: log.len() }];
+        if self.handoff().made.check.is_some() {
+            let check = self.check_log(n)?;
+            wants.push(Want { name, attempt: n, stream: Stream::Check, inode: check.inode(), offset: check.len() });
+        }
+        Ok(wants)
+    }
+
+    fn on_state(&mut self, line: &StateLine) -> Result<(), Error> {
+        let n = line.attempt;
+        if let Some(session) = &line.session {
+            self.append(Kind::Session { session: session.clone() })?;
+        }
+        if line.intent {
+            let host = self.link.host.name.clone();
+            let commit = self.handoff().made.base.commit.clone();
+            if self.append(Kind::Shipped { host: host.clone(), commit })? {
+                self.tell(&Progress::Shipped { host: host.clone() });
+            }
+            if self.append(Kind::Started { attempt: n })? {
+                self.tell(&Progress::Started { attempt: n, host });
+                self.update_record()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_bytes(
+        &mut self,
+        n: AttemptNo,
+        stream: Stream,
+        inode: u64,
+        offset: u64,
+        bytes: bytes::Bytes,
+    ) -> Result<(), Error> {
+        if stream == Stream::Check {
+            self.check_log(n)?.append(inode, offset, &bytes)?;
+            return Ok(());
+        }
+        let log = self.log(n)?;
+        let events = match log.mirror.append(inode, offset, &bytes)? {
+            Appended::New(length) => log.reader.push(&bytes[bytes.len() - length..]),
+            Appended::Nothing => vec![],
+        };
+        self.tell(&Progress::Log { attempt: n, bytes });
+        for (line, event) in events {
+            self.tell(&Progress::Agent { attempt: n, line, event });
+        }
+        Ok(())
+    }
+
+    /// The log is whole: the attempt is judged and its end journaled.
+    fn on_result(&mut self, n: AttemptNo, outcome: &Outcome) -> Result<(), Error> {
+        let log = self.log(n)?;
+        log.mirror.sync()?;
+        for (line, event) in log.reader.finish() {
+            self.tell(&Progress::Agent { attempt: n, line, event });
+        }
+        let path = self.engine.store.log(self.id(), n);
+        let read = |source| Error::Read { path: path.display().to_string(), source };
+        let verdict = match std::fs::File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                judge(&self.profile, std::io::empty(), outcome)
+            }
+            file => judge(&self.profile, std::io::BufReader::new(file.map_err(read)?), outcome),
+        };
+        if let Some(session) = &outcome.session {
+            self.append(Kind::Session { session: session.clone() })?;
+        }
+        let active = outcome.active;
+        let ended = Kind::Ended { attempt: n, outcome: Box::new(outcome.clone()), verdict: verdict.clone() };
+        if self.append(ended)? {
+            self.tell(&Progress::Ended { attempt: n, verdict, active });
+        }
+        self.update_record()
+    }
+
+    /// After an end: the capture is fetched, and what follows is decided.
+    async fn after(&mut self, remote: &Remote, n: AttemptNo, outcome: Outcome) -> Result<Turn, Error> {
+        self.fetch(remote, n, &outcome).await?;
+        self.update_record()?;
+        if self.handoff().owner == Owner::Laptop {
+            return Ok(Turn::Left);
+        }
+        let attempt = self.handoff().attempts.get(&n);
+        let Some(verdict) = attempt.and_then(|a| a.verdict.clone()) else { return Ok(Turn::Again) };
+        let next = match attempt.and_then(|a| a.next.clone()) {
+            Some(next) => next,
+            None => {
+                let now = jiff::Timestamp::now().as_second();
+                match step(self.handoff(), n, &verdict, &self.profile, self.delay(n), now) {
+                    Step::Next(next) => self.decided(remote, n, next).await?,
+                    Step::NewSession { delay } => return self.new_session(remote, n, delay).await,
+                }
+            }
+        };
+        self.update_record()?;
+        self.go_on(n, next)
+    }
+
+    /// Writes what follows to the host; what stands there then is what counts.
+    async fn decided(&mut self, remote: &Remote, n: AttemptNo, next: Next) -> Result<Next, Error> {
+        let link = remote.put_next(&self.name, n, &next).await?;
+        let (by, stands) = Next::from_link(&link).unwrap_or(("laptop", next.clone()));
+        let stands = if by == "laptop" { next } else { stands };
+        self.append(Kind::Decided { attempt: n, next: stands.clone(), by: by.to_owned() })?;
+        Ok(stands)
+    }
+
+    fn go_on(&mut self, n: AttemptNo, next: Next) -> Result<Turn, Error> {
+        let attempt = n + 1;
+        match next {
+            Next::End => return Ok(Turn::Left),
+            Next::Park { why } => {
+                self.tell(&Progress::Parked { attempt: n, why });
+                return Ok(Turn::Left);
+            }
+            Next::Resume { delay } | Next::ResumeWithCheck { delay } => {
+                self.tell(&Progress::BackingOff { attempt, delay: Duration::from_secs(delay) });
+            }
+            Next::WaitUntil { at } => self.tell(&Progress::WaitingUntil { attempt, at }),
+        }
+        self.take_up(attempt)?;
+        Ok(Turn::Attempt(attempt))
+    }
+
+    /// The host goes on by itself within its grant: its next attempt is followed from now on.
+    fn take_up(&mut self, n: AttemptNo) -> Result<(), Error> {
+        let grant = self.handoff().grants.iter().find(|g| g.first <= n && n <= g.last).map(|g| g.number);
+        let Some(grant) = grant else { return Ok(()) };
+        let (host, command) = (self.link.host.name.clone(), self.command(Start::Resume, n)?);
+        if self.append(Kind::TakenUp { attempt: n, grant, host: host.clone(), command: command.clone() })? {
+            self.tell(&Progress::Dispatched { attempt: n, host, command });
+        }
+        Ok(())
+    }
+
+    /// The host does not know the attempt: it waits for its time, or `ensure` never arrived.
+    async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<Turn, Error> {
+        let before = n.checked_sub(1).filter(|before| self.handoff().attempts.contains_key(before));
+        let Some(before) = before else { return self.ensure_again(n).await };
+        let want =
+            Want { name: self.name.clone(), attempt: before, stream: Stream::Log, inode: 0, offset: u64::MAX >> 1 };
+        let mut poll = remote.poll(&[want], 0).await?;
+        let mut watched = false;
+        while let Some(message) = poll.next().await? {
+            if let Message::State(line) = message {
+                watched |= matches!(line.watch, Alive::Yes | Alive::Unknown) || line.last >= n;
+            }
+        }
+        if watched {
+            tokio::time::sleep(TICK / 2).await;
+            return Ok(Turn::Again);
+        }
+        self.ensure_again(n).await
+    }
+
+    /// Sends `ensure` for an attempt once more: its watcher is gone, or never was.
+    async fn ensure_again(&mut self, n: AttemptNo) -> Result<Turn, Error> {
+        let handoff = self.handoff();
+        let Some(grant) = handoff.attempts.get(&n).and_then(|a| handoff.grants.iter().find(|g| g.number == a.grant))
+        else {
+            return Ok(Turn::Left);
+        };
+        let grant = grant.clone();
+        let launch = self.launch_of(&grant)?;
+        let facts = facts(&self.engine.repository).await?;
+        let prepared = self.prepare(&grant, n, &launch, &facts).await?;
+        self.launch(&prepared).await?;
+        Ok(Turn::Again)
+    }
+
+    /// Without a result and without a watcher, the attempt needs a new one.
+    async fn after_quiet_poll(&mut self, n: AttemptNo, state: Option<StateLine>) -> Result<Turn, Error> {
+        match state {
+            Some(line) if !line.result && matches!(line.watch, Alive::No | Alive::Never) => self.ensure_again(n).await,
+            _ => Ok(Turn::Again),
+        }
+    }
+
+    async fn new_session(&mut self, remote: &Remote, n: AttemptNo, delay: u64) -> Result<Turn, Error> {
+        self.decided(remote, n, Next::Park { why: "a new session follows".into() }).await?;
+        self.tell(&Progress::BackingOff { attempt: n + 1, delay: Duration::from_secs(delay) });
+        tokio::time::sleep(Duration::from_secs(delay)).await;
+        self.raise_epoch().await?;
+        let left = self.handoff().made.limits.attempts.saturating_sub(self.handoff().charged()).max(1);
+        let ship = self.handoff().made.base.clone();
+        let launch = Launch { ship, checkout: false, start: Start::Fresh, message: None, attempts: left };
+        let attempt = self.relaunch(&launch).await?;
+        Ok(Turn::Attempt(attempt))
+    }
+
+    fn to_cancel(&self, n: AttemptNo) -> Option<&'static str> {
+        let handoff = self.handoff();
+        let running = handoff.attempts.get(&n).is_some_and(|attempt| attempt.ended.is_none());
+        match handoff.owner {
+            Owner::Laptop if running => Some("takeover"),
+            _ if handoff.stop_requested && running => Some("stop"),
+            _ => None,
+        }
+    }
+
+    fn delay(&self, n: AttemptNo) -> u64 {
+        let first = Duration::from_secs(self.handoff().made.limits.backoff);
+        let delays = super::backoff::attempt_delays(first, n as usize, u64::from(n));
+        delays.last().copied().unwrap_or(first.as_secs())
+    }
+
+    pub(super) fn unreachable(&mut self, error: &Error, retry: Duration) -> Result<(), Error> {
+        let (host, reason) = (self.link.host.name.clone(), error.to_string());
+        // The first retry comes at once and is nobody's business.
+        if retry > Duration::ZERO && self.append(Kind::Unreachable { host: host.clone(), reason: reason.clone() })? {
+            self.tell(&Progress::Unreachable { host, reason, retry });
+            self.update_record()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn reachable(&mut self) -> Result<(), Error> {
+        let host = self.link.host.name.clone();
+        if self.handoff().unreachable.is_some() && self.append(Kind::Reachable { host: host.clone() })? {
+            self.tell(&Progress::Reachable { host });
+        }
+        Ok(())
+    }
+
+    /// Sleeps, but not past a wake-up of the machine.
+    async fn sleep_unless_woken(&self, delay: Duration) {
+        let mut wake = Wake::new();
+        let until = tokio::time::Instant::now() + delay;
+        while tokio::time::Instant::now() < until && !wake.slept() {
+            tokio::time::sleep(TICK.min(until - tokio::time::Instant::now())).await;
+        }
+    }
+}
+
+async fn next(poll: &mut Poll) -> Result<Option<Message>, RemoteError> {
+    poll.next().await
+}
+
+/// Whether an end left nothing to fetch.
+fn no_capture(outcome: Option<&Outcome>) -> bool {
+    outcome.is_none_or(|outcome| outcome.capture.is_none())
+}

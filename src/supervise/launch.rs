@@ -1,0 +1,215 @@
+//! Gets an attempt under way on a host: the push and `ensure` travel side by side.
+
+use std::time::Duration;
+
+use super::backoff::attempt_delays;
+use super::driver::Driver;
+use super::engine::blocking;
+use super::error::Error;
+use super::progress::Progress;
+use super::spec::{Parts, Prompts, Start, files};
+use crate::agent::command;
+use crate::config::secrets;
+use crate::config::templates::{self, PromptKind};
+use crate::git::facts::ShipFacts;
+use crate::git::transfer;
+use crate::mirror::page;
+use crate::model::attempt::{AttemptNo, Grant};
+use crate::model::event::Kind;
+use crate::model::profile::SessionMode;
+use crate::model::snapshot::{Oid, Snapshot};
+use crate::remote::bridge::{Bridge, Service};
+use crate::remote::client::Remote;
+use crate::remote::ensure::Ensure;
+use crate::remote::error::RemoteError;
+use crate::remote::poll::StateLine;
+
+/// How long a watcher waits for the push beside it, in seconds; a push of a large repository takes its time.
+const WAIT_FOR_PUSH: u64 = 3600;
+
+/// What is launched.
+pub struct Launch {
+    pub ship: Snapshot,
+    /// `false`: the host goes on in the tree it has.
+    pub checkout: bool,
+    pub start: Start,
+    /// What the person adds to the resume prompt.
+    pub message: Option<String>,
+    /// Attempts the host may make by itself.
+    pub attempts: u32,
+}
+
+/// A launch with its spec and secrets, which can be sent any number of times.
+pub struct Prepared {
+    ensure: Ensure,
+    key: String,
+    format: String,
+    refs: Vec<(Oid, String)>,
+}
+
+impl Driver {
+    /// Journals grant and attempt, before the host hears of them.
+    pub fn grant(&mut self, launch: &Launch) -> Result<(Grant, AttemptNo), Error> {
+        let handoff = self.handoff();
+        let number = handoff.grants.last().map_or(1, |grant| grant.number + 1);
+        let first = handoff.next_grant_first();
+        let last = first + launch.attempts.max(1) - 1;
+        let (epoch, host) = (handoff.epoch, self.link.host.name.clone());
+        let active = handoff.made.limits.timeout;
+        let grant = Grant { number, epoch, host: host.clone(), first, last, active };
+        self.journal.append(Kind::Granted { grant: grant.clone() })?;
+        if self.profile.session == SessionMode::Preset && launch.start == Start::Fresh {
+            let session = uuid()?;
+            self.journal.append(Kind::Session { session })?;
+        }
+        let command = self.command(launch.start, first)?;
+        self.journal.append(Kind::Dispatched { attempt: first, grant: number, host, command })?;
+        Ok((grant, first))
+    }
+
+    /// The command of an attempt as a person would type it.
+    pub fn command(&self, start: Start, n: AttemptNo) -> Result<String, Error> {
+        let made = &self.handoff().made;
+        let launch = match start {
+            Start::Fresh => command::Launch::Fresh,
+            Start::Resume => command::Launch::Resume,
+        };
+        let binary = self.profile.binary.last().map_or("agent", String::as_str);
+        let session = self.handoff().session.as_deref();
+        let place = command::Place { binary, session, workspace: "$PWD", attempt: n };
+        let line = command::display(&self.profile, launch, made.model.as_deref(), place);
+        line.map_err(|source| Error::Profile { agent: made.agent.clone(), source })
+    }
+
+    /// Everything that is sent for a grant.
+    pub async fn prepare(
+        &self,
+        grant: &Grant,
+        attempt: AttemptNo,
+        launch: &Launch,
+        facts: &ShipFacts,
+    ) -> Result<Prepared, Error> {
+        let handoff = self.handoff();
+        let host = &self.link.host;
+        let prompts = self.prompts(launch, facts)?;
+        let retries = grant.last.saturating_sub(grant.first).max(1) as usize;
+        let seed = u64::from(grant.number) ^ fold(self.name.as_str());
+        let first_delay = Duration::from_secs(handoff.made.limits.backoff);
+        let delays = attempt_delays(first_delay, retries, seed);
+        let agent = handoff.made.agent.clone();
+        let spec = files(&Parts {
+            handoff,
+            grant,
+            host,
+            profile: &self.profile,
+            facts,
+            ship: &launch.ship,
+            checkout: launch.checkout,
+            start: launch.start,
+            session: handoff.session.as_deref(),
+            prompts: &prompts,
+            delays: &delays,
+        });
+        let spec = spec.map_err(|source| Error::Profile { agent, source })?;
+        let ensure = Ensure {
+            name: self.name.clone(),
+            attempt,
+            grant: grant.number,
+            wait_ref: WAIT_FOR_PUSH,
+            spec,
+            secrets: secrets::resolve_all(&host.secrets).await?,
+        };
+        let mut refs: Vec<(Oid, String)> =
+            facts.refs.iter().map(|(oid, _)| (oid.clone(), format!("refs/keep/{oid}"))).collect();
+        refs.sort();
+        refs.dedup();
+        refs.push((launch.ship.commit.clone(), format!("refs/handoff/{}/ship/{}", self.name, grant.number)));
+        Ok(Prepared { ensure, key: facts.cache_key.clone(), format: facts.object_format.clone(), refs })
+    }
+
+    /// Sends a prepared launch until the host has answered; what was sent before is sent again.
+    pub async fn launch(&mut self, prepared: &Prepared) -> Result<StateLine, Error> {
+        self.tell(&Progress::Shipping { host: self.link.host.name.clone() });
+        let repository = self.engine.repository.clone();
+        let reporter = self.engine.reporter.clone();
+        let host = self.link.host.name.clone();
+        self.link
+            .persist(
+                |remote| send(remote, prepared, repository.clone()),
+                |error, retry| {
+                    let (host, reason) = (host.clone(), error.to_string());
+                    reporter.tell(&Progress::Unreachable { host, reason, retry });
+                },
+            )
+            .await?
+    }
+
+    fn prompts(&self, launch: &Launch, facts: &ShipFacts) -> Result<Prompts, Error> {
+        let handoff = self.handoff();
+        let story = self.story()?;
+        let templates = Some(self.engine.templates.as_path());
+        let render = |kind| {
+            let message = launch.message.as_deref();
+            page::with_context(handoff, &story, &facts.directory, message, |context| {
+                templates::render_prompt(kind, context, templates)
+            })
+        };
+        Ok(Prompts {
+            // A fresh session of a handoff with a history is seeded from the resume prompt.
+            fresh: render(if handoff.attempts.len() > 1 { PromptKind::Resume } else { PromptKind::Fresh })?,
+            resume: render(PromptKind::Resume)?,
+            check_head: if handoff.made.check.is_some() { render(PromptKind::CheckHead)? } else { String::new() },
+            check_foot: render(PromptKind::CheckFoot)?,
+        })
+    }
+}
+
+/// Push and ensure side by side. A git failure of ours is final; the host's side may be tried again.
+async fn send(
+    remote: Remote,
+    prepared: &Prepared,
+    repository: crate::git::repository::Repository,
+) -> Result<Result<StateLine, Error>, RemoteError> {
+    let bridge = Bridge::new(&remote, Service::Receive, &prepared.ensure.name, &prepared.key, &prepared.format)?;
+    let command = transfer::Bridge { command: bridge.command() };
+    let push = async {
+        let pushed = transfer::push(&repository, &command, &prepared.refs);
+        tokio::pin!(pushed);
+        tokio::select! {
+            biased;
+            result = &mut pushed => result.map_err(Error::from),
+            served = bridge.serve() => match served {
+                // The host's end is told apart from git's: only the former is a matter of the link.
+                Err(error) => Err(Error::Remote(error)),
+                Ok(()) => pushed.await.map_err(Error::from),
+            },
+        }
+    };
+    let (pushed, state) = tokio::join!(push, remote.ensure(&prepared.ensure));
+    match pushed {
+        Err(Error::Remote(error)) => Err(error),
+        Err(error) => Ok(Err(error)),
+        Ok(_) => state.map(Ok),
+    }
+}
+
+/// The work tree may be one of several runs at once: the seed differs, so that they do not retry in step.
+fn fold(text: &str) -> u64 {
+    text.bytes().fold(7, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)))
+}
+
+/// A random UUID (version 4, RFC 9562).
+fn uuid() -> Result<String, Error> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Error::Inner(error.to_string()))?;
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+}
+
+/// Facts for a ship, read beside the loop.
+pub(super) async fn facts(repository: &crate::git::repository::Repository) -> Result<ShipFacts, Error> {
+    let repository = repository.clone();
+    Ok(blocking(move || ShipFacts::of(&repository)).await??)
+}

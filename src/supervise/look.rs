@@ -1,0 +1,41 @@
+//! Looks at a host without changing anything: what `show` adds to the record.
+
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::error::Error;
+use super::link::Link;
+use crate::model::handoff::Handoff;
+use crate::model::id::HostName;
+use crate::remote::poll::{Message, StateLine, Stream, Want};
+
+/// Longest a look may take.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the host shows now, or why it could not be asked in time.
+pub async fn look(engine: &Engine, handoff: &Handoff) -> Result<StateLine, String> {
+    match tokio::time::timeout(PATIENCE, ask(engine, handoff)).await {
+        Ok(Ok(Some(line))) => Ok(line),
+        Ok(Ok(None)) => Err("the host knows nothing of it".to_owned()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+    }
+}
+
+async fn ask(engine: &Engine, handoff: &Handoff) -> Result<Option<StateLine>, Error> {
+    let Some((attempt, _)) = handoff.last_attempt() else { return Ok(None) };
+    let host = engine.host(handoff.host())?;
+    let mut link = Link::new(host, engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
+    let remote = link.once().await?;
+    let name = HostName::new(&handoff.made.id, &handoff.made.uid);
+    // An offset behind every end asks for state alone.
+    let want = Want { name, attempt, stream: Stream::Log, inode: 0, offset: u64::MAX >> 1 };
+    let mut poll = remote.poll(&[want], 0).await?;
+    let mut last = None;
+    while let Some(message) = poll.next().await? {
+        if let Message::State(line) = message {
+            last = Some(line);
+        }
+    }
+    Ok(last)
+}

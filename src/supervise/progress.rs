@@ -1,0 +1,117 @@
+//! What the engine tells while it works. Screens only read this; nothing here is printed by the engine itself.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::model::agent_event::AgentEvent;
+use crate::model::attempt::AttemptNo;
+use crate::model::handoff::Status;
+use crate::model::snapshot::{LeftBehind, Snapshot};
+use crate::model::verdict::Verdict;
+
+/// One thing worth telling, in the order in which it happened.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "progress", rename_all = "kebab-case")]
+pub enum Progress {
+    /// A working state was put into git objects.
+    Snapshot {
+        id: String,
+        snapshot: Box<Snapshot>,
+    },
+    /// What the host does not get.
+    LeftBehind {
+        items: Vec<LeftBehind>,
+    },
+    Connecting {
+        host: String,
+    },
+    /// Something the user should know that is no error.
+    Note {
+        text: String,
+    },
+    /// Objects are on their way.
+    Shipping {
+        host: String,
+    },
+    /// The host has proved files, index and HEAD.
+    Shipped {
+        host: String,
+    },
+    /// An attempt has a number and a host.
+    Dispatched {
+        attempt: AttemptNo,
+        host: String,
+        command: String,
+    },
+    /// The agent's start is confirmed by the host.
+    Started {
+        attempt: AttemptNo,
+        host: String,
+    },
+    /// A line of the log, read.
+    Agent {
+        attempt: AttemptNo,
+        line: u64,
+        event: AgentEvent,
+    },
+    /// Bytes of the log, as they are.
+    #[serde(skip)]
+    Log {
+        attempt: AttemptNo,
+        bytes: Bytes,
+    },
+    /// An attempt has ended and is judged.
+    Ended {
+        attempt: AttemptNo,
+        verdict: Verdict,
+        active: u64,
+    },
+    /// The work of an attempt lies in this repository.
+    Fetched {
+        attempt: AttemptNo,
+        commit: String,
+    },
+    /// The next attempt follows after a while.
+    BackingOff {
+        attempt: AttemptNo,
+        delay: Duration,
+    },
+    /// The next attempt follows at a time (Unix seconds).
+    WaitingUntil {
+        attempt: AttemptNo,
+        at: i64,
+    },
+    /// A person must act.
+    Parked {
+        attempt: AttemptNo,
+        why: String,
+    },
+    /// The host cannot be reached; the task may well go on.
+    Unreachable {
+        host: String,
+        reason: String,
+        retry: Duration,
+    },
+    Reachable {
+        host: String,
+    },
+    /// The handoff has come to rest, or we have left it alone.
+    Rest {
+        id: String,
+        status: Status,
+    },
+}
+
+/// Who is told. Must not block: it is called from the loop that reads from the host.
+pub trait Reporter: Send + Sync {
+    fn tell(&self, progress: &Progress);
+}
+
+/// Tells nobody.
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn tell(&self, _: &Progress) {}
+}

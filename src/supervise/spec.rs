@@ -1,0 +1,163 @@
+//! The files of `spec/<grant>/`: everything a host needs to act alone. Formats: `docs/host.md`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+
+use crate::agent::command::CommandError;
+use crate::agent::{command, table};
+use crate::git::facts::ShipFacts;
+use crate::model::attempt::Grant;
+use crate::model::handoff::Handoff;
+use crate::model::host::Host;
+use crate::model::profile::{Profile, SessionMode};
+use crate::model::snapshot::Snapshot;
+
+/// How the first attempt of a grant begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Fresh,
+    Resume,
+}
+
+/// The prompts of a grant, rendered.
+pub struct Prompts {
+    pub fresh: String,
+    pub resume: String,
+    pub check_head: String,
+    pub check_foot: String,
+}
+
+/// What the spec of a grant is made from.
+pub struct Parts<'a> {
+    pub handoff: &'a Handoff,
+    pub grant: &'a Grant,
+    pub host: &'a Host,
+    pub profile: &'a Profile,
+    pub facts: &'a ShipFacts,
+    /// The state the tree is made from.
+    pub ship: &'a Snapshot,
+    /// `false`: the tree stays as the last attempt left it.
+    pub checkout: bool,
+    pub start: Start,
+    pub session: Option<&'a str>,
+    pub prompts: &'a Prompts,
+    /// Seconds between attempts.
+    pub delays: &'a [u64],
+}
+
+/// The files, by name.
+///
+/// # Errors
+/// An argument of the profile cannot be written down.
+pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
+    let Parts { handoff, host, profile, facts, prompts, .. } = *parts;
+    let model = handoff.made.model.as_deref();
+    let mut files = BTreeMap::new();
+    let mut put = |name: &str, text: String| {
+        files.insert(name.to_owned(), Bytes::from(text));
+    };
+    put("grant", grant(parts));
+    put("ship", ship(parts));
+    put("remotes", facts.remotes.iter().map(|(name, url)| format!("{name}\t{url}\n")).collect());
+    put("config", facts.config.clone());
+    put("agent", agent(profile, &host.path));
+    for (name, text) in command::scripts(profile, model)? {
+        put(name, text);
+    }
+    put("env", env(profile, host));
+    put("unset", profile.unset.iter().map(|name| format!("{name}\n")).collect());
+    if let Some(setup) = &host.setup {
+        put("setup", format!("{setup}\n"));
+    }
+    if let Some(check) = &handoff.made.check {
+        put("check", format!("{check}\n"));
+    }
+    put("prompt.fresh", prompts.fresh.clone());
+    put("prompt.resume", prompts.resume.clone());
+    put("prompt.check-head", prompts.check_head.clone());
+    put("prompt.check-foot", prompts.check_foot.clone());
+    for (name, text) in table::files(profile) {
+        put(name, text);
+    }
+    files.insert("exclude".to_owned(), Bytes::from(facts.excludes.clone()));
+    Ok(files)
+}
+
+fn grant(parts: &Parts) -> String {
+    let Parts { handoff, grant, profile, session, start, delays, .. } = parts;
+    let limits = handoff.made.limits;
+    let mode = match profile.session {
+        SessionMode::Create => "create",
+        SessionMode::Preset => "preset",
+        SessionMode::Stream => "stream",
+        SessionMode::None => "none",
+    };
+    let start = match start {
+        Start::Fresh => "fresh",
+        Start::Resume => "resume",
+    };
+    let mut text =
+        format!("epoch {}\nfirst {}\nlast {}\nactive {}\n", grant.epoch, grant.first, grant.last, grant.active);
+    let limits = [("first_output", limits.first_output), ("no_progress", limits.no_progress), ("grace", limits.grace)];
+    for (key, seconds) in limits {
+        _ = writeln!(text, "{key} {seconds}");
+    }
+    let delays: Vec<String> = delays.iter().map(u64::to_string).collect();
+    _ = write!(text, "delays {}\nsession_mode {mode}\nstart {start}\n", delays.join(" "));
+    if let Some(session) = session {
+        _ = writeln!(text, "session {session}");
+    }
+    text
+}
+
+fn ship(parts: &Parts) -> String {
+    let Parts { handoff, facts, ship, checkout, .. } = parts;
+    let mut text = String::new();
+    let mut line = |key: &str, value: &str| {
+        if !value.is_empty() {
+            _ = writeln!(text, "{key} {}", value.replace(['\n', '\r'], " "));
+        }
+    };
+    line("key", &facts.cache_key);
+    line("repo", &facts.directory);
+    line("format", &facts.object_format);
+    line("commit", ship.commit.as_str());
+    line("head", ship.head.as_str());
+    line("index_tree", ship.index_tree.as_str());
+    line("files_tree", ship.files_tree.as_str());
+    line("branch", ship.branch.as_deref().unwrap_or(""));
+    if let Some((remote, merge)) = &facts.upstream {
+        line("upstream", &format!("{remote} {merge}"));
+    }
+    line("subdir", &handoff.made.subdir);
+    line("author", &facts.author_name);
+    line("email", &facts.author_email);
+    line("adopt", if *checkout { "yes" } else { "no" });
+    for (oid, name) in &facts.refs {
+        line("ref", &format!("{oid} {name}"));
+    }
+    text
+}
+
+fn agent(profile: &Profile, path: &[String]) -> String {
+    let mut text: String = profile.binary.iter().map(|name| format!("binary {name}\n")).collect();
+    if let Some(version) = &profile.version_pattern {
+        _ = writeln!(text, "version {version}");
+    }
+    for dir in path {
+        _ = writeln!(text, "path {}", dir.replace('\n', " "));
+    }
+    text
+}
+
+/// `export` lines; values are quoted for sh, names were checked when the file was read.
+fn env(profile: &Profile, host: &Host) -> String {
+    let mut text = String::new();
+    for (name, value) in profile.env.iter().chain(&host.env) {
+        let quoted = shlex::try_quote(value).unwrap_or_else(|_| "''".into());
+        _ = writeln!(text, "export {name}={quoted}");
+    }
+    text
+}
