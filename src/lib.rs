@@ -4,6 +4,7 @@
 //! `cli` > `ui` > `supervise` > `remote`, `mirror` > `transport`, `git`, `config`, `state`, `agent` > `model`.
 
 pub mod agent;
+pub mod cli;
 pub mod config;
 pub mod git;
 pub mod mirror;
@@ -12,3 +13,4 @@ pub mod remote;
 pub mod state;
 pub mod supervise;
 pub mod transport;
+pub mod ui;

@@ -1,0 +1,122 @@
+//! One file a command: parse, call, choose a reporter; errors become text and exit codes here.
+
+pub mod agents;
+pub mod bridge;
+pub mod completions;
+pub mod context;
+pub mod demo;
+pub mod diff;
+pub mod error;
+pub mod exit;
+pub mod hosts;
+pub mod list;
+pub mod logs;
+pub mod pull;
+pub mod resume;
+pub mod run;
+pub mod show;
+pub mod stop;
+pub mod takeover;
+pub mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::Error;
+
+/// Hand a coding task to one of your own machines over SSH, and take the work back with its whole context.
+#[derive(Debug, Parser)]
+#[command(name = "handoff", version, max_term_width = 100)]
+pub struct Args {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Global {
+    /// The hosts file (default: hosts.toml in the configuration directory)
+    #[arg(long, global = true, value_name = "FILE", env = "HANDOFF_HOSTS")]
+    pub hosts: Option<PathBuf>,
+    /// Act as if started in this directory
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Run(run::Run),
+    List(list::List),
+    Show(show::Show),
+    Logs(logs::Logs),
+    Watch(watch::Watch),
+    Stop(stop::Stop),
+    Resume(resume::Resume),
+    Pull(pull::Pull),
+    Diff(diff::Diff),
+    Takeover(takeover::Takeover),
+    Hosts(hosts::Hosts),
+    Agents(agents::Agents),
+    Demo(demo::Demo),
+    Completions(completions::Completions),
+    #[command(hide = true)]
+    Bridge(bridge::Bridge),
+}
+
+/// What `main` calls: parses, runs, and turns an error into text and an exit code.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: could not start: {error}");
+            return ExitCode::from(exit::FAILED);
+        }
+    };
+    let result = runtime.block_on(dispatch(args));
+    // A reader of stdin that nobody ends must not hold the process.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            error.print();
+            ExitCode::from(error.code)
+        }
+    }
+}
+
+async fn dispatch(args: Args) -> Result<u8, Error> {
+    let global = args.global;
+    match args.command {
+        Command::Run(command) => command.run(&global).await,
+        Command::List(command) => command.run(&global),
+        Command::Show(command) => command.run(&global).await,
+        Command::Logs(command) => command.run(&global).await,
+        Command::Watch(command) => command.run(&global).await,
+        Command::Stop(command) => command.run(&global).await,
+        Command::Resume(command) => command.run(&global).await,
+        Command::Pull(command) => command.run(&global).await,
+        Command::Diff(command) => command.run(&global),
+        Command::Takeover(command) => command.run(&global).await,
+        Command::Hosts(command) => command.run(&global).await,
+        Command::Agents(command) => command.run(&global),
+        Command::Demo(command) => command.run().await,
+        Command::Completions(command) => command.run(),
+        Command::Bridge(command) => command.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Args::command().debug_assert();
+    }
+}

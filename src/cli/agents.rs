@@ -1,0 +1,51 @@
+//! `handoff agents`
+
+use super::Global;
+use super::context;
+use super::error::Error;
+use super::exit;
+use crate::model::policy::decide;
+use crate::model::profile::DEFAULT_AGENT;
+use crate::model::verdict::Class;
+
+/// List the agent CLIs that handoff knows
+#[derive(Debug, clap::Args)]
+pub struct Agents {
+    /// What follows each verdict
+    #[arg(long)]
+    verdicts: bool,
+    #[arg(long)]
+    json: bool,
+}
+
+impl Agents {
+    pub fn run(self, _: &Global) -> Result<u8, Error> {
+        if self.verdicts {
+            verdicts(self.json);
+            return Ok(exit::OK);
+        }
+        for (name, profile) in context::agents()? {
+            if self.json {
+                println!("{}", serde_json::json!({ "name": name, "profile": profile }));
+            } else {
+                let default = if name == DEFAULT_AGENT { " (default)" } else { "" };
+                println!("{:<10} {}{default}", name, profile.description);
+            }
+        }
+        Ok(exit::OK)
+    }
+}
+
+fn verdicts(json: bool) {
+    for class in Class::ALL {
+        let (first, again) = (decide(class, &[]), decide(class, &[class]));
+        if json {
+            let value = serde_json::json!({ "verdict": class, "next": first.describe(), "again": again.describe() });
+            println!("{value}");
+        } else if first == again {
+            println!("{:<13} {}", class.word(), first.describe());
+        } else {
+            println!("{:<13} {}; again: {}", class.word(), first.describe(), again.describe());
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! From the command line to an engine.
+
+use std::sync::Arc;
+
+use super::Global;
+use super::error::Error;
+use crate::agent::profiles::{self, Profiles};
+use crate::config::hosts::Hosts;
+use crate::config::paths::Paths;
+use crate::git::repository::Repository;
+use crate::model::id::HandoffId;
+use crate::state::store::Store;
+use crate::supervise::engine::Engine;
+use crate::supervise::progress::Reporter;
+use crate::transport::Options;
+use crate::transport::{Asker, Nobody};
+use crate::ui::ask::Terminal;
+use crate::ui::{json::Json, live::Live, plain::Plain, raw::Raw};
+
+/// How a followed handoff is shown.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Show {
+    /// One JSON event a line
+    #[arg(long, conflicts_with = "raw")]
+    pub json: bool,
+    /// The log's bytes as they are
+    #[arg(long)]
+    pub raw: bool,
+}
+
+impl Show {
+    pub fn reporter(self) -> Arc<dyn Reporter> {
+        use std::io::IsTerminal;
+        if self.json {
+            Arc::new(Json)
+        } else if self.raw {
+            Arc::new(Raw)
+        } else if std::io::stderr().is_terminal() && std::io::stdout().is_terminal() {
+            Arc::new(Live::new())
+        } else {
+            Arc::new(Plain)
+        }
+    }
+}
+
+/// The configuration directories.
+pub fn paths() -> Result<Paths, Error> {
+    Paths::from_env().map_err(Error::failed)
+}
+
+/// The hosts file that is in force.
+pub fn hosts(global: &Global) -> Result<Hosts, Error> {
+    let paths = paths()?;
+    let file = paths.hosts_file(global.hosts.as_deref(), None);
+    Hosts::load(&file, &paths.home).map_err(Error::usage)
+}
+
+/// Built-in agents and the user's.
+pub fn agents() -> Result<Profiles, Error> {
+    let file = paths()?.agents_file();
+    let text = match std::fs::read_to_string(&file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        text => text.map_err(|error| Error::failed(format!("could not read {}: {error}", file.display())))?,
+    };
+    profiles::layered(&text, &file.display().to_string()).map_err(Error::usage)
+}
+
+/// A path as a shell takes it.
+pub fn quoted(path: &std::path::Path) -> String {
+    let text = path.to_string_lossy();
+    shlex::try_quote(&text).map_or_else(|_| text.to_string(), |quoted| quoted.into_owned())
+}
+
+/// The repository around the current directory.
+pub fn repository(global: &Global) -> Result<Repository, Error> {
+    let here = match &global.directory {
+        Some(directory) => directory.clone(),
+        None => std::env::current_dir().map_err(|error| Error::failed(format!("no current directory: {error}")))?,
+    };
+    Ok(Repository::discover(&here)?)
+}
+
+/// An engine for the repository around the current directory.
+pub fn engine(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Engine>, Error> {
+    let paths = paths()?;
+    let repository = repository(global)?;
+    let asker: Arc<dyn Asker> = if Terminal::is_there() { Arc::new(Terminal) } else { Arc::new(Nobody) };
+    Ok(Arc::new(Engine {
+        store: Store::new(repository.common_dir()),
+        repository,
+        hosts: hosts(global)?,
+        profiles: agents()?,
+        templates: paths.templates(),
+        state_dir: paths.state.clone(),
+        connect: Options { interactive: Terminal::is_there(), ..Options::default() },
+        asker,
+        reporter,
+    }))
+}
+
+/// The handoff that a prefix means; the newest when there is none.
+pub fn resolve(engine: &Engine, prefix: Option<&str>) -> Result<HandoffId, Error> {
+    match prefix {
+        Some(prefix) => Ok(engine.store.resolve(prefix)?),
+        None => newest(engine),
+    }
+}
+
+fn newest(engine: &Engine) -> Result<HandoffId, Error> {
+    let mut newest = None;
+    for id in engine.store.ids()? {
+        let Ok(journal) = engine.store.open(&id) else { continue };
+        let created = journal.handoff().created;
+        if newest.as_ref().is_none_or(|(when, _)| created > *when) {
+            newest = Some((created, id));
+        }
+    }
+    newest
+        .map(|(_, id)| id)
+        .ok_or_else(|| Error::usage("this repository has no handoffs yet").hint("handoff run --host HOST \"TASK\""))
+}

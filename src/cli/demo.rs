@@ -1,0 +1,212 @@
+//! `handoff demo`: the main job on a host inside this program.
+//!
+//! Only the server and the agent are stand-ins; everything between is what `handoff run` does.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::context::{self, Show};
+use super::diff::work_of;
+use super::error::Error;
+use super::exit;
+use crate::agent::profiles;
+use crate::config::hosts::Hosts;
+use crate::config::paths::{HostsFile, NamedBy};
+use crate::git::repository::Repository;
+use crate::model::host::Limits;
+use crate::model::profile::DEFAULT_AGENT;
+use crate::state::store::Store;
+use crate::supervise::driver::Driver;
+use crate::supervise::engine::Engine;
+use crate::supervise::follow::Until;
+use crate::supervise::progress::Progress;
+use crate::supervise::start::Plan;
+use crate::transport::Nobody;
+use crate::transport::Options;
+use crate::transport::ssh::server::{Server, Setup, key};
+
+const TASK: &str = "Two tests of the till fail (sh test.sh). Find out why and fix total.sh; do not touch the tests.";
+const CHECK: &str = "sh test.sh";
+const HOST: &str = "demobox";
+
+/// Watch a handoff happen on an embedded host: a failing test, a rate limit, a resumed session, a fix
+#[derive(Debug, clap::Args)]
+pub struct Demo {
+    /// Where to put it (default: a new temporary directory); it is left for you to explore
+    directory: Option<PathBuf>,
+}
+
+impl Demo {
+    pub async fn run(self) -> Result<u8, Error> {
+        let place = Place::new(self.directory)?;
+        let server = place.host().await?;
+        place.configure(&server)?;
+        let engine = place.engine()?;
+        println!("an SSH server inside this program plays {HOST}; a script plays Cursor's agent; the rest is handoff");
+        println!("$ handoff run --host {HOST} --check '{CHECK}' '{TASK}'\n");
+        let host = engine.host(HOST)?;
+        let flags = Limits { backoff: Some(Duration::from_secs(2)), ..Limits::default() };
+        let plan = Plan {
+            id: None,
+            task: TASK.to_owned(),
+            agent: DEFAULT_AGENT.to_owned(),
+            model: None,
+            check: Some(CHECK.to_owned()),
+            limits: flags.or(host.limits).filled(),
+            host,
+            again: false,
+        };
+        let mut driver = Driver::start(&engine, plan).await?;
+        driver.follow(Until::Rest).await?;
+        let (id, status) = (driver.id().to_string(), driver.handoff().status());
+        driver.tell(&Progress::Rest { id, status });
+        place.explain(&driver)?;
+        Ok(exit::of(driver.handoff(), true))
+    }
+}
+
+/// The demo's directory: a laptop, and the home of a host.
+struct Place {
+    top: PathBuf,
+}
+
+impl Place {
+    fn new(directory: Option<PathBuf>) -> Result<Place, Error> {
+        let top = match directory {
+            Some(directory) => std::path::absolute(directory).map_err(io("the demo's directory"))?,
+            None => {
+                tempfile::Builder::new().prefix("handoff-demo-").tempdir().map_err(io("the demo's directory"))?.keep()
+            }
+        };
+        let place = Place { top };
+        if place.repository().exists() {
+            return Err(Error::usage(format!("{} holds a demo already", place.top.display())));
+        }
+        for directory in [place.repository(), place.laptop(), place.home().join(".local/bin")] {
+            std::fs::create_dir_all(&directory).map_err(io("the demo's directory"))?;
+        }
+        place.write_repository()?;
+        place.write_agent()?;
+        Ok(place)
+    }
+
+    fn laptop(&self) -> PathBuf {
+        self.top.join("laptop")
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.top.join("laptop/till")
+    }
+
+    fn home(&self) -> PathBuf {
+        self.top.join(HOST)
+    }
+
+    fn write_repository(&self) -> Result<(), Error> {
+        let files = [
+            ("README.md", include_str!("../../config/demo/repo/README.md")),
+            ("total.sh", include_str!("../../config/demo/repo/total.sh")),
+            ("test.sh", include_str!("../../config/demo/repo/test.sh")),
+        ];
+        let top = self.repository();
+        for (name, text) in files {
+            std::fs::write(top.join(name), text).map_err(io(name))?;
+        }
+        let identity = ["-c", "user.name=You", "-c", "user.email=you@laptop.example", "-c", "commit.gpgSign=false"];
+        git(&top, &["init", "-q", "-b", "main"])?;
+        git(&top, &["add", "."])?;
+        git(&top, &[&identity[..], &["commit", "-q", "-m", "Add up a cart"]].concat())?;
+        git(&top, &["config", "user.name", "You"])?;
+        git(&top, &["config", "user.email", "you@laptop.example"])
+    }
+
+    fn write_agent(&self) -> Result<(), Error> {
+        use std::os::unix::fs::PermissionsExt;
+        let agent = self.home().join(".local/bin/agent");
+        std::fs::write(&agent, include_str!("../../config/demo/agent")).map_err(io("the scripted agent"))?;
+        std::fs::set_permissions(&agent, std::fs::Permissions::from_mode(0o755)).map_err(io("the scripted agent"))
+    }
+
+    fn key(&self) -> PathBuf {
+        self.laptop().join("id_ed25519")
+    }
+
+    async fn host(&self) -> Result<Server, Error> {
+        let public = key::generate(&self.key()).map_err(io("a key"))?;
+        let setup = Setup { authorized: vec![public], home: self.home(), ..Setup::default() };
+        Server::start(setup).await.map_err(io("the embedded server"))
+    }
+
+    /// What a user would write, in the demo's own files.
+    fn configure(&self, server: &Server) -> Result<(), Error> {
+        let (port, key) = (server.port(), self.key());
+        let hosts = format!(
+            "[host.{HOST}]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"you\"\nidentity = {:?}\n",
+            key.display().to_string()
+        );
+        std::fs::write(self.laptop().join("hosts.toml"), hosts).map_err(io("hosts.toml"))?;
+        let known = format!("{}\n", server.known_hosts_line());
+        std::fs::write(self.laptop().join("known_hosts"), known).map_err(io("known_hosts"))?;
+        std::fs::write(self.laptop().join("ssh_config"), "").map_err(io("ssh_config"))
+    }
+
+    fn engine(&self) -> Result<Arc<Engine>, Error> {
+        let repository = Repository::discover(&self.repository())?;
+        let file = HostsFile { path: self.laptop().join("hosts.toml"), named_by: NamedBy::Flag };
+        Ok(Arc::new(Engine {
+            store: Store::new(repository.common_dir()),
+            repository,
+            hosts: Hosts::load(&file, &self.laptop()).map_err(Error::usage)?,
+            profiles: profiles::built_in().map_err(Error::failed)?,
+            templates: self.laptop().join("templates"),
+            state_dir: self.laptop().join("state"),
+            connect: Options {
+                known_hosts: Some(self.laptop().join("known_hosts")),
+                ssh_config: Some(self.laptop().join("ssh_config")),
+                ..Options::default()
+            },
+            asker: Arc::new(Nobody),
+            reporter: Show { json: false, raw: false }.reporter(),
+        }))
+    }
+
+    /// Where everything lies now, and how to go on.
+    fn explain(&self, driver: &Driver) -> Result<(), Error> {
+        let handoff = driver.handoff();
+        let id = &handoff.made.id;
+        let record = self.repository().join(".cursor/agent-handoffs").join(id.as_str());
+        println!("\nthe record, in your repository:");
+        println!("  {}", record.join("handoff.md").display());
+        for n in handoff.attempts.keys() {
+            println!("  {}", record.join(format!("attempt-{n}.log")).display());
+        }
+        println!("the host's side:\n  {}", self.home().join(".handoff").display());
+        println!("\nthe diff (handoff diff {id}):");
+        let work = work_of(handoff, None)?;
+        let diff = driver.engine.repository.diff(&handoff.made.base.commit, &work, false)?;
+        for line in String::from_utf8_lossy(&diff).lines() {
+            println!("  {}", crate::ui::text::neutral(line));
+        }
+        if let Some(verdict) = handoff.last_attempt().and_then(|(_, attempt)| attempt.verdict.as_ref()) {
+            println!("\nthe verdict: {} ({})", verdict.class, crate::ui::text::neutral(&verdict.evidence));
+        }
+        let exe = std::env::current_exe().map_err(io("this program"))?;
+        println!("\ntake it over, with its whole context:");
+        println!("  {} -C {} takeover {id}", context::quoted(&exe), context::quoted(&self.repository()));
+        Ok(())
+    }
+}
+
+fn git(top: &Path, arguments: &[&str]) -> Result<(), Error> {
+    let output = Command::new("git").arg("-C").arg(top).args(arguments).output().map_err(io("git"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::failed(format!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim())))
+}
+
+fn io(what: &str) -> impl Fn(std::io::Error) -> Error + '_ {
+    move |error| Error::failed(format!("could not make {what}: {error}"))
+}

@@ -1,0 +1,54 @@
+//! `handoff diff`
+
+use std::io::IsTerminal;
+
+use super::Global;
+use super::context;
+use super::error::Error;
+use super::exit;
+use crate::model::handoff::Handoff;
+use crate::supervise::progress::Silent;
+
+/// Show what the agent changed since the task was given
+#[derive(Debug, clap::Args)]
+pub struct Diff {
+    /// Its id, or enough of it (default: the newest)
+    id: Option<String>,
+    /// One attempt (default: the last whose work is here)
+    #[arg(long, value_name = "N")]
+    attempt: Option<u32>,
+    /// Files and counts only
+    #[arg(long)]
+    stat: bool,
+}
+
+impl Diff {
+    pub fn run(self, global: &Global) -> Result<u8, Error> {
+        let engine = context::engine(global, std::sync::Arc::new(Silent))?;
+        let id = context::resolve(&engine, self.id.as_deref())?;
+        let journal = engine.store.open(&id)?;
+        let handoff = journal.handoff();
+        let commit = work_of(handoff, self.attempt)?;
+        let (base, color) = (&handoff.made.base.commit, std::io::stdout().is_terminal());
+        let repository = &engine.repository;
+        let text =
+            if self.stat { repository.diff_stat(base, &commit, color) } else { repository.diff(base, &commit, color) }?;
+        use std::io::Write;
+        // A closed pager is no error.
+        let _ = std::io::stdout().lock().write_all(&text);
+        Ok(exit::OK)
+    }
+}
+
+/// The capture of an attempt, or of the last one that has one here.
+pub fn work_of(handoff: &Handoff, attempt: Option<u32>) -> Result<crate::model::snapshot::Oid, Error> {
+    let id = &handoff.made.id;
+    let found = match attempt {
+        Some(n) => handoff.attempts.get(&n).and_then(|attempt| attempt.fetched.clone()),
+        None => handoff.attempts.values().rev().find_map(|attempt| attempt.fetched.clone()),
+    };
+    found.ok_or_else(|| {
+        Error::failed(format!("no work of {id} is in this repository yet"))
+            .hint(format!("handoff pull {id}, once an attempt has ended"))
+    })
+}

@@ -1,0 +1,141 @@
+//! Errors as a person meets them: what happened, to what, and the command that helps. Hints live here and nowhere else.
+
+use std::fmt::Display;
+
+use super::exit;
+use crate::git;
+use crate::remote::error::RemoteError;
+use crate::state;
+use crate::supervise::error::Error as EngineError;
+use crate::transport::TransportError;
+
+/// What ends a command early.
+#[derive(Debug)]
+pub struct Error {
+    pub code: u8,
+    message: String,
+    hints: Vec<String>,
+}
+
+impl Error {
+    /// The user asked for something that cannot be.
+    pub fn usage(message: impl Display) -> Self {
+        Error { code: exit::USAGE, message: message.to_string(), hints: vec![] }
+    }
+
+    /// It was asked rightly and did not work.
+    pub fn failed(message: impl Display) -> Self {
+        Error { code: exit::FAILED, message: message.to_string(), hints: vec![] }
+    }
+
+    #[must_use]
+    pub fn code(self, code: u8) -> Self {
+        Error { code, ..self }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hints.push(hint.to_string());
+        self
+    }
+
+    /// On stderr, calm and whole.
+    pub fn print(&self) {
+        eprintln!("error: {}", clean(&self.message));
+        for hint in &self.hints {
+            eprintln!("  try: {}", clean(hint));
+        }
+    }
+}
+
+/// Messages may quote a host: lines stay, everything else a terminal obeys does not.
+fn clean(text: &str) -> String {
+    text.lines().map(crate::ui::text::neutral).collect::<Vec<_>>().join("\n")
+}
+
+impl From<TransportError> for Error {
+    fn from(error: TransportError) -> Self {
+        let message = error.to_string();
+        match error {
+            TransportError::Unreachable { host, .. } => {
+                Error { code: exit::UNREACHABLE, ..Error::failed(message) }.hint(format!("ssh {host} true"))
+            }
+            TransportError::Auth { host, .. } => Error::failed(message).hint(format!("ssh -v {host} true")),
+            TransportError::UnknownHostKey { host, .. } => Error::failed(message).hint(format!(
+                "`ssh {host} true` in a terminal, compare the fingerprint with the machine's, and answer yes"
+            )),
+            TransportError::ChangedHostKey { host, .. } => Error::failed(message).hint(format!(
+                "nothing was sent; if the machine was reinstalled, remove the old key with `ssh-keygen -R {host}`"
+            )),
+            TransportError::Config { .. } => Error { code: exit::USAGE, ..Error::failed(message) },
+            TransportError::Busy { host, .. } => {
+                Error { code: exit::UNREACHABLE, ..Error::failed(message) }.hint(format!("handoff hosts check {host}"))
+            }
+        }
+    }
+}
+
+impl From<git::Error> for Error {
+    fn from(error: git::Error) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        let code = if matches!(error, git::Error::Unfit { .. } | git::Error::NoGit { .. }) {
+            exit::USAGE
+        } else {
+            exit::FAILED
+        };
+        let error = Error { code, ..Error::failed(error) };
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl From<state::Error> for Error {
+    fn from(error: state::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            state::Error::Exists(id) => Error::usage(message).hint(format!("handoff show {id}")),
+            state::Error::Unknown { .. } | state::Error::Ambiguous { .. } => Error::usage(message).hint("handoff list"),
+            _ => Error::failed(message),
+        }
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        let message = error.to_string();
+        match error {
+            EngineError::Git(error) => error.into(),
+            EngineError::State(error) => error.into(),
+            EngineError::Transport(error) => error.into(),
+            EngineError::Remote(error) => error.into(),
+            EngineError::Equivalent { id, .. } => {
+                Error::usage(message).hint(format!("handoff watch {id}")).hint("or start another one with --again")
+            }
+            EngineError::NotNow { id, .. } => Error::usage(message).hint(format!("handoff show {id}")),
+            EngineError::Driven { id, .. } => Error::failed(message).hint(format!("handoff logs -f {id}")),
+            EngineError::Agent(_) => Error::usage(message).hint("handoff agents"),
+            EngineError::HostName(_) => Error::usage(message).hint("handoff hosts list"),
+            EngineError::Template(_) | EngineError::Secret(_) | EngineError::Profile { .. } => Error::usage(message),
+            EngineError::Mirror(_) | EngineError::Read { .. } | EngineError::Inner(_) => Error::failed(message),
+        }
+    }
+}
+
+impl From<RemoteError> for Error {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Transport(error) => error.into(),
+            RemoteError::Refused { ref host, .. } | RemoteError::NotInstalled { ref host, .. } => {
+                let hint = format!("handoff hosts check {host}");
+                Error::failed(error).hint(hint)
+            }
+            RemoteError::Cut { ref host, .. } => {
+                let hint = format!("handoff hosts check {host}");
+                Error { code: exit::UNREACHABLE, ..Error::failed(error) }.hint(hint)
+            }
+            other => Error::failed(other),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `handoff hosts`
+
+use clap::Subcommand;
+
+use super::Global;
+use super::context;
+use super::error::Error;
+use super::exit;
+use crate::config::edit;
+use crate::config::settings::human_bytes;
+use crate::model::host::{Host, Way};
+use crate::model::profile::DEFAULT_AGENT;
+use crate::supervise::check_host::check_host;
+use crate::supervise::progress::Silent;
+use crate::ui::text::neutral;
+
+/// The machines tasks can be handed to
+#[derive(Debug, clap::Args)]
+pub struct Hosts {
+    #[command(subcommand)]
+    command: Action,
+}
+
+/// What to do with hosts.
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the hosts of hosts.toml
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a host into hosts.toml; comments there stay
+    Add {
+        /// What to call it
+        name: String,
+        /// Address or SSH alias, as [user@]host[:port] (default: the name)
+        address: Option<String>,
+    },
+    /// Ask a host whether a task would run there
+    Check {
+        name: String,
+        /// The agent to look for (default: the host's)
+        #[arg(long)]
+        agent: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Hosts {
+    pub async fn run(self, global: &Global) -> Result<u8, Error> {
+        match self.command {
+            Action::List { json } => list(global, json),
+            Action::Add { name, address } => add(global, &name, address.as_deref()),
+            Action::Check { name, agent, json } => check(global, &name, agent.as_deref(), json).await,
+        }
+    }
+}
+
+fn list(global: &Global, json: bool) -> Result<u8, Error> {
+    let hosts = context::hosts(global)?;
+    for host in &hosts.hosts {
+        if json {
+            println!(
+                "{}",
+                serde_json::json!({
+                    "name": host.name, "address": host.address, "user": host.user, "port": host.port,
+                    "transport": host.way, "labels": host.labels, "slots": host.slots, "cores": host.cores,
+                    "memory": host.memory, "agent": host.agent,
+                })
+            );
+        } else {
+            println!("{}", row(host));
+        }
+    }
+    if hosts.hosts.is_empty() && !json {
+        println!("no hosts yet: `handoff hosts add NAME [USER@]ADDRESS`, or name one that `ssh` knows");
+    }
+    Ok(exit::OK)
+}
+
+fn row(host: &Host) -> String {
+    let user = host.user.as_ref().map_or(String::new(), |user| format!("{user}@"));
+    let port = host.port.map_or(String::new(), |port| format!(":{port}"));
+    let mut parts = vec![format!("{:<16} {user}{}{port}", host.name, host.address)];
+    if host.way == Way::Local {
+        parts = vec![format!("{:<16} this machine", host.name)];
+    }
+    parts.extend(host.cores.map(|cores| format!("{cores} cores")));
+    parts.extend(host.memory.map(human_bytes));
+    parts.extend(host.agent.clone());
+    if !host.labels.is_empty() {
+        parts.push(host.labels.join(","));
+    }
+    parts.join("  ")
+}
+
+fn add(global: &Global, name: &str, address: Option<&str>) -> Result<u8, Error> {
+    let paths = context::paths()?;
+    let file = paths.hosts_file(global.hosts.as_deref(), None).path;
+    let mut host = Host::bare(name);
+    if let Some(address) = address {
+        let (user, rest) = address.rsplit_once('@').map_or((None, address), |(user, rest)| (Some(user), rest));
+        let port = rest.rsplit_once(':').filter(|(host, _)| !host.contains(':'));
+        let port = port.and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        host.user = user.map(str::to_owned);
+        host.port = port.map(|(_, port)| port);
+        host.address = port.map_or(rest, |(host, _)| host).to_owned();
+    }
+    edit::add_host(&file, &host, &paths.home).map_err(Error::usage)?;
+    println!("{name} is in {}", file.display());
+    println!("next: handoff hosts check {name}");
+    Ok(exit::OK)
+}
+
+async fn check(global: &Global, name: &str, agent: Option<&str>, json: bool) -> Result<u8, Error> {
+    let engine = context::engine(global, std::sync::Arc::new(Silent))?;
+    let host = engine.host(name)?;
+    let agent = agent.or(host.agent.as_deref()).unwrap_or(DEFAULT_AGENT).to_owned();
+    let (facts, gaps) = check_host(&engine, name, &agent).await?;
+    if json {
+        println!("{}", serde_json::json!({ "host": name, "facts": facts, "gaps": gaps }));
+    } else {
+        let cores = facts.cores.map_or(String::new(), |cores| format!(", {cores} cores"));
+        let memory = facts.memory.map_or(String::new(), |bytes| format!(", {}", human_bytes(bytes)));
+        println!("{name}: {}{cores}{memory}, git {}", neutral(&facts.system), neutral(&facts.git));
+        if let Some((path, version)) = &facts.agent {
+            println!("  {agent}: {} ({})", neutral(path), neutral(version));
+        }
+        for gap in &gaps {
+            println!("  MISSING {}\n    try: {}", neutral(&gap.what), neutral(&gap.help));
+        }
+        if gaps.is_empty() {
+            println!("  ready");
+        }
+    }
+    Ok(if gaps.is_empty() { exit::OK } else { exit::FAILED })
+}

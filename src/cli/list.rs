@@ -1,0 +1,85 @@
+//! `handoff list`
+
+use serde::Serialize;
+
+use super::Global;
+use super::context;
+use super::error::Error;
+use super::exit;
+use crate::state::index;
+use crate::state::store::{Store, Summary};
+use crate::ui::text::{age, first_line};
+
+/// List the handoffs of this repository; no host is asked
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Those of every repository
+    #[arg(long)]
+    all: bool,
+    #[arg(long)]
+    json: bool,
+}
+
+/// A row, with where it is from.
+#[derive(Serialize)]
+struct Row {
+    repository: String,
+    #[serde(flatten)]
+    summary: Summary,
+}
+
+impl List {
+    pub fn run(self, global: &Global) -> Result<u8, Error> {
+        let stores = if self.all {
+            index::repositories(&context::paths()?.state)?
+        } else {
+            vec![context::repository(global)?.common_dir().to_path_buf()]
+        };
+        let mut rows = Vec::new();
+        for common_dir in stores {
+            let store = Store::new(&common_dir);
+            let repository = common_dir.parent().unwrap_or(&common_dir).display().to_string();
+            for id in store.ids()? {
+                match store.summary(&id) {
+                    Ok(summary) => rows.push(Row { repository: repository.clone(), summary }),
+                    // One broken record must not hide the others.
+                    Err(error) => eprintln!("warning: {id}: {error}"),
+                }
+            }
+        }
+        rows.sort_by_key(|row| std::cmp::Reverse(row.summary.created));
+        if self.json {
+            print_json(&rows)
+        } else {
+            print(&rows, self.all)
+        }
+        Ok(exit::OK)
+    }
+}
+
+fn print_json(rows: &[Row]) {
+    for row in rows {
+        if let Ok(line) = serde_json::to_string(row) {
+            println!("{line}");
+        }
+    }
+}
+
+fn print(rows: &[Row], all: bool) {
+    if rows.is_empty() {
+        println!("no handoffs yet; `handoff run --host HOST \"TASK\"` starts one");
+        return;
+    }
+    let now = jiff::Timestamp::now();
+    let width = rows.iter().map(|row| row.summary.id.as_str().len()).max().unwrap_or(0);
+    for row in rows {
+        let s = &row.summary;
+        let verdict = s.verdict.map_or(String::new(), |class| format!(" ({class})"));
+        let status = format!("{}{verdict}", s.status.word());
+        let attempt = s.attempts;
+        let seen = age(now.as_second() - s.changed.as_second());
+        let place = if all { format!("  {}", row.repository) } else { String::new() };
+        let host = first_line(&s.host, 20);
+        println!("{:width$}  {status:<24}  {host:<12}  attempt {attempt}  {seen} ago{place}", s.id.as_str());
+    }
+}

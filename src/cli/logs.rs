@@ -1,0 +1,159 @@
+//! `handoff logs`, and reading along while another process drives.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Global;
+use super::context::{self, Show};
+use super::error::Error;
+use super::exit;
+use crate::agent::dialect::Reader;
+use crate::model::handoff::Handoff;
+use crate::model::id::HandoffId;
+use crate::state::lock::DriverLock;
+use crate::supervise::engine::Engine;
+use crate::supervise::progress::{Progress, Reporter};
+
+/// How often the mirror is looked at while following.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Print an attempt's log from this repository; no host is asked
+#[derive(Debug, clap::Args)]
+pub struct Logs {
+    /// Its id, or enough of it (default: the newest)
+    id: Option<String>,
+    /// Go on while it grows
+    #[arg(short, long)]
+    follow: bool,
+    /// Which attempt (default: the last)
+    #[arg(long, value_name = "N")]
+    attempt: Option<u32>,
+    #[command(flatten)]
+    show: Show,
+}
+
+impl Logs {
+    pub async fn run(self, global: &Global) -> Result<u8, Error> {
+        let reporter: Arc<dyn Reporter> = match self.show {
+            Show { json: false, raw: false } => Arc::new(crate::ui::plain::Plain),
+            show => show.reporter(),
+        };
+        let engine = context::engine(global, reporter)?;
+        let id = context::resolve(&engine, self.id.as_deref())?;
+        let journal = engine.store.open(&id)?;
+        let last = journal.handoff().last_attempt().map(|(n, _)| n);
+        let n = self.attempt.or(last).ok_or_else(|| Error::failed(format!("{id} has no attempt yet")))?;
+        if !journal.handoff().attempts.contains_key(&n) {
+            return Err(Error::usage(format!("{id} has no attempt {n}")).hint(format!("handoff show {id}")));
+        }
+        let mut tail = Tail::new(&engine, journal.handoff(), n)?;
+        tail.read(&engine)?;
+        if !self.follow {
+            tail.finish(&engine);
+            return Ok(exit::OK);
+        }
+        if journal.handoff().status().is_active() && is_free(&engine, &id) {
+            eprintln!("nobody mirrors this log now: `handoff watch {id}` does");
+        }
+        attach_from(&engine, &id, tail, self.attempt.is_none()).await?;
+        Ok(exit::OK)
+    }
+}
+
+/// Reads along with a handoff that another process drives, to its rest.
+pub async fn attach(engine: &Arc<Engine>, id: &HandoffId, show: Show, require_check: bool) -> Result<u8, Error> {
+    let journal = engine.store.open(id)?;
+    let Some((n, _)) = journal.handoff().last_attempt() else { return Ok(exit::OK) };
+    let tail = Tail::new(engine, journal.handoff(), n)?;
+    let handoff = attach_from(engine, id, tail, true).await?;
+    let Some(handoff) = handoff else { return Ok(exit::DETACHED) };
+    if !show.json && !show.raw {
+        println!("{}", super::watch::closing(&handoff));
+    }
+    Ok(exit::of(&handoff, require_check))
+}
+
+/// Follows to the end of the attempt (`onward`: of the handoff). `None` after Ctrl-C.
+async fn attach_from(
+    engine: &Arc<Engine>,
+    id: &HandoffId,
+    mut tail: Tail,
+    onward: bool,
+) -> Result<Option<Handoff>, Error> {
+    let mut journal = engine.store.open(id)?;
+    loop {
+        // The state is read before the log: what was written before the end is then read after it.
+        journal.refresh()?;
+        let handoff = journal.handoff().clone();
+        tail.read(engine)?;
+        let ended = handoff.attempts.get(&tail.attempt).is_some_and(|attempt| attempt.ended.is_some());
+        if ended {
+            tail.finish(engine);
+            let next = handoff.last_attempt().map(|(n, _)| n).filter(|n| *n > tail.attempt && onward);
+            match next {
+                Some(n) => tail = Tail::new(engine, &handoff, n)?,
+                None if !onward || !handoff.status().is_active() => return Ok(Some(handoff)),
+                None => {}
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(None),
+        }
+    }
+}
+
+fn is_free(engine: &Engine, id: &HandoffId) -> bool {
+    matches!(DriverLock::try_take(&engine.store.directory(id)), Ok(Some(_)))
+}
+
+/// A mirrored log being read.
+struct Tail {
+    attempt: u32,
+    path: std::path::PathBuf,
+    offset: u64,
+    reader: Reader,
+    done: bool,
+}
+
+impl Tail {
+    fn new(engine: &Engine, handoff: &Handoff, attempt: u32) -> Result<Tail, Error> {
+        let dialect = engine.profile(&handoff.made.agent)?.dialect;
+        let path = engine.store.log(&handoff.made.id, attempt);
+        Ok(Tail { attempt, path, offset: 0, reader: Reader::new(dialect), done: false })
+    }
+
+    /// Tells what has come since the last look.
+    fn read(&mut self, engine: &Engine) -> Result<(), Error> {
+        let fail = |error| Error::failed(format!("could not read {}: {error}", self.path.display()));
+        let mut file = match std::fs::File::open(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            file => file.map_err(fail)?,
+        };
+        file.seek(SeekFrom::Start(self.offset)).map_err(fail)?;
+        let mut buffer = vec![0u8; 256 << 10];
+        loop {
+            let length = file.read(&mut buffer).map_err(fail)?;
+            if length == 0 {
+                return Ok(());
+            }
+            self.offset += length as u64;
+            let bytes = Bytes::copy_from_slice(&buffer[..length]);
+            engine.tell(&Progress::Log { attempt: self.attempt, bytes: bytes.clone() });
+            for (line, event) in self.reader.push(&bytes) {
+                engine.tell(&Progress::Agent { attempt: self.attempt, line, event });
+            }
+        }
+    }
+
+    fn finish(&mut self, engine: &Engine) {
+        if !std::mem::replace(&mut self.done, true) {
+            for (line, event) in self.reader.finish() {
+                engine.tell(&Progress::Agent { attempt: self.attempt, line, event });
+            }
+        }
+    }
+}

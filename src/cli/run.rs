@@ -1,0 +1,155 @@
+//! `handoff run`
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Global;
+use super::context::{self, Show};
+use super::error::Error;
+use super::exit;
+use super::watch::follow;
+use crate::config::settings::parse_duration;
+use crate::model::host::{Host, LOCAL, Limits};
+use crate::model::id::HandoffId;
+use crate::model::profile::DEFAULT_AGENT;
+use crate::supervise::driver::Driver;
+use crate::supervise::engine::Engine;
+use crate::supervise::follow::Until;
+use crate::supervise::start::Plan;
+
+/// Longest task, in bytes: a prompt this long is a file that belongs into the repository.
+const LONGEST_TASK: usize = 1 << 20;
+
+/// Ship the repository and a task to a host, run an agent there, and follow it
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// The machine: a name from hosts.toml, one that `ssh` knows, or `local`
+    #[arg(long, value_name = "HOST", env = "HANDOFF_HOST")]
+    host: Option<String>,
+    /// What the agent is to do
+    #[arg(value_name = "TASK", required_unless_present = "task_file", conflicts_with = "task_file")]
+    task: Option<String>,
+    /// Read the task from a file, or from standard input with `-`
+    #[arg(long, value_name = "FILE")]
+    task_file: Option<PathBuf>,
+    /// The agent CLI: cursor, claude, codex, or one of agents.toml
+    #[arg(long)]
+    agent: Option<String>,
+    /// The model, as the agent names it
+    #[arg(long)]
+    model: Option<String>,
+    /// A command that must pass in the checkout before the work counts as done
+    #[arg(long, value_name = "COMMAND")]
+    check: Option<String>,
+    /// Attempts before it counts as failed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    attempts: Option<u32>,
+    /// Active time of one attempt, such as 90m or 4h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// First wait between two attempts, such as 15s; it doubles up to five minutes
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    backoff: Option<Duration>,
+    /// Return as soon as the host has confirmed the start
+    #[arg(short, long)]
+    detach: bool,
+    /// Start although the same task is at work already
+    #[arg(long)]
+    again: bool,
+    /// The handoff's id (default: the date and the task's first words)
+    #[arg(long)]
+    id: Option<HandoffId>,
+    /// Count work without a check as failed
+    #[arg(long)]
+    require_check: bool,
+    #[command(flatten)]
+    show: Show,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
+impl Run {
+    pub async fn run(self, global: &Global) -> Result<u8, Error> {
+        let task = self.task()?;
+        let engine = context::engine(global, self.show.reporter())?;
+        let host = self.host(&engine)?;
+        if let Some(id) = &self.id
+            && engine.store.directory(id).exists()
+        {
+            return Err(Error::usage(format!("{id} exists already")).hint(format!("handoff show {id}")));
+        }
+        let flags =
+            Limits { attempts: self.attempts, timeout: self.timeout, backoff: self.backoff, ..Limits::default() };
+        let plan = Plan {
+            id: self.id.clone(),
+            task,
+            agent: self.agent.clone().or_else(|| host.agent.clone()).unwrap_or_else(|| DEFAULT_AGENT.to_owned()),
+            model: self.model.clone().or_else(|| host.model.clone()),
+            check: self.check.clone().or_else(|| host.check.clone()),
+            limits: flags.or(host.limits).filled(),
+            host,
+            again: self.again,
+        };
+        let mut driver = start(&engine, plan).await?;
+        let until = if self.detach { Until::Started } else { Until::Rest };
+        follow(&mut driver, until, self.require_check, self.show).await
+    }
+
+    fn task(&self) -> Result<String, Error> {
+        let task = match (&self.task, &self.task_file) {
+            (Some(task), _) => task.clone(),
+            (None, Some(file)) if file.as_os_str() == "-" => {
+                let mut text = String::new();
+                let read = std::io::stdin().read_to_string(&mut text);
+                read.map_err(|error| Error::usage(format!("could not read the task from standard input: {error}")))?;
+                text
+            }
+            (None, Some(file)) => std::fs::read_to_string(file)
+                .map_err(|error| Error::usage(format!("could not read the task from {}: {error}", file.display())))?,
+            (None, None) => String::new(),
+        };
+        if task.trim().is_empty() {
+            return Err(Error::usage("the task is empty").hint("handoff run --host HOST \"fix the flaky test\""));
+        }
+        if task.len() > LONGEST_TASK {
+            let size = task.len() >> 10;
+            return Err(Error::usage(format!("the task is {size} KiB long, more than {} KiB", LONGEST_TASK >> 10))
+                .hint("put it into a file of the repository, and name the file in the task"));
+        }
+        Ok(task)
+    }
+
+    fn host(&self, engine: &Engine) -> Result<Host, Error> {
+        let name = match &self.host {
+            Some(name) => name.as_str(),
+            None => only_host(engine)?,
+        };
+        Ok(engine.host(name)?)
+    }
+}
+
+/// The one host of the hosts file needs no naming.
+fn only_host(engine: &Engine) -> Result<&str, Error> {
+    let mut named = engine.hosts.hosts.iter().map(|host| host.name.as_str()).filter(|name| *name != LOCAL);
+    match (named.next(), named.next()) {
+        (Some(only), None) => Ok(only),
+        _ => {
+            Err(Error::usage("which host?")
+                .hint("handoff run --host HOST \"TASK\", with HOST from `handoff hosts list`"))
+        }
+    }
+}
+
+/// Ctrl-C before the host has confirmed: what was begun is found again by its record.
+async fn start(engine: &std::sync::Arc<Engine>, plan: Plan) -> Result<Driver, Error> {
+    tokio::select! {
+        driver = Driver::start(engine, plan) => Ok(driver?),
+        _ = tokio::signal::ctrl_c() => {
+            let hint = "`handoff list` shows whether it was recorded; `handoff watch ID` goes on with it";
+            Err(Error::failed("interrupted before the host confirmed the start").code(exit::DETACHED).hint(hint))
+        }
+    }
+}

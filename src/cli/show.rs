@@ -1,0 +1,118 @@
+//! `handoff show`
+
+use super::Global;
+use super::context;
+use super::error::Error;
+use super::exit;
+use crate::model::event::Owner;
+use crate::model::handoff::Handoff;
+use crate::remote::poll::{Alive, StateLine};
+use crate::supervise::look::look;
+use crate::supervise::progress::Silent;
+use crate::ui::text::{age, clock, first_line, neutral};
+
+/// Show a handoff: the record, and what its host says now (at most 2 s)
+#[derive(Debug, clap::Args)]
+pub struct Show {
+    /// Its id, or enough of it (default: the newest)
+    id: Option<String>,
+    /// Ask no host
+    #[arg(long)]
+    offline: bool,
+    #[arg(long)]
+    json: bool,
+}
+
+impl Show {
+    pub async fn run(self, global: &Global) -> Result<u8, Error> {
+        let engine = context::engine(global, std::sync::Arc::new(Silent))?;
+        let id = context::resolve(&engine, self.id.as_deref())?;
+        let journal = engine.store.open(&id)?;
+        let handoff = journal.handoff();
+        let host =
+            if self.offline || !handoff.status().is_active() { None } else { Some(look(&engine, handoff).await) };
+        if self.json {
+            print_json(handoff, host.as_ref())
+        } else {
+            print(handoff, host.as_ref())
+        }
+        Ok(exit::OK)
+    }
+}
+
+fn print_json(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
+    let now = jiff::Timestamp::now();
+    let host = host.map(|answer| match answer {
+        Ok(line) => serde_json::json!({
+            "watch": word(line.watch), "task": word(line.task), "intent": line.intent, "result": line.result,
+            "active": line.active, "beat_age": line.beat, "epoch": line.epoch, "last_attempt": line.last,
+        }),
+        Err(error) => serde_json::json!({ "error": error }),
+    });
+    let value = serde_json::json!({
+        "id": handoff.made.id, "status": handoff.status(), "handoff": handoff,
+        "age_seconds": now.as_second() - handoff.changed.as_second(), "host": host,
+    });
+    println!("{value}");
+}
+
+fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
+    let now = jiff::Timestamp::now();
+    let ago = |at: jiff::Timestamp| format!("{} ago", age(now.as_second() - at.as_second()));
+    let made = &handoff.made;
+    println!("{}  {}, as of {}", made.id, handoff.status().word(), ago(handoff.changed));
+    println!("  task      {}", first_line(&made.task, 100));
+    let model = made.model.as_deref().map_or(String::new(), |model| format!(", {}", neutral(model)));
+    println!("  agent     {}{model}", neutral(&made.agent));
+    println!("  base      {} on {}", made.base.head.short(), made.base.branch.as_deref().unwrap_or("a detached HEAD"));
+    if let Some(check) = &made.check {
+        println!("  check     {}", first_line(check, 100));
+    }
+    if let Some(session) = &handoff.session {
+        println!("  session   {}", neutral(session));
+    }
+    match &handoff.owner {
+        Owner::Host(host) => println!("  owner     {} (epoch {})", neutral(host), handoff.epoch),
+        Owner::Laptop if handoff.confirmed => println!("  owner     you (epoch {})", handoff.epoch),
+        Owner::Laptop => println!("  owner     you (epoch {}), taken without confirmation of the host", handoff.epoch),
+    }
+    if let Some(worktree) = &handoff.worktree {
+        println!("  worktree  {}", neutral(worktree));
+    }
+    for (n, attempt) in &handoff.attempts {
+        let state = match (&attempt.verdict, attempt.started) {
+            (Some(verdict), _) => format!("{}: {}", verdict.class, first_line(&verdict.evidence, 90)),
+            (None, Some(started)) => format!("running since {}", ago(started)),
+            (None, None) => format!("sent {}", ago(attempt.dispatched)),
+        };
+        println!("  attempt {n} on {}: {state}", neutral(&attempt.host));
+    }
+    if let Some((since, reason)) = &handoff.unreachable {
+        println!("  host out of reach since {} ({})", ago(*since), first_line(reason, 80));
+    }
+    match host {
+        Some(Ok(line)) => println!("  the host says now: {}", says(line)),
+        Some(Err(reason)) => println!("  the host was not asked: {}", first_line(reason, 100)),
+        None => {}
+    }
+    println!("  record    .cursor/agent-handoffs/{}/handoff.md", made.id);
+}
+
+fn says(line: &StateLine) -> String {
+    let active = clock(std::time::Duration::from_secs(line.active));
+    let beat = line.beat.map_or(String::new(), |beat| format!(", last tick {beat} s ago"));
+    if line.result {
+        return format!("attempt {} has ended, `handoff watch` reads its end", line.attempt);
+    }
+    format!("attempt {}: agent {}, watcher {}, active {active}{beat}", line.last, word(line.task), word(line.watch))
+}
+
+fn word(alive: Alive) -> &'static str {
+    match alive {
+        Alive::Yes => "alive",
+        Alive::Stopped => "stopped",
+        Alive::No => "gone",
+        Alive::Unknown => "unknown",
+        Alive::Never => "none",
+    }
+}

@@ -1,0 +1,98 @@
+//! `handoff takeover`
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::Global;
+use super::context;
+use super::error::Error;
+use super::exit;
+use crate::model::event::{Kind, Owner};
+use crate::model::id::HandoffId;
+use crate::supervise::driver::Driver;
+use crate::supervise::engine::Engine;
+use crate::supervise::error::Error as EngineError;
+use crate::ui::plain::Plain;
+
+/// How long another process of ours has to let go.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Stop it if it runs, fetch the work into a worktree with its whole context, and open it in Cursor
+#[derive(Debug, clap::Args)]
+pub struct Takeover {
+    /// Its id, or enough of it (default: the newest)
+    id: Option<String>,
+    /// Where the worktree goes (default: beside the repository)
+    #[arg(long, value_name = "DIR")]
+    worktree: Option<PathBuf>,
+    /// What to open it in: cursor, code, or none (default: the first that is installed)
+    #[arg(long, value_name = "EDITOR", value_parser = ["cursor", "code", "none"])]
+    editor: Option<String>,
+}
+
+impl Takeover {
+    pub async fn run(self, global: &Global) -> Result<u8, Error> {
+        let engine = context::engine(global, std::sync::Arc::new(Plain))?;
+        let id = context::resolve(&engine, self.id.as_deref())?;
+        let destination = self.worktree.as_ref().map(std::path::absolute).transpose();
+        let destination = destination.map_err(|error| Error::usage(format!("--worktree: {error}")))?;
+        let mut driver = take_driver(&engine, &id).await?;
+        let taken = driver.takeover(destination).await?;
+        let worktree = &taken.worktree;
+        let record = worktree.join(".cursor/agent-handoffs").join(id.as_str()).join("handoff.md");
+        if !taken.confirmed {
+            println!(
+                "{} could not be told: taken without confirmation. What it may still make is kept apart as superseded.",
+                driver.handoff().host()
+            );
+        }
+        println!("{id} is yours");
+        println!("  worktree: {}", worktree.display());
+        println!("  context:  {}", record.display());
+        let prompt = format!(".cursor/agent-handoffs/{id}/handoff.md");
+        println!("  prompt:   \"Read {prompt} and continue from its Headed Takeover Prompt.\"");
+        match open(self.editor.as_deref(), worktree, &record) {
+            Some(editor) => println!("opened in {editor}"),
+            None => println!("  open it:  cursor {}", context::quoted(worktree)),
+        }
+        Ok(exit::OK)
+    }
+}
+
+/// The driver's lock; a process that has it sees the change of owner and lets go.
+async fn take_driver(engine: &std::sync::Arc<Engine>, id: &HandoffId) -> Result<Driver, Error> {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    let mut told = false;
+    loop {
+        match Driver::open(engine, id) {
+            Err(EngineError::Driven { .. }) if tokio::time::Instant::now() < until => {
+                if !told {
+                    let mut journal = engine.store.open(id)?;
+                    let epoch = journal.handoff().epoch + 1;
+                    if journal.handoff().owner != Owner::Laptop {
+                        journal.append(Kind::Owner { epoch, owner: Owner::Laptop, confirmed: false })?;
+                    }
+                    told = true;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            driver => return Ok(driver?),
+        }
+    }
+}
+
+/// Opens the worktree and the record in an editor that is there. The editor's name, or `None`.
+fn open(wanted: Option<&str>, worktree: &Path, record: &Path) -> Option<&'static str> {
+    let has_screen = cfg!(target_os = "macos")
+        || ["DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"].iter().any(|name| std::env::var_os(name).is_some());
+    if wanted.is_none() && !has_screen {
+        return None;
+    }
+    ["cursor", "code"].into_iter().filter(|editor| wanted.is_none_or(|wanted| wanted == *editor)).find(|editor| {
+        let mut command = Command::new(editor);
+        command.arg(worktree).arg("--goto").arg(record);
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        quiet.spawn().is_ok()
+    })
+}

@@ -1,0 +1,44 @@
+//! Questions to a person at a terminal.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use secrecy::SecretString;
+
+use crate::transport::Asker;
+
+/// Asks on the terminal; answers nothing where there is none.
+pub struct Terminal;
+
+impl Terminal {
+    /// Whether a person can be asked.
+    pub fn is_there() -> bool {
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+}
+
+impl Asker for Terminal {
+    fn secret(&self, prompt: &str, echo: bool) -> Option<SecretString> {
+        if !Terminal::is_there() {
+            return None;
+        }
+        let prompt = super::text::neutral(prompt).into_owned();
+        let answer = if echo { read_line(&prompt) } else { rpassword::prompt_password(prompt).ok() };
+        answer.map(SecretString::from)
+    }
+
+    fn confirm(&self, prompt: &str) -> Option<bool> {
+        if !Terminal::is_there() {
+            return None;
+        }
+        let answer = read_line(&format!("{} (yes/no) ", super::text::neutral(prompt)))?;
+        Some(matches!(answer.trim(), "y" | "yes" | "Yes" | "YES"))
+    }
+}
+
+fn read_line(prompt: &str) -> Option<String> {
+    let mut err = std::io::stderr();
+    err.write_all(prompt.as_bytes()).and_then(|()| err.flush()).ok()?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).ok()?;
+    Some(line.trim_end_matches(['\r', '\n']).to_owned())
+}

@@ -1,0 +1,127 @@
+//! One event, one readable line.
+
+use std::time::Duration;
+
+use super::text::{age, first_line, neutral};
+use crate::model::agent_event::AgentEvent;
+use crate::model::snapshot::LeftBehind;
+use crate::model::verdict::Class;
+use crate::supervise::progress::Progress;
+
+/// Widest line of an agent's text.
+const WIDTH: usize = 160;
+/// Items of a list that are shown before "and N more".
+const SHOWN: usize = 8;
+
+/// The lines for an event; none where a person does not need one.
+pub fn lines(progress: &Progress) -> Vec<String> {
+    match progress {
+        Progress::Snapshot { id, snapshot } => {
+            let branch = snapshot.branch.as_deref().unwrap_or("a detached HEAD");
+            vec![format!("{id}: {} at {}", neutral(branch), snapshot.head.short())]
+        }
+        Progress::LeftBehind { items } => left_behind(items),
+        Progress::Connecting { .. } | Progress::Shipping { .. } | Progress::Log { .. } => vec![],
+        Progress::Note { text } => vec![format!("note: {}", neutral(text))],
+        Progress::Shipped { host } => vec![format!("{host} has the repository: files, index and HEAD are equal")],
+        Progress::Dispatched { .. } => vec![],
+        Progress::Started { attempt, host } => vec![format!("attempt {attempt} runs on {host}")],
+        Progress::Agent { event, .. } => agent(event),
+        Progress::Ended { attempt, verdict, active } => {
+            let at = verdict.line.map_or(String::new(), |line| format!(" (attempt-{attempt}.log:{line})"));
+            let evidence = first_line(&verdict.evidence, WIDTH);
+            vec![format!("attempt {attempt}: {} after {}: {evidence}{at}", verdict.class, age(to_i64(*active)))]
+        }
+        Progress::Fetched { attempt, commit } => {
+            vec![format!("attempt {attempt}'s work is in this repository ({})", commit.get(..10).unwrap_or(commit))]
+        }
+        Progress::BackingOff { attempt, delay } => vec![format!("attempt {attempt} follows in {}", seconds(*delay))],
+        Progress::WaitingUntil { attempt, at } => {
+            let time = jiff::Timestamp::from_second(*at).map_or_else(|_| at.to_string(), |t| t.to_string());
+            vec![format!("attempt {attempt} follows at {time}, when the usage window resets")]
+        }
+        Progress::Parked { why, .. } => why.lines().map(|line| neutral(line).into_owned()).collect(),
+        Progress::Unreachable { host, reason, .. } => {
+            vec![format!("{host} is out of reach ({}); the task goes on there, trying again", first_line(reason, 80))]
+        }
+        Progress::Reachable { host } => vec![format!("{host} is back")],
+        Progress::Rest { .. } => vec![],
+    }
+}
+
+fn to_i64(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+fn seconds(delay: Duration) -> String {
+    if delay.as_secs() < 90 { format!("{} s", delay.as_secs()) } else { format!("{} min", delay.as_secs() / 60) }
+}
+
+fn left_behind(items: &[LeftBehind]) -> Vec<String> {
+    if items.is_empty() {
+        return vec![];
+    }
+    let mut lines = vec!["not sent:".to_owned()];
+    lines.extend(items.iter().take(SHOWN).map(|i| format!("  {} ({})", neutral(&i.path), neutral(&i.reason))));
+    if items.len() > SHOWN {
+        lines.push(format!("  and {} more", items.len() - SHOWN));
+    }
+    lines
+}
+
+fn agent(event: &AgentEvent) -> Vec<String> {
+    match event {
+        AgentEvent::Started { model, .. } => match model {
+            Some(model) => vec![format!("  model {}", first_line(model, 60))],
+            None => vec![],
+        },
+        AgentEvent::Text { text } => {
+            text.lines().filter(|l| !l.trim().is_empty()).map(|l| format!("  {}", neutral(l))).collect()
+        }
+        AgentEvent::Edit { path, added, removed } => {
+            let count = |sign: char, n: &Option<u64>| n.map_or(String::new(), |n| format!(" {sign}{n}"));
+            vec![format!("  edit {}{}{}", neutral(path), count('+', added), count('-', removed))]
+        }
+        AgentEvent::CommandStarted { .. } => vec![],
+        AgentEvent::Command { command, exit } => {
+            let exit = match exit {
+                Some(0) => "ok".to_owned(),
+                Some(code) => format!("exit {code}"),
+                None => "done".to_owned(),
+            };
+            vec![format!("  $ {} → {exit}", first_line(command, WIDTH))]
+        }
+        AgentEvent::Refused { what } => vec![format!("  REFUSED {}", first_line(what, WIDTH))],
+        AgentEvent::Tool { name, detail } => {
+            vec![format!("  {} {}", first_line(name, 40), first_line(detail, WIDTH)).trim_end().to_owned()]
+        }
+        AgentEvent::Retrying { reason } => vec![format!("  the agent tries again: {}", first_line(reason, WIDTH))],
+        AgentEvent::Warning { text } => vec![format!("  warning: {}", first_line(text, WIDTH))],
+        AgentEvent::Finished { .. } => vec![],
+        AgentEvent::Raw { line } => vec![format!("  {}", first_line(line, WIDTH))],
+    }
+}
+
+/// Whether a class is good news.
+pub fn is_good(class: Class) -> bool {
+    matches!(class, Class::Done | Class::Unchecked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_shows_its_exit_code_and_obeys_no_escape() {
+        let event = AgentEvent::Command { command: "make\x1b[2J\nall".into(), exit: Some(2) };
+        assert_eq!(agent(&event), ["  $ make␛[2J… → exit 2"]);
+    }
+
+    #[test]
+    fn a_long_list_is_counted() {
+        let item = |n| LeftBehind { path: format!("p{n}"), reason: "ignored".into() };
+        let lines = left_behind(&(0..20).map(item).collect::<Vec<_>>());
+        assert_eq!(lines.len(), 2 + SHOWN);
+        assert_eq!(lines.last().unwrap(), "  and 12 more");
+    }
+}

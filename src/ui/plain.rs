@@ -1,0 +1,20 @@
+//! Plain lines on stdout: what one sees where there is no terminal.
+
+use std::io::Write;
+
+use super::line::lines;
+use crate::supervise::progress::{Progress, Reporter};
+
+/// Prints a line for each event.
+pub struct Plain;
+
+impl Reporter for Plain {
+    fn tell(&self, progress: &Progress) {
+        let mut out = std::io::stdout().lock();
+        for line in lines(progress) {
+            // A closed pipe ends our printing, never the task.
+            let _ = writeln!(out, "{line}");
+        }
+        let _ = out.flush();
+    }
+}
