@@ -103,7 +103,8 @@ fn a_jump_host() {
     site.laptop.knows(&gate.route("gate"));
     site.laptop.knows(&site.host.route(HOST).with("ProxyJump gate"));
     job_is_done(&site);
-    assert_eq!(gate.logins(), 1, "the way led through the gate");
+    assert_eq!(gate.logins(), site.host.logins(), "every way led through the gate");
+    assert_eq!(site.host.logins(), 1, "one connection a host and process");
 }
 
 #[test]
@@ -115,7 +116,8 @@ fn a_proxy_command() {
     let command = format!("ProxyCommand ssh -F {} -W %h:%p gate", config.display());
     site.laptop.knows(&site.host.route(HOST).with(&command));
     job_is_done(&site);
-    assert_eq!(gate.logins(), 1, "the way led through the gate");
+    assert_eq!(gate.logins(), site.host.logins(), "every way led through the gate");
+    assert_eq!(site.host.logins(), 1, "one connection a host and process");
 }
 
 /// A site whose laptop has a known_hosts file with this text.

@@ -178,7 +178,7 @@ handoff_on_each() {
     cd "$DIR/repo"
     git init -q -b main && git add -A && git commit -qm "A project with a failing test"
     for host in $HOSTS; do
-        if ! "$HANDOFF_BIN" run --host "$host" --id "farm-$host" --check "sh test.sh" "make the failing test pass" >"$DIR/$host.log" 2>&1 </dev/null; then
+        if ! "$HANDOFF_BIN" run --host "$host" --id "farm-$host" --backoff 1s --check "sh test.sh" "make the failing test pass" >"$DIR/$host.log" 2>&1 </dev/null; then
             cat "$DIR/$host.log" >&2
             die "the handoff on $host failed"
         fi
