@@ -35,7 +35,9 @@ impl Scene {
     pub fn hand_off(&mut self) -> String {
         self.number += 1;
         let id = format!("bench-{}", self.number);
-        let args = ["run", "--host", HOST, "--id", &id, "--detach", "a task for the benchmark"];
+        // Another text each time: the same task twice would be pointed out, not started.
+        let task = format!("task {} of the benchmark", self.number);
+        let args = ["run", "--host", HOST, "--id", &id, "--detach", &task];
         self.laptop.handoff(&args).run().success();
         id
     }
