@@ -74,7 +74,7 @@ pub fn page(
         ended: last.and_then(|(_, attempt)| attempt.ended).map(time),
         unreachable_since: handoff.unreachable.as_ref().map(|(since, why)| format!("{} ({why})", time(*since))),
         extra: extra(handoff),
-        commands: handoff.attempts.values().map(|attempt| attempt.command.clone()).collect(),
+        commands: handoff.attempts.values().map(|attempt| command(handoff, attempt)).collect(),
         logs: logs(handoff),
         latest_summary: latest_summary(handoff, findings),
         resume_prompt: prompt(PromptKind::Resume)?,
@@ -107,12 +107,20 @@ pub fn with_context<T>(
         branch: handoff.made.base.branch.as_deref(),
         check: handoff.made.check.as_deref(),
         state: story.state.as_deref(),
-        next_step: story.next_step.as_deref(),
+        next_step: prompt_step(handoff),
         message,
         tried: tried.as_deref(),
         blockers: blockers.as_deref(),
         editor: Some("Cursor"),
     })
+}
+
+/// The launch command; a session that was made on the host became known only after it was written down.
+fn command(handoff: &Handoff, attempt: &Attempt) -> String {
+    match &handoff.session {
+        Some(session) => attempt.command.replacen(" SESSION ", &format!(" {session} "), 1),
+        None => attempt.command.clone(),
+    }
 }
 
 fn claim(n: AttemptNo, item: &Item) -> String {
@@ -184,6 +192,19 @@ fn next_step(handoff: &Handoff) -> Option<String> {
         Status::Finished => return None,
     };
     Some(step)
+}
+
+/// The next step for an agent: it has no `handoff` command and no person to ask.
+fn prompt_step(handoff: &Handoff) -> Option<&'static str> {
+    use crate::model::verdict::Class;
+    match handoff.history().last()? {
+        Class::CheckFailed => Some("Find out why the check fails, mend the cause, and run it again until it passes."),
+        Class::NoWork => Some("Nothing was changed so far: do the task, and leave the result in the checkout."),
+        Class::Done | Class::Unchecked => Some("Review what was done against the task, then do what is left."),
+        _ => {
+            Some("Look at the checkout (git status, git diff), go on where the work was cut off, and finish the task.")
+        }
+    }
 }
 
 fn extra(handoff: &Handoff) -> Vec<(String, String)> {

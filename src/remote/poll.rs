@@ -116,8 +116,25 @@ pub struct Poll {
 impl Remote {
     /// Asks about `wants` and waits up to `wait` milliseconds for more.
     pub async fn poll(&self, wants: &[Want], wait: u64) -> Result<Poll, RemoteError> {
+        self.ask(wants, wait, MOST_BYTES).await
+    }
+
+    /// The state of an attempt and nothing of its log; `None` when the host has no such attempt.
+    pub async fn state(&self, name: &HostName, attempt: AttemptNo) -> Result<Option<StateLine>, RemoteError> {
+        let want = Want { name: name.clone(), attempt, stream: Stream::Log, inode: 0, offset: 0 };
+        let mut poll = self.ask(&[want], 0, 0).await?;
+        let mut last = None;
+        while let Some(message) = poll.next().await? {
+            if let Message::State(line) = message {
+                last = Some(line);
+            }
+        }
+        Ok(last)
+    }
+
+    async fn ask(&self, wants: &[Want], wait: u64, most: u64) -> Result<Poll, RemoteError> {
         let request = || {
-            let mut request = Request::new().line("wait", wait.min(LONGEST_WAIT)).line("max", MOST_BYTES);
+            let mut request = Request::new().line("wait", wait.min(LONGEST_WAIT)).line("max", most);
             for want in wants {
                 let Want { name, attempt, stream, inode, offset } = want;
                 request = request.line("want", format!("{name} {attempt} {} {inode} {offset}", stream.word()));

@@ -294,17 +294,10 @@ impl Driver {
     async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<Turn, Error> {
         let before = n.checked_sub(1).filter(|before| self.handoff().attempts.contains_key(before));
         let Some(before) = before else { return self.ensure_again(n).await };
-        let want =
-            Want { name: self.name.clone(), attempt: before, stream: Stream::Log, inode: 0, offset: u64::MAX >> 1 };
-        let mut poll = remote.poll(&[want], 0).await?;
-        let mut watched = false;
-        while let Some(message) = poll.next().await? {
-            if let Message::State(line) = message {
-                watched |= matches!(line.watch, Alive::Yes | Alive::Unknown) || line.last >= n;
-            }
-        }
+        let state = remote.state(&self.name, before).await?;
+        let watched = state.is_some_and(|line| matches!(line.watch, Alive::Yes | Alive::Unknown) || line.last >= n);
         if watched {
-            tokio::time::sleep(TICK / 2).await;
+            tokio::time::sleep(TICK).await;
             return Ok(Turn::Again);
         }
         self.ensure_again(n).await

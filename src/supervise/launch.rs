@@ -76,7 +76,7 @@ impl Driver {
         };
         let binary = self.profile.binary.last().map_or("agent", String::as_str);
         let session = self.handoff().session.as_deref();
-        let place = command::Place { binary, session, workspace: "$PWD", attempt: n };
+        let place = command::Place { binary, session, workspace: ".", attempt: n };
         let line = command::display(&self.profile, launch, made.model.as_deref(), place);
         line.map_err(|source| Error::Profile { agent: made.agent.clone(), source })
     }

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::link::Link;
 use crate::model::handoff::Handoff;
 use crate::model::id::HostName;
-use crate::remote::poll::{Message, StateLine, Stream, Want};
+use crate::remote::poll::StateLine;
 
 /// Longest a look may take.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,14 +28,5 @@ async fn ask(engine: &Engine, handoff: &Handoff) -> Result<Option<StateLine>, Er
     let mut link = Link::new(host, engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
     let remote = link.once().await?;
     let name = HostName::new(&handoff.made.id, &handoff.made.uid);
-    // An offset behind every end asks for state alone.
-    let want = Want { name, attempt, stream: Stream::Log, inode: 0, offset: u64::MAX >> 1 };
-    let mut poll = remote.poll(&[want], 0).await?;
-    let mut last = None;
-    while let Some(message) = poll.next().await? {
-        if let Message::State(line) = message {
-            last = Some(line);
-        }
-    }
-    Ok(last)
+    Ok(remote.state(&name, attempt).await?)
 }
