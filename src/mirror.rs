@@ -1,6 +1,7 @@
 //! The record → files in the repository: what people and agents read.
 
 pub mod document;
+mod fence;
 pub mod files;
 pub mod page;
 

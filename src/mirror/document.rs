@@ -1,130 +1,164 @@
-//! `handoff.md` keeps what people write: *Final Outcome*, and every section the template does not know, survive every
-//! rendering byte for byte.
+//! `handoff.md` rendered anew, with what people wrote in it kept.
 
-/// The section that belongs to people from its first word on.
-const OUTCOME: &str = "## Final Outcome";
+use super::fence::Fences;
 
-/// A heading line with what stands under it.
+/// The section that belongs to people.
+const OUTCOME: &str = "final outcome";
+
+/// Headings of the skill's template, lower-cased: never people's, even where a template of the user's has no use for
+/// them.
+const OURS: [&str; 10] = [
+    "metadata",
+    "commands",
+    "logs",
+    "latest summary",
+    "what it tried",
+    "files or areas touched",
+    "errors or blockers",
+    "recommended next step",
+    "resume prompt",
+    "headed takeover prompt",
+];
+
+/// A heading and what follows it, up to the next; or what stands before the first.
 struct Section<'a> {
-    /// The `## ` line, trimmed at its end; empty for what stands before the first.
-    heading: &'a str,
-    /// Heading and body, byte for byte.
+    /// Lower-cased; `None` for what stands before the first heading.
+    name: Option<String>,
+    /// With its heading.
     text: &'a str,
 }
 
-/// The rendered page with what people wrote in the existing one.
+/// The rendered page with what people wrote in the existing one: *Final Outcome*, and every section the rendered page
+/// does not have, byte for byte and behind the section it followed.
+///
+/// A section begins at a heading of level 2 outside code, or of level 1 below the title. A fence that was left open is
+/// closed at the end of its section. An empty rendering changes nothing.
 pub fn merge(rendered: &str, existing: Option<&str>) -> String {
     let Some(existing) = existing else { return rendered.to_owned() };
-    let (new, old) = (sections(rendered), sections(existing));
-    let is_known = |section: &Section| new.iter().any(|known| known.heading == section.heading);
-    let mut page = String::with_capacity(rendered.len() + 256);
-    // A section of a person's own follows the section it followed before.
-    let mut after = String::new();
-    let mut own: Vec<(String, &str)> = Vec::new();
-    for section in &old {
-        if is_known(section) { section.heading.clone_into(&mut after) } else { own.push((after.clone(), section.text)) }
+    if rendered.trim().is_empty() {
+        return existing.to_owned();
     }
-    for section in &new {
-        let outcome = old.iter().find(|old| section.heading == OUTCOME && old.heading == OUTCOME);
-        add(&mut page, outcome.map_or(section.text, |old| old.text));
-        for (_, text) in own.iter().filter(|(after, _)| after == section.heading) {
-            add(&mut page, text);
+    let page = sections(rendered);
+    let kept = Kept::from(&sections(existing), &page);
+    let mut pieces = Vec::new();
+    for (place, section) in page.iter().enumerate() {
+        if section.is_outcome() && !kept.outcomes.is_empty() && Some(place) == position(&page, OUTCOME) {
+            pieces.extend(&kept.outcomes);
+        } else {
+            pieces.push(section.text);
         }
+        pieces.extend(&kept.after[place]);
     }
-    page
+    join(&pieces)
 }
 
-/// A section begins on a line of its own.
-fn add(page: &mut String, text: &str) {
-    if !page.is_empty() && !page.ends_with('\n') {
-        page.push('\n');
-    }
-    page.push_str(text);
+/// What people wrote.
+struct Kept<'a> {
+    outcomes: Vec<&'a str>,
+    /// Sections to put behind each of the page's.
+    after: Vec<Vec<&'a str>>,
 }
 
-/// Cuts at `## ` lines outside of fences (CommonMark: three or more backticks or tildes, closed by as many).
-fn sections(page: &str) -> Vec<Section<'_>> {
-    let mut found = Vec::new();
-    let (mut start, mut heading, mut at) = (0, "", 0);
-    let mut fence: Option<(char, usize)> = None;
-    for line in page.split_inclusive('\n') {
-        let text = line.trim_end();
-        match (fence, fence_of(text)) {
-            (None, Some((mark, length, _))) => fence = Some((mark, length)),
-            (Some((open, least)), Some((mark, length, bare))) if open == mark && length >= least && bare => {
-                fence = None
-            }
-            (None, None) if text.starts_with("## ") => {
-                if at > 0 {
-                    found.push(Section { heading, text: &page[start..at] });
+impl<'a> Kept<'a> {
+    fn from(existing: &[Section<'a>], page: &[Section<'_>]) -> Kept<'a> {
+        let mut kept = Kept { outcomes: Vec::new(), after: vec![Vec::new(); page.len()] };
+        let mut place = 0;
+        for section in existing {
+            let Some(name) = &section.name else { continue };
+            match position(page, name) {
+                Some(at) => {
+                    place = at;
+                    if section.is_outcome() && section.is_written() {
+                        kept.outcomes.push(section.text);
+                    }
                 }
-                (start, heading) = (at, text);
+                None if OURS.contains(&name.as_str()) => {}
+                None => {
+                    // At the very top, a heading of level 1 would be the title the next time.
+                    let title = place == 0 && page[0].text.trim().is_empty() && level(section.text) == Some(1);
+                    kept.after[if title { 1.min(page.len() - 1) } else { place }].push(section.text);
+                }
             }
-            _ => {}
         }
+        kept
+    }
+}
+
+impl Section<'_> {
+    fn is_outcome(&self) -> bool {
+        self.name.as_deref() == Some(OUTCOME)
+    }
+
+    /// Whether it says more than the template does.
+    fn is_written(&self) -> bool {
+        let body = self.text.split_once('\n').map_or("", |(_, body)| body);
+        !matches!(body.trim(), "" | "-" | "Pending." | "- Pending.")
+    }
+}
+
+fn position(page: &[Section<'_>], name: &str) -> Option<usize> {
+    page.iter().position(|section| section.name.as_deref() == Some(name))
+}
+
+/// The texts in order, each on lines of its own and none within the code of another.
+fn join(pieces: &[&str]) -> String {
+    let mut joined = String::with_capacity(pieces.iter().map(|piece| piece.len() + 1).sum());
+    for (n, piece) in pieces.iter().enumerate() {
+        joined.push_str(piece);
+        if n + 1 == pieces.len() || piece.is_empty() {
+            continue;
+        }
+        if !piece.ends_with('\n') {
+            joined.push('\n');
+        }
+        let mut fences = Fences::default();
+        for line in piece.split_inclusive('\n') {
+            fences.cover(line);
+        }
+        joined.extend(fences.closer());
+    }
+    joined
+}
+
+/// The text cut at its headings; the first piece, perhaps empty, stands before them.
+fn sections(text: &str) -> Vec<Section<'_>> {
+    let mut found = Vec::new();
+    let (mut name, mut start, mut at) = (None, 0, 0);
+    let (mut fences, mut blank_so_far) = (Fences::default(), true);
+    for line in text.split_inclusive('\n') {
+        if !fences.cover(line)
+            && let Some((level, title)) = heading(line)
+            && (level == 2 || !blank_so_far)
+        {
+            found.push(Section { name: name.take(), text: &text[start..at] });
+            (name, start) = (Some(title.to_lowercase()), at);
+        }
+        blank_so_far &= line.trim().is_empty();
         at += line.len();
     }
-    if at > start {
-        found.push(Section { heading, text: &page[start..] });
-    }
+    found.push(Section { name, text: &text[start..] });
     found
 }
 
-/// The mark, its length, and whether nothing follows it.
-fn fence_of(line: &str) -> Option<(char, usize, bool)> {
-    let text = line.trim_start_matches(' ');
-    if line.len() - text.len() > 3 {
-        return None;
-    }
-    let mark = text.chars().next().filter(|c| matches!(c, '`' | '~'))?;
-    let rest = text.trim_start_matches(mark);
-    let length = text.len() - rest.len();
-    // The words behind an opening fence of backticks hold none.
-    (length >= 3 && !(mark == '`' && rest.contains('`'))).then_some((mark, length, rest.trim().is_empty()))
+/// Level and title of an ATX heading of level 1 or 2 (CommonMark, section 4.2).
+fn heading(line: &str) -> Option<(usize, &str)> {
+    let bare = line.trim_start_matches(' ');
+    let rest = bare.trim_start_matches('#');
+    let level = bare.len() - rest.len();
+    let is_heading = line.len() - bare.len() < 4 && (1..=2).contains(&level);
+    let ends = rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']);
+    let title = rest.trim();
+    // A closing run of signs is decoration.
+    let undecorated = title.trim_end_matches('#');
+    let title =
+        if undecorated.is_empty() || undecorated.ends_with([' ', '\t']) { undecorated.trim_end() } else { title };
+    (is_heading && ends).then_some((level, title))
+}
+
+fn level(section: &str) -> Option<usize> {
+    heading(section.split_inclusive('\n').next()?).map(|(level, _)| level)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const PAGE: &str =
-        "# H\n\n## Metadata\n- a\n\n## Logs\n```text\n## not a heading\n```\n\n## Final Outcome\n\n- Pending.\n";
-
-    #[test]
-    fn what_people_wrote_stays() {
-        let mine = PAGE.replace("- Pending.", "It works, ship it.").replace("## Logs", "## My Notes\n\n- x\n\n## Logs");
-        let merged = merge(&PAGE.replace("- a", "- b"), Some(&mine));
-        assert_eq!(merged, mine.replace("- a", "- b"));
-    }
-
-    #[test]
-    fn a_heading_in_a_fence_is_no_heading() {
-        assert_eq!(sections(PAGE).len(), 4);
-        assert_eq!(merge(PAGE, Some(PAGE)), PAGE);
-        let longer = "## A\n````\n```\n## no\n````\n## B\n";
-        let headings: Vec<_> = sections(longer).iter().map(|s| s.heading).collect();
-        assert_eq!(headings, ["## A", "## B"]);
-    }
-
-    #[test]
-    fn an_edit_of_a_known_section_gives_way() {
-        let edited = PAGE.replace("- a", "- lies");
-        assert_eq!(merge(PAGE, Some(&edited)), PAGE);
-    }
-
-    proptest! {
-        #[test]
-        fn merging_twice_is_merging_once(text in "([#`~a \n]|## |```){0,60}") {
-            let once = merge(PAGE, Some(&text));
-            prop_assert_eq!(merge(PAGE, Some(&once)), once);
-        }
-
-        #[test]
-        fn cutting_loses_nothing(text in any::<String>()) {
-            let joined: String = sections(&text).iter().map(|section| section.text).collect();
-            prop_assert_eq!(joined, text);
-        }
-    }
-}
+#[path = "document/tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@ use super::error::Error;
 use super::follow::Until;
 use super::progress::Progress;
 use crate::git::land;
+use crate::model::attempt::Next;
 use crate::model::event::{Kind, Owner};
 
 /// How long a host that does not answer holds a takeover up.
@@ -50,6 +51,10 @@ impl Driver {
 
     /// Tells the host of the new epoch and reads the last attempt to its end.
     async fn fence(&mut self) -> Result<bool, Error> {
+        if self.is_over() {
+            self.append(Kind::Owner { epoch: self.handoff().epoch, owner: Owner::Laptop, confirmed: true })?;
+            return Ok(true);
+        }
         match tokio::time::timeout(PATIENCE, self.tell_epoch()).await {
             Ok(Ok(())) => {}
             Err(_) => return Ok(false),
@@ -62,6 +67,17 @@ impl Driver {
         let (epoch, owner) = (self.handoff().epoch, Owner::Laptop);
         self.append(Kind::Owner { epoch, owner, confirmed: true })?;
         Ok(true)
+    }
+
+    /// Whether the host has nothing left that it may do: what stands behind its last attempt there is the end, which
+    /// no later writer can change.
+    fn is_over(&self) -> bool {
+        let last = self.handoff().last_attempt().map(|(_, attempt)| attempt);
+        last.is_some_and(|attempt| {
+            let nothing_to_fetch = attempt.outcome.as_ref().is_some_and(|outcome| outcome.capture.is_none());
+            let ends = matches!(attempt.next, Some(Next::End | Next::Park { .. }));
+            ends && (attempt.fetched.is_some() || nothing_to_fetch)
+        })
     }
 
     async fn tell_epoch(&mut self) -> Result<(), Error> {

@@ -1,0 +1,105 @@
+use super::*;
+use proptest::prelude::*;
+
+const PAGE: &str = "# Background Agent Handoff: x\n\n## Metadata\n\n- Status: running\n\n## Commands\n\n```bash\nagent\n## no\n```\n\n## Final Outcome\n\n- Pending.\n";
+
+#[test]
+fn a_first_page_is_as_rendered() {
+    assert_eq!(merge(PAGE, None), PAGE);
+    assert_eq!(merge(PAGE, Some("")), PAGE);
+    assert_eq!(merge(PAGE, Some(PAGE)), PAGE);
+}
+
+#[test]
+fn people_s_sections_stay_behind_what_they_followed() {
+    let existing = "# Old\n\n## Top\nt\n\n## Metadata\n- Status: queued\n## My Notes \n\n  keep  me\t\n\n### deeper\n\n## Commands\n\nold\n\n## Final Outcome\n\nMerged as 1234.\n\n# After\nlast";
+    let expected = "# Background Agent Handoff: x\n\n## Top\nt\n\n## Metadata\n\n- Status: running\n\n## My Notes \n\n  keep  me\t\n\n### deeper\n\n## Commands\n\n```bash\nagent\n## no\n```\n\n## Final Outcome\n\nMerged as 1234.\n\n# After\nlast";
+    assert_eq!(merge(PAGE, Some(existing)), expected);
+    assert_eq!(merge(PAGE, Some(expected)), expected);
+}
+
+#[test]
+fn an_outcome_nobody_wrote_is_rendered() {
+    let page = PAGE.replace("- Pending.", "Landed as 1234.");
+    assert_eq!(merge(&page, Some(PAGE)), page);
+    let written = "## FINAL OUTCOME ##\r\nBy hand.\r\n";
+    assert!(merge(&page, Some(written)).ends_with(written));
+}
+
+#[test]
+fn a_heading_in_code_begins_nothing() {
+    let existing = "## Notes\n~~~~\n## Metadata\n~~~\n## Logs\n~~~~\nend\n## Metadata\nold\n";
+    let merged = merge(PAGE, Some(existing));
+    assert!(merged.contains("## Notes\n~~~~\n## Metadata\n~~~\n## Logs\n~~~~\nend\n"), "{merged}");
+    assert!(!merged.contains("old"));
+}
+
+#[test]
+fn an_open_fence_swallows_no_section_of_ours() {
+    let existing = "# T\n\n## Notes\n\n```sh\nmake";
+    let merged = merge(PAGE, Some(existing));
+    assert!(merged.contains("## Notes\n\n```sh\nmake\n```\n## Metadata"), "{merged}");
+    assert_eq!(merge(PAGE, Some(&merged)), merged);
+}
+
+#[test]
+fn a_section_of_ours_that_a_template_has_no_use_for_goes() {
+    let short = "# T\n\n## Metadata\n\n- Status: done\n";
+    let merged = merge(short, Some(&PAGE.replace("- Pending.", "Merged.")));
+    assert_eq!(merged, format!("{short}## Final Outcome\n\nMerged.\n"));
+}
+
+#[test]
+fn an_empty_rendering_wipes_nothing() {
+    assert_eq!(merge(" \n", Some("## Notes\nx")), "## Notes\nx");
+}
+
+/// Text that is full of what matters here.
+fn markdown() -> impl Strategy<Value = String> {
+    let line = prop_oneof![
+        Just("## Metadata".to_owned()),
+        Just("## Final Outcome".to_owned()),
+        Just("## Notes".to_owned()),
+        Just("- Pending.".to_owned()),
+        "# [a-c]",
+        " {0,5}## ?[A-C]? ?#{0,2}",
+        " {0,5}[-*1+]?[.]? {0,5}(`{2,5}|~{2,5})[a `~]{0,2}",
+        "[ a\t\r#]{0,5}",
+        any::<String>(),
+    ];
+    (prop::collection::vec(line, 0..16), any::<bool>()).prop_map(|(lines, end)| {
+        let text = lines.join("\n");
+        if end { text + "\n" } else { text }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, max_global_rejects: 8192, ..ProptestConfig::default() })]
+
+    #[test]
+    fn merging_again_changes_nothing(rendered in markdown(), existing in markdown()) {
+        prop_assume!(sections(&rendered).iter().filter(|section| section.is_outcome()).count() < 2);
+        let once = merge(&rendered, Some(&existing));
+        prop_assert_eq!(merge(&rendered, Some(&once)), once);
+    }
+
+    #[test]
+    fn what_people_wrote_survives(existing in markdown()) {
+        let merged = merge(PAGE, Some(&existing));
+        let known = ["metadata", "commands"];
+        for section in sections(&existing) {
+            let Some(name) = &section.name else { continue };
+            let ours = known.contains(&name.as_str()) || section.is_outcome() && !section.is_written();
+            prop_assert!(ours || merged.contains(section.text), "{:?} is not in {:?}", section.text, merged);
+        }
+        for section in sections(PAGE).iter().filter(|section| !section.is_outcome()) {
+            prop_assert!(merged.contains(section.text));
+        }
+    }
+
+    #[test]
+    fn the_pieces_are_the_text(text in any::<String>()) {
+        let pieces: String = sections(&text).iter().map(|section| section.text).collect();
+        prop_assert_eq!(pieces, text);
+    }
+}
