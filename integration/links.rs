@@ -90,6 +90,21 @@ fn a_server_that_allows_one_session_at_a_time() {
 }
 
 #[test]
+fn a_server_that_allows_one_session_at_a_time_by_the_systems_ssh() {
+    let site = Site::with(Setup::default().setting("MaxSessions 1"));
+    site.laptop.hosts_toml(&format!("[host.{HOST}]\ntransport = \"openssh\"\n"));
+    job_is_done(&site);
+    assert_eq!(site.host.logins(), 1, "a session that is refused is no reason to log in again");
+}
+
+#[test]
+fn a_server_that_allows_no_session() {
+    let site = Site::with(Setup::default().setting("MaxSessions 0"));
+    let ran = site.run(&[]).run().fails().says(&["opens no session"]);
+    assert!(ran.took < Duration::from_secs(20), "{:?}", ran.took);
+}
+
+#[test]
 fn the_systems_ssh() {
     let site = Site::new();
     site.laptop.hosts_toml(&format!("[host.{HOST}]\ntransport = \"openssh\"\n"));

@@ -15,6 +15,7 @@ pub mod link;
 pub mod look;
 pub mod progress;
 pub mod pull;
+pub mod reach;
 pub mod record;
 pub mod resume;
 pub mod spec;

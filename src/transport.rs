@@ -6,6 +6,7 @@ pub mod counters;
 mod fixture;
 pub mod openssh;
 pub mod process;
+mod sessions;
 pub mod ssh;
 
 use std::path::PathBuf;
@@ -26,7 +27,13 @@ pub trait Transport: Send + Sync {
     /// Starts a command under the login shell of the host. No pty, no agent forwarding.
     ///
     /// `command` is a constant of this program: nothing of a user's may be in it.
+    /// Where the server runs only so many at once, this waits until another has ended.
     async fn exec(&self, command: &str) -> Result<Exec, TransportError>;
+
+    /// How many commands run at once: fewer than [`MAX_CHANNELS`] once the server has refused one.
+    fn at_once(&self) -> usize {
+        MAX_CHANNELS
+    }
 }
 
 /// What [`connect`] gives.
@@ -107,6 +114,11 @@ impl TransportError {
     /// Whether the same call may succeed later without anybody's doing.
     pub fn may_retry(&self) -> bool {
         matches!(self, TransportError::Unreachable { .. } | TransportError::Busy { .. })
+    }
+
+    /// Whether the connection it happened on is of no further use.
+    pub fn is_severed(&self) -> bool {
+        matches!(self, TransportError::Unreachable { .. })
     }
 }
 

@@ -40,6 +40,11 @@ impl Remote {
         &self.root
     }
 
+    /// Whether the host runs only one command of ours at a time.
+    pub fn is_single(&self) -> bool {
+        self.transport.at_once() == 1
+    }
+
     /// Execs so far, for the benchmark's count of round trips.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)

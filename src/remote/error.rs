@@ -34,6 +34,16 @@ impl RemoteError {
             _ => false,
         }
     }
+
+    /// Whether the connection is of no further use. A broken answer alone says nothing of the connection.
+    pub fn is_severed(&self) -> bool {
+        matches!(self, RemoteError::Transport(error) if error.is_severed())
+    }
+
+    /// Whether the host is there and has no session to spare.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, RemoteError::Transport(TransportError::Busy { .. }))
+    }
 }
 
 fn said(noise: &str) -> String {

@@ -53,4 +53,22 @@ impl Error {
             _ => false,
         }
     }
+
+    /// Whether the connection is of no further use.
+    pub fn is_severed(&self) -> bool {
+        match self {
+            Error::Transport(error) => error.is_severed(),
+            Error::Remote(error) => error.is_severed(),
+            _ => false,
+        }
+    }
+
+    /// Whether the host is there and has no session to spare.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Error::Transport(error) => matches!(error, TransportError::Busy { .. }),
+            Error::Remote(error) => error.is_busy(),
+            _ => false,
+        }
+    }
 }

@@ -19,6 +19,8 @@ use crate::state::log_mirror::Appended;
 
 /// How often the journal and the clocks are looked at.
 const TICK: Duration = Duration::from_millis(500);
+/// Longest wait of a poll, in milliseconds, where everything else waits for its end.
+const SINGLE_WAIT: u64 = 1_000;
 /// TERM comes this many seconds before KILL.
 const KILL_GRACE: u64 = 5;
 
@@ -54,7 +56,9 @@ impl Driver {
                 Ok(Turn::Attempt(next)) => n = next,
                 Ok(Turn::Left) => break,
                 Err(error) if error.may_retry() => {
-                    self.link.drop_connection();
+                    if error.is_severed() {
+                        self.link.drop_connection();
+                    }
                     let retry = link_failures.next().unwrap_or(TICK);
                     self.unreachable(&error, retry)?;
                     self.sleep_unless_woken(retry).await;
@@ -90,7 +94,8 @@ impl Driver {
             return self.after(&remote, *n, outcome).await;
         }
         let wants = self.wants(*n)?;
-        let mut poll = remote.poll(&wants, LONGEST_WAIT).await?;
+        let longest = if remote.is_single() { SINGLE_WAIT } else { LONGEST_WAIT };
+        let mut poll = remote.poll(&wants, longest).await?;
         self.reachable()?;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -352,33 +357,6 @@ impl Driver {
         let first = Duration::from_secs(self.handoff().made.limits.backoff);
         let delays = super::backoff::attempt_delays(first, n as usize, u64::from(n));
         delays.last().copied().unwrap_or(first.as_secs())
-    }
-
-    pub(super) fn unreachable(&mut self, error: &Error, retry: Duration) -> Result<(), Error> {
-        let (host, reason) = (self.link.host.name.clone(), error.to_string());
-        // The first retry comes at once and is nobody's business.
-        if retry > Duration::ZERO && self.append(Kind::Unreachable { host: host.clone(), reason: reason.clone() })? {
-            self.tell(&Progress::Unreachable { host, reason, retry });
-            self.update_record()?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn reachable(&mut self) -> Result<(), Error> {
-        let host = self.link.host.name.clone();
-        if self.handoff().unreachable.is_some() && self.append(Kind::Reachable { host: host.clone() })? {
-            self.tell(&Progress::Reachable { host });
-        }
-        Ok(())
-    }
-
-    /// Sleeps, but not past a wake-up of the machine.
-    async fn sleep_unless_woken(&self, delay: Duration) {
-        let mut wake = Wake::new();
-        let until = tokio::time::Instant::now() + delay;
-        while tokio::time::Instant::now() < until && !wake.slept() {
-            tokio::time::sleep(TICK.min(until - tokio::time::Instant::now())).await;
-        }
     }
 }
 

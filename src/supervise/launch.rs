@@ -138,7 +138,10 @@ impl Driver {
                 |remote| send(remote, prepared, repository.clone()),
                 |error, retry| {
                     let (host, reason) = (host.clone(), error.to_string());
-                    reporter.tell(&Progress::Unreachable { host, reason, retry });
+                    reporter.tell(&match error.is_busy() {
+                        true => Progress::Note { text: reason },
+                        false => Progress::Unreachable { host, reason, retry },
+                    });
                 },
             )
             .await?
@@ -164,7 +167,7 @@ impl Driver {
     }
 }
 
-/// Push and ensure side by side. A git failure of ours is final; the host's side may be tried again.
+/// Push and ensure side by side, or one after the other where the host takes only one command at a time. A git failure of ours is final; the host's side may be tried again.
 async fn send(
     remote: Remote,
     prepared: &Prepared,
@@ -185,7 +188,15 @@ async fn send(
             },
         }
     };
-    let (pushed, state) = tokio::join!(push, remote.ensure(&prepared.ensure));
+    let (pushed, state) = if remote.is_single() {
+        match push.await {
+            Ok(pushed) => (Ok(pushed), remote.ensure(&prepared.ensure).await),
+            Err(Error::Remote(error)) => return Err(error),
+            Err(error) => return Ok(Err(error)),
+        }
+    } else {
+        tokio::join!(push, remote.ensure(&prepared.ensure))
+    };
     match pushed {
         Err(Error::Remote(error)) => Err(error),
         Err(error) => Ok(Err(error)),

@@ -49,7 +49,7 @@ impl Link {
         self.remote = None;
     }
 
-    /// Does `call` until it succeeds or fails for good, reconnecting between tries. `unreachable` is told once it
+    /// Does `call` until it succeeds or fails for good, reconnecting where the connection is gone. `unreachable` is told once it
     /// has failed for a while, and at every further try.
     pub async fn persist<T, F>(
         &mut self,
@@ -68,7 +68,9 @@ impl Link {
             };
             match result {
                 Err(error) if error.may_retry() => {
-                    self.drop_connection();
+                    if error.is_severed() {
+                        self.drop_connection();
+                    }
                     if since.elapsed() > QUIET {
                         unreachable(&error, delay);
                     }

@@ -8,10 +8,10 @@ mod tests;
 use std::sync::Arc;
 
 use tokio::process::Command;
-use tokio::sync::Semaphore;
 
 use super::process::{Abandoned, Ending, exit_of, pump, spawn};
-use super::{Counters, Exec, Exit, MAX_CHANNELS, Options, Output, Transport, TransportError};
+use super::sessions::Sessions;
+use super::{Counters, Exec, Exit, Options, Output, Transport, TransportError};
 use crate::model::host::Host;
 use error::Place;
 use master::Master;
@@ -23,7 +23,7 @@ const FAILED: u32 = 255;
 pub struct OpenSsh {
     place: Place,
     master: Master,
-    sessions: Arc<Semaphore>,
+    sessions: Arc<Sessions>,
     counters: Arc<Counters>,
 }
 
@@ -31,8 +31,7 @@ impl OpenSsh {
     /// Finds or starts the master connection. May ask on the terminal when `options.interactive`.
     pub async fn connect(host: &Host, options: &Options, counters: Arc<Counters>) -> Result<Self, TransportError> {
         let master = Master::connect(host, options, &counters).await?;
-        let sessions = Arc::new(Semaphore::new(MAX_CHANNELS));
-        Ok(OpenSsh { place: Place::of(host), master, sessions, counters })
+        Ok(OpenSsh { place: Place::of(host), master, sessions: Arc::new(Sessions::new()), counters })
     }
 }
 
@@ -40,19 +39,29 @@ impl OpenSsh {
 impl Transport for OpenSsh {
     /// One `ssh` process, which hands its streams to the master. It dies with the [`Exec`]; the command does not.
     async fn exec(&self, command: &str) -> Result<Exec, TransportError> {
-        let permit = self.sessions.clone().acquire_owned().await;
-        let permit = permit.map_err(|_| self.place.unreachable("the connection is closed"))?;
+        let permit = self.sessions.permit().await;
+        let permit = permit.ok_or_else(|| self.place.unreachable("the connection is closed"))?;
         let mut ssh: Command = self.master.session();
         ssh.arg(command).process_group(0);
         let child = spawn(&mut ssh).map_err(|e| self.place.config(format!("cannot run ssh: {e}")))?;
         self.counters.channel();
         self.counters.exec();
-        let place = self.place.clone();
+        let (place, sessions) = (self.place.clone(), self.sessions.clone());
         let ending: Ending = Box::new(move |status, said| match status.map(exit_of) {
             Ok(Exit::Code(code)) if code != FAILED => Output::Exit(Exit::Code(code)),
-            Ok(_) => Output::Severed(place.read(said)),
+            Ok(_) => {
+                let error = place.read(said);
+                if matches!(error, TransportError::Busy { .. }) {
+                    drop(sessions.refused(permit));
+                }
+                Output::Severed(error)
+            }
             Err(e) => Output::Severed(place.unreachable(&e.to_string())),
         });
-        Ok(pump(child, ending, Abandoned::Killed, permit))
+        Ok(pump(child, ending, Abandoned::Killed))
+    }
+
+    fn at_once(&self) -> usize {
+        self.sessions.at_once()
     }
 }

@@ -75,7 +75,7 @@ impl Transport for Local {
             Ok(exit) => Output::Exit(exit),
             Err(e) => Output::Severed(TransportError::Unreachable { host, reason: e.to_string() }),
         });
-        Ok(pump(child, ending, Abandoned::Lives, ()))
+        Ok(pump(child, ending, Abandoned::Lives))
     }
 }
 
@@ -118,11 +118,11 @@ pub(super) fn signal_name(number: i32) -> String {
     name.map_or_else(|| number.to_string(), |(_, name)| (*name).to_owned())
 }
 
-/// Moves a child's streams through an [`Exec`] until the child has ended and its output is read. `held` is dropped
-/// then: a permit, say.
+/// Moves a child's streams through an [`Exec`] until the child has ended and its output is read. What `ending` holds,
+/// a permit say, is dropped then.
 ///
 /// The reader decides: a child that ends with input still waiting ends the [`Exec`] too.
-pub(super) fn pump(mut child: Child, ending: Ending, abandoned: Abandoned, held: impl Send + 'static) -> Exec {
+pub(super) fn pump(mut child: Child, ending: Ending, abandoned: Abandoned) -> Exec {
     let (stdin, input) = mpsc::channel(STDIN_PIECES);
     let (sender, output) = mpsc::unbounded_channel();
     let feeder = child.stdin.take().map(|pipe| tokio::spawn(feed(pipe, input)));
@@ -137,9 +137,11 @@ pub(super) fn pump(mut child: Child, ending: Ending, abandoned: Abandoned, held:
         }
         match end {
             Some((status, tail)) => drop(sender.send(ending(status, &tail))),
-            None => reap(child, abandoned).await,
+            None => {
+                reap(child, abandoned).await;
+                drop(ending);
+            }
         }
-        drop(held);
     });
     Exec { stdin, output }
 }

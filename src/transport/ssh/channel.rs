@@ -4,34 +4,78 @@
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::connect::{Fate, Link, lower};
 use crate::transport::process::STDIN_PIECES;
-use crate::transport::{Counters, Exec, Exit, MAX_CHANNELS, Output, Transport, TransportError};
+use crate::transport::sessions::{Refused, Sessions};
+use crate::transport::{Counters, Exec, Exit, Output, Transport, TransportError};
 
 /// The SSH extended data type of stderr (RFC 4254 section 5.2).
 const STDERR: u32 = 1;
 
-/// A connection that is logged in, with at most [`MAX_CHANNELS`] commands at once; more wait their turn.
+/// How long a server may go on refusing while nothing of ours is open: a command that we left holds its session until
+/// it ends by itself, a poll within 20 s.
+const PATIENCE: Duration = Duration::from_secs(25);
+/// Between two tries: at first as long as a server needs to clear a session that has just ended.
+const FIRST_RETRY: Duration = Duration::from_millis(20);
+const LONGEST_RETRY: Duration = Duration::from_millis(500);
+
+/// A connection that is logged in, with as many commands at once as the server allows; more wait their turn.
 pub struct Connection {
     host: String,
     link: Link,
-    channels: Arc<Semaphore>,
+    sessions: Sessions,
+    /// Whether the server has ever opened a session.
+    opened: AtomicBool,
     counters: Arc<Counters>,
 }
 
 impl Connection {
     /// `host` is the name used in errors.
     pub fn new(host: &str, link: Link, counters: Arc<Counters>) -> Self {
-        Connection { host: host.to_owned(), link, channels: Arc::new(Semaphore::new(MAX_CHANNELS)), counters }
+        Connection { host: host.to_owned(), link, sessions: Sessions::new(), opened: AtomicBool::new(false), counters }
     }
 
     fn gone(&self) -> TransportError {
         TransportError::Unreachable { host: self.host.clone(), reason: self.link.fate.cause() }
+    }
+
+    /// A session, waiting for one where the server has no more.
+    async fn open(&self) -> Result<(OwnedSemaphorePermit, Channel<client::Msg>), TransportError> {
+        let mut permit = self.sessions.permit().await.ok_or_else(|| self.gone())?;
+        let (began, mut delay) = (Instant::now(), FIRST_RETRY);
+        loop {
+            let error = match self.link.handle.channel_open_session().await {
+                Ok(channel) => {
+                    self.opened.store(true, Ordering::Relaxed);
+                    return Ok((permit, channel));
+                }
+                Err(error @ russh::Error::ChannelOpenFailure(_)) => error,
+                Err(_) => return Err(self.gone()),
+            };
+            permit = match self.sessions.refused(permit) {
+                Refused::Wait => self.sessions.permit().await.ok_or_else(|| self.gone())?,
+                Refused::Alone(_) if !self.opened.load(Ordering::Relaxed) => return Err(self.closed(&error)),
+                Refused::Alone(_) if began.elapsed() > PATIENCE => return Err(self.failed(&error)),
+                Refused::Alone(permit) => {
+                    tokio::time::sleep(delay).await;
+                    delay = (delay * 2).min(LONGEST_RETRY);
+                    permit
+                }
+            };
+        }
+    }
+
+    /// A server that refuses even the first session does so by its configuration.
+    fn closed(&self, error: &russh::Error) -> TransportError {
+        let reason = format!("the server opens no session for this user: {}", lower(error));
+        TransportError::Config { host: self.host.clone(), reason }
     }
 
     fn failed(&self, error: &russh::Error) -> TransportError {
@@ -49,8 +93,7 @@ impl Transport for Connection {
     /// Two round trips: the channel, and the command with the first of its input and output. The server's reply to
     /// the command is not awaited.
     async fn exec(&self, command: &str) -> Result<Exec, TransportError> {
-        let permit = self.channels.clone().acquire_owned().await.map_err(|_| self.gone())?;
-        let channel = self.link.handle.channel_open_session().await.map_err(|e| self.failed(&e))?;
+        let (permit, channel) = self.open().await?;
         self.counters.channel();
         channel.exec(true, command).await.map_err(|e| self.failed(&e))?;
         self.counters.exec();
@@ -62,6 +105,10 @@ impl Transport for Connection {
         let pump = Pump { host: self.host.clone(), fate: self.link.fate.clone(), sender, feeder, _permit: permit };
         tokio::spawn(pump.run(read, write));
         Ok(Exec { stdin, output })
+    }
+
+    fn at_once(&self) -> usize {
+        self.sessions.at_once()
     }
 }
 
