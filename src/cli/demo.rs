@@ -2,8 +2,7 @@
 //!
 //! Only the server and the agent are stand-ins; everything between is what `handoff run` does.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use super::exit;
 use crate::agent::profiles;
 use crate::config::hosts::Hosts;
 use crate::config::paths::{HostsFile, NamedBy};
+use crate::git::command::Git;
 use crate::git::repository::Repository;
 use crate::model::host::Limits;
 use crate::model::profile::DEFAULT_AGENT;
@@ -114,12 +114,13 @@ impl Place {
         for (name, text) in files {
             std::fs::write(top.join(name), text).map_err(io(name))?;
         }
-        let identity = ["-c", "user.name=You", "-c", "user.email=you@laptop.example", "-c", "commit.gpgSign=false"];
-        git(&top, &["init", "-q", "-b", "main"])?;
-        git(&top, &["add", "."])?;
-        git(&top, &[&identity[..], &["commit", "-q", "-m", "Add up a cart"]].concat())?;
-        git(&top, &["config", "user.name", "You"])?;
-        git(&top, &["config", "user.email", "you@laptop.example"])
+        let git = |verb| Git::new(&top, verb);
+        git("init").args(["-q", "-b", "main"]).run()?;
+        git("config").args(["user.name", "You"]).run()?;
+        git("config").args(["user.email", "you@laptop.example"]).run()?;
+        git("add").arg(".").run()?;
+        git("commit").args(["-q", "-m", "Add up a cart"]).run()?;
+        Ok(())
     }
 
     fn write_agent(&self) -> Result<(), Error> {
@@ -197,14 +198,6 @@ impl Place {
         println!("  {} -C {} takeover {id}", context::quoted(&exe), context::quoted(&self.repository()));
         Ok(())
     }
-}
-
-fn git(top: &Path, arguments: &[&str]) -> Result<(), Error> {
-    let output = Command::new("git").arg("-C").arg(top).args(arguments).output().map_err(io("git"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(Error::failed(format!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim())))
 }
 
 fn io(what: &str) -> impl Fn(std::io::Error) -> Error + '_ {
