@@ -57,8 +57,7 @@ impl Bridge {
 
     /// The shell command git is given as its ssh command.
     pub fn command(&self) -> String {
-        let exe = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("handoff"));
-        format!("{} bridge {}", quoted(&exe), quoted(&self.directory.path().join("git")))
+        format!("{} bridge {}", quoted(&program()), quoted(&self.directory.path().join("git")))
     }
 
     /// Serves one git process. Ends when git does; an error is the host's.
@@ -154,6 +153,15 @@ fn carry(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// This program's file. Where an upgrade has replaced it since we started, Linux still has it under our process.
+fn program() -> PathBuf {
+    match std::env::current_exe() {
+        Ok(exe) if exe.exists() => exe,
+        _ if Path::new("/proc/self/exe").exists() => PathBuf::from(format!("/proc/{}/exe", std::process::id())),
+        _ => PathBuf::from("handoff"),
     }
 }
 
