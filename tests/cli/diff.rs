@@ -1,0 +1,24 @@
+//! `handoff diff`: what the agent changed, and not what was there before.
+
+use crate::support::laptop::Laptop;
+use crate::support::{HANGS, ID, TASK};
+
+#[test]
+fn shows_each_attempt_and_only_the_agents_changes() {
+    let mut laptop = Laptop::new();
+    laptop.write("mine.txt", "mine\n");
+    laptop.run(["--check", "sh test.sh", TASK]).run().exits(0).done();
+    laptop.hosts[0].vanish();
+    let diff = laptop.handoff(["diff"]).run().exits(0).says("[ -n \"$quantity\" ]").says("+ 50) / 100");
+    assert!(!diff.text().contains("mine.txt"), "{}", diff.text());
+    let first = laptop.handoff(["diff", ID, "--attempt", "1"]).run().exits(0).says("[ -n \"$quantity\" ]");
+    assert!(!first.text().contains("+ 50) / 100"), "{}", first.text());
+    laptop.handoff(["diff", ID, "--stat"]).run().exits(0).says("total.sh").says("1 file changed").done();
+}
+
+#[test]
+fn before_any_work_is_here_it_says_how_to_get_it() {
+    let laptop = Laptop::with_plan(HANGS);
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    laptop.handoff(["diff", ID]).run().exits(1).complains("handoff pull").done();
+}

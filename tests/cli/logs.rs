@@ -1,0 +1,38 @@
+//! `handoff logs`: the mirror, from the disk and while it grows.
+
+use crate::support::laptop::Laptop;
+use crate::support::{ID, QUICK, TASK, wait_for};
+
+#[test]
+fn prints_any_attempt_with_the_host_gone() {
+    let mut laptop = Laptop::new();
+    laptop.run(["--check", "sh test.sh", TASK]).run().exits(0).done();
+    let logs = [laptop.hosts[0].log(1), laptop.hosts[0].log(2)];
+    laptop.hosts[0].vanish();
+    laptop.handoff(["logs"]).run().exits(0).says("Both bugs in total.sh are fixed").done();
+    laptop.handoff(["logs", ID, "--attempt", "1"]).run().exits(0).says("Two tests fail.").done();
+    for (n, log) in ["1", "2"].into_iter().zip(logs) {
+        let raw = laptop.handoff(["logs", ID, "--attempt", n, "--raw"]).run().exits(0);
+        assert_eq!(raw.stdout, log);
+    }
+    let json = laptop.handoff(["logs", ID, "--json"]).run().exits(0);
+    assert!(json.json().len() > 3);
+    laptop.handoff(["logs", ID, "--attempt", "7"]).run().exits(2).complains("no attempt 7").done();
+    laptop.handoff(["logs", ID, "-f"]).run().exits(0).says("Both bugs").done();
+}
+
+#[test]
+fn follows_a_run_of_another_process_to_its_end() {
+    let plan =
+        format!("turn 1\nrun while ! [ -e \"$HOME/go\" ]; do sleep 0.05; done\n{}", QUICK.replace("turn 1\n", ""));
+    let laptop = Laptop::with_plan(&plan);
+    let running = laptop.run([TASK]).spawn();
+    wait_for("the start", || running.stdout().contains("attempt 1 runs"));
+    let reader = laptop.handoff(["logs", ID, "-f", "--raw"]).spawn();
+    let second = laptop.handoff(["watch", ID]).spawn();
+    wait_for("the first bytes", || !reader.stdout().is_empty());
+    std::fs::write(laptop.hosts[0].home.join("go"), "").unwrap();
+    running.wait().exits(0).done();
+    assert_eq!(reader.wait().exits(0).stdout, laptop.hosts[0].log(1));
+    second.wait().exits(0).says("All done.").complains("reading along").done();
+}

@@ -1,0 +1,18 @@
+//! The program as its users run it: the built binary on an isolated laptop, and hosts that are SSH servers in this
+//! process. One file a command. Needs git and a POSIX shell, no network and no account.
+
+mod agents;
+mod completions;
+mod demo;
+mod diff;
+mod hosts;
+mod list;
+mod logs;
+mod pull;
+mod resume;
+mod run;
+mod show;
+mod stop;
+mod support;
+mod takeover;
+mod watch;

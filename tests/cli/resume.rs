@@ -1,0 +1,50 @@
+//! `handoff resume`: the next attempt, with a word from its user, on the same host or another.
+
+use crate::support::laptop::Laptop;
+use crate::support::{HANGS, ID, QUICK, TASK};
+
+#[test]
+fn a_message_reaches_the_next_prompt_of_the_same_session() {
+    let plan = "turn 1\nfail 1 Error: Authentication required\nturn 2\nedit a <<END\na\nEND\nfinish Done.\n";
+    let laptop = Laptop::with_plan(plan);
+    laptop.run([TASK]).run().exits(3).done();
+    let message = "I have logged you in; 'mind' the $HOME \"quotes\"";
+    laptop.handoff(["resume", ID, "--message", message]).run().exits(0).done();
+    let prompts = laptop.hosts[0].prompts();
+    assert!(prompts[1].contains(message) && prompts[1].contains(TASK), "{}", prompts[1]);
+    assert_eq!(laptop.verdicts(), ["auth", "unchecked"]);
+}
+
+#[test]
+fn another_host_gets_the_work() {
+    let mut laptop = Laptop::with_plan(HANGS);
+    laptop.write("mine.txt", "mine\n");
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    crate::support::wait_for("the work", || laptop.hosts[0].running().join(" ").contains("sleep 99731"));
+    laptop.handoff(["stop", ID]).run().exits(0).done();
+    let plan = "turn 1\nrun cat notes.txt mine.txt >\"$HOME/found\"\nedit more.txt <<END\nmore\nEND\nfinish Done.\n";
+    laptop.add_host("other").write_plan(plan);
+    laptop.write_hosts();
+    laptop.handoff(["resume", ID, "--host", "other"]).run().exits(0).done();
+    let found = std::fs::read_to_string(laptop.hosts[1].home.join("found")).unwrap();
+    assert_eq!(found, "by the agent\nmine\n");
+    assert_eq!(laptop.shown()["handoff"]["attempts"]["2"]["host"], "other");
+    let diff = laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").says("+more");
+    assert!(!diff.text().contains("+mine"), "what was there before is no change:\n{}", diff.text());
+}
+
+#[test]
+fn what_is_at_work_is_not_resumed() {
+    let laptop = Laptop::with_plan(HANGS);
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    laptop.handoff(["resume", ID]).run().exits(2).complains("handoff show").done();
+}
+
+#[test]
+fn what_is_done_may_go_on() {
+    let laptop = Laptop::with_plan(&format!("{QUICK}turn 2\nedit more.txt <<END\nmore\nEND\nfinish More.\n"));
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.handoff(["resume", ID, "--message", "And more."]).run().exits(0).done();
+    laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").says("+more").done();
+    assert_eq!(laptop.hosts[0].prompts().len(), 2);
+}

@@ -1,0 +1,31 @@
+//! `handoff show`: the record, and the host's word in at most two seconds.
+
+use std::time::Duration;
+
+use crate::support::laptop::Laptop;
+use crate::support::{HANGS, ID, QUICK, TASK};
+
+#[test]
+fn shows_what_the_host_says_now_and_does_without_it() {
+    let mut laptop = Laptop::with_plan(HANGS);
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    laptop.handoff(["show"]).run().exits(0).says(TASK).says("the host says now: attempt 1: agent alive").done();
+    let shown = laptop.handoff(["show", ID, "--json"]).run().exits(0).json().remove(0);
+    assert_eq!((&shown["host"]["task"], &shown["status"]), (&"alive".into(), &"running".into()));
+    let connections = laptop.hosts[0].connections();
+    let offline = laptop.handoff(["show", ID, "--offline"]).run().exits(0).says("running").says("ago");
+    assert!(!offline.text().contains("the host"), "{}", offline.text());
+    assert_eq!(laptop.hosts[0].connections(), connections, "--offline asks nobody");
+
+    laptop.hosts[0].vanish();
+    let ran = laptop.handoff(["show", ID]).run().exits(0).says("running").says("ago").says("the host was not asked");
+    assert!(ran.took < Duration::from_millis(2500), "{:?}", ran.took);
+}
+
+#[test]
+fn an_id_is_resolved_by_its_beginning() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.handoff(["show", "20260407-fix"]).run().exits(0).says(ID).done();
+    laptop.handoff(["show", "20990101-nothing"]).run().exits(2).complains("handoff list").done();
+}

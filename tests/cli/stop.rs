@@ -1,0 +1,36 @@
+//! `handoff stop`: nothing of the attempt is left, and its work is kept.
+
+use crate::support::laptop::Laptop;
+use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
+
+#[test]
+fn ends_the_whole_tree_and_keeps_the_work() {
+    let laptop = Laptop::with_plan(HANGS);
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    wait_for("both processes", || {
+        let running = laptop.hosts[0].running().join("\n");
+        running.contains("sleep 99731") && running.contains("sleep 1000000")
+    });
+    laptop.handoff(["stop", ID]).run().exits(0).says("stopped").done();
+    wait_for("an empty host", || laptop.hosts[0].running().is_empty());
+    assert_eq!(laptop.verdicts(), ["stopped"]);
+    laptop.status_is("stopped");
+    laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").done();
+    laptop.handoff(["stop", ID]).run().exits(0).says("not at work").done();
+}
+
+#[test]
+fn is_carried_out_by_the_process_that_drives() {
+    let laptop = Laptop::with_plan(HANGS);
+    let running = laptop.run([TASK]).spawn();
+    wait_for("the agent's words", || running.stdout().contains("Now I wait."));
+    laptop.handoff(["stop"]).run().exits(0).says("stopped").done();
+    running.wait().exits(1).says("stopped").done();
+}
+
+#[test]
+fn of_what_has_ended_is_no_error() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.handoff(["stop", ID]).run().exits(0).says("not at work (done)").done();
+}

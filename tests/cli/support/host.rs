@@ -1,0 +1,106 @@
+//! A host: an embedded SSH server with a home of its own and a scripted agent in it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use handoff::transport::ssh::server::{Server, Setup};
+
+use super::{ID, processes};
+
+pub struct Host {
+    pub name: &'static str,
+    pub home: PathBuf,
+    pub port: u16,
+    pub known_hosts: String,
+    /// `None`: it is gone.
+    pub server: Option<Server>,
+    pub planned: bool,
+}
+
+impl Host {
+    pub fn start(runtime: &tokio::runtime::Runtime, name: &'static str, home: PathBuf, public: &str) -> Self {
+        let bin = home.join(".local/bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        // Under both names of Cursor's, or a real one further down the PATH would be taken.
+        for agent in [bin.join("agent"), bin.join("cursor-agent")] {
+            std::fs::write(&agent, include_str!("../../../config/demo/agent")).unwrap();
+            std::fs::set_permissions(&agent, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let setup = Setup { authorized: vec![public.to_owned()], home: home.clone(), ..Setup::default() };
+        let server = runtime.block_on(Server::start(setup)).unwrap();
+        let (port, known_hosts) = (server.port(), server.known_hosts_line());
+        Host { name, home, port, known_hosts, server: Some(server), planned: false }
+    }
+
+    /// Its table in hosts.toml.
+    pub fn table(&self, identity: &Path) -> String {
+        let Host { name, port, .. } = self;
+        let plan = if self.planned { format!("SCRIPTED_AGENT_PLAN = {:?}\n", self.plan_file()) } else { String::new() };
+        format!(
+            "[host.{name}]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"tester\"\nidentity = {identity:?}\n\
+             path = [\"~/.local/bin\"]\nbackoff = \"1s\"\n\
+             [host.{name}.env]\nSCRIPTED_AGENT_PAUSE = \"0.02\"\n{plan}"
+        )
+    }
+
+    fn plan_file(&self) -> PathBuf {
+        self.home.join("plan")
+    }
+
+    /// What its agent will do; see the head of `config/demo/agent`.
+    pub fn write_plan(&mut self, plan: &str) {
+        std::fs::write(self.plan_file(), plan).unwrap();
+        self.planned = true;
+    }
+
+    /// The directory of the handoff [`ID`].
+    pub fn work(&self) -> PathBuf {
+        let all = std::fs::read_dir(self.home.join(".handoff/work")).unwrap();
+        let mut ours = all
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(ID));
+        let path = ours.next().unwrap();
+        assert_eq!(ours.next(), None, "two directories for one handoff");
+        path
+    }
+
+    /// The log of an attempt, as the host has it.
+    pub fn log(&self, attempt: u32) -> Vec<u8> {
+        std::fs::read(self.work().join(attempt.to_string()).join("log")).unwrap()
+    }
+
+    /// The prompts of the one session that its agent has had.
+    pub fn prompts(&self) -> Vec<String> {
+        let sessions = std::fs::read_dir(self.home.join(".scripted-agent")).unwrap();
+        let sessions: Vec<PathBuf> = sessions.map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(sessions.len(), 1, "{sessions:?}");
+        (1..).map_while(|turn| std::fs::read_to_string(sessions[0].join(format!("prompt.{turn}"))).ok()).collect()
+    }
+
+    /// Command lines of what runs there now.
+    pub fn running(&self) -> Vec<String> {
+        processes::of_home(&self.home).into_iter().map(|(_, command)| command).collect()
+    }
+
+    /// Connections taken so far.
+    pub fn connections(&self) -> u64 {
+        self.server.as_ref().map_or(0, Server::connections)
+    }
+
+    /// Cuts what is connected; new connections are taken.
+    pub fn cut(&self) {
+        self.server.as_ref().unwrap().drop_connections();
+    }
+
+    /// Takes it off the network; what runs there runs on.
+    pub fn vanish(&mut self) {
+        self.server = None;
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.server = None;
+        processes::end(&self.home);
+    }
+}

@@ -1,0 +1,182 @@
+//! One run of the program under test, with a limit on its time and a result that must be looked at.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::Value;
+
+use super::DEADLINE;
+
+/// A run that has not begun.
+#[must_use = "it does not run by itself"]
+pub struct Program {
+    command: Command,
+    input: Option<Vec<u8>>,
+    /// Output goes to files: what outlives the program cannot hold a pipe open.
+    output: PathBuf,
+}
+
+/// A run under way; it is ended when this is dropped.
+#[must_use = "it is killed when this is dropped"]
+pub struct Running {
+    child: Child,
+    output: PathBuf,
+    line: String,
+    since: Instant,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+#[must_use = "a run that nobody looks at proves nothing"]
+pub struct Ran {
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+    /// `None`: killed by a signal.
+    pub code: Option<i32>,
+    pub took: Duration,
+    line: String,
+}
+
+impl Program {
+    /// A run whose output lies in `output`, a directory of its own.
+    pub fn new(binary: &Path, output: PathBuf) -> Self {
+        std::fs::create_dir_all(&output).unwrap();
+        let mut command = Command::new(binary);
+        command.env_clear().process_group(0);
+        Program { command, input: None, output }
+    }
+
+    pub fn args<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(mut self, args: I) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn directory(mut self, directory: &Path) -> Self {
+        self.command.current_dir(directory);
+        self
+    }
+
+    pub fn stdin(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(input.into());
+        self
+    }
+
+    pub fn spawn(mut self) -> Running {
+        let file = |name| File::create(self.output.join(name)).unwrap();
+        self.command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });
+        self.command.stdout(file("stdout")).stderr(file("stderr"));
+        let line = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
+        let mut child = self.command.spawn().unwrap();
+        if let Some(input) = self.input {
+            let mut pipe = child.stdin.take().unwrap();
+            // A program that refuses early does not read its input.
+            std::thread::spawn(move || drop(pipe.write_all(&input)));
+        }
+        Running { child, output: self.output, line, since: Instant::now() }
+    }
+
+    pub fn run(self) -> Ran {
+        self.spawn().wait()
+    }
+}
+
+impl Running {
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// What it has printed so far.
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.output.join("stdout")).unwrap()).into_owned()
+    }
+
+    /// SIGKILL to the program alone, as a crash: what it started on hosts lives on.
+    pub fn kill(self) -> Ran {
+        kill_process(self.pid(), Signal::KILL).unwrap();
+        self.wait()
+    }
+
+    /// Ctrl-C.
+    pub fn interrupt(self) -> Ran {
+        kill_process(self.pid(), Signal::INT).unwrap();
+        self.wait()
+    }
+
+    /// To its end; panics when that takes longer than [`DEADLINE`].
+    pub fn wait(mut self) -> Ran {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if self.since.elapsed() > DEADLINE {
+                let _ = kill_process_group(self.pid(), Signal::KILL);
+                panic!("{} did not end; it said:\n{}", self.line, self.stdout());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let read = |name| std::fs::read(self.output.join(name)).unwrap();
+        Ran {
+            stdout: read("stdout"),
+            stderr: String::from_utf8_lossy(&read("stderr")).into_owned(),
+            code: status.code().filter(|_| status.signal().is_none()),
+            took: self.since.elapsed(),
+            line: self.line.clone(),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = kill_process_group(self.pid(), Signal::KILL);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Ran {
+    /// Asserts the exit code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}\n{}", self.line, self.text(), self.stderr);
+        self
+    }
+
+    /// Asserts a part of stdout.
+    #[track_caller]
+    pub fn says(self, part: &str) -> Self {
+        assert!(self.text().contains(part), "{} does not say {part:?}:\n{}\n{}", self.line, self.text(), self.stderr);
+        self
+    }
+
+    /// Asserts a part of stderr.
+    #[track_caller]
+    pub fn complains(self, part: &str) -> Self {
+        assert!(self.stderr.contains(part), "{} does not complain of {part:?}:\n{}", self.line, self.stderr);
+        self
+    }
+
+    /// The end of a test that has seen enough.
+    pub fn done(self) {}
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Every line of stdout as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Vec<Value> {
+        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        self.text().lines().map(parse).collect()
+    }
+}

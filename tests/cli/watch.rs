@@ -1,0 +1,47 @@
+//! `handoff watch`: coming back, after leaving and after a crash.
+
+use crate::support::laptop::Laptop;
+use crate::support::{ID, TASK, wait_for};
+
+#[test]
+fn the_host_goes_on_alone_when_the_program_is_killed() {
+    let laptop = Laptop::new();
+    let running = laptop.run(["--check", "sh test.sh", TASK]).spawn();
+    wait_for("the start", || running.stdout().contains("attempt 1 runs"));
+    assert_eq!(running.kill().code, None);
+
+    let host = &laptop.hosts[0];
+    wait_for("the end of attempt 2", || host.work().join("2/result").exists());
+    assert_eq!(host.prompts().len(), 2, "one session, two turns, nobody watching");
+
+    let ran = laptop.handoff(["watch", ID]).run().exits(0).says("throttled").says("the check passes");
+    assert!(ran.text().contains("attempt 1") && ran.text().contains("attempt 2"));
+    assert_eq!(laptop.verdicts(), ["throttled", "done"]);
+    for n in [1, 2] {
+        assert_eq!(std::fs::read(laptop.record(&format!("attempt-{n}.log"))).unwrap(), host.log(n));
+    }
+    laptop.status_is("done");
+    wait_for("an empty host", || host.running().is_empty());
+}
+
+#[test]
+fn a_cut_connection_is_not_the_end() {
+    let plan = "turn 1\nedit a <<END\na\nEND\nrun while ! [ -e \"$HOME/go\" ]; do sleep 0.05; done\nfinish Done.\n";
+    let laptop = Laptop::with_plan(plan);
+    let running = laptop.run([TASK]).spawn();
+    wait_for("the start", || running.stdout().contains("attempt 1 runs"));
+    laptop.hosts[0].cut();
+    std::fs::write(laptop.hosts[0].home.join("go"), "").unwrap();
+    running.wait().exits(0).done();
+    assert!(laptop.hosts[0].connections() > 1, "it came back by itself");
+    assert_eq!(laptop.verdicts(), ["unchecked"], "one attempt, which did not notice");
+    assert_eq!(std::fs::read(laptop.record("attempt-1.log")).unwrap(), laptop.hosts[0].log(1));
+}
+
+#[test]
+fn of_what_has_ended_says_how() {
+    let laptop = Laptop::with_plan(crate::support::QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.handoff(["watch", ID]).run().exits(0).says("unchecked").done();
+    laptop.handoff(["watch", ID, "--require-check"]).run().exits(1).done();
+}
