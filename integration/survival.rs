@@ -49,8 +49,12 @@ fn a_second_command_attaches_and_reads() {
     site.plan("turn 1\nsay Working.\nsleep 3\nedit new.txt <<END\nnew\nEND\nfinish Done.\n");
     let running = site.run_checked("true", &[]).start();
     site.wait_for_log(1, "Working.");
-    let logs = site.handoff(&["logs"]).run().success();
-    assert!(logs.stdout.contains("Working."), "{}", logs.stdout);
+    // The host has the line; the mirror has it a moment later.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !site.handoff(&["logs"]).run().success().stdout.contains("Working.") {
+        assert!(std::time::Instant::now() < deadline, "the line never reached the mirror");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     let _ = site.handoff(&["show"]).run().success();
     let _ = running.end();
     assert_eq!(site.attempts().first(), Some(&1));
