@@ -290,6 +290,12 @@ impl Handoff {
         u32::try_from(self.attempts.len().saturating_sub(free)).unwrap_or(u32::MAX)
     }
 
+    /// Whether the last attempt follows the one before it by itself, after a while.
+    fn awaits_its_time(&self) -> bool {
+        let before = self.attempts.values().rev().nth(1).and_then(|attempt| attempt.next.as_ref());
+        matches!(before, Some(Next::Resume { .. } | Next::ResumeWithCheck { .. } | Next::WaitUntil { .. }))
+    }
+
     /// Where it stands.
     pub fn status(&self) -> Status {
         if self.owner == Owner::Laptop {
@@ -299,7 +305,11 @@ impl Handoff {
             return if self.stop_requested { Status::Stopped } else { Status::Queued };
         };
         let Some(verdict) = &last.verdict else {
-            return if last.started.is_some() { Status::Running } else { Status::Queued };
+            return match last.started {
+                Some(_) => Status::Running,
+                None if self.awaits_its_time() => Status::Waiting,
+                None => Status::Queued,
+            };
         };
         match (&last.next, verdict.class) {
             (_, Class::Stopped) => Status::Stopped,

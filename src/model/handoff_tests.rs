@@ -77,6 +77,16 @@ fn the_plain_way_goes_through_every_status() {
 }
 
 #[test]
+fn between_two_attempts_it_waits() {
+    let mut h = new();
+    let next = Kind::Decided { attempt: 1, next: Next::Resume { delay: 9 }, by: "laptop".into() };
+    run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1), ended(1, Class::Throttled), next, dispatched(2, 1)]);
+    assert_eq!(h.status(), Status::Waiting);
+    run(&mut h, vec![Kind::Started { attempt: 2 }]);
+    assert_eq!(h.status(), Status::Running);
+}
+
+#[test]
 fn a_number_is_never_granted_twice() {
     let mut h = new();
     run(&mut h, vec![grant(1, 1, 1, 3)]);

@@ -21,6 +21,8 @@ use crate::state::log_mirror::Appended;
 const TICK: Duration = Duration::from_millis(500);
 /// Longest wait of a poll, in milliseconds, where everything else waits for its end.
 const SINGLE_WAIT: u64 = 1_000;
+/// Longest time between two looks at a host that waits for its next attempt's time.
+const LONGEST_NAP: Duration = Duration::from_secs(10);
 /// TERM comes this many seconds before KILL.
 const KILL_GRACE: u64 = 5;
 
@@ -298,14 +300,39 @@ impl Driver {
     /// The host does not know the attempt: it waits for its time, or `ensure` never arrived.
     async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<Turn, Error> {
         let before = n.checked_sub(1).filter(|before| self.handoff().attempts.contains_key(before));
+        if self.to_cancel(n).is_some() && before.is_some() {
+            return Ok(if self.call_off(remote, n).await? { Turn::Left } else { Turn::Again });
+        }
         let Some(before) = before else { return self.ensure_again(n).await };
         let state = remote.state(&self.name, before).await?;
         let watched = state.is_some_and(|line| matches!(line.watch, Alive::Yes | Alive::Unknown) || line.last >= n);
         if watched {
-            tokio::time::sleep(TICK).await;
+            self.wait_for(before, n).await?;
             return Ok(Turn::Again);
         }
         self.ensure_again(n).await
+    }
+
+    /// Waits for attempt `n` to be due, or for somebody to change their mind: half of what is left, at most 10 s.
+    async fn wait_for(&mut self, before: AttemptNo, n: AttemptNo) -> Result<(), Error> {
+        let attempt = self.handoff().attempts.get(&before);
+        let ended = attempt.and_then(|attempt| attempt.ended).map_or(0, |at| at.as_second());
+        let due = match attempt.and_then(|attempt| attempt.next.as_ref()) {
+            Some(Next::WaitUntil { at }) => *at,
+            Some(Next::Resume { delay } | Next::ResumeWithCheck { delay }) => ended.saturating_add_unsigned(*delay),
+            _ => 0,
+        };
+        let left = u64::try_from(due - jiff::Timestamp::now().as_second()).unwrap_or(0);
+        let until = tokio::time::Instant::now() + Duration::from_secs(left / 2).clamp(TICK, LONGEST_NAP);
+        let mut wake = Wake::new();
+        while tokio::time::Instant::now() < until && !wake.slept() {
+            tokio::time::sleep(TICK).await;
+            self.journal.refresh()?;
+            if self.to_cancel(n).is_some() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Sends `ensure` for an attempt once more: its watcher is gone, or never was.

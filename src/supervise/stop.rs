@@ -3,28 +3,36 @@
 use super::driver::Driver;
 use super::error::Error;
 use super::follow::Until;
-use crate::model::event::Kind;
-use crate::model::handoff::Status;
+use super::progress::Progress;
+use crate::model::attempt::{AttemptNo, Outcome};
+use crate::model::event::{Kind, Owner};
+use crate::model::verdict::{Class, Verdict};
+use crate::remote::client::Remote;
 
 impl Driver {
     /// Stops it. The request is journaled first: whoever drives it, now or later, carries it out.
     pub async fn stop(&mut self) -> Result<(), Error> {
         self.append(Kind::StopRequested)?;
-        if self.handoff().status() == Status::Waiting {
-            self.stop_waiting().await?;
-        }
         self.follow(Until::Rest).await
     }
 
-    /// Between two attempts nothing runs: the host is told that none follows.
-    async fn stop_waiting(&mut self) -> Result<(), Error> {
-        let Some((n, _)) = self.handoff().last_attempt() else { return Ok(()) };
-        let remote = self.link.once().await?;
-        remote.put_epoch(&self.name, self.handoff().epoch + 1).await?;
-        let (epoch, owner) = (self.handoff().epoch + 1, self.handoff().owner.clone());
+    /// Ends an attempt that has a number and has not begun: the host is told a higher epoch, under which it starts
+    /// nothing. `false` when it had begun in the same moment, and is to be ended like any other.
+    pub(super) async fn call_off(&mut self, remote: &Remote, n: AttemptNo) -> Result<bool, Error> {
+        let (mut epoch, owner) = (self.handoff().epoch, self.handoff().owner.clone());
+        if owner != Owner::Laptop {
+            epoch += 1;
+        }
+        remote.put_epoch(&self.name, epoch).await?;
         self.append(Kind::Owner { epoch, owner, confirmed: true })?;
-        // The host may have begun the attempt in the same moment: then it is ended like any other.
-        remote.cancel(&self.name, n, "stop", 5).await?;
-        Ok(())
+        if remote.state(&self.name, n).await?.is_some() {
+            return Ok(false);
+        }
+        let evidence = "stopped before the agent was started".to_owned();
+        let verdict = Verdict { class: Class::Stopped, evidence, line: None, until: None };
+        let outcome = Outcome { class: "stopped".into(), reason: "stop".into(), ..Outcome::default() };
+        self.append(Kind::Ended { attempt: n, outcome: Box::new(outcome), verdict: verdict.clone() })?;
+        self.tell(&Progress::Ended { attempt: n, verdict, active: 0 });
+        Ok(true)
     }
 }
