@@ -120,7 +120,7 @@ impl Repository {
     /// the later rule decides.
     pub fn excludes(&self) -> Result<Vec<u8>> {
         let mut text = Vec::new();
-        for path in [self.excludes_file()?, Some(self.git_path("info/exclude")?)].into_iter().flatten() {
+        for path in [self.excludes_file()?, Some(self.git_path("info/exclude"))].into_iter().flatten() {
             match std::fs::read(&path) {
                 Ok(bytes) => text.extend(bytes),
                 Err(error) if is_absent(&error) => continue,

@@ -11,7 +11,7 @@ impl Repository {
     /// Adds one line for [`RECORD`] to `info/exclude`, unless it is there. Appends, so that nothing of the user's in
     /// the file can be lost.
     pub fn exclude_record(&self) -> Result<()> {
-        let path = self.git_path("info/exclude")?;
+        let path = self.git_path("info/exclude");
         let line = format!("/{RECORD}/");
         let text = match std::fs::read(&path) {
             Ok(text) => text,

@@ -56,7 +56,43 @@ impl Repository {
     ///
     /// [`Error::Unfit`] where there is none, where it is bare, and where it has no commit yet.
     pub fn discover(path: &Path) -> Result<Self> {
-        command::require()?;
+        let (fit, found) = std::thread::scope(|scope| {
+            let fit = scope.spawn(command::require);
+            let found = Self::at_once(path);
+            (fit.join(), found)
+        });
+        fit.unwrap_or_else(|_| command::require())?;
+        match found? {
+            Some(found) => Ok(found),
+            None => Self::step_by_step(path),
+        }
+    }
+
+    /// Every question in one process. `None` where one has no answer, or an answer is not one line: a directory's name
+    /// may hold a newline.
+    fn at_once(path: &Path) -> Result<Option<Self>> {
+        let questions = ["--is-bare-repository", "--is-inside-work-tree", "--show-object-format", "--show-toplevel"];
+        let ask = Git::new(path, "rev-parse").args(questions);
+        let ask = ask.args(["--absolute-git-dir", "--git-common-dir", "--show-prefix", "HEAD^{commit}"]);
+        let output = ask.output()?;
+        let Some(printed) = output.stdout.strip_suffix(b"\n").filter(|_| output.status.success()) else {
+            return Ok(None);
+        };
+        let lines: Vec<_> = printed.split(|byte| *byte == b'\n').collect();
+        let [b"false", b"true", format, top, git_dir, common_dir, subdir, _] = lines[..] else { return Ok(None) };
+        let format = match format {
+            b"sha1" => ObjectFormat::Sha1,
+            b"sha256" => ObjectFormat::Sha256,
+            _ => return Ok(None),
+        };
+        let of = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+        let common_dir = absolute(path, of(common_dir))?;
+        let subdir = of(subdir).components().collect();
+        Ok(Some(Self { top: of(top), git_dir: of(git_dir), common_dir, subdir, format }))
+    }
+
+    /// One question a process, with words for each that has no answer.
+    fn step_by_step(path: &Path) -> Result<Self> {
         let ask = |question: &str| Git::new(path, "rev-parse").arg(question);
         let bare = ask("--is-bare-repository").line().map_err(|error| no_repository(path, error))?;
         if bare == "true" {
@@ -132,10 +168,20 @@ impl Repository {
         Ok(name.and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned)))
     }
 
-    /// A file of this work tree's git directory as git names it (`index`, `info/exclude`).
-    pub fn git_path(&self, name: &str) -> Result<PathBuf> {
-        let printed = self.git("rev-parse").args(["--git-path", name]).run()?;
-        Ok(self.top.join(path_of(printed)))
+    /// A file of this work tree's git directory. Where each lies is gitrepository-layout(5)'s to say: what a linked
+    /// work tree shares is in the common directory.
+    pub fn git_path(&self, name: &str) -> PathBuf {
+        let shared = name == "objects" || name.starts_with("info/") && name != "info/sparse-checkout";
+        if shared { self.common_dir.join(name) } else { self.git_dir.join(name) }
+    }
+
+    /// The commit that is checked out, and the branch, from one process.
+    pub fn head_and_branch(&self) -> Result<(Oid, Option<String>)> {
+        let ask = self.git("rev-parse").args(["HEAD^{commit}", "--symbolic-full-name", "HEAD"]);
+        match ask.line().ok().as_deref().and_then(|text| text.split_once('\n')) {
+            Some((head, name)) => Ok((oid(head)?, name.strip_prefix("refs/heads/").map(str::to_owned))),
+            None => Ok((self.head()?, self.branch()?)),
+        }
     }
 }
 
@@ -200,7 +246,7 @@ mod tests {
         assert_eq!(found.common_dir(), repo.path(".git"));
         assert!(found.git_dir().starts_with(repo.path(".git/worktrees")));
         assert_eq!(found.branch().unwrap(), None);
-        assert_eq!(found.git_path("index").unwrap().parent().unwrap(), found.git_dir());
+        assert_eq!(found.git_path("index").parent().unwrap(), found.git_dir());
     }
 
     #[test]

@@ -29,13 +29,25 @@ const TRIES: usize = 5;
 /// Changes neither the index nor a ref: the caller keeps the commit with [`Repository::keep_ref`] before it uses it.
 /// [`Error::Unfit`] where the state cannot be shipped whole (an unfinished merge, a shallow or partial clone).
 pub fn take(repo: &Repository) -> Result<Snapshot> {
-    fit::check(repo)?;
+    // Both only read, and what is wrong with the state is told before what it made fail.
+    let (fit, taken) = std::thread::scope(|scope| {
+        let fit = scope.spawn(|| fit::check(repo));
+        let taken = take_fit(repo);
+        (fit.join(), taken)
+    });
+    fit.unwrap_or_else(|_| fit::check(repo))?;
+    let (scratch, snapshot) = taken?;
+    scratch.migrate(&snapshot.commit, &snapshot.head)?;
+    Ok(snapshot)
+}
+
+/// A snapshot whose objects are still in a directory of our own.
+fn take_fit(repo: &Repository) -> Result<(Scratch, Snapshot)> {
     for _ in 0..TRIES {
         let before = Stamp::read(repo)?;
         let (scratch, snapshot) = attempt(repo, &before)?;
         if Stamp::read(repo)? == before {
-            scratch.migrate(&snapshot.commit, &snapshot.head)?;
-            return Ok(snapshot);
+            return Ok((scratch, snapshot));
         }
     }
     Err(Error::unfit("the index or HEAD changed each time it was read", "wait until the other git command is done"))
@@ -49,10 +61,16 @@ fn attempt(repo: &Repository, stamp: &Stamp) -> Result<(Scratch, Snapshot)> {
 
     scratch.copy_staged_to_files()?;
     hidden::clear_flags(repo, &scratch)?;
-    scratch.add_all()?;
-    let left_behind = left_behind::find(repo, &scratch, &staged, &index_tree)?;
-    scratch.keep_gitlinks(&staged)?;
-    let files_tree = scratch.write_tree(scratch.files())?;
+    let all_added = scratch.add_all()?;
+    let files = scratch.entries(scratch.files())?;
+    let (left_behind, files_tree) = std::thread::scope(|scope| {
+        // The look at the directory reads this index; the tree is written from a copy without foreign commits.
+        let tree = scope.spawn(|| scratch.files_tree(&staged, &files));
+        let found = left_behind::find(repo, &scratch, (&staged, &index_tree), &files, all_added);
+        (found, tree.join())
+    });
+    let left_behind = left_behind?;
+    let files_tree = files_tree.unwrap_or_else(|_| scratch.files_tree(&staged, &files))?;
 
     let index_commit = scratch.commit("handoff: what is staged", &index_tree, &[&stamp.head])?;
     let commit = scratch.commit("handoff: what lies in the directory", &files_tree, &[&stamp.head, &index_commit])?;
@@ -72,8 +90,9 @@ struct Stamp {
 
 impl Stamp {
     fn read(repo: &Repository) -> Result<Self> {
-        let index = index_stamp(&repo.git_path("index")?);
-        Ok(Self { head: repo.head()?, branch: repo.branch()?, index })
+        let index = index_stamp(&repo.git_path("index"));
+        let (head, branch) = repo.head_and_branch()?;
+        Ok(Self { head, branch, index })
     }
 }
 

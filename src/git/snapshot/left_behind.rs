@@ -15,20 +15,23 @@ use crate::model::snapshot::{LeftBehind, Oid};
 /// Most paths listed for one reason; the rest is a number.
 const LISTED: usize = 200;
 
-/// Looks at the directory after `add -A` has filled the index of files.
+/// Looks at the directory after `add -A` has filled the index of files, which holds `files`. `all_added`: it met
+/// nothing that it could not add.
 pub(super) fn find(
     repo: &Repository,
     scratch: &Scratch,
-    staged: &Entries,
-    index_tree: &Oid,
+    (staged, index_tree): (&Entries, &Oid),
+    files: &Entries,
+    all_added: bool,
 ) -> Result<Vec<LeftBehind>> {
-    let files = scratch.entries(scratch.files())?;
     let ignored = ignored(repo, scratch)?;
     let mut found = Found::default();
-    walk(repo.top(), &ignored, staged, &files, &mut found);
+    walk(repo.top(), &ignored, staged, files, &mut found);
     submodules(scratch, staged, &mut found)?;
-    not_added(repo, scratch, &mut found)?;
-    large_files(repo, scratch, &files, &mut found)?;
+    if !all_added {
+        not_added(repo, scratch, &mut found)?;
+    }
+    large_files(repo, scratch, files, &mut found)?;
     intent_to_add(repo, scratch, staged, index_tree, &mut found)?;
     ignored.iter().for_each(|path| found.add("ignored", path));
     Ok(found.list())
@@ -185,7 +188,7 @@ fn not_added(repo: &Repository, scratch: &Scratch, found: &mut Found) -> Result<
 /// Files that Git LFS keeps outside git: their pointers travel, their content does not.
 fn large_files(repo: &Repository, scratch: &Scratch, files: &Entries, found: &mut Found) -> Result<()> {
     let in_tree = files.keys().any(|path| path_of(path).file_name().is_some_and(|name| name == ".gitattributes"));
-    let outside = repo.git_path("info/attributes")?.exists() || repo.config()?.get("core.attributesfile").is_some();
+    let outside = repo.git_path("info/attributes").exists() || repo.config()?.get("core.attributesfile").is_some();
     if !in_tree && !outside {
         return Ok(());
     }

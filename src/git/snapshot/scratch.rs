@@ -54,10 +54,10 @@ impl Scratch {
         let info = directory.path().join("objects/info");
         std::fs::create_dir_all(&info).map_err(Error::io("make", &info))?;
         let alternates = info.join("alternates");
-        let borrowed = quoted(&repo.git_path("objects")?);
+        let borrowed = quoted(&repo.git_path("objects"));
         std::fs::write(&alternates, borrowed).map_err(Error::io("write", &alternates))?;
         let (staged, files) = (directory.path().join("staged"), directory.path().join("files"));
-        copy_with_time(&repo.git_path("index")?, &staged)?;
+        copy_with_time(&repo.git_path("index"), &staged)?;
         Ok(Self { repo: repo.clone(), directory, staged, files })
     }
 
@@ -85,12 +85,16 @@ impl Scratch {
         copy_with_time(&self.staged, &self.files)
     }
 
-    /// Adds everything that is not ignored, except the record. What cannot be added is found afterwards.
-    pub(super) fn add_all(&self) -> Result<()> {
+    /// Adds everything that is not ignored, except the record. `false`: some of it could not be added.
+    pub(super) fn add_all(&self) -> Result<bool> {
         let add = self.git("add").index(&self.files).args(["-A", "--ignore-errors", "--", "."]);
         let output = add.arg(format!(":(exclude,top,literal){RECORD}")).output()?;
         // 1: some paths were left out, the others were added.
-        if matches!(output.status.code(), Some(0 | 1)) { Ok(()) } else { Err(failed("add -A".into(), &output)) }
+        match output.status.code() {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(failed("add -A".into(), &output)),
+        }
     }
 
     pub(super) fn write_tree(&self, index: &Path) -> Result<Oid> {
@@ -127,16 +131,16 @@ impl Scratch {
         self.update(index, input)
     }
 
-    /// Makes commits of other repositories in the files what they are in the index: their content does not travel, so
-    /// the host could not check out another commit, and a nested repository would become an empty directory.
-    pub(super) fn keep_gitlinks(&self, staged: &Entries) -> Result<()> {
+    /// The tree of the files. Commits of other repositories are in it what they are in the index: their content does
+    /// not travel, so the host could not check out another commit, and a nested repository would become an empty
+    /// directory.
+    pub(super) fn files_tree(&self, staged: &Entries, files: &Entries) -> Result<Oid> {
         let zero = self.repo.format().zero();
         let mut input = Vec::new();
-        for (path, (mode, object)) in self.entries(&self.files)? {
-            let before = staged.get(&path).filter(|(mode, _)| mode == GITLINK);
+        for (path, (_, object)) in files.iter().filter(|(_, (mode, _))| mode == GITLINK) {
+            let before = staged.get(path).filter(|(mode, _)| mode == GITLINK);
             let line = match before {
-                _ if mode != GITLINK => continue,
-                Some((_, same)) if *same == object => continue,
+                Some((_, same)) if same == object => continue,
                 Some((_, before)) => format!("{GITLINK} {before}\t"),
                 None => format!("0 {zero}\t"),
             };
@@ -144,7 +148,14 @@ impl Scratch {
             input.extend(path);
             input.push(0);
         }
-        self.update(&self.files, input)
+        if input.is_empty() {
+            return self.write_tree(&self.files);
+        }
+        // Another copy: the index of files is being read meanwhile.
+        let tree = self.directory.path().join("tree");
+        copy_with_time(&self.files, &tree)?;
+        self.update(&tree, input)?;
+        self.write_tree(&tree)
     }
 
     fn update(&self, index: &Path, input: Vec<u8>) -> Result<()> {
