@@ -109,8 +109,11 @@ fn copy(original: &Path, copy: &Path) -> Result<(), Error> {
             // It is read-only for people, not for us.
             std::fs::set_permissions(copy, Permissions::from_mode(0o644))?;
         }
-        let mut to = OpenOptions::new().append(true).create(true).open(copy)?;
-        from.seek(SeekFrom::Start(if begins { have } else { 0 }))?;
+        // Not opened for appending: the kernel copies between files only where it may choose the place.
+        let mut to = OpenOptions::new().write(true).create(true).truncate(false).open(copy)?;
+        let done = if begins { have } else { 0 };
+        from.seek(SeekFrom::Start(done))?;
+        to.seek(SeekFrom::Start(done))?;
         std::io::copy(&mut from, &mut to)?;
         to.set_permissions(Permissions::from_mode(0o444))
     };
