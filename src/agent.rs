@@ -5,6 +5,7 @@ pub mod dialect;
 pub mod judge;
 pub mod profiles;
 pub mod reset;
+pub mod study;
 pub mod summary;
 pub mod table;
 pub mod text;

@@ -95,11 +95,15 @@ impl Reader {
             self.offset += piece.len() as u64;
             let ended = piece.ends_with(b"\n");
             let text = &piece[..piece.len() - usize::from(ended)];
+            if ended && self.line.is_empty() && text.len() <= MAX_LINE {
+                self.end_line(text, &mut events);
+                continue;
+            }
             let room = MAX_LINE - self.line.len();
             self.cut |= text.len() > room;
             self.line.extend_from_slice(&text[..text.len().min(room)]);
             if ended {
-                self.end_line(&mut events);
+                self.end_kept_line(&mut events);
             }
         }
         events
@@ -109,7 +113,7 @@ impl Reader {
     pub fn finish(&mut self) -> Vec<(u64, AgentEvent)> {
         let mut events = Vec::new();
         if !self.line.is_empty() {
-            self.end_line(&mut events);
+            self.end_kept_line(&mut events);
         }
         self.tail.forget_before(self.offset);
         events
@@ -125,10 +129,17 @@ impl Reader {
         self.tail.lines()
     }
 
-    fn end_line(&mut self, events: &mut Vec<(u64, AgentEvent)>) {
+    /// Ends a line whose beginning came with earlier bytes.
+    fn end_kept_line(&mut self, events: &mut Vec<(u64, AgentEvent)>) {
+        let mut line = std::mem::take(&mut self.line);
+        self.end_line(&line, events);
+        line.clear();
+        self.line = line;
+    }
+
+    fn end_line(&mut self, bytes: &[u8], events: &mut Vec<(u64, AgentEvent)>) {
         self.number += 1;
-        let bytes = std::mem::take(&mut self.line);
-        let text = String::from_utf8_lossy(&bytes);
+        let text = String::from_utf8_lossy(bytes);
         let text = text.strip_suffix('\r').unwrap_or(&text);
         let mut said = Said::default();
         if std::mem::take(&mut self.cut) {

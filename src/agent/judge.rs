@@ -29,20 +29,26 @@ pub fn judge(profile: &Profile, log: impl Read, outcome: &Outcome) -> Verdict {
 
 /// As [`judge`], with what else is known.
 pub fn judge_in(profile: &Profile, log: impl Read, outcome: &Outcome, context: &Context) -> Verdict {
-    let log = Log::read(profile, log);
-    if let Some(verdict) = ended_from_outside(profile, &log, outcome, context) {
+    judge_log(profile, &Log::read(profile, log), outcome, context)
+}
+
+/// As [`judge_in`], of a log that was read before.
+pub fn judge_log(profile: &Profile, log: &Log, outcome: &Outcome, context: &Context) -> Verdict {
+    if let Some(verdict) = ended_from_outside(profile, log, outcome, context) {
         return verdict;
     }
     match log.ended_well(outcome) {
-        Some(end) => judge_work(&log, &end, outcome, context),
-        None => judge_failure(profile, &log, outcome, context),
+        Some(end) => judge_work(log, &end, outcome, context),
+        None => judge_failure(profile, log, outcome, context),
     }
 }
 
-/// What the judge needs of a log.
-struct Log {
+/// What the judge needs of a log, gathered while it is read.
+pub struct Log {
     reader: Reader,
     plain: bool,
+    /// The profile's success patterns; one that does not compile matches nothing.
+    patterns: Vec<Option<regex::Regex>>,
     /// The last terminal event: line, whether it was a good one, its words.
     finished: Option<(u64, bool, String)>,
     /// A plain log's line that the success patterns ask for.
@@ -66,35 +72,60 @@ struct End {
 }
 
 impl Log {
-    fn read(profile: &Profile, mut source: impl Read) -> Log {
+    /// Of a log of which nothing was read.
+    pub fn new(profile: &Profile) -> Log {
         let plain = profile.dialect == DialectName::Plain;
         let patterns: Vec<_> = profile.success.iter().map(|pattern| compile(pattern).ok()).collect();
         let success = if !plain || patterns.is_empty() { Success::NotAsked } else { Success::Missing };
         let reader = Reader::new(profile.dialect);
-        let mut log = Log { reader, plain, finished: None, success, refused: Vec::new(), started: false, error: None };
+        Log { reader, plain, patterns, finished: None, success, refused: Vec::new(), started: false, error: None }
+    }
+
+    /// The next bytes; returns the events of the lines they complete.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<(u64, AgentEvent)> {
+        let events = self.reader.push(bytes);
+        events.iter().for_each(|(line, event)| self.note(*line, event));
+        events
+    }
+
+    /// The log has ended: reads a last line that has no line break.
+    pub fn finish(&mut self) -> Vec<(u64, AgentEvent)> {
+        let events = self.reader.finish();
+        events.iter().for_each(|(line, event)| self.note(*line, event));
+        events
+    }
+
+    /// What has read it.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    fn read(profile: &Profile, mut source: impl Read) -> Log {
+        let mut log = Log::new(profile);
         let mut chunk = vec![0; 64 * 1024];
         loop {
-            let events = match source.read(&mut chunk) {
+            match source.read(&mut chunk) {
                 Ok(0) => break,
-                Ok(length) => log.reader.push(&chunk[..length]),
+                Ok(length) => drop(log.push(&chunk[..length])),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     log.error = Some(error);
                     break;
                 }
-            };
-            events.into_iter().for_each(|(line, event)| log.note(line, event, &patterns));
+            }
         }
-        log.reader.finish().into_iter().for_each(|(line, event)| log.note(line, event, &patterns));
+        log.finish();
         log
     }
 
-    fn note(&mut self, line: u64, event: AgentEvent, success: &[Option<regex::Regex>]) {
+    fn note(&mut self, line: u64, event: &AgentEvent) {
         self.started |= !matches!(event, AgentEvent::Raw { .. } | AgentEvent::Warning { .. }) && !self.plain;
         match event {
-            AgentEvent::Finished { ok, message, .. } => self.finished = Some((line, ok, message)),
-            AgentEvent::Refused { what } => self.refused.push((line, what)),
-            AgentEvent::Text { text } if matches!(self.success, Success::Missing) && all_match(success, &text) => {
+            AgentEvent::Finished { ok, message, .. } => self.finished = Some((line, *ok, message.clone())),
+            AgentEvent::Refused { what } => self.refused.push((line, what.clone())),
+            AgentEvent::Text { text }
+                if matches!(self.success, Success::Missing) && all_match(&self.patterns, text) =>
+            {
                 self.success = Success::Found(line);
             }
             _ => {}

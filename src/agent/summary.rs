@@ -76,7 +76,7 @@ pub struct Summary {
 pub fn summarise(dialect: DialectName, log: impl Read, workspace: Option<&str>) -> std::io::Result<Summary> {
     let mut log = std::io::BufReader::with_capacity(64 * 1024, log);
     let mut reader = Reader::new(dialect);
-    let mut summary = Summary::default();
+    let mut draft = Draft::new(workspace);
     loop {
         let chunk = std::io::BufRead::fill_buf(&mut log)?;
         if chunk.is_empty() {
@@ -84,44 +84,83 @@ pub fn summarise(dialect: DialectName, log: impl Read, workspace: Option<&str>) 
         }
         let (length, events) = (chunk.len(), reader.push(chunk));
         std::io::BufRead::consume(&mut log, length);
-        events.into_iter().for_each(|(line, event)| summary.note(line, event, workspace));
+        events.iter().for_each(|(line, event)| draft.note(*line, event));
     }
-    reader.finish().into_iter().for_each(|(line, event)| summary.note(line, event, workspace));
-    summary.add_stray(dialect, &reader);
-    Ok(summary)
+    reader.finish().iter().for_each(|(line, event)| draft.note(*line, event));
+    Ok(draft.summary(dialect, &reader))
+}
+
+/// A summary in the making: takes events as they come, and gives what they say so far at any time.
+pub struct Draft {
+    summary: Summary,
+    /// The last thing the assistant said, as it was sent; only the last of many is ever made readable.
+    said: Option<(u64, String)>,
+    /// With `/` at its end.
+    workspace: Option<String>,
+}
+
+impl Draft {
+    /// `workspace` is taken off the front of paths.
+    pub fn new(workspace: Option<&str>) -> Draft {
+        let workspace = workspace.map(|workspace| format!("{}/", workspace.trim_end_matches('/')));
+        Draft { summary: Summary::default(), said: None, workspace }
+    }
+
+    /// Takes the next event and its line.
+    pub fn note(&mut self, line: u64, event: &AgentEvent) {
+        match event {
+            AgentEvent::Text { text } => match &mut self.said {
+                Some((at, said)) => {
+                    *at = line;
+                    said.clone_from(text);
+                }
+                said @ None => *said = Some((line, text.clone())),
+            },
+            event => self.summary.note(line, event, self.workspace.as_deref()),
+        }
+    }
+
+    /// What was said so far; `reader` is the one the events came from.
+    pub fn summary(&self, dialect: DialectName, reader: &Reader) -> Summary {
+        let mut summary = self.summary.clone();
+        summary.said = self.said.as_ref().map(|(line, text)| Item { text: paragraph(text, MAX_SAID), line: *line });
+        summary.add_stray(dialect, reader);
+        summary
+    }
 }
 
 impl Summary {
-    fn note(&mut self, line: u64, event: AgentEvent, workspace: Option<&str>) {
+    fn note(&mut self, line: u64, event: &AgentEvent, inside: Option<&str>) {
         match event {
             AgentEvent::Started { session, model } => {
-                self.session = session.or(self.session.take());
-                self.model = model.or(self.model.take());
+                self.session = session.clone().or(self.session.take());
+                self.model = model.clone().or(self.model.take());
             }
-            AgentEvent::Text { text } => self.said = Some(Item { text: paragraph(&text, MAX_SAID), line }),
-            AgentEvent::Edit { path, added, removed } => self.touched(&path, added, removed, line, workspace),
+            AgentEvent::Edit { path, added, removed } => self.touched(path, *added, *removed, line, inside),
             AgentEvent::Command { command, exit } => {
                 let exit = exit.map_or_else(|| "no exit code told".to_owned(), |code| format!("exit {code}"));
-                self.tried.add(format!("`{}` → {exit}", code(&command)), line, MAX_TRIED);
+                self.tried.add(format!("`{}` → {exit}", code(command)), line, MAX_TRIED);
             }
-            AgentEvent::Refused { what } => self.blocked(format!("refused: {what}"), line),
-            AgentEvent::Retrying { reason } => self.blocked(format!("retried by itself: {reason}"), line),
+            AgentEvent::Refused { what } => self.blocked(&format!("refused: {what}"), line),
+            AgentEvent::Retrying { reason } => self.blocked(&format!("retried by itself: {reason}"), line),
             AgentEvent::Warning { text } => self.blocked(text, line),
             AgentEvent::Finished { ok, message, session, tokens, cost_usd } => {
-                self.finished = Some(ok);
-                self.session = session.or(self.session.take());
-                (self.tokens, self.cost_usd) = (tokens.or(self.tokens), cost_usd.or(self.cost_usd.take()));
+                self.finished = Some(*ok);
+                self.session = session.clone().or(self.session.take());
+                (self.tokens, self.cost_usd) = (tokens.or(self.tokens), cost_usd.clone().or(self.cost_usd.take()));
                 if !ok {
                     self.blocked(message, line);
                 }
             }
-            AgentEvent::CommandStarted { .. } | AgentEvent::Tool { .. } | AgentEvent::Raw { .. } => {}
+            AgentEvent::Text { .. }
+            | AgentEvent::CommandStarted { .. }
+            | AgentEvent::Tool { .. }
+            | AgentEvent::Raw { .. } => {}
         }
     }
 
-    fn touched(&mut self, path: &str, added: Option<u64>, removed: Option<u64>, line: u64, workspace: Option<&str>) {
-        let inside = workspace.map(|workspace| format!("{}/", workspace.trim_end_matches('/')));
-        let path = code(inside.and_then(|inside| path.strip_prefix(&inside)).unwrap_or(path));
+    fn touched(&mut self, path: &str, added: Option<u64>, removed: Option<u64>, line: u64, inside: Option<&str>) {
+        let path = code(inside.and_then(|inside| path.strip_prefix(inside)).unwrap_or(path));
         let name = format!("`{path}`");
         self.files.shown.retain(|item| item.text != name && !item.text.starts_with(&format!("{name} ")));
         let text = match (added, removed) {
@@ -131,8 +170,8 @@ impl Summary {
         self.files.add(text, line, MAX_FILES);
     }
 
-    fn blocked(&mut self, text: String, line: u64) {
-        let text = one_line(&text, SHORT);
+    fn blocked(&mut self, text: &str, line: u64) {
+        let text = one_line(text, SHORT);
         if !text.is_empty() {
             self.blockers.add(text, line, MAX_BLOCKERS);
         }
@@ -146,7 +185,7 @@ impl Summary {
             let text = last.iter().map(|(_, text)| *text).collect::<Vec<_>>().join("\n");
             self.said = last.first().map(|(line, _)| Item { text: paragraph(&text, MAX_SAID), line: *line });
         } else if self.finished != Some(true) {
-            last.into_iter().for_each(|(line, text)| self.blocked(text.to_owned(), line));
+            last.into_iter().for_each(|(line, text)| self.blocked(text, line));
         }
     }
 }

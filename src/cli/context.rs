@@ -95,6 +95,7 @@ pub fn engine(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Engine
         connect: Options { interactive: Terminal::is_there(), ..Options::default() },
         asker,
         reporter,
+        summaries: Default::default(),
     }))
 }
 

@@ -170,6 +170,7 @@ impl Place {
             },
             asker: Arc::new(Nobody),
             reporter: Show { json: false, raw: false }.reporter(),
+            summaries: Default::default(),
         }))
     }
 

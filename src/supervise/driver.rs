@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::error::Error;
 use super::link::Link;
 use super::progress::Progress;
-use crate::agent::dialect::Reader;
+use crate::agent::study::Study;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
@@ -29,10 +29,10 @@ pub struct Driver {
     _lock: DriverLock,
 }
 
-/// The log of an attempt: its mirror, and the reader that turns it into events.
+/// The log of an attempt: its mirror, and what was read of it.
 pub(super) struct Log {
     pub mirror: LogMirror,
-    pub reader: Reader,
+    pub study: Study,
 }
 
 impl Driver {
@@ -89,14 +89,14 @@ impl Driver {
         Ok(())
     }
 
-    /// The mirror of attempt `n`'s log, with a reader that has read what is there.
+    /// The mirror of attempt `n`'s log, with what is there read already.
     pub(super) fn log(&mut self, n: AttemptNo) -> Result<&mut Log, Error> {
         if !self.logs.contains_key(&n) {
             let path = self.engine.store.log(self.id(), n);
             let mirror = LogMirror::open(&path)?;
-            let mut reader = Reader::new(self.profile.dialect);
-            replay(&path, &mut reader)?;
-            self.logs.insert(n, Log { mirror, reader });
+            let mut study = Study::new(&self.profile);
+            replay(&path, &mut study)?;
+            self.logs.insert(n, Log { mirror, study });
         }
         self.logs.get_mut(&n).ok_or_else(|| Error::Inner("the log's mirror is gone".into()))
     }
@@ -110,8 +110,8 @@ impl Driver {
     }
 }
 
-/// Lets a reader read what is mirrored already, telling nobody.
-fn replay(path: &std::path::Path, reader: &mut Reader) -> Result<(), Error> {
+/// Reads what is mirrored already, telling nobody.
+fn replay(path: &std::path::Path, study: &mut Study) -> Result<(), Error> {
     use std::io::Read;
     let fail = |source| Error::Read { path: path.display().to_string(), source };
     let mut file = match std::fs::File::open(path) {
@@ -122,7 +122,7 @@ fn replay(path: &std::path::Path, reader: &mut Reader) -> Result<(), Error> {
     loop {
         match file.read(&mut buffer).map_err(fail)? {
             0 => return Ok(()),
-            length => drop(reader.push(&buffer[..length])),
+            length => drop(study.push(&buffer[..length])),
         }
     }
 }

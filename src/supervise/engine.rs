@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::error::Error;
 use super::progress::{Progress, Reporter};
+use super::record::Summaries;
 use crate::agent::profiles::{self, Profiles};
 use crate::config::hosts::Hosts;
 use crate::git::repository::Repository;
@@ -27,6 +28,7 @@ pub struct Engine {
     pub connect: Options,
     pub asker: Arc<dyn Asker>,
     pub reporter: Arc<dyn Reporter>,
+    pub summaries: Summaries,
 }
 
 impl Engine {

@@ -9,7 +9,6 @@ use super::launch::{Launch, facts};
 use super::progress::Progress;
 use super::spec::Start;
 use super::wake::Wake;
-use crate::agent::judge::judge;
 use crate::model::attempt::{AttemptNo, Next, Outcome};
 use crate::model::event::{Kind, Owner};
 use crate::remote::client::Remote;
@@ -201,7 +200,7 @@ impl Driver {
         }
         let log = self.log(n)?;
         let events = match log.mirror.append(inode, offset, &bytes)? {
-            Appended::New(length) => log.reader.push(&bytes[bytes.len() - length..]),
+            Appended::New(length) => log.study.push(&bytes[bytes.len() - length..]),
             Appended::Nothing => vec![],
         };
         self.tell(&Progress::Log { attempt: n, bytes });
@@ -215,17 +214,12 @@ impl Driver {
     fn on_result(&mut self, n: AttemptNo, outcome: &Outcome) -> Result<(), Error> {
         let log = self.log(n)?;
         log.mirror.sync()?;
-        for (line, event) in log.reader.finish() {
+        let events = log.study.finish();
+        for (line, event) in events {
             self.tell(&Progress::Agent { attempt: n, line, event });
         }
-        let path = self.engine.store.log(self.id(), n);
-        let read = |source| Error::Read { path: path.display().to_string(), source };
-        let verdict = match std::fs::File::open(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                judge(&self.profile, std::io::empty(), outcome)
-            }
-            file => judge(&self.profile, std::io::BufReader::new(file.map_err(read)?), outcome),
-        };
+        let profile = self.profile.clone();
+        let verdict = self.log(n)?.study.judge(&profile, outcome);
         if let Some(session) = &outcome.session {
             self.append(Kind::Session { session: session.clone() })?;
         }

@@ -1,25 +1,30 @@
 //! Keeps the files people read true to the journal and the logs.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::driver::Driver;
 use super::engine::Engine;
 use super::error::Error;
-use crate::agent::summary;
+use crate::agent::summary::{self, Summary};
 use crate::config::templates;
 use crate::mirror::page::{self, Findings, Story};
 use crate::mirror::{document, files};
+use crate::model::attempt::AttemptNo;
 use crate::model::handoff::Handoff;
+use crate::model::profile::DialectName;
 
 impl Driver {
     /// Renders `handoff.md` and copies the logs, in the worktree it was given from and in a takeover's.
     pub fn update_record(&self) -> Result<(), Error> {
-        update(&self.engine, self.handoff())
+        worktrees(self.handoff()).try_for_each(|worktree| self.record_into(Path::new(worktree)))
     }
 
     /// The record in one worktree.
     pub fn record_into(&self, worktree: &Path) -> Result<(), Error> {
-        write(&self.engine, self.handoff(), worktree)
+        write(&self.engine, self.handoff(), &self.findings()?, worktree)
     }
 
     /// Lets the readable copies of the logs grow with their mirrors.
@@ -34,23 +39,28 @@ impl Driver {
 
     /// What the journal and the logs of this handoff tell.
     pub(super) fn story(&self) -> Result<Story, Error> {
-        Ok(page::story(self.handoff(), &findings(&self.engine, self.handoff())?))
+        Ok(page::story(self.handoff(), &self.findings()?))
+    }
+
+    fn findings(&self) -> Result<Findings, Error> {
+        findings(&self.engine, self.handoff(), |n| self.logs.get(&n).map(|log| log.study.summary(&self.profile)))
     }
 }
 
 /// Renders the record of a handoff wherever it stands.
 pub fn update(engine: &Engine, handoff: &Handoff) -> Result<(), Error> {
-    for worktree in worktrees(handoff) {
-        write(engine, handoff, Path::new(worktree))?;
-    }
-    Ok(())
+    let findings = findings(engine, handoff, |_| None)?;
+    worktrees(handoff).try_for_each(|worktree| write(engine, handoff, &findings, Path::new(worktree)))
 }
 
 /// What a person reads of a handoff, from its journal and logs.
 pub fn render(engine: &Engine, handoff: &Handoff) -> Result<String, Error> {
-    let findings = findings(engine, handoff)?;
+    render_with(engine, handoff, &findings(engine, handoff, |_| None)?)
+}
+
+fn render_with(engine: &Engine, handoff: &Handoff, findings: &Findings) -> Result<String, Error> {
     let templates = Some(engine.templates.as_path());
-    let page = page::page(handoff, &findings, &crate::git::facts::directory_name(engine.repository.top()), templates)?;
+    let page = page::page(handoff, findings, &crate::git::facts::directory_name(engine.repository.top()), templates)?;
     Ok(templates::render_handoff(&page, templates)?)
 }
 
@@ -60,26 +70,55 @@ fn worktrees(handoff: &Handoff) -> impl Iterator<Item = &str> {
     all.into_iter().flatten().filter(|path| Path::new(path).is_dir())
 }
 
-fn write(engine: &Engine, handoff: &Handoff, worktree: &Path) -> Result<(), Error> {
+fn write(engine: &Engine, handoff: &Handoff, findings: &Findings, worktree: &Path) -> Result<(), Error> {
     let record = files::Record::open(worktree, &handoff.made.id)?;
-    let rendered = render(engine, handoff)?;
+    let rendered = render_with(engine, handoff, findings)?;
     let merged = document::merge(&rendered, record.document()?.as_deref());
     record.write_document(&merged)?;
     record.copy_logs(&engine.store.directory(&handoff.made.id))?;
     Ok(())
 }
 
-fn findings(engine: &Engine, handoff: &Handoff) -> Result<Findings, Error> {
+/// What every log says. `known` gives the summary of a log that is being read anyway.
+fn findings(
+    engine: &Engine,
+    handoff: &Handoff,
+    known: impl Fn(AttemptNo) -> Option<Summary>,
+) -> Result<Findings, Error> {
     let mut all = Findings::new();
     let profile = engine.profile(&handoff.made.agent)?;
     for n in handoff.attempts.keys() {
-        let path = engine.store.log(&handoff.made.id, *n);
-        let file = match std::fs::File::open(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            file => file.map_err(|source| Error::Read { path: path.display().to_string(), source })?,
+        let summary = match known(*n) {
+            Some(summary) => summary,
+            None => match engine.summaries.of(&engine.store.log(&handoff.made.id, *n), profile.dialect)? {
+                Some(summary) => summary,
+                None => continue,
+            },
         };
-        let summary = summary::summarise(profile.dialect, file, None);
-        all.push((*n, summary.map_err(|source| Error::Read { path: path.display().to_string(), source })?));
+        all.push((*n, summary));
     }
     Ok(all)
+}
+
+/// Summaries of logs as long as they were when they were read: a log only grows.
+#[derive(Default)]
+pub struct Summaries(Mutex<HashMap<PathBuf, (u64, Summary)>>);
+
+impl Summaries {
+    /// `None` where there is no log.
+    fn of(&self, path: &Path, dialect: DialectName) -> Result<Option<Summary>, Error> {
+        let fail = |source| Error::Read { path: path.display().to_string(), source };
+        let file = match std::fs::File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(fail)?,
+        };
+        let length = file.metadata().map_err(fail)?.len();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, summary)) = kept.get(path).filter(|(read, _)| *read == length) {
+            return Ok(Some(summary.clone()));
+        }
+        let summary = summary::summarise(dialect, file.take(length), None).map_err(fail)?;
+        kept.insert(path.to_owned(), (length, summary.clone()));
+        Ok(Some(summary))
+    }
 }

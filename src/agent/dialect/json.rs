@@ -37,14 +37,19 @@ pub(super) fn split(line: &str) -> Parts<'_> {
     parts
 }
 
-/// The string at a JSON pointer.
-pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
-    value.pointer(pointer)?.as_str()
+/// The string at a path of keys, written like a JSON pointer.
+pub(super) fn text<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
+    at(value, path)?.as_str()
 }
 
-/// The number at a JSON pointer; int64 of protobuf are strings in JSON.
-pub(super) fn number(value: &Value, pointer: &str) -> Option<u64> {
-    let value = value.pointer(pointer)?;
+/// `Value::pointer` without its escapes: it allocates for every key, and this runs several times a line.
+fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('/').skip(1).try_fold(value, |value, key| value.get(key))
+}
+
+/// The number at a path of keys; int64 of protobuf are strings in JSON.
+pub(super) fn number(value: &Value, path: &str) -> Option<u64> {
+    let value = at(value, path)?;
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 

@@ -1,0 +1,88 @@
+//! One reading of a log for everything that is asked of it: its events, its summary and its verdict.
+
+use jiff::Zoned;
+
+use crate::agent::judge::{Context, Log, judge_log};
+use crate::agent::summary::{Draft, Summary};
+use crate::model::agent_event::AgentEvent;
+use crate::model::attempt::Outcome;
+use crate::model::profile::Profile;
+use crate::model::verdict::Verdict;
+
+/// A log that is read as it grows. It is read once, however often it is summarised.
+pub struct Study {
+    log: Log,
+    draft: Draft,
+}
+
+impl Study {
+    /// Of a log of which nothing was read.
+    pub fn new(profile: &Profile) -> Study {
+        Study { log: Log::new(profile), draft: Draft::new(None) }
+    }
+
+    /// Takes the next bytes; returns the events of the lines they complete, each with its line number from 1.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<(u64, AgentEvent)> {
+        let events = self.log.push(bytes);
+        events.iter().for_each(|(line, event)| self.draft.note(*line, event));
+        events
+    }
+
+    /// The log has ended: reads a last line that has no line break. Nothing more is told the second time.
+    pub fn finish(&mut self) -> Vec<(u64, AgentEvent)> {
+        let events = self.log.finish();
+        events.iter().for_each(|(line, event)| self.draft.note(*line, event));
+        events
+    }
+
+    /// What the lines read so far say.
+    pub fn summary(&self, profile: &Profile) -> Summary {
+        self.draft.summary(profile.dialect, self.log.reader())
+    }
+
+    /// The verdict on what was read, as of now.
+    pub fn judge(&self, profile: &Profile, outcome: &Outcome) -> Verdict {
+        judge_log(profile, &self.log, outcome, &Context { base_head: None, now: Zoned::now() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::judge::judge;
+    use crate::agent::profiles;
+    use crate::agent::summary::summarise;
+
+    #[test]
+    fn one_reading_in_any_pieces_tells_what_three_tell() {
+        let profiles = profiles::built_in().unwrap();
+        let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/agents");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(fixtures).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let Some(profile) = profiles.iter().find_map(|(agent, it)| name.starts_with(agent.as_str()).then_some(it))
+            else {
+                continue;
+            };
+            if !path.is_file() {
+                continue;
+            }
+            seen += 1;
+            let log = std::fs::read(&path).unwrap();
+            let outcome = Outcome { exit: Some(1), ..Outcome::default() };
+            for size in [7, 1000, log.len().max(1)] {
+                let mut study = Study::new(profile);
+                log.chunks(size).for_each(|piece| drop(study.push(piece)));
+                study.finish();
+                assert!(study.finish().is_empty());
+                assert_eq!(study.summary(profile), summarise(profile.dialect, &log[..], None).unwrap(), "{name}");
+                // Not the reset time: "in 5 minutes" is another second for the second judge.
+                let told = |verdict: Verdict| (verdict.class, verdict.evidence, verdict.line);
+                let judged = judge(profile, &log[..], &outcome);
+                assert_eq!(told(study.judge(profile, &outcome)), told(judged), "{name}");
+            }
+        }
+        assert!(seen > 10, "{seen} fixtures");
+    }
+}
