@@ -1,10 +1,14 @@
 //! `handoff watch`, and the following that `run` and `resume` share with it.
 
+use std::time::Duration;
+
 use super::Global;
 use super::context::{self, Show};
 use super::error::Error;
 use super::exit;
+use crate::model::attempt::{AttemptNo, Next};
 use crate::model::handoff::{Handoff, Status};
+use crate::model::verdict::Class;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as Engine;
 use crate::supervise::follow::Until;
@@ -33,8 +37,31 @@ impl Watch {
             }
             driver => driver?,
         };
+        join(&driver);
         follow(&mut driver, Until::Rest, self.require_check, self.show).await
     }
+}
+
+/// Says where an attempt stands that an earlier process sent off.
+fn join(driver: &Driver) {
+    let handoff = driver.handoff();
+    let Some((attempt, state)) = handoff.last_attempt().filter(|(_, state)| state.ended.is_none()) else { return };
+    let (host, now) = (state.host.clone(), jiff::Timestamp::now());
+    if let Some(started) = state.started {
+        return driver.tell(&Progress::Joined { attempt, host, since: now.duration_since(started).unsigned_abs() });
+    }
+    driver.tell(&Progress::Dispatched { attempt, host, command: state.command.clone() });
+    if let Some(delay) = wait_for(handoff, attempt, now) {
+        driver.tell(&Progress::BackingOff { attempt, delay });
+    }
+}
+
+/// What is left of the delay between the attempt before and this one.
+fn wait_for(handoff: &Handoff, attempt: AttemptNo, now: jiff::Timestamp) -> Option<Duration> {
+    let before = handoff.attempts.get(&attempt.checked_sub(1)?)?;
+    let (Next::Resume { delay } | Next::ResumeWithCheck { delay }) = before.next.as_ref()? else { return None };
+    let passed = now.duration_since(before.ended?).unsigned_abs();
+    Duration::from_secs(*delay).checked_sub(passed)
 }
 
 /// Follows to `until` or to Ctrl-C, says where things stand, and gives the exit code.
@@ -65,7 +92,12 @@ fn say(show: Show, text: &str) {
 
 fn detached(handoff: &Handoff) -> String {
     let (id, host) = (&handoff.made.id, handoff.host());
-    format!("{id} goes on on {host}\n  come back: handoff watch {id}\n  stop it:   handoff stop {id}")
+    format!("{id} keeps running on {host}\n  come back: handoff watch {id}\n  stop it:   handoff stop {id}")
+}
+
+/// The verdict behind a status, where the status does not say it.
+pub fn in_brackets(status: Status, class: Class) -> String {
+    if class.word() == status.word() { String::new() } else { format!(" ({class})") }
 }
 
 /// The last words of a followed handoff.
@@ -73,9 +105,8 @@ pub fn closing(handoff: &Handoff) -> String {
     let id = &handoff.made.id;
     let record = format!(".cursor/agent-handoffs/{id}/handoff.md");
     let mut text = format!("{id}: {}", handoff.status().word());
-    if let Some(verdict) = handoff.last_attempt().and_then(|(_, attempt)| attempt.verdict.as_ref()) {
-        text.push_str(&format!(" ({})", verdict.class));
-    }
+    let class = handoff.history().last().copied();
+    text.push_str(&class.map_or(String::new(), |class| in_brackets(handoff.status(), class)));
     text.push_str(&format!("\n  record:    {record}"));
     let has_work = handoff.attempts.values().any(|attempt| attempt.fetched.is_some());
     if has_work {

@@ -50,6 +50,12 @@ pub enum Progress {
         attempt: AttemptNo,
         host: String,
     },
+    /// This process follows an attempt that has run for `since` already.
+    Joined {
+        attempt: AttemptNo,
+        host: String,
+        since: Duration,
+    },
     /// A line of the log, read.
     Agent {
         attempt: AttemptNo,

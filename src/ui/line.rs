@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::text::{age, first_line, neutral};
+use super::text::{age, first_line, in_checkout, neutral};
 use crate::model::agent_event::AgentEvent;
 use crate::model::snapshot::LeftBehind;
 use crate::model::verdict::Class;
 use crate::supervise::progress::Progress;
 
-/// Widest line of an agent's text.
-const WIDTH: usize = 160;
+/// Most characters of a detail; the log has the rest.
+const WIDTH: usize = 100;
 /// Items of a list that are shown before "and N more".
 const SHOWN: usize = 8;
 
@@ -26,11 +26,16 @@ pub fn lines(progress: &Progress) -> Vec<String> {
         Progress::Shipped { host } => vec![format!("{host} has the repository: files, index and HEAD are equal")],
         Progress::Dispatched { .. } => vec![],
         Progress::Started { attempt, host } => vec![format!("attempt {attempt} runs on {host}")],
+        Progress::Joined { attempt, host, since } => {
+            vec![format!("attempt {attempt} has run on {host} for {}", seconds(*since))]
+        }
         Progress::Agent { event, .. } => agent(event),
         Progress::Ended { attempt, verdict, active } => {
             let at = verdict.line.map_or(String::new(), |line| format!(" (attempt-{attempt}.log:{line})"));
             let evidence = first_line(&verdict.evidence, WIDTH);
-            vec![format!("attempt {attempt}: {} after {}: {evidence}{at}", verdict.class, age(to_i64(*active)))]
+            // A host counts active time in ticks: an attempt shorter than one has none.
+            let after = if *active == 0 { String::new() } else { format!(" after {}", age(to_i64(*active))) };
+            vec![format!("attempt {attempt}: {}{after}: {evidence}{at}", verdict.class)]
         }
         Progress::Fetched { attempt, commit } => {
             vec![format!("attempt {attempt}'s work is in this repository ({})", commit.get(..10).unwrap_or(commit))]
@@ -80,7 +85,7 @@ fn agent(event: &AgentEvent) -> Vec<String> {
         }
         AgentEvent::Edit { path, added, removed } => {
             let count = |sign: char, n: &Option<u64>| n.map_or(String::new(), |n| format!(" {sign}{n}"));
-            vec![format!("  edit {}{}{}", neutral(path), count('+', added), count('-', removed))]
+            vec![format!("  edit {}{}{}", neutral(in_checkout(path)), count('+', added), count('-', removed))]
         }
         AgentEvent::CommandStarted { .. } => vec![],
         AgentEvent::Command { command, exit } => {
@@ -93,7 +98,7 @@ fn agent(event: &AgentEvent) -> Vec<String> {
         }
         AgentEvent::Refused { what } => vec![format!("  REFUSED {}", first_line(what, WIDTH))],
         AgentEvent::Tool { name, detail } => {
-            vec![format!("  {} {}", first_line(name, 40), first_line(detail, WIDTH)).trim_end().to_owned()]
+            vec![format!("  {} {}", first_line(name, 40), first_line(in_checkout(detail), WIDTH)).trim_end().to_owned()]
         }
         AgentEvent::Retrying { reason } => vec![format!("  the agent tries again: {}", first_line(reason, WIDTH))],
         AgentEvent::Warning { text } => vec![format!("  warning: {}", first_line(text, WIDTH))],
@@ -110,11 +115,27 @@ pub fn is_good(class: Class) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::verdict::Verdict;
 
     #[test]
     fn a_command_shows_its_exit_code_and_obeys_no_escape() {
         let event = AgentEvent::Command { command: "make\x1b[2J\nall".into(), exit: Some(2) };
         assert_eq!(agent(&event), ["  $ make␛[2J… → exit 2"]);
+    }
+
+    #[test]
+    fn an_edit_names_the_file_and_not_the_host() {
+        let path = "/home/dev/.handoff/trees/till-1/till/total.sh".to_owned();
+        let event = AgentEvent::Edit { path, added: Some(1), removed: None };
+        assert_eq!(agent(&event), ["  edit total.sh +1"]);
+    }
+
+    #[test]
+    fn no_time_is_told_where_none_was_counted() {
+        let verdict = Verdict { class: Class::Throttled, evidence: "429".into(), line: Some(3), until: None };
+        let ended = |active| lines(&Progress::Ended { attempt: 1, verdict: verdict.clone(), active });
+        assert_eq!(ended(0), ["attempt 1: throttled: 429 (attempt-1.log:3)"]);
+        assert_eq!(ended(75), ["attempt 1: throttled after 1 min: 429 (attempt-1.log:3)"]);
     }
 
     #[test]

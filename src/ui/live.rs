@@ -1,35 +1,91 @@
 //! A terminal: readable lines, and under them one line with elapsed time, attempt and host.
 
-use std::sync::Mutex;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::line::lines;
+use super::text::clock;
+use crate::model::attempt::AttemptNo;
 use crate::supervise::progress::{Progress, Reporter};
 
-/// Draws on stderr; lines go above the bar.
+/// How often the line is drawn while nothing happens.
+const TICK: Duration = Duration::from_millis(250);
+/// Until a wait's end is known, its attempt simply has not begun.
+const RUNNING: &str = "Ctrl-C leaves it running";
+
+/// Draws on stderr; lines go above the bar, which appears with the first thing it has to say.
 pub struct Live {
     bar: ProgressBar,
-    place: Mutex<String>,
+    now: Arc<Mutex<Now>>,
+}
+
+/// What the line says.
+#[derive(Default)]
+struct Now {
+    /// `attempt 2 on buildbox`, once there is one.
+    place: Option<String>,
+    doing: String,
+    /// When this attempt begins, while it waits for that.
+    begins: Option<(AttemptNo, Instant)>,
+    /// The host that cannot be reached.
+    away: Option<String>,
+}
+
+impl Now {
+    fn line(&self, elapsed: Duration, at: Instant) -> String {
+        let doing = match (&self.away, self.begins) {
+            (Some(host), _) => format!("{host} is out of reach, trying again"),
+            (None, Some((_, begins))) => match begins.saturating_duration_since(at).as_secs() {
+                0 => "begins now".to_owned(),
+                left => format!("begins in {}", clock(Duration::from_secs(left))),
+            },
+            (None, None) => self.doing.clone(),
+        };
+        let place = self.place.iter().map(|place| format!("{place} · ")).collect::<String>();
+        format!("{} · {place}{doing}", clock(elapsed))
+    }
 }
 
 impl Live {
     pub fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-        let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        bar.enable_steady_tick(Duration::from_millis(250));
-        Live { bar, place: Mutex::new(String::new()) }
+        let now = Arc::new(Mutex::new(Now::default()));
+        let shown = now.clone();
+        let line = move |state: &ProgressState, out: &mut dyn Write| {
+            // What cannot be drawn now is drawn at the next tick.
+            let _ = out.write_str(&lock(&shown).line(state.elapsed(), Instant::now()));
+        };
+        let style = ProgressStyle::with_template("{spinner} {line}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner()).with_key("line", line);
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_style(style);
+        Live { bar, now }
     }
 
-    fn say(&self, message: String) {
-        if let Ok(mut place) = self.place.lock()
-            && *place != message
-        {
-            self.bar.set_message(message.clone());
-            *place = message;
+    fn say(&self, change: impl FnOnce(&mut Now)) {
+        change(&mut lock(&self.now));
+        if self.bar.is_hidden() && !self.bar.is_finished() {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+            self.bar.enable_steady_tick(TICK);
         }
+        self.bar.tick();
+    }
+
+    fn attempt(&self, attempt: AttemptNo, host: &str, doing: &str) {
+        self.say(|now| {
+            now.place = Some(format!("attempt {attempt} on {host}"));
+            doing.clone_into(&mut now.doing);
+            // An attempt that the host begins by itself is announced while it waits.
+            now.begins = now.begins.filter(|(waiting, _)| *waiting == attempt && doing != RUNNING);
+        });
+    }
+
+    fn doing(&self, doing: String) {
+        self.say(|now| {
+            now.doing = doing;
+            now.begins = None;
+        });
     }
 }
 
@@ -39,30 +95,43 @@ impl Default for Live {
     }
 }
 
+/// A panic elsewhere must not silence the screen.
+fn lock(now: &Mutex<Now>) -> MutexGuard<'_, Now> {
+    now.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Reporter for Live {
     fn tell(&self, progress: &Progress) {
         for line in lines(progress) {
-            self.bar.println(line);
+            if self.bar.is_hidden() { eprintln!("{line}") } else { self.bar.println(line) }
         }
         match progress {
-            Progress::Connecting { host } => self.say(format!("connecting to {host}")),
-            Progress::Shipping { host } => self.say(format!("shipping the repository to {host}")),
-            Progress::Dispatched { attempt, host, .. } => {
-                self.bar.reset_elapsed();
-                self.say(format!("attempt {attempt} on {host}: starting"));
+            // A connection that is made again is no step of the work.
+            Progress::Connecting { host } if lock(&self.now).place.is_none() => {
+                self.doing(format!("connecting to {host}"));
             }
+            Progress::Shipping { host } => self.doing(format!("sending the repository to {host}")),
+            Progress::Dispatched { attempt, host, .. } => self.attempt(*attempt, host, "starting"),
             Progress::Started { attempt, host } => {
-                self.say(format!("attempt {attempt} on {host} · Ctrl-C leaves it running"));
+                self.bar.reset_elapsed();
+                self.attempt(*attempt, host, RUNNING);
             }
-            Progress::Ended { attempt, verdict, .. } => self.say(format!("attempt {attempt}: {}", verdict.class)),
+            Progress::Joined { attempt, host, since } => {
+                self.bar.set_elapsed(*since);
+                self.attempt(*attempt, host, RUNNING);
+            }
+            Progress::Ended { verdict, .. } => self.doing(format!("{}, fetching its work", verdict.class)),
             Progress::BackingOff { attempt, delay } => {
-                let until = Instant::now() + *delay;
-                self.say(format!("waiting {} s for attempt {attempt}", until.duration_since(Instant::now()).as_secs()));
+                let begins = Instant::now() + *delay;
+                self.bar.reset_elapsed();
+                self.say(|now| now.begins = Some((*attempt, begins)));
             }
-            Progress::WaitingUntil { attempt, .. } => self.say(format!("attempt {attempt} waits for the usage window")),
-            Progress::Unreachable { host, .. } => self.say(format!("{host} is out of reach, trying again")),
-            Progress::Reachable { host } => self.say(format!("following {host} again")),
-            Progress::Rest { .. } | Progress::Parked { .. } => self.bar.finish_and_clear(),
+            Progress::WaitingUntil { attempt, .. } => {
+                self.doing(format!("attempt {attempt} waits for the usage window"));
+            }
+            Progress::Unreachable { host, .. } => self.say(|now| now.away = Some(host.clone())),
+            Progress::Reachable { .. } => self.say(|now| now.away = None),
+            Progress::Rest { .. } => self.bar.finish_and_clear(),
             _ => {}
         }
     }
@@ -71,5 +140,36 @@ impl Reporter for Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_has_time_attempt_host_and_what_is_waited_for() {
+        let at = Instant::now();
+        let mut now = Now { place: Some("attempt 2 on buildbox".into()), doing: RUNNING.into(), ..Now::default() };
+        let elapsed = Duration::from_secs(75);
+        assert_eq!(now.line(elapsed, at), "1:15 · attempt 2 on buildbox · Ctrl-C leaves it running");
+        now.begins = Some((2, at + Duration::from_secs(14)));
+        assert_eq!(now.line(elapsed, at), "1:15 · attempt 2 on buildbox · begins in 0:14");
+        now.away = Some("buildbox".into());
+        assert_eq!(now.line(elapsed, at), "1:15 · attempt 2 on buildbox · buildbox is out of reach, trying again");
+        assert_eq!(
+            Now { doing: "connecting to b".into(), ..Now::default() }.line(elapsed, at),
+            "1:15 · connecting to b"
+        );
+    }
+
+    #[test]
+    fn an_attempt_that_waits_is_announced_and_its_start_ends_the_wait() {
+        let live = Live::new();
+        live.say(|now| now.begins = Some((2, Instant::now() + Duration::from_secs(60))));
+        live.attempt(2, "b", "starting");
+        assert!(lock(&live.now).begins.is_some());
+        live.attempt(2, "b", RUNNING);
+        assert!(lock(&live.now).begins.is_none());
     }
 }
