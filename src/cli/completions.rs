@@ -13,7 +13,9 @@ pub struct Completions {
 
 impl Completions {
     pub fn run(self) -> Result<u8, Error> {
-        clap_complete::generate(self.shell, &mut super::Args::command(), "handoff", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut super::Args::command(), "handoff", &mut script);
+        super::context::print(&String::from_utf8_lossy(&script));
         Ok(exit::OK)
     }
 }

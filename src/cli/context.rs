@@ -48,6 +48,16 @@ pub fn paths() -> Result<Paths, Error> {
     Paths::from_env().map_err(Error::failed)
 }
 
+/// How hosts are connected to.
+pub fn connect() -> Options {
+    Options { interactive: Terminal::is_there(), ..Options::default() }
+}
+
+/// Who answers questions: a person, where one is at a terminal.
+pub fn asker() -> Arc<dyn Asker> {
+    if Terminal::is_there() { Arc::new(Terminal) } else { Arc::new(Nobody) }
+}
+
 /// The hosts file that is in force.
 pub fn hosts(global: &Global) -> Result<Hosts, Error> {
     let paths = paths()?;
@@ -63,6 +73,13 @@ pub fn agents() -> Result<Profiles, Error> {
         text => text.map_err(|error| Error::failed(format!("could not read {}: {error}", file.display())))?,
     };
     profiles::layered(&text, &file.display().to_string()).map_err(Error::usage)
+}
+
+/// Prints on stdout. A reader that has seen enough (`| head`) is no error.
+pub fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// A path as a shell takes it.
@@ -84,7 +101,6 @@ pub fn repository(global: &Global) -> Result<Repository, Error> {
 pub fn engine(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Engine>, Error> {
     let paths = paths()?;
     let repository = repository(global)?;
-    let asker: Arc<dyn Asker> = if Terminal::is_there() { Arc::new(Terminal) } else { Arc::new(Nobody) };
     Ok(Arc::new(Engine {
         store: Store::new(repository.common_dir()),
         repository,
@@ -92,8 +108,8 @@ pub fn engine(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Engine
         profiles: agents()?,
         templates: paths.templates(),
         state_dir: paths.state.clone(),
-        connect: Options { interactive: Terminal::is_there(), ..Options::default() },
-        asker,
+        connect: connect(),
+        asker: asker(),
         reporter,
         summaries: Default::default(),
     }))

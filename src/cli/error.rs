@@ -39,6 +39,12 @@ impl Error {
         self
     }
 
+    /// The same error where another command helps than the one usually named.
+    #[must_use]
+    pub fn instead(self, hint: impl Display) -> Self {
+        Error { hints: vec![hint.to_string()], ..self }
+    }
+
     /// On stderr, calm and whole.
     pub fn print(&self) {
         eprintln!("error: {}", clean(&self.message));

@@ -6,11 +6,14 @@ use super::Global;
 use super::context;
 use super::error::Error;
 use super::exit;
+use crate::agent::profiles;
 use crate::config::edit;
 use crate::config::settings::human_bytes;
 use crate::model::host::{Host, Way};
 use crate::model::profile::DEFAULT_AGENT;
 use crate::supervise::check_host::check_host;
+use crate::supervise::error::Error as Engine;
+use crate::supervise::link::Link;
 use crate::supervise::progress::Silent;
 use crate::ui::text::neutral;
 
@@ -107,17 +110,20 @@ fn add(global: &Global, name: &str, address: Option<&str>) -> Result<u8, Error> 
         host.port = port.map(|(_, port)| port);
         host.address = port.map_or(rest, |(host, _)| host).to_owned();
     }
-    edit::add_host(&file, &host, &paths.home).map_err(Error::usage)?;
+    let changed_by_hand = || format!("change it there: {}", file.display());
+    edit::add_host(&file, &host, &paths.home).map_err(|error| Error::usage(error).hint(changed_by_hand()))?;
     println!("{name} is in {}", file.display());
     println!("next: handoff hosts check {name}");
     Ok(exit::OK)
 }
 
 async fn check(global: &Global, name: &str, agent: Option<&str>, json: bool) -> Result<u8, Error> {
-    let engine = context::engine(global, std::sync::Arc::new(Silent))?;
-    let host = engine.host(name)?;
+    let host = context::hosts(global)?.resolve(name).map_err(Engine::from)?;
     let agent = agent.or(host.agent.as_deref()).unwrap_or(DEFAULT_AGENT).to_owned();
-    let (facts, gaps) = check_host(&engine, name, &agent).await?;
+    let profiles = context::agents()?;
+    let profile = profiles::find(&profiles, &agent).map_err(Engine::from)?;
+    let link = Link::new(host, context::connect(), context::asker(), std::sync::Arc::new(Silent));
+    let (facts, gaps) = check_host(link, &agent, profile).await?;
     if json {
         println!("{}", serde_json::json!({ "host": name, "facts": facts, "gaps": gaps }));
     } else {

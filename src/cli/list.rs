@@ -6,6 +6,7 @@ use super::Global;
 use super::context;
 use super::error::Error;
 use super::exit;
+use super::watch::in_brackets;
 use crate::state::index;
 use crate::state::store::{Store, Summary};
 use crate::ui::text::{age, first_line};
@@ -20,6 +21,9 @@ pub struct List {
     json: bool,
 }
 
+/// Most characters of a host's name.
+const HOST: usize = 20;
+
 /// A row, with where it is from.
 #[derive(Serialize)]
 struct Row {
@@ -33,7 +37,8 @@ impl List {
         let stores = if self.all {
             index::repositories(&context::paths()?.state)?
         } else {
-            vec![context::repository(global)?.common_dir().to_path_buf()]
+            let here = context::repository(global);
+            vec![here.map_err(|error| error.instead("handoff list --all"))?.common_dir().to_path_buf()]
         };
         let mut rows = Vec::new();
         for common_dir in stores {
@@ -58,11 +63,8 @@ impl List {
 }
 
 fn print_json(rows: &[Row]) {
-    for row in rows {
-        if let Ok(line) = serde_json::to_string(row) {
-            println!("{line}");
-        }
-    }
+    let lines = rows.iter().filter_map(|row| serde_json::to_string(row).ok());
+    context::print(&lines.map(|line| line + "\n").collect::<String>());
 }
 
 fn print(rows: &[Row], all: bool) {
@@ -72,14 +74,20 @@ fn print(rows: &[Row], all: bool) {
     }
     let now = jiff::Timestamp::now();
     let width = rows.iter().map(|row| row.summary.id.as_str().len()).max().unwrap_or(0);
+    let host_width = rows.iter().map(|row| first_line(&row.summary.host, HOST).chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
     for row in rows {
         let s = &row.summary;
-        let verdict = s.verdict.map_or(String::new(), |class| format!(" ({class})"));
+        let verdict = s.verdict.map_or(String::new(), |class| in_brackets(s.status, class));
         let status = format!("{}{verdict}", s.status.word());
         let attempt = s.attempts;
         let seen = age(now.as_second() - s.changed.as_second());
         let place = if all { format!("  {}", row.repository) } else { String::new() };
-        let host = first_line(&s.host, 20);
-        println!("{:width$}  {status:<24}  {host:<12}  attempt {attempt}  {seen} ago{place}", s.id.as_str());
+        let host = first_line(&s.host, HOST);
+        let id = s.id.as_str();
+        text.push_str(&format!(
+            "{id:width$}  {status:<22}  {host:host_width$}  attempt {attempt}  {seen} ago{place}\n"
+        ));
     }
+    context::print(&text);
 }

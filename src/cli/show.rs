@@ -82,7 +82,7 @@ fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
     for (n, attempt) in &handoff.attempts {
         let state = match (&attempt.verdict, attempt.started) {
             (Some(verdict), _) => format!("{}: {}", verdict.class, first_line(&verdict.evidence, 90)),
-            (None, Some(started)) => format!("running since {}", ago(started)),
+            (None, Some(started)) => format!("running for {}", age(now.as_second() - started.as_second())),
             (None, None) => format!("sent {}", ago(attempt.dispatched)),
         };
         println!("  attempt {n} on {}: {state}", neutral(&attempt.host));
@@ -92,7 +92,7 @@ fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
     }
     match host {
         Some(Ok(line)) => println!("  the host says now: {}", says(line)),
-        Some(Err(reason)) => println!("  the host was not asked: {}", first_line(reason, 100)),
+        Some(Err(reason)) => println!("  the host gave no state: {}", first_line(reason, 100)),
         None => {}
     }
     println!("  record    .cursor/agent-handoffs/{}/handoff.md", made.id);

@@ -18,7 +18,7 @@ use crate::ui::plain::Plain;
 /// How long another process of ours has to let go.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Stop it if it runs, fetch the work into a worktree with its whole context, and open it in Cursor
+/// Take the work over: stop the run if it is on, land it with its context in a worktree, open Cursor
 #[derive(Debug, clap::Args)]
 pub struct Takeover {
     /// Its id, or enough of it (default: the newest)

@@ -1,6 +1,5 @@
 //! `hosts check`: will it run there? Answered before it costs anything.
 
-use super::engine::Engine;
 use super::error::Error;
 use super::link::Link;
 use crate::model::profile::Profile;
@@ -19,19 +18,16 @@ pub struct Gap {
 }
 
 /// Asks a host about itself and about one agent.
-pub async fn check_host(engine: &Engine, name: &str, agent: &str) -> Result<(Facts, Vec<Gap>), Error> {
-    let host = engine.host(name)?;
-    let profile = engine.profile(agent)?;
+pub async fn check_host(mut link: Link, agent: &str, profile: &Profile) -> Result<(Facts, Vec<Gap>), Error> {
     let query = AgentQuery {
         binary: profile.binary.clone(),
         version: profile.version_pattern.clone(),
         login: profile.login_check.clone(),
     };
-    let path = host.path.clone();
-    let mut link = Link::new(host, engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
+    let (name, path) = (link.host.name.clone(), link.host.path.clone());
     let remote = link.once().await?;
     let facts = remote.probe(Some(&query), &path).await?;
-    let gaps = gaps(&facts, name, agent, profile, jiff::Timestamp::now().as_second());
+    let gaps = gaps(&facts, &name, agent, profile, jiff::Timestamp::now().as_second());
     Ok((facts, gaps))
 }
 
