@@ -3,6 +3,7 @@
 //! `integration/run sshd` installs what they need and runs them; by hand:
 //! `cargo test --features integration --test integration`. A test that cannot run here is counted as skipped.
 
+mod bad_input;
 mod harness;
 mod links;
 mod main_job;

@@ -35,7 +35,10 @@ impl Error {
 
     #[must_use]
     pub fn hint(mut self, hint: impl Display) -> Self {
-        self.hints.push(hint.to_string());
+        let hint = hint.to_string();
+        if !self.hints.contains(&hint) {
+            self.hints.push(hint);
+        }
         self
     }
 
@@ -116,6 +119,10 @@ impl From<EngineError> for Error {
             EngineError::State(error) => error.into(),
             EngineError::Transport(error) => error.into(),
             EngineError::Remote(error) => error.into(),
+            EngineError::Begun { id, host, source } => Error::from(*source)
+                .hint(format!("handoff hosts check {host}"))
+                .hint(format!("handoff watch {id}, which sends it again: it is recorded"))
+                .hint(format!("handoff stop {id}, which gives it up")),
             EngineError::Equivalent { id, .. } => {
                 Error::usage(message).hint(format!("handoff watch {id}")).hint("or start another one with --again")
             }

@@ -34,6 +34,11 @@ pub fn step(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profil
     let id = &handoff.made.id;
     match decision {
         Decision::Park => park(mend(handoff, n, verdict, profile)),
+        Decision::Climb if verdict.class == Class::DiskFull => park(format!(
+            "the disk of {0} is full: free some space there and `handoff resume {id}`, or carry the work on with \
+             `handoff resume {id} --host OTHER`; `handoff hosts check {0}` shows what is free",
+            handoff.host()
+        )),
         Decision::Climb => park(format!(
             "{} ended {}, which a larger host may not: `handoff resume {id} --host BIGGER` carries the work there",
             handoff.host(),

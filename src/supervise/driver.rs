@@ -24,6 +24,8 @@ pub struct Driver {
     pub link: Link,
     pub profile: Profile,
     pub name: HostName,
+    /// The grant that this process has sent whole: objects and spec.
+    pub(super) sent: Option<u32>,
     pub(super) logs: BTreeMap<AttemptNo, Log>,
     pub(super) checks: BTreeMap<AttemptNo, LogMirror>,
     _lock: DriverLock,
@@ -55,7 +57,8 @@ impl Driver {
         let name = HostName::new(&handoff.made.id, &handoff.made.uid);
         let link = Link::new(host, engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
         let engine = engine.clone();
-        Ok(Driver { engine, journal, link, profile, name, logs: BTreeMap::new(), checks: BTreeMap::new(), _lock: lock })
+        let (logs, checks) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Driver { engine, journal, link, profile, name, sent: None, logs, checks, _lock: lock })
     }
 
     pub fn handoff(&self) -> &Handoff {

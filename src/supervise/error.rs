@@ -31,6 +31,9 @@ pub enum Error {
     /// The same task runs already in this repository.
     #[error("{id} is already at this task ({status})")]
     Equivalent { id: HandoffId, status: &'static str },
+    /// The handoff is recorded, and its launch failed for good: what the record says can be sent again.
+    #[error("{source}")]
+    Begun { id: HandoffId, host: String, source: Box<Error> },
     /// The handoff's state does not allow what was asked.
     #[error("{id} {why}")]
     NotNow { id: HandoffId, why: String },

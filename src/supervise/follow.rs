@@ -45,7 +45,7 @@ enum Turn {
 impl Driver {
     /// Follows until `until`. Returns at once when the handoff rests already.
     pub async fn follow(&mut self, until: Until) -> Result<(), Error> {
-        let Some((mut n, _)) = self.handoff().last_attempt() else { return Ok(()) };
+        let Some(mut n) = self.first_attempt().await? else { return Ok(()) };
         let mut link_failures = super::backoff::link_delays();
         loop {
             self.journal.refresh()?;
@@ -126,6 +126,9 @@ impl Driver {
                     self.on_state(&line)?;
                     if until == Until::Started && line.intent {
                         return Ok(Turn::Left);
+                    }
+                    if self.is_half_sent(&line) {
+                        return self.ensure_again(*n).await;
                     }
                     state = Some(line);
                 }
@@ -294,10 +297,15 @@ impl Driver {
     /// The host does not know the attempt: it waits for its time, or `ensure` never arrived.
     async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<Turn, Error> {
         let before = n.checked_sub(1).filter(|before| self.handoff().attempts.contains_key(before));
-        if self.to_cancel(n).is_some() && before.is_some() {
+        let Some(before) = before else {
+            if self.handoff().stop_requested {
+                return Ok(if self.end_unbegun(remote, n).await? { Turn::Left } else { Turn::Again });
+            }
+            return self.ensure_again(n).await;
+        };
+        if self.to_cancel(n).is_some() {
             return Ok(if self.call_off(remote, n).await? { Turn::Left } else { Turn::Again });
         }
-        let Some(before) = before else { return self.ensure_again(n).await };
         let state = remote.state(&self.name, before).await?;
         let watched = state.is_some_and(|line| matches!(line.watch, Alive::Yes | Alive::Unknown) || line.last >= n);
         if watched {

@@ -133,7 +133,8 @@ impl Driver {
         let repository = self.engine.repository.clone();
         let reporter = self.engine.reporter.clone();
         let host = self.link.host.name.clone();
-        self.link
+        let state = self
+            .link
             .persist(
                 |remote| send(remote, prepared, repository.clone()),
                 |error, retry| {
@@ -144,7 +145,9 @@ impl Driver {
                     });
                 },
             )
-            .await?
+            .await??;
+        self.sent = Some(prepared.ensure.grant);
+        Ok(state)
     }
 
     fn prompts(&self, launch: &Launch, facts: &ShipFacts) -> Result<Prompts, Error> {
@@ -199,7 +202,11 @@ async fn send(
     };
     match pushed {
         Err(Error::Remote(error)) => Err(error),
-        Err(error) => Ok(Err(error)),
+        // Where the host refused both, it says better than git what is wrong with it.
+        Err(error) => Ok(Err(match state {
+            Err(refusal @ RemoteError::Refused { .. }) => refusal.into(),
+            _ => error,
+        })),
         Ok(_) => state.map(Ok),
     }
 }

@@ -87,7 +87,8 @@ impl Driver {
     /// The launch that a grant in the journal stands for, to be sent again.
     pub(super) fn launch_of(&self, grant: &Grant) -> Result<Launch, Error> {
         let handoff = self.handoff();
-        let first = grant.number == 1;
+        // A grant of which nothing came leaves the next one to begin from the start.
+        let first = handoff.attempts.range(..grant.first).next().is_none();
         Ok(Launch {
             ship: handoff.made.base.clone(),
             checkout: first,

@@ -74,8 +74,13 @@ impl Driver {
         driver.update_record()?;
         let command = driver.command(Start::Fresh, attempt)?;
         driver.tell(&Progress::Dispatched { attempt, host: plan.host.name, command });
-        let prepared = driver.prepare(&grant, attempt, &launch, &facts).await?;
-        driver.launch(&prepared).await?;
+        let launched = async {
+            let prepared = driver.prepare(&grant, attempt, &launch, &facts).await?;
+            driver.launch(&prepared).await
+        };
+        let launched = launched.await;
+        let host = driver.link.host.name.clone();
+        launched.map_err(|source| Error::Begun { id, host, source: Box::new(source) })?;
         Ok(driver)
     }
 }
