@@ -22,4 +22,5 @@ pub mod spec;
 pub mod start;
 pub mod stop;
 pub mod takeover;
+pub mod unfinished;
 pub mod wake;

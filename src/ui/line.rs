@@ -45,7 +45,7 @@ pub fn lines(progress: &Progress) -> Vec<String> {
             let time = jiff::Timestamp::from_second(*at).map_or_else(|_| at.to_string(), |t| t.to_string());
             vec![format!("attempt {attempt} follows at {time}, when the usage window resets")]
         }
-        Progress::Parked { why, .. } => why.lines().map(|line| neutral(line).into_owned()).collect(),
+        Progress::Parked { why, .. } => why.lines().map(|line| format!("parked: {}", neutral(line))).collect(),
         Progress::Unreachable { host, reason, .. } => {
             vec![format!("{host} is out of reach ({}); the task goes on there, trying again", first_line(reason, 80))]
         }

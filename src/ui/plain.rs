@@ -1,4 +1,4 @@
-//! Plain lines on stdout: what one sees where there is no terminal.
+//! Plain lines: what one sees where there is no terminal. What a person must do is said on stderr, all else on stdout.
 
 use std::io::Write;
 
@@ -10,6 +10,10 @@ pub struct Plain;
 
 impl Reporter for Plain {
     fn tell(&self, progress: &Progress) {
+        if let Progress::Parked { .. } = progress {
+            lines(progress).iter().for_each(|line| eprintln!("{line}"));
+            return;
+        }
         let mut out = std::io::stdout().lock();
         for line in lines(progress) {
             // A closed pipe ends our printing, never the task.
