@@ -96,3 +96,20 @@ fn a_push_that_was_cut_off_is_finished_by_watch() {
     site.logs_are_mirrored();
     site.work_is_back();
 }
+
+#[test]
+fn a_host_whose_disk_is_read_only_says_so_once() {
+    let site = Site::new();
+    site.run(&[]).run().success();
+    // The runner is there; nothing else can be written.
+    let root = site.host.user.home.join(".handoff");
+    for folder in [root.clone(), root.join("work"), root.join("cache")] {
+        std::fs::set_permissions(folder, PermissionsExt::from_mode(0o555)).unwrap();
+    }
+    let call = site.laptop.handoff(&["run", "--host", HOST, "--id", "second", "another task"]);
+    let ran = call.run().fails().says(&["the request could not be stored", "handoff watch second"]);
+    assert!(ran.took < Duration::from_secs(10), "{:?}", ran.took);
+    for folder in [root.clone(), root.join("work"), root.join("cache")] {
+        std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+}

@@ -10,7 +10,8 @@ nl='
 tab='	'
 
 say() { printf '%s\n' "$*"; }
-begin() { say "@handoff $nonce begin"; }
+begun=
+begin() { begun=1 && say "@handoff $nonce begin"; }
 
 # Ends the reply, and this process. 0: understood and answered. 1: refused.
 finish() {
@@ -20,6 +21,8 @@ finish() {
 
 # Refuses the request: a class for the program, words for people.
 refuse() {
+  # A refusal outside the frame would be taken for a broken connection, and the request be sent for ever.
+  [ -n "$begun" ] || begin
   say "error $1 $2"
   finish 1
 }
