@@ -1,5 +1,7 @@
 //! `handoff takeover`: the work, as the agent left it, in a worktree with the record in it.
 
+use std::time::Duration;
+
 use crate::support::laptop::Laptop;
 use crate::support::{HANGS, ID, TASK, wait_for};
 
@@ -65,4 +67,20 @@ fn a_place_that_is_taken_is_refused_and_kept() {
     let ran = laptop.handoff(["takeover", ID, "--editor", "none", "--worktree"]).args([&other]).run();
     ran.exits(0).says("'").done();
     assert!(other.join("notes.txt").exists());
+}
+
+#[test]
+fn a_host_that_is_gone_holds_nobody_up() {
+    let mut laptop = Laptop::with_plan(HANGS);
+    laptop.write("mine.txt", "mine\n");
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    laptop.hosts[0].vanish();
+    let ran = laptop.takeover().exits(0).says("taken without confirmation");
+    assert!(ran.took < Duration::from_secs(15), "{:?}", ran.took);
+    assert_eq!(
+        std::fs::read_to_string(laptop.worktree().join("mine.txt")).unwrap(),
+        "mine\n",
+        "what was sent is there"
+    );
+    assert_eq!(laptop.shown()["handoff"]["confirmed"], false);
 }
