@@ -4,6 +4,7 @@
 //! them acts, `launch` gets an attempt under way on a host, `follow` reads it to its end, `decide` says what then.
 
 pub mod backoff;
+pub mod between;
 pub mod check_host;
 pub mod decide;
 pub mod driver;

@@ -5,23 +5,19 @@ use std::time::Duration;
 use super::decide::{Step, step};
 use super::driver::Driver;
 use super::error::Error;
-use super::launch::{Launch, facts};
 use super::progress::Progress;
-use super::spec::Start;
 use super::wake::Wake;
 use crate::model::attempt::{AttemptNo, Next, Outcome};
 use crate::model::event::{Kind, Owner};
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
-use crate::remote::poll::{Alive, LONGEST_WAIT, Message, Poll, StateLine, Stream, Want};
+use crate::remote::poll::{LONGEST_WAIT, Message, Poll, StateLine, Stream, Want};
 use crate::state::log_mirror::Appended;
 
 /// How often the journal and the clocks are looked at.
-const TICK: Duration = Duration::from_millis(500);
+pub(super) const TICK: Duration = Duration::from_millis(500);
 /// Longest wait of a poll, in milliseconds, where everything else waits for its end.
 const SINGLE_WAIT: u64 = 1_000;
-/// Longest time between two looks at a host that waits for its next attempt's time.
-const LONGEST_NAP: Duration = Duration::from_secs(10);
 /// TERM comes this many seconds before KILL.
 const KILL_GRACE: u64 = 5;
 
@@ -35,7 +31,7 @@ pub enum Until {
 }
 
 /// What the loop does next.
-enum Turn {
+pub(super) enum Turn {
     Again,
     /// The attempt with this number is to be followed now.
     Attempt(AttemptNo),
@@ -258,7 +254,7 @@ impl Driver {
     }
 
     /// Writes what follows to the host; what stands there then is what counts.
-    async fn decided(&mut self, remote: &Remote, n: AttemptNo, next: Next) -> Result<Next, Error> {
+    pub(super) async fn decided(&mut self, remote: &Remote, n: AttemptNo, next: Next) -> Result<Next, Error> {
         let link = remote.put_next(&self.name, n, &next).await?;
         let (by, stands) = Next::from_link(&link).unwrap_or(("laptop", next.clone()));
         let stands = if by == "laptop" { next } else { stands };
@@ -283,96 +279,7 @@ impl Driver {
         Ok(Turn::Attempt(attempt))
     }
 
-    /// The host goes on by itself within its grant: its next attempt is followed from now on.
-    fn take_up(&mut self, n: AttemptNo) -> Result<(), Error> {
-        let grant = self.handoff().grants.iter().find(|g| g.first <= n && n <= g.last).map(|g| g.number);
-        let Some(grant) = grant else { return Ok(()) };
-        let (host, command) = (self.link.host.name.clone(), self.command(Start::Resume, n)?);
-        if self.append(Kind::TakenUp { attempt: n, grant, host: host.clone(), command: command.clone() })? {
-            self.tell(&Progress::Dispatched { attempt: n, host, command });
-        }
-        Ok(())
-    }
-
-    /// The host does not know the attempt: it waits for its time, or `ensure` never arrived.
-    async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<Turn, Error> {
-        let before = n.checked_sub(1).filter(|before| self.handoff().attempts.contains_key(before));
-        let Some(before) = before else {
-            if self.handoff().stop_requested {
-                return Ok(if self.end_unbegun(remote, n).await? { Turn::Left } else { Turn::Again });
-            }
-            return self.ensure_again(n).await;
-        };
-        if self.to_cancel(n).is_some() {
-            return Ok(if self.call_off(remote, n).await? { Turn::Left } else { Turn::Again });
-        }
-        let state = remote.state(&self.name, before).await?;
-        let watched = state.is_some_and(|line| matches!(line.watch, Alive::Yes | Alive::Unknown) || line.last >= n);
-        if watched {
-            self.wait_for(before, n).await?;
-            return Ok(Turn::Again);
-        }
-        self.ensure_again(n).await
-    }
-
-    /// Waits for attempt `n` to be due, or for somebody to change their mind: half of what is left, at most 10 s.
-    async fn wait_for(&mut self, before: AttemptNo, n: AttemptNo) -> Result<(), Error> {
-        let attempt = self.handoff().attempts.get(&before);
-        let ended = attempt.and_then(|attempt| attempt.ended).map_or(0, |at| at.as_second());
-        let due = match attempt.and_then(|attempt| attempt.next.as_ref()) {
-            Some(Next::WaitUntil { at }) => *at,
-            Some(Next::Resume { delay } | Next::ResumeWithCheck { delay }) => ended.saturating_add_unsigned(*delay),
-            _ => 0,
-        };
-        let left = u64::try_from(due - jiff::Timestamp::now().as_second()).unwrap_or(0);
-        let until = tokio::time::Instant::now() + Duration::from_secs(left / 2).clamp(TICK, LONGEST_NAP);
-        let mut wake = Wake::new();
-        while tokio::time::Instant::now() < until && !wake.slept() {
-            tokio::time::sleep(TICK).await;
-            self.journal.refresh()?;
-            if self.to_cancel(n).is_some() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends `ensure` for an attempt once more: its watcher is gone, or never was.
-    async fn ensure_again(&mut self, n: AttemptNo) -> Result<Turn, Error> {
-        let handoff = self.handoff();
-        let Some(grant) = handoff.attempts.get(&n).and_then(|a| handoff.grants.iter().find(|g| g.number == a.grant))
-        else {
-            return Ok(Turn::Left);
-        };
-        let grant = grant.clone();
-        let launch = self.launch_of(&grant)?;
-        let facts = facts(&self.engine.repository).await?;
-        let prepared = self.prepare(&grant, n, &launch, &facts).await?;
-        self.launch(&prepared).await?;
-        Ok(Turn::Again)
-    }
-
-    /// Without a result and without a watcher, the attempt needs a new one.
-    async fn after_quiet_poll(&mut self, n: AttemptNo, state: Option<StateLine>) -> Result<Turn, Error> {
-        match state {
-            Some(line) if !line.result && matches!(line.watch, Alive::No | Alive::Never) => self.ensure_again(n).await,
-            _ => Ok(Turn::Again),
-        }
-    }
-
-    async fn new_session(&mut self, remote: &Remote, n: AttemptNo, delay: u64) -> Result<Turn, Error> {
-        self.decided(remote, n, Next::Park { why: "a new session follows".into() }).await?;
-        self.tell(&Progress::BackingOff { attempt: n + 1, delay: Duration::from_secs(delay) });
-        tokio::time::sleep(Duration::from_secs(delay)).await;
-        self.raise_epoch().await?;
-        let left = self.handoff().made.limits.attempts.saturating_sub(self.handoff().charged()).max(1);
-        let ship = self.handoff().made.base.clone();
-        let launch = Launch { ship, checkout: false, start: Start::Fresh, message: None, attempts: left };
-        let attempt = self.relaunch(&launch).await?;
-        Ok(Turn::Attempt(attempt))
-    }
-
-    fn to_cancel(&self, n: AttemptNo) -> Option<&'static str> {
+    pub(super) fn to_cancel(&self, n: AttemptNo) -> Option<&'static str> {
         let handoff = self.handoff();
         let running = handoff.attempts.get(&n).is_some_and(|attempt| attempt.ended.is_none());
         match handoff.owner {

@@ -3,6 +3,7 @@
 use super::driver::Driver;
 use super::error::Error;
 use super::launch::Launch;
+use super::progress::Progress;
 use super::spec::Start;
 use crate::model::attempt::{AttemptNo, Next, Outcome};
 use crate::model::event::{Kind, Owner};
@@ -34,24 +35,24 @@ impl Driver {
         begins && wanted && !line.intent && !line.result && self.sent != grant
     }
 
-    /// Ends an attempt that is to be stopped and of which the host knows nothing. `false`: it has begun meanwhile.
-    pub(super) async fn end_unbegun(&mut self, remote: &Remote, n: AttemptNo) -> Result<bool, Error> {
-        let (epoch, owner) = (self.handoff().epoch + 1, self.handoff().owner.clone());
-        // Under a higher epoch the host refuses an `ensure` that is still on its way.
-        let begun = remote.put_epoch(&self.name, epoch).await?;
+    /// Ends an attempt that has a number and has not begun: the host is told a higher epoch, under which it starts
+    /// nothing. `false` when it had begun in the same moment, and is to be ended like any other.
+    pub(super) async fn call_off(&mut self, remote: &Remote, n: AttemptNo) -> Result<bool, Error> {
+        let (mut epoch, owner) = (self.handoff().epoch, self.handoff().owner.clone());
+        if owner != Owner::Laptop {
+            epoch += 1;
+        }
+        remote.put_epoch(&self.name, epoch).await?;
         self.append(Kind::Owner { epoch, owner, confirmed: true })?;
-        if begun {
+        if remote.state(&self.name, n).await?.is_some() {
             return Ok(false);
         }
-        let outcome = Outcome { class: "stopped".into(), reason: "not-begun".into(), ..Outcome::default() };
-        let verdict = Verdict {
-            class: Class::Stopped,
-            evidence: "stopped before the host knew of it".into(),
-            line: None,
-            until: None,
-        };
-        self.append(Kind::Ended { attempt: n, outcome: Box::new(outcome), verdict })?;
+        let evidence = "stopped before the agent was started".to_owned();
+        let verdict = Verdict { class: Class::Stopped, evidence, line: None, until: None };
+        let outcome = Outcome { class: "stopped".into(), reason: "stop".into(), ..Outcome::default() };
+        self.append(Kind::Ended { attempt: n, outcome: Box::new(outcome), verdict: verdict.clone() })?;
         self.append(Kind::Decided { attempt: n, next: Next::End, by: "laptop".into() })?;
+        self.tell(&Progress::Ended { attempt: n, verdict, active: 0 });
         Ok(true)
     }
 }

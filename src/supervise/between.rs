@@ -1,0 +1,104 @@
+//! Between two attempts, and where an attempt should be and is not: wait for it, send it again, or begin a new session.
+
+use std::time::Duration;
+
+use super::driver::Driver;
+use super::error::Error;
+use super::follow::{TICK, Turn};
+use super::launch::{Launch, facts};
+use super::progress::Progress;
+use super::spec::Start;
+use super::wake::Wake;
+use crate::model::attempt::{AttemptNo, Next};
+use crate::model::event::Kind;
+use crate::remote::client::Remote;
+use crate::remote::poll::{Alive, StateLine};
+
+/// Longest time between two looks at a host that waits for its next attempt's time.
+const LONGEST_NAP: Duration = Duration::from_secs(10);
+
+impl Driver {
+    /// The host goes on by itself within its grant: its next attempt is followed from now on.
+    pub(super) fn take_up(&mut self, n: AttemptNo) -> Result<(), Error> {
+        let grant = self.handoff().grants.iter().find(|g| g.first <= n && n <= g.last).map(|g| g.number);
+        let Some(grant) = grant else { return Ok(()) };
+        let (host, command) = (self.link.host.name.clone(), self.command(Start::Resume, n)?);
+        if self.append(Kind::TakenUp { attempt: n, grant, host: host.clone(), command: command.clone() })? {
+            self.tell(&Progress::Dispatched { attempt: n, host, command });
+        }
+        Ok(())
+    }
+
+    /// The host does not know the attempt: it waits for its time, or `ensure` never arrived.
+    pub(super) async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<Turn, Error> {
+        let before = n.checked_sub(1).filter(|before| self.handoff().attempts.contains_key(before));
+        if self.to_cancel(n).is_some() {
+            return Ok(if self.call_off(remote, n).await? { Turn::Left } else { Turn::Again });
+        }
+        let Some(before) = before else { return self.ensure_again(n).await };
+        let state = remote.state(&self.name, before).await?;
+        let watched = state.is_some_and(|line| matches!(line.watch, Alive::Yes | Alive::Unknown) || line.last >= n);
+        if watched {
+            self.wait_for(before, n).await?;
+            return Ok(Turn::Again);
+        }
+        self.ensure_again(n).await
+    }
+
+    /// Waits for attempt `n` to be due, or for somebody to change their mind: half of what is left, at most 10 s.
+    async fn wait_for(&mut self, before: AttemptNo, n: AttemptNo) -> Result<(), Error> {
+        let attempt = self.handoff().attempts.get(&before);
+        let ended = attempt.and_then(|attempt| attempt.ended).map_or(0, |at| at.as_second());
+        let due = match attempt.and_then(|attempt| attempt.next.as_ref()) {
+            Some(Next::WaitUntil { at }) => *at,
+            Some(Next::Resume { delay } | Next::ResumeWithCheck { delay }) => ended.saturating_add_unsigned(*delay),
+            _ => 0,
+        };
+        let left = u64::try_from(due - jiff::Timestamp::now().as_second()).unwrap_or(0);
+        let until = tokio::time::Instant::now() + Duration::from_secs(left / 2).clamp(TICK, LONGEST_NAP);
+        let mut wake = Wake::new();
+        while tokio::time::Instant::now() < until && !wake.slept() {
+            tokio::time::sleep(TICK).await;
+            self.journal.refresh()?;
+            if self.to_cancel(n).is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends `ensure` for an attempt once more: its watcher is gone, or never was.
+    pub(super) async fn ensure_again(&mut self, n: AttemptNo) -> Result<Turn, Error> {
+        let handoff = self.handoff();
+        let Some(grant) = handoff.attempts.get(&n).and_then(|a| handoff.grants.iter().find(|g| g.number == a.grant))
+        else {
+            return Ok(Turn::Left);
+        };
+        let grant = grant.clone();
+        let launch = self.launch_of(&grant)?;
+        let facts = facts(&self.engine.repository).await?;
+        let prepared = self.prepare(&grant, n, &launch, &facts).await?;
+        self.launch(&prepared).await?;
+        Ok(Turn::Again)
+    }
+
+    /// Without a result and without a watcher, the attempt needs a new one.
+    pub(super) async fn after_quiet_poll(&mut self, n: AttemptNo, state: Option<StateLine>) -> Result<Turn, Error> {
+        match state {
+            Some(line) if !line.result && matches!(line.watch, Alive::No | Alive::Never) => self.ensure_again(n).await,
+            _ => Ok(Turn::Again),
+        }
+    }
+
+    pub(super) async fn new_session(&mut self, remote: &Remote, n: AttemptNo, delay: u64) -> Result<Turn, Error> {
+        self.decided(remote, n, Next::Park { why: "a new session follows".into() }).await?;
+        self.tell(&Progress::BackingOff { attempt: n + 1, delay: Duration::from_secs(delay) });
+        tokio::time::sleep(Duration::from_secs(delay)).await;
+        self.raise_epoch().await?;
+        let left = self.handoff().made.limits.attempts.saturating_sub(self.handoff().charged()).max(1);
+        let ship = self.handoff().made.base.clone();
+        let launch = Launch { ship, checkout: false, start: Start::Fresh, message: None, attempts: left };
+        let attempt = self.relaunch(&launch).await?;
+        Ok(Turn::Attempt(attempt))
+    }
+}
