@@ -47,6 +47,6 @@ fn ctrl_c_leaves_the_task_at_work() {
     let laptop = Laptop::with_plan(HANGS);
     let running = laptop.run([TASK]).spawn();
     wait_for("the agent's words", || running.stdout().contains("Now I wait."));
-    running.interrupt().exits(130).says("goes on on box").done();
+    running.interrupt().exits(130).says("keeps running on box").done();
     assert!(laptop.hosts[0].running().iter().any(|command| command.contains("sleep 1000000")));
 }
