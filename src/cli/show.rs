@@ -4,6 +4,7 @@ use super::Global;
 use super::context;
 use super::error::Error;
 use super::exit;
+use super::watch::wait_for;
 use crate::model::event::Owner;
 use crate::model::handoff::Handoff;
 use crate::remote::poll::{Alive, StateLine};
@@ -83,7 +84,10 @@ fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
         let state = match (&attempt.verdict, attempt.started) {
             (Some(verdict), _) => format!("{}: {}", verdict.class, first_line(&verdict.evidence, 90)),
             (None, Some(started)) => format!("running for {}", age(now.as_second() - started.as_second())),
-            (None, None) => format!("sent {}", ago(attempt.dispatched)),
+            (None, None) => match wait_for(handoff, *n, now) {
+                Some(delay) => format!("begins in {}", clock(delay)),
+                None => format!("sent {}", ago(attempt.dispatched)),
+            },
         };
         println!("  attempt {n} on {}: {state}", neutral(&attempt.host));
     }

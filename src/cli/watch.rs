@@ -57,7 +57,7 @@ fn join(driver: &Driver) {
 }
 
 /// What is left of the delay between the attempt before and this one.
-fn wait_for(handoff: &Handoff, attempt: AttemptNo, now: jiff::Timestamp) -> Option<Duration> {
+pub fn wait_for(handoff: &Handoff, attempt: AttemptNo, now: jiff::Timestamp) -> Option<Duration> {
     let before = handoff.attempts.get(&attempt.checked_sub(1)?)?;
     let (Next::Resume { delay } | Next::ResumeWithCheck { delay }) = before.next.as_ref()? else { return None };
     let passed = now.duration_since(before.ended?).unsigned_abs();
