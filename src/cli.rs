@@ -1,5 +1,13 @@
 //! One file a command: parse, call, choose a reporter; errors become text and exit codes here.
 
+/// Prints a line on stdout; a reader that has gone is no reason to panic.
+macro_rules! outln {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 pub mod agents;
 pub mod bridge;
 pub mod completions;

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use crate::agent::dialect::Reader;
-use crate::agent::text::{SHORT, one_line, paragraph};
+use crate::agent::text::{SHORT, in_checkout, one_line, paragraph};
 use crate::model::agent_event::AgentEvent;
 use crate::model::attempt::AttemptNo;
 use crate::model::profile::DialectName;
@@ -160,7 +160,7 @@ impl Summary {
     }
 
     fn touched(&mut self, path: &str, added: Option<u64>, removed: Option<u64>, line: u64, inside: Option<&str>) {
-        let path = code(inside.and_then(|inside| path.strip_prefix(inside)).unwrap_or(path));
+        let path = code(inside.and_then(|inside| path.strip_prefix(inside)).unwrap_or(in_checkout(path)));
         let name = format!("`{path}`");
         self.files.shown.retain(|item| item.text != name && !item.text.starts_with(&format!("{name} ")));
         let text = match (added, removed) {

@@ -47,10 +47,36 @@ pub fn prefix(text: &str, max: usize) -> &str {
     &text[..end]
 }
 
+/// A path of the agent's without the place where its checkout lies on the host (`…/trees/till-1/till/total.sh` is
+/// `total.sh`): what is left can be opened here. Any other path stays as it is.
+pub fn in_checkout(path: &str) -> &str {
+    let Some((_, below)) = path.split_once("/trees/") else { return path };
+    let mut parts = below.splitn(3, '/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(slot), Some(name), Some(rest)) if path.starts_with('/') && is_slot_of(slot, name) => rest,
+        _ => path,
+    }
+}
+
+fn is_slot_of(slot: &str, name: &str) -> bool {
+    let number = slot.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_path_of_the_checkout_is_relative_and_no_other_is() {
+        assert_eq!(in_checkout("/home/dev/.handoff/trees/till-1/till/src/a.rs"), "src/a.rs");
+        assert_eq!(in_checkout("/srv/h/trees/my-app-12/my-app/x y"), "x y");
+        for path in ["src/trees/till-1/till/a", "/trees/till-1/tally/a", "/trees/till-x/till/a", "/etc/passwd", "a.rs"]
+        {
+            assert_eq!(in_checkout(path), path);
+        }
+    }
 
     #[test]
     fn escapes_line_breaks_and_overrides_do_not_reach_the_terminal() {

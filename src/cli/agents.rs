@@ -26,10 +26,10 @@ impl Agents {
         }
         for (name, profile) in context::agents()? {
             if self.json {
-                println!("{}", serde_json::json!({ "name": name, "profile": profile }));
+                outln!("{}", serde_json::json!({ "name": name, "profile": profile }));
             } else {
                 let default = if name == DEFAULT_AGENT { " (default)" } else { "" };
-                println!("{:<10} {}{default}", name, profile.description);
+                outln!("{:<10} {}{default}", name, profile.description);
             }
         }
         Ok(exit::OK)
@@ -41,11 +41,11 @@ fn verdicts(json: bool) {
         let (first, again) = (decide(class, &[]), decide(class, &[class]));
         if json {
             let value = serde_json::json!({ "verdict": class, "next": first.describe(), "again": again.describe() });
-            println!("{value}");
+            outln!("{value}");
         } else if first == again {
-            println!("{:<13} {}", class.word(), first.describe());
+            outln!("{:<13} {}", class.word(), first.describe());
         } else {
-            println!("{:<13} {}; again: {}", class.word(), first.describe(), again.describe());
+            outln!("{:<13} {}; again: {}", class.word(), first.describe(), again.describe());
         }
     }
 }

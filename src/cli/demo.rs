@@ -44,8 +44,8 @@ impl Demo {
         let server = place.host().await?;
         place.configure(&server)?;
         let engine = place.engine()?;
-        println!("an SSH server inside this program plays {HOST}; a script plays Cursor's agent; the rest is handoff");
-        println!("$ handoff run --host {HOST} --check '{CHECK}' '{TASK}'\n");
+        outln!("an SSH server inside this program plays {HOST}; a script plays Cursor's agent; the rest is handoff");
+        outln!("$ handoff run --host {HOST} --check '{CHECK}' '{TASK}'\n");
         let host = engine.host(HOST)?;
         let flags = Limits { backoff: Some(Duration::from_secs(2)), ..Limits::default() };
         let plan = Plan {
@@ -179,24 +179,24 @@ impl Place {
         let handoff = driver.handoff();
         let id = &handoff.made.id;
         let record = self.repository().join(".cursor/agent-handoffs").join(id.as_str());
-        println!("\nthe record, in your repository:");
-        println!("  {}", record.join("handoff.md").display());
+        outln!("\nthe record, in your repository:");
+        outln!("  {}", record.join("handoff.md").display());
         for n in handoff.attempts.keys() {
-            println!("  {}", record.join(format!("attempt-{n}.log")).display());
+            outln!("  {}", record.join(format!("attempt-{n}.log")).display());
         }
-        println!("the host's side:\n  {}", self.home().join(".handoff").display());
-        println!("\nthe diff (handoff diff {id}):");
+        outln!("the host's side:\n  {}", self.home().join(".handoff").display());
+        outln!("\nthe diff (handoff diff {id}):");
         let work = work_of(handoff, None)?;
         let diff = driver.engine.repository.diff(&handoff.made.base.commit, &work, false)?;
         for line in String::from_utf8_lossy(&diff).lines() {
-            println!("  {}", crate::ui::text::neutral(line));
+            outln!("  {}", crate::ui::text::neutral(line));
         }
         if let Some(verdict) = handoff.last_attempt().and_then(|(_, attempt)| attempt.verdict.as_ref()) {
-            println!("\nthe verdict: {} ({})", verdict.class, crate::ui::text::neutral(&verdict.evidence));
+            outln!("\nthe verdict: {} ({})", verdict.class, crate::ui::text::neutral(&verdict.evidence));
         }
         let exe = std::env::current_exe().map_err(io("this program"))?;
-        println!("\ntake it over, with its whole context:");
-        println!("  {} -C {} takeover {id}", context::quoted(&exe), context::quoted(&self.repository()));
+        outln!("\ntake it over, with its whole context:");
+        outln!("  {} -C {} takeover {id}", context::quoted(&exe), context::quoted(&self.repository()));
         Ok(())
     }
 }

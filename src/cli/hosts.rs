@@ -64,7 +64,7 @@ fn list(global: &Global, json: bool) -> Result<u8, Error> {
     let hosts = context::hosts(global)?;
     for host in &hosts.hosts {
         if json {
-            println!(
+            outln!(
                 "{}",
                 serde_json::json!({
                     "name": host.name, "address": host.address, "user": host.user, "port": host.port,
@@ -73,11 +73,11 @@ fn list(global: &Global, json: bool) -> Result<u8, Error> {
                 })
             );
         } else {
-            println!("{}", row(host));
+            outln!("{}", row(host));
         }
     }
     if hosts.hosts.is_empty() && !json {
-        println!("no hosts yet: `handoff hosts add NAME [USER@]ADDRESS`, or name one that `ssh` knows");
+        outln!("no hosts yet: `handoff hosts add NAME [USER@]ADDRESS`, or name one that `ssh` knows");
     }
     Ok(exit::OK)
 }
@@ -112,8 +112,8 @@ fn add(global: &Global, name: &str, address: Option<&str>) -> Result<u8, Error> 
     }
     let changed_by_hand = || format!("change it there: {}", file.display());
     edit::add_host(&file, &host, &paths.home).map_err(|error| Error::usage(error).hint(changed_by_hand()))?;
-    println!("{name} is in {}", file.display());
-    println!("next: handoff hosts check {name}");
+    outln!("{name} is in {}", file.display());
+    outln!("next: handoff hosts check {name}");
     Ok(exit::OK)
 }
 
@@ -125,19 +125,19 @@ async fn check(global: &Global, name: &str, agent: Option<&str>, json: bool) -> 
     let link = Link::new(host, context::connect(), context::asker(), std::sync::Arc::new(Silent));
     let (facts, gaps) = check_host(link, &agent, profile).await?;
     if json {
-        println!("{}", serde_json::json!({ "host": name, "facts": facts, "gaps": gaps }));
+        outln!("{}", serde_json::json!({ "host": name, "facts": facts, "gaps": gaps }));
     } else {
         let cores = facts.cores.map_or(String::new(), |cores| format!(", {cores} cores"));
         let memory = facts.memory.map_or(String::new(), |bytes| format!(", {}", human_bytes(bytes)));
-        println!("{name}: {}{cores}{memory}, git {}", neutral(&facts.system), neutral(&facts.git));
+        outln!("{name}: {}{cores}{memory}, git {}", neutral(&facts.system), neutral(&facts.git));
         if let Some((path, version)) = &facts.agent {
-            println!("  {agent}: {} ({})", neutral(path), neutral(version));
+            outln!("  {agent}: {} ({})", neutral(path), neutral(version));
         }
         for gap in &gaps {
-            println!("  MISSING {}\n    try: {}", neutral(&gap.what), neutral(&gap.help));
+            outln!("  MISSING {}\n    try: {}", neutral(&gap.what), neutral(&gap.help));
         }
         if gaps.is_empty() {
-            println!("  ready");
+            outln!("  ready");
         }
     }
     Ok(if gaps.is_empty() { exit::OK } else { exit::FAILED })

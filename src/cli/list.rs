@@ -69,7 +69,7 @@ fn print_json(rows: &[Row]) {
 
 fn print(rows: &[Row], all: bool) {
     if rows.is_empty() {
-        println!("no handoffs yet; `handoff run --host HOST \"TASK\"` starts one");
+        outln!("no handoffs yet; `handoff run --host HOST \"TASK\"` starts one");
         return;
     }
     let now = jiff::Timestamp::now();

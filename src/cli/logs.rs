@@ -71,7 +71,7 @@ pub async fn attach(engine: &Arc<Engine>, id: &HandoffId, show: Show, require_ch
     let handoff = attach_from(engine, id, tail, true).await?;
     let Some(handoff) = handoff else { return Ok(exit::DETACHED) };
     if !show.json && !show.raw {
-        println!("{}", super::watch::closing(&handoff));
+        outln!("{}", super::watch::closing(&handoff));
     }
     Ok(exit::of(&handoff, require_check))
 }

@@ -21,15 +21,15 @@ impl Pull {
         let mut driver = Driver::open(&engine, &id)?;
         let came = driver.pull().await?;
         if came == 0 {
-            println!("nothing new");
+            outln!("nothing new");
         }
         for (n, attempt) in &driver.handoff().attempts {
             if let Some(commit) = &attempt.fetched {
-                println!("refs/handoff/{id}/{n}/work  {}", commit.short());
+                outln!("refs/handoff/{id}/{n}/work  {}", commit.short());
             }
         }
         if driver.handoff().attempts.values().any(|attempt| attempt.fetched.is_some()) {
-            println!("see it: handoff diff {id}");
+            outln!("see it: handoff diff {id}");
         }
         Ok(exit::OK)
     }

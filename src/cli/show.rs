@@ -54,31 +54,31 @@ fn print_json(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
         "id": handoff.made.id, "status": handoff.status(), "handoff": handoff,
         "age_seconds": now.as_second() - handoff.changed.as_second(), "host": host,
     });
-    println!("{value}");
+    outln!("{value}");
 }
 
 fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
     let now = jiff::Timestamp::now();
     let ago = |at: jiff::Timestamp| format!("{} ago", age(now.as_second() - at.as_second()));
     let made = &handoff.made;
-    println!("{}  {}, as of {}", made.id, handoff.status().word(), ago(handoff.changed));
-    println!("  task      {}", first_line(&made.task, 100));
+    outln!("{}  {}, as of {}", made.id, handoff.status().word(), ago(handoff.changed));
+    outln!("  task      {}", first_line(&made.task, 100));
     let model = made.model.as_deref().map_or(String::new(), |model| format!(", {}", neutral(model)));
-    println!("  agent     {}{model}", neutral(&made.agent));
-    println!("  base      {} on {}", made.base.head.short(), made.base.branch.as_deref().unwrap_or("a detached HEAD"));
+    outln!("  agent     {}{model}", neutral(&made.agent));
+    outln!("  base      {} on {}", made.base.head.short(), made.base.branch.as_deref().unwrap_or("a detached HEAD"));
     if let Some(check) = &made.check {
-        println!("  check     {}", first_line(check, 100));
+        outln!("  check     {}", first_line(check, 100));
     }
     if let Some(session) = &handoff.session {
-        println!("  session   {}", neutral(session));
+        outln!("  session   {}", neutral(session));
     }
     match &handoff.owner {
-        Owner::Host(host) => println!("  owner     {} (epoch {})", neutral(host), handoff.epoch),
-        Owner::Laptop if handoff.confirmed => println!("  owner     you (epoch {})", handoff.epoch),
-        Owner::Laptop => println!("  owner     you (epoch {}), taken without confirmation of the host", handoff.epoch),
+        Owner::Host(host) => outln!("  owner     {} (epoch {})", neutral(host), handoff.epoch),
+        Owner::Laptop if handoff.confirmed => outln!("  owner     you (epoch {})", handoff.epoch),
+        Owner::Laptop => outln!("  owner     you (epoch {}), taken without confirmation of the host", handoff.epoch),
     }
     if let Some(worktree) = &handoff.worktree {
-        println!("  worktree  {}", neutral(worktree));
+        outln!("  worktree  {}", neutral(worktree));
     }
     for (n, attempt) in &handoff.attempts {
         let state = match (&attempt.verdict, attempt.started) {
@@ -89,17 +89,17 @@ fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
                 None => format!("sent {}", ago(attempt.dispatched)),
             },
         };
-        println!("  attempt {n} on {}: {state}", neutral(&attempt.host));
+        outln!("  attempt {n} on {}: {state}", neutral(&attempt.host));
     }
     if let Some((since, reason)) = &handoff.unreachable {
-        println!("  host out of reach since {} ({})", ago(*since), first_line(reason, 80));
+        outln!("  host out of reach since {} ({})", ago(*since), first_line(reason, 80));
     }
     match host {
-        Some(Ok(line)) => println!("  the host says now: {}", says(line)),
-        Some(Err(reason)) => println!("  the host gave no state: {}", first_line(reason, 100)),
+        Some(Ok(line)) => outln!("  the host says now: {}", says(line)),
+        Some(Err(reason)) => outln!("  the host gave no state: {}", first_line(reason, 100)),
         None => {}
     }
-    println!("  record    .cursor/agent-handoffs/{}/handoff.md", made.id);
+    outln!("  record    .cursor/agent-handoffs/{}/handoff.md", made.id);
 }
 
 fn says(line: &StateLine) -> String {

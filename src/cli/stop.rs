@@ -29,13 +29,13 @@ impl Stop {
         let id = context::resolve(&engine, self.id.as_deref())?;
         let mut journal = engine.store.open(&id)?;
         if !journal.handoff().status().is_active() {
-            println!("{id} is not at work ({})", journal.handoff().status().word());
+            outln!("{id} is not at work ({})", journal.handoff().status().word());
             return Ok(exit::OK);
         }
         match Driver::open(&engine, &id) {
             Ok(mut driver) => {
                 driver.stop().await?;
-                println!("{}", closing(driver.handoff()));
+                outln!("{}", closing(driver.handoff()));
             }
             Err(Engine::Driven { .. }) => {
                 journal.append(Kind::StopRequested)?;
@@ -48,7 +48,7 @@ impl Stop {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                     journal.refresh()?;
                 }
-                println!("{}", closing(journal.handoff()));
+                outln!("{}", closing(journal.handoff()));
             }
             Err(error) => return Err(error.into()),
         }

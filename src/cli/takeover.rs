@@ -42,19 +42,19 @@ impl Takeover {
         let worktree = &taken.worktree;
         let record = worktree.join(".cursor/agent-handoffs").join(id.as_str()).join("handoff.md");
         if !taken.confirmed {
-            println!(
+            outln!(
                 "{} could not be told: taken without confirmation. What it may still make is kept apart as superseded.",
                 driver.handoff().host()
             );
         }
-        println!("{id} is yours");
-        println!("  worktree: {}", worktree.display());
-        println!("  context:  {}", record.display());
+        outln!("{id} is yours");
+        outln!("  worktree: {}", worktree.display());
+        outln!("  context:  {}", record.display());
         let prompt = format!(".cursor/agent-handoffs/{id}/handoff.md");
-        println!("  prompt:   \"Read {prompt} and continue from its Headed Takeover Prompt.\"");
+        outln!("  prompt:   \"Read {prompt} and continue from its Headed Takeover Prompt.\"");
         match open(self.editor.as_deref(), worktree, &record) {
-            Some(editor) => println!("opened in {editor}"),
-            None => println!("  open it:  cursor {}", context::quoted(worktree)),
+            Some(editor) => outln!("opened in {editor}"),
+            None => outln!("  open it:  cursor {}", context::quoted(worktree)),
         }
         Ok(exit::OK)
     }

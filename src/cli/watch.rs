@@ -87,7 +87,7 @@ pub async fn follow(driver: &mut Driver, until: Until, require_check: bool, show
 
 /// Words for a person; programs get events alone.
 fn say(show: Show, text: &str) {
-    if show.json || show.raw { eprintln!("{text}") } else { println!("{text}") }
+    if show.json || show.raw { eprintln!("{text}") } else { outln!("{text}") }
 }
 
 fn detached(handoff: &Handoff) -> String {

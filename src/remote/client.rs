@@ -149,14 +149,18 @@ impl Remote {
 
     /// The error in a refused reply's lines.
     pub(super) fn refusal(&self, lines: &[String]) -> RemoteError {
-        let told = lines.iter().find_map(|line| line.strip_prefix("error "));
-        let (class, text) = told.and_then(|told| told.split_once(' ')).unwrap_or(("unknown", "it gave no reason"));
-        RemoteError::Refused { host: self.host.to_string(), class: class.to_owned(), text: text.to_owned() }
+        refusal(&self.host, lines)
     }
 
     pub(super) fn garbled(&self, verb: Verb, what: &str) -> RemoteError {
         RemoteError::Garbled { host: self.host.to_string(), verb: verb.word(), what: what.to_owned() }
     }
+}
+
+fn refusal(host: &str, lines: &[String]) -> RemoteError {
+    let told = lines.iter().find_map(|line| line.strip_prefix("error "));
+    let (class, text) = told.and_then(|told| told.split_once(' ')).unwrap_or(("unknown", "it gave no reason"));
+    RemoteError::Refused { host: host.to_owned(), class: class.to_owned(), text: text.to_owned() }
 }
 
 /// A reply while it comes.
@@ -221,6 +225,10 @@ impl Reply {
 
     pub(super) fn garbled(&self, what: &str) -> RemoteError {
         RemoteError::Garbled { host: self.host.to_string(), verb: self.verb, what: what.to_owned() }
+    }
+
+    pub(super) fn refused(&self, lines: &[String]) -> RemoteError {
+        refusal(&self.host, lines)
     }
 
     /// The error of an exec that ended without its frame.

@@ -111,6 +111,8 @@ pub enum Message {
 pub struct Poll {
     reply: Reply,
     result: Vec<u8>,
+    /// The reason of a refusal.
+    refusal: Option<String>,
 }
 
 impl Remote {
@@ -141,7 +143,7 @@ impl Remote {
             }
             request
         };
-        Ok(Poll { reply: self.open(Verb::Poll, request).await?, result: Vec::new() })
+        Ok(Poll { reply: self.open(Verb::Poll, request).await?, result: Vec::new(), refusal: None })
     }
 }
 
@@ -152,6 +154,7 @@ impl Poll {
             match self.reply.next().await? {
                 None => return Err(self.reply.cut()),
                 Some(Piece::End(0)) => return Ok(None),
+                Some(Piece::Line(line)) if line.starts_with("error ") => self.refusal = Some(line),
                 Some(Piece::Line(line)) => match read_line(&line) {
                     Some(message) => return Ok(Some(message)),
                     // Lines of a newer runner tell nothing that this program needs.
@@ -162,7 +165,8 @@ impl Poll {
                         return Ok(Some(message));
                     }
                 }
-                Some(Piece::End(_) | Piece::NeedRunner) => return Err(self.reply.cut()),
+                Some(Piece::End(_)) => return Err(self.reply.refused(self.refusal.as_slice())),
+                Some(Piece::NeedRunner) => return Err(self.reply.cut()),
             }
         }
     }

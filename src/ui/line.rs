@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::text::{age, first_line, in_checkout, neutral};
+use super::text::{age, first_line, neutral};
+use crate::agent::text::in_checkout;
 use crate::model::agent_event::AgentEvent;
 use crate::model::snapshot::LeftBehind;
 use crate::model::verdict::Class;
