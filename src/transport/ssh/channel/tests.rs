@@ -119,13 +119,23 @@ async fn a_cut_connection_is_severed_and_never_a_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_a_free_session_is_busy() {
+async fn a_command_waits_for_the_only_session() {
     let fixture = Fixture::with(|setup| setup.sessions = Some(1)).await;
     let transport = fixture.connect().await.transport;
     let exec = transport.exec("cat").await.unwrap();
-    let refused = within(transport.exec("true")).await;
-    assert!(matches!(refused, Err(TransportError::Busy { .. })));
+    let mut second = std::pin::pin!(transport.exec("true"));
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut second).await.is_err(), "it did not wait");
+    assert_eq!(transport.at_once(), 1);
     drop(exec.stdin);
+    let (_, _, end) = finish(within(second).await.unwrap()).await;
+    assert_eq!(code(&end), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_opens_a_session_is_not_asked_again() {
+    let fixture = Fixture::with(|setup| setup.sessions = Some(0)).await;
+    let refused = within(fixture.connect().await.transport.exec("true")).await;
+    assert!(matches!(refused, Err(TransportError::Config { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
