@@ -79,6 +79,7 @@ pub enum Command {
 /// What `main` calls: parses, runs, and turns an error into text and an exit code.
 pub fn main() -> ExitCode {
     let args = Args::parse();
+    let found = crate::ui::terminal::Found::now();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -89,6 +90,7 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(dispatch(args));
     // A reader of stdin that nobody ends must not hold the process.
     runtime.shutdown_background();
+    drop(found);
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

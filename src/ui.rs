@@ -6,4 +6,5 @@ pub mod line;
 pub mod live;
 pub mod plain;
 pub mod raw;
+pub mod terminal;
 pub mod text;

@@ -145,8 +145,11 @@ fn only_host(engine: &Engine) -> Result<&str, Error> {
 
 /// Ctrl-C before the host has confirmed: what was begun is found again by its record.
 async fn start(engine: &std::sync::Arc<Engine>, plan: Plan) -> Result<Driver, Error> {
+    let engine = engine.clone();
+    // On a thread of its own, because a question to a person holds it: Ctrl-C must be heard there too.
+    let started = tokio::spawn(async move { Driver::start(&engine, plan).await });
     tokio::select! {
-        driver = Driver::start(engine, plan) => Ok(driver?),
+        driver = started => Ok(driver.map_err(|error| Error::failed(format!("an inner task failed: {error}")))??),
         _ = tokio::signal::ctrl_c() => {
             let hint = "`handoff list` shows whether it was recorded; `handoff watch ID` goes on with it";
             Err(Error::failed("interrupted before the host confirmed the start").code(exit::DETACHED).hint(hint))

@@ -4,6 +4,8 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use secrecy::SecretString;
 
+use super::live::aside;
+use super::text::neutral;
 use crate::transport::Asker;
 
 /// Asks on the terminal; answers nothing where there is none.
@@ -21,8 +23,8 @@ impl Asker for Terminal {
         if !Terminal::is_there() {
             return None;
         }
-        let prompt = super::text::neutral(prompt).into_owned();
-        let answer = if echo { read_line(&prompt) } else { rpassword::prompt_password(prompt).ok() };
+        let prompt = clean(prompt);
+        let answer = aside(|| if echo { read_line(&prompt) } else { rpassword::prompt_password(prompt).ok() });
         answer.map(SecretString::from)
     }
 
@@ -30,9 +32,14 @@ impl Asker for Terminal {
         if !Terminal::is_there() {
             return None;
         }
-        let answer = read_line(&format!("{} (yes/no) ", super::text::neutral(prompt)))?;
+        let answer = aside(|| read_line(&format!("{} (yes/no) ", clean(prompt))))?;
         Some(matches!(answer.trim(), "y" | "yes" | "Yes" | "YES"))
     }
+}
+
+/// A server writes some of these prompts: its lines stay, nothing else a terminal obeys does.
+fn clean(prompt: &str) -> String {
+    prompt.split('\n').map(neutral).collect::<Vec<_>>().join("\n")
 }
 
 fn read_line(prompt: &str) -> Option<String> {

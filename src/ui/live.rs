@@ -16,6 +16,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// Until a wait's end is known, its attempt simply has not begun.
 const RUNNING: &str = "Ctrl-C leaves it running";
 
+/// The line of this process: questions to a person must not be drawn over.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
 /// Draws on stderr; lines go above the bar, which appears with the first thing it has to say.
 pub struct Live {
     bar: ProgressBar,
@@ -60,6 +63,8 @@ impl Live {
         let style = ProgressStyle::with_template("{spinner} {line}");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner()).with_key("line", line);
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_style(style);
+        super::terminal::hide_control_characters();
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
         Live { bar, now }
     }
 
@@ -86,6 +91,15 @@ impl Live {
             now.doing = doing;
             now.begins = None;
         });
+    }
+}
+
+/// Does `ask` with the line out of the way, if one is drawn.
+pub fn aside<T>(ask: impl FnOnce() -> T) -> T {
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match shown.filter(|bar| !bar.is_hidden() && !bar.is_finished()) {
+        Some(bar) => bar.suspend(ask),
+        None => ask(),
     }
 }
 
