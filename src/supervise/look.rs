@@ -8,6 +8,7 @@ use super::link::Link;
 use crate::model::handoff::Handoff;
 use crate::model::id::HostName;
 use crate::remote::poll::StateLine;
+use crate::transport::Nobody;
 
 /// Longest a look may take.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -25,7 +26,8 @@ pub async fn look(engine: &Engine, handoff: &Handoff) -> Result<StateLine, Strin
 async fn ask(engine: &Engine, handoff: &Handoff) -> Result<Option<StateLine>, Error> {
     let Some((attempt, _)) = handoff.last_attempt() else { return Ok(None) };
     let host = engine.host(handoff.host())?;
-    let mut link = Link::new(host, engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
+    // A look asks nobody for a passphrase: it has two seconds.
+    let mut link = Link::new(host, engine.connect.clone(), std::sync::Arc::new(Nobody), engine.reporter.clone());
     let remote = link.once().await?;
     let name = HostName::new(&handoff.made.id, &handoff.made.uid);
     let state = remote.state(&name, attempt).await?;
