@@ -6,8 +6,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use super::Error;
+
+/// After this many bytes the disk is asked to begin with them, so that the end does not wait for a whole long log.
+const WRITE_BACK: u64 = 16 << 20;
 
 /// A mirror open for writing.
 #[derive(Debug)]
@@ -16,6 +20,9 @@ pub struct LogMirror {
     file: File,
     length: u64,
     inode: u64,
+    /// Where the last writing back ended, and that writing back while it goes on.
+    asked: u64,
+    writing_back: Option<JoinHandle<()>>,
 }
 
 /// What came of bytes.
@@ -55,7 +62,7 @@ impl LogMirror {
         let length = file.seek(SeekFrom::End(0)).map_err(Error::io("read", &path))?;
         let inode =
             std::fs::read_to_string(source_of(&path)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-        Ok(LogMirror { path, file, length, inode })
+        Ok(LogMirror { path, file, length, inode, asked: length, writing_back: None })
     }
 
     /// Bytes mirrored; the offset to ask the host from.
@@ -98,6 +105,7 @@ impl LogMirror {
         let new = &bytes[known..];
         self.file.write_all(new).map_err(|error| self.undo(error))?;
         self.length += new.len() as u64;
+        self.write_back();
         Ok(Appended::New(new.len()))
     }
 
@@ -107,6 +115,19 @@ impl LogMirror {
     /// The disk fails.
     pub fn sync(&self) -> Result<(), Error> {
         self.file.sync_all().map_err(Error::io("write", &self.path))
+    }
+
+    /// Best effort, beside the writing: [`LogMirror::sync`] is what counts, and what tells of errors.
+    fn write_back(&mut self) {
+        let busy = self.writing_back.as_ref().is_some_and(|thread| !thread.is_finished());
+        if busy || self.length - self.asked < WRITE_BACK {
+            return;
+        }
+        // Opened anew: an error of the disk is told once for each opening, and the one of `sync` must not miss it.
+        let Ok(file) = File::open(&self.path) else { return };
+        self.asked = self.length;
+        let thread = std::thread::Builder::new().name("write-back".to_owned());
+        self.writing_back = thread.spawn(move || drop(file.sync_data())).ok();
     }
 
     /// A failed write may have written some bytes: the file goes back to what is accounted for.
