@@ -9,4 +9,6 @@ pub mod id;
 pub mod policy;
 pub mod profile;
 pub mod snapshot;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod verdict;

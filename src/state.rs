@@ -6,9 +6,6 @@ pub mod lock;
 pub mod log_mirror;
 pub mod store;
 
-#[cfg(test)]
-mod testing;
-
 use std::path::{Path, PathBuf};
 
 use crate::model::handoff::Refused;

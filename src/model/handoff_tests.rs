@@ -1,16 +1,10 @@
 //! The fold's rules, one test a rule.
 
 use super::*;
-use crate::model::host::Limits;
-use crate::model::id::{HandoffId, Uid};
-use crate::model::snapshot::Snapshot;
+use crate::model::testing::created;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_795_000_000 + second).unwrap()
-}
-
-fn oid(digit: char) -> Oid {
-    digit.to_string().repeat(40).parse().unwrap()
 }
 
 fn event(second: i64, kind: Kind) -> Event {
@@ -18,27 +12,7 @@ fn event(second: i64, kind: Kind) -> Event {
 }
 
 fn new() -> Handoff {
-    let made = Created {
-        id: "20261121-fix".parse::<HandoffId>().unwrap(),
-        uid: Uid::from_random([7; 10]),
-        task: "fix".into(),
-        host: "buildbox".into(),
-        agent: "cursor".into(),
-        model: None,
-        check: None,
-        workspace: "/w".into(),
-        subdir: String::new(),
-        base: Snapshot {
-            commit: oid('1'),
-            head: oid('2'),
-            index_tree: oid('3'),
-            files_tree: oid('4'),
-            branch: Some("main".into()),
-            left_behind: vec![],
-        },
-        limits: Limits::default().filled(),
-    };
-    Handoff::created(&event(0, Kind::Created(Box::new(made)))).unwrap()
+    Handoff::created(&event(0, Kind::Created(Box::new(created("20261121-fix"))))).unwrap()
 }
 
 fn grant(number: u32, epoch: Epoch, first: u32, last: u32) -> Kind {

@@ -1,8 +1,8 @@
 //! Two writers, torn lines, and lines from the future.
 
-use super::super::testing::created;
 use super::*;
 use crate::model::attempt::Grant;
+use crate::model::testing::created;
 
 fn new(directory: &Path) -> Journal {
     let event = Event::new(jiff::Timestamp::now(), Kind::Created(Box::new(created("20261121-x"))));

@@ -183,8 +183,8 @@ fn sync_directory(path: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::created;
     use super::*;
+    use crate::model::testing::created;
 
     #[test]
     fn an_id_is_taken_once_and_found_by_its_beginning() {

@@ -170,7 +170,8 @@ impl Driver {
     }
 }
 
-/// Push and ensure side by side, or one after the other where the host takes only one command at a time. A git failure of ours is final; the host's side may be tried again.
+/// Push and ensure side by side, or one after the other where the host takes only one command at a time. A git failure
+/// of ours is final; the host's side may be tried again.
 async fn send(
     remote: Remote,
     prepared: &Prepared,

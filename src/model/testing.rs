@@ -5,7 +5,7 @@ use crate::model::host::Limits;
 use crate::model::id::Uid;
 use crate::model::snapshot::Snapshot;
 
-pub fn created(id: &str) -> Created {
+pub(crate) fn created(id: &str) -> Created {
     let oid = |digit: char| digit.to_string().repeat(40).parse().unwrap();
     Created {
         id: id.parse().unwrap(),
