@@ -40,7 +40,9 @@ fn make_repository(scene: &Scene, files: usize) {
         std::fs::write(folder.join(format!("item-{number}.rs")), line.repeat(20)).unwrap();
     }
     change_a_file(repo, 0);
-    for args in [&["init", "-q"][..], &["add", "-A"], &["commit", "-qm", "A large repository"], &["gc", "-q"]] {
+    // Nothing tidies up in the background while we do.
+    let quiet = ["config", "gc.auto", "0"];
+    for args in [&["init", "-q"][..], &quiet, &["add", "-A"], &["commit", "-qm", "A large repository"], &["gc", "-q"]] {
         scene.laptop.git(args);
     }
 }
