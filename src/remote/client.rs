@@ -1,7 +1,6 @@
 //! One host, its runner, and calls to it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc};
@@ -23,13 +22,12 @@ pub struct Remote {
     root: Arc<str>,
     /// Held while the runner is being put there, so that pipelined calls do it once.
     install: Arc<Mutex<Option<u64>>>,
-    calls: Arc<AtomicU64>,
 }
 
 impl Remote {
     /// `root` as the hosts file has it; empty for `~/.handoff`.
     pub fn new(transport: Arc<dyn Transport>, host: &str, root: &str) -> Self {
-        Remote { transport, host: host.into(), root: root.into(), install: Arc::default(), calls: Arc::default() }
+        Remote { transport, host: host.into(), root: root.into(), install: Arc::default() }
     }
 
     pub fn host(&self) -> &str {
@@ -43,11 +41,6 @@ impl Remote {
     /// Whether the host runs only one command of ours at a time.
     pub fn is_single(&self) -> bool {
         self.transport.at_once() == 1
-    }
-
-    /// Execs so far, for the benchmark's count of round trips.
-    pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
     }
 
     /// Sends a verb and gives its lines; data frames are not expected.
@@ -100,7 +93,6 @@ impl Remote {
         input: Bytes,
         end: bool,
     ) -> Result<Reply, RemoteError> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
         let Exec { stdin, output } = self.transport.exec(command).await?;
         // A command that is gone says so by its output; a refused write says nothing more.
         let _ = stdin.send(input).await;
