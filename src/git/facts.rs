@@ -2,7 +2,7 @@
 
 use super::Repository;
 use super::Result;
-use crate::model::snapshot::Oid;
+use crate::model::snapshot::{Oid, Snapshot};
 
 /// Facts that travel in a handoff's spec.
 #[derive(Clone, Debug)]
@@ -27,17 +27,20 @@ pub struct ShipFacts {
 }
 
 impl ShipFacts {
-    /// Reads them.
+    /// Reads them: of what is checked out, or of what an earlier ship was made from.
     ///
     /// # Errors
     /// git fails.
-    pub fn of(repository: &Repository) -> Result<ShipFacts> {
+    pub fn of(repository: &Repository, base: Option<&Snapshot>) -> Result<ShipFacts> {
         let config = repository.config()?;
         let (name, email) = config.identity();
-        let branch = repository.branch()?;
+        let (head, branch) = match base {
+            Some(base) => (base.head.clone(), base.branch.clone()),
+            None => repository.head_and_branch()?,
+        };
         let upstream = branch.and_then(|branch| config.upstream(&branch)).map(|up| (up.remote, up.merge));
         Ok(ShipFacts {
-            cache_key: repository.cache_key()?,
+            cache_key: repository.cache_key_of(&head)?,
             object_format: repository.format().word().to_owned(),
             directory: directory_name(repository.top()),
             upstream,

@@ -14,8 +14,13 @@ impl Repository {
     /// Walking a long history takes seconds, so the answer is kept in `<common dir>/handoff/roots` beside the HEAD it
     /// was made for; a line that does not fit is made again.
     pub fn cache_key(&self) -> Result<String> {
-        let head = self.head()?;
-        if let Some(known) = self.remembered(&head) {
+        self.cache_key_of(&self.head()?)
+    }
+
+    /// As [`Repository::cache_key`], of a commit: what a handoff was shipped from keeps its cache whatever the user
+    /// checks out meanwhile.
+    pub fn cache_key_of(&self, head: &Oid) -> Result<String> {
+        if let Some(known) = self.remembered(head) {
             return Ok(known);
         }
         let printed = self.git("rev-list").args(["--max-parents=0", head.as_str()]).line()?;
@@ -25,7 +30,7 @@ impl Repository {
         hash.update(format!("{}\n", self.format().word()));
         roots.iter().for_each(|root| hash.update(format!("{root}\n")));
         let key: String = hash.finalize().iter().take(20).map(|byte| format!("{byte:02x}")).collect();
-        self.remember(&head, &key)?;
+        self.remember(head, &key)?;
         Ok(key)
     }
 
@@ -51,6 +56,16 @@ impl Repository {
 mod tests {
     use crate::git::Repository;
     use crate::git::testing::{Repo, git_in};
+
+    #[test]
+    fn a_handoff_keeps_its_cache_when_another_history_is_checked_out() {
+        let repo = Repo::with_commit();
+        let (head, key) = (repo.open().head().unwrap(), repo.open().cache_key().unwrap());
+        repo.git(["checkout", "-q", "--orphan", "other"]);
+        repo.git(["commit", "-q", "--allow-empty", "-m", "another root"]);
+        assert_ne!(repo.open().cache_key().unwrap(), key);
+        assert_eq!(repo.open().cache_key_of(&head).unwrap(), key);
+    }
 
     #[test]
     fn a_key_is_of_the_history_not_of_the_clone() {

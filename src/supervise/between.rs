@@ -76,7 +76,7 @@ impl Driver {
         };
         let grant = grant.clone();
         let launch = self.launch_of(&grant)?;
-        let facts = facts(&self.engine.repository).await?;
+        let facts = facts(&self.engine.repository, Some(self.handoff().made.base.clone())).await?;
         let prepared = self.prepare(&grant, n, &launch, &facts).await?;
         self.launch(&prepared).await?;
         Ok(Turn::Again)

@@ -227,8 +227,11 @@ fn uuid() -> Result<String, Error> {
     Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
 }
 
-/// Facts for a ship, read beside the loop.
-pub(super) async fn facts(repository: &crate::git::repository::Repository) -> Result<ShipFacts, Error> {
+/// Facts for a ship, read beside the loop; of what is checked out, or of an earlier base.
+pub(super) async fn facts(
+    repository: &crate::git::repository::Repository,
+    base: Option<Snapshot>,
+) -> Result<ShipFacts, Error> {
     let repository = repository.clone();
-    Ok(blocking(move || ShipFacts::of(&repository)).await??)
+    Ok(blocking(move || ShipFacts::of(&repository, base.as_ref())).await??)
 }

@@ -21,7 +21,7 @@ impl Driver {
         }
         let (engine, id, name) = (self.engine.clone(), self.id().clone(), self.name.clone());
         let repository = &engine.repository;
-        let (key, format) = (repository.cache_key()?, repository.format().word());
+        let (key, format) = (repository.cache_key_of(&self.handoff().made.base.head)?, repository.format().word());
         let bridge = Bridge::new(remote, Service::Upload, &name, &key, format)?;
         let command = transfer::Bridge { command: bridge.command() };
         let fetched = transfer::pull(repository, &command, (&id, &name), n, &commit);

@@ -7,8 +7,10 @@ use super::progress::Progress;
 use super::spec::Start;
 use crate::model::attempt::{AttemptNo, Grant};
 use crate::model::event::{Kind, Owner};
+use crate::model::handoff::Handoff;
 use crate::model::profile::SessionMode;
 use crate::model::snapshot::Snapshot;
+use crate::model::verdict::Class;
 
 impl Driver {
     /// Starts the next attempt of a handoff at rest: `message` goes into its prompt, `host` moves it.
@@ -36,7 +38,7 @@ impl Driver {
 
     /// A new grant under the present epoch, and its first attempt under way.
     pub(super) async fn relaunch(&mut self, launch: &Launch) -> Result<AttemptNo, Error> {
-        let facts = facts(&self.engine.repository).await?;
+        let facts = facts(&self.engine.repository, Some(self.handoff().made.base.clone())).await?;
         let (grant, attempt) = self.grant(launch)?;
         let (host, command) = (self.link.host.name.clone(), self.command(launch.start, attempt)?);
         self.tell(&Progress::Dispatched { attempt, host, command });
@@ -87,14 +89,74 @@ impl Driver {
     /// The launch that a grant in the journal stands for, to be sent again.
     pub(super) fn launch_of(&self, grant: &Grant) -> Result<Launch, Error> {
         let handoff = self.handoff();
+        let Again { carried, checkout, start } = again(handoff, grant);
+        let ship = if carried { self.last_work()? } else { handoff.made.base.clone() };
+        Ok(Launch { ship, checkout, start, message: None, attempts: grant.last - grant.first + 1 })
+    }
+}
+
+/// How a grant began, read from the journal.
+#[derive(Debug, PartialEq, Eq)]
+struct Again {
+    /// The work of the attempts before it goes along.
+    carried: bool,
+    checkout: bool,
+    start: Start,
+}
+
+fn again(handoff: &Handoff, grant: &Grant) -> Again {
+    let Some((_, before)) = handoff.attempts.range(..grant.first).next_back() else {
         // A grant of which nothing came leaves the next one to begin from the start.
-        let first = handoff.attempts.range(..grant.first).next().is_none();
-        Ok(Launch {
-            ship: handoff.made.base.clone(),
-            checkout: first,
-            start: if first { Start::Fresh } else { Start::Resume },
-            message: None,
-            attempts: grant.last - grant.first + 1,
-        })
+        return Again { carried: false, checkout: true, start: Start::Fresh };
+    };
+    let moved = before.host != grant.host;
+    let class = before.verdict.as_ref().map(|verdict| verdict.class);
+    let session_is_over = matches!(class, Some(Class::Context | Class::Session));
+    Again {
+        carried: moved,
+        checkout: moved || !handoff.shipped.contains(&grant.host),
+        start: if moved || session_is_over { Start::Fresh } else { Start::Resume },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::Event;
+    use crate::model::testing::created;
+    use crate::model::verdict::Verdict;
+
+    fn after(class: Class) -> Handoff {
+        let event = |kind| Event::new(jiff::Timestamp::UNIX_EPOCH, kind);
+        let mut handoff = Handoff::created(&event(Kind::Created(Box::new(created("20261121-x"))))).unwrap();
+        let (host, commit) = ("buildbox".to_owned(), handoff.made.base.commit.clone());
+        let verdict = Verdict { class, evidence: "e".into(), line: None, until: None };
+        for kind in [
+            Kind::Granted { grant: grant(1, "buildbox", 1) },
+            Kind::Dispatched { attempt: 1, grant: 1, host: host.clone(), command: "agent".into() },
+            Kind::Shipped { host, commit },
+            Kind::Ended { attempt: 1, outcome: Box::default(), verdict },
+        ] {
+            handoff.apply(&event(kind)).unwrap();
+        }
+        handoff
+    }
+
+    fn grant(number: u32, host: &str, first: AttemptNo) -> Grant {
+        Grant { number, epoch: number, host: host.into(), first, last: first, active: 60 }
+    }
+
+    #[test]
+    fn a_move_that_is_sent_again_still_carries_the_work() {
+        let moved = again(&after(Class::Stopped), &grant(2, "bigbox", 2));
+        assert_eq!(moved, Again { carried: true, checkout: true, start: Start::Fresh });
+        let stayed = again(&after(Class::Stopped), &grant(2, "buildbox", 2));
+        assert_eq!(stayed, Again { carried: false, checkout: false, start: Start::Resume });
+    }
+
+    #[test]
+    fn a_session_that_is_over_is_not_resumed_when_its_successor_is_sent_again() {
+        let next = again(&after(Class::Context), &grant(2, "buildbox", 2));
+        assert_eq!((next.start, next.checkout), (Start::Fresh, false));
     }
 }
