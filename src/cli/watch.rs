@@ -42,10 +42,16 @@ impl Watch {
     }
 }
 
-/// Says where an attempt stands that an earlier process sent off.
+/// Says where an attempt stands that an earlier process sent off, or for what it is parked.
 fn join(driver: &Driver) {
     let handoff = driver.handoff();
-    let Some((attempt, state)) = handoff.last_attempt().filter(|(_, state)| state.ended.is_none()) else { return };
+    let Some((attempt, state)) = handoff.last_attempt() else { return };
+    if state.ended.is_some() {
+        if let Some(Next::Park { why }) = &state.next {
+            driver.tell(&Progress::Parked { attempt, why: why.clone() });
+        }
+        return;
+    }
     let (host, now) = (state.host.clone(), jiff::Timestamp::now());
     if let Some(started) = state.started {
         return driver.tell(&Progress::Joined { attempt, host, since: now.duration_since(started).unsigned_abs() });

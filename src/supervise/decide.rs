@@ -56,6 +56,18 @@ pub fn step(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profil
     }
 }
 
+/// What a host decided alone, `stands`, with the reason it has no words for: that of `ours` where it is the same.
+pub fn in_words(stands: Next, ours: Next, handoff: &Handoff, n: AttemptNo, profile: &Profile) -> Next {
+    match (stands, ours) {
+        (Next::Park { .. }, ours @ Next::Park { .. }) => ours,
+        (Next::Park { .. }, _) => match handoff.attempts.get(&n).and_then(|attempt| attempt.verdict.as_ref()) {
+            Some(verdict) => Next::Park { why: mend(handoff, n, verdict, profile) },
+            None => Next::Park { why: String::new() },
+        },
+        (stands, _) => stands,
+    }
+}
+
 /// The exact command that mends what a person must mend.
 fn mend(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile) -> String {
     let (id, host, agent) = (&handoff.made.id, handoff.host(), &handoff.made.agent);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::decide::{Step, step};
+use super::decide::{Step, in_words, step};
 use super::driver::Driver;
 use super::error::Error;
 use super::progress::Progress;
@@ -257,7 +257,7 @@ impl Driver {
     pub(super) async fn decided(&mut self, remote: &Remote, n: AttemptNo, next: Next) -> Result<Next, Error> {
         let link = remote.put_next(&self.name, n, &next).await?;
         let (by, stands) = Next::from_link(&link).unwrap_or(("laptop", next.clone()));
-        let stands = if by == "laptop" { next } else { stands };
+        let stands = if by == "laptop" { next } else { in_words(stands, next, self.handoff(), n, &self.profile) };
         self.append(Kind::Decided { attempt: n, next: stands.clone(), by: by.to_owned() })?;
         Ok(stands)
     }

@@ -45,3 +45,15 @@ fn of_what_has_ended_says_how() {
     laptop.handoff(["watch", ID]).run().exits(0).says("unchecked").done();
     laptop.handoff(["watch", ID, "--require-check"]).run().exits(1).done();
 }
+
+#[test]
+fn what_a_host_parked_alone_is_explained_on_return() {
+    let laptop = Laptop::new();
+    for name in ["agent", "cursor-agent"] {
+        std::fs::remove_file(laptop.hosts[0].home.join(".local/bin").join(name)).unwrap();
+    }
+    let _ = laptop.run(["--detach", TASK]).run();
+    wait_for("the host's own decision", || laptop.hosts[0].work().join("1/next").is_symlink());
+    laptop.handoff(["watch", ID]).run().exits(3).complains("cursor.com/install").done();
+    laptop.status_is("parked");
+}
