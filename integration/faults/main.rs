@@ -1,0 +1,24 @@
+//! The fault matrix under test: one test a row, named `r<number>_<name>`, over a private sshd, a proxy that misbehaves
+//! on command, kills by recorded pid, file systems on loop devices, and cgroups.
+//!
+//! `integration/run faults` installs what the rows need, runs them, and holds `docs/faults.md` against what was found; by
+//! hand: `cargo test --features integration --test faults r08`. HANDOFF_SWEEP=1 cuts at every byte instead of some.
+
+mod matrix;
+mod report;
+mod row;
+mod server;
+#[allow(dead_code, reason = "shared with the other tests; each uses its part")]
+#[path = "../support"]
+mod support {
+    pub mod agent;
+    pub mod laptop;
+    pub mod processes;
+    pub mod proxy;
+    pub mod site;
+    pub mod skip;
+    pub mod ssh_config;
+    pub mod sshd;
+    pub mod user;
+    pub mod wait;
+}

@@ -1,0 +1,237 @@
+//! The fault matrix: what may go wrong between a laptop and a host, what is injected to show it, and what is promised.
+
+/// One row. `docs/faults.md` is made of these and of what a run found.
+pub struct Fault {
+    pub number: u8,
+    /// The test's name after `r<number>_`.
+    pub name: &'static str,
+    pub injected: &'static str,
+    pub promised: &'static str,
+}
+
+const fn row(number: u8, name: &'static str, injected: &'static str, promised: &'static str) -> Fault {
+    Fault { number, name, injected, promised }
+}
+
+/// Every row, in order.
+pub const FAULTS: &[Fault] = &[
+    row(1, "reset_while_connecting", "the first connection is reset at byte 0", "tried again with jitter; one start"),
+    row(
+        2,
+        "cut_on_the_way_up",
+        "the dispatch is cut at byte N, laptop to host",
+        "the same command finds or makes exactly one start",
+    ),
+    row(
+        3,
+        "cut_on_the_way_down",
+        "the dispatch is cut at byte N, host to laptop",
+        "the same command finds or makes exactly one start",
+    ),
+    row(4, "two_controllers", "two processes dispatch the same handoff at once", "one start, both follow it"),
+    row(
+        5,
+        "controller_killed_after_dispatching",
+        "SIGKILL once the dispatch is journaled",
+        "`watch` finds the same attempt; one start",
+    ),
+    row(
+        6,
+        "controller_killed_while_mirroring",
+        "SIGKILL while log bytes are written",
+        "no gap and no byte twice in the mirror",
+    ),
+    row(
+        7,
+        "laptop_sleeps",
+        "the controller is stopped and its line is dead; it wakes",
+        "reconnects at once, the log is whole, no verdict was made up",
+    ),
+    row(
+        8,
+        "black_hole_for_a_day",
+        "nothing passes for 24 h of a clock the test moves",
+        "`unreachable since`, never failed; the attempt goes on",
+    ),
+    row(
+        9,
+        "address_changes",
+        "the host answers at another port in the middle of a run",
+        "reconnects there; the log is whole",
+    ),
+    row(10, "session_killed", "SIGKILL of the sshd session", "the task does not notice; the stream goes on"),
+    row(
+        11,
+        "sshd_restarted",
+        "the server is stopped and started again",
+        "the task does not notice; the stream goes on",
+    ),
+    row(12, "socket_destroyed", "`ss -K` destroys the connection's socket", "reconnects within seconds; one attempt"),
+    row(
+        13,
+        "max_startups",
+        "the server refuses connections before the banner (MaxStartups)",
+        "one connection a host; tried again with growing delays",
+    ),
+    row(14, "max_sessions", "MaxSessions 1", "commands take turns; one login"),
+    row(
+        15,
+        "address_penalised",
+        "connections are closed before the banner, as a penalty does",
+        "one clear message, growing delays, no hammering",
+    ),
+    row(
+        16,
+        "key_removed",
+        "authorized_keys is emptied while the task runs, then the line is cut",
+        "the program stops and says so, without a second try; the task goes on",
+    ),
+    row(17, "host_key_swapped", "the server comes back with another host key", "a hard failure; nothing is sent"),
+    row(18, "idle_channels_closed", "the server closes idle channels and connections", "opened again, unseen"),
+    row(
+        19,
+        "odd_login_shells",
+        "fish, tcsh, zsh as login shell; a noisy rc file; one that fails",
+        "the task is done all the same",
+    ),
+    row(
+        20,
+        "missing_tools",
+        "no setsid, no perl, no flock, busybox alone",
+        "another way is found; stop still ends the whole tree",
+    ),
+    row(
+        21,
+        "reboot",
+        "every process dies and the boot id is another",
+        "`lost`, said to be by a reboot; no signal is sent; tried again by the policy",
+    ),
+    row(22, "reboot_after_the_result", "the same, after the result was written", "the result counts"),
+    row(23, "pid_recycled", "the recorded pids belong to other processes now", "not taken for ours, and not killed"),
+    row(
+        24,
+        "watcher_killed",
+        "SIGKILL of the watcher",
+        "the exit status is recorded; a new watcher attends, nothing starts twice",
+    ),
+    row(
+        25,
+        "watcher_and_wrapper_killed",
+        "SIGKILL of both; the agent lives on",
+        "still running; stop works; its end is `lost`",
+    ),
+    row(26, "agent_killed", "SIGKILL of the agent", "the signal is recorded: `crashed`"),
+    row(27, "agent_stopped", "SIGSTOP of the agent", "`stopped` is shown; the limit for no progress ends it"),
+    row(28, "agent_out_of_memory", "a memory cgroup kills the agent", "`oom`; the watcher lives"),
+    row(
+        29,
+        "everything_out_of_memory",
+        "the cgroup kills agent, wrapper and watcher",
+        "`oom` or `lost`, never a made-up exit code",
+    ),
+    row(30, "disk_full_before_the_start", "the host's file system is full", "refused; nothing half-made"),
+    row(
+        31,
+        "disk_full_during_the_run",
+        "the file system fills up while the agent works",
+        "the result is recorded: `disk-full`",
+    ),
+    row(32, "no_inodes", "no inode is free while the agent works", "the result is recorded"),
+    row(33, "read_only", "the file system is remounted read-only", "noticed, and said clearly"),
+    row(
+        34,
+        "log_replaced",
+        "the log is truncated, replaced, deleted on the host",
+        "old bytes stay, an event is journaled, new bytes go on in `attempt-N.2.log`",
+    ),
+    row(
+        35,
+        "huge_log_slow_line",
+        "a 5 GiB log on a throttled line",
+        "the program's memory stays bounded; the task is not slowed",
+    ),
+    row(36, "binary_log", "random bytes, 0xFF, split UTF-8, no newline", "equal byte for byte"),
+    row(
+        37,
+        "agent_does_not_exit",
+        "the agent ends its work and never exits; a child holds its output",
+        "ended after the grace; judged by its work",
+    ),
+    row(
+        38,
+        "stop_meets_exit",
+        "`stop` in the moment the agent exits, again and again",
+        "one result, which never changes",
+    ),
+    row(39, "limit_meets_exit", "the time limit in the moment the agent exits", "one result, which never changes"),
+    row(
+        40,
+        "escapees",
+        "children with sessions of their own, double forks, daemons, stopped processes",
+        "all gone within the grace; bystanders live",
+    ),
+    row(
+        41,
+        "push_cut",
+        "the push is cut in the middle of the pack; receive-pack is killed",
+        "no ref moved; sent again, it works",
+    ),
+    row(
+        42,
+        "cache_broken",
+        "the cache of the host is pruned or damaged",
+        "noticed before the agent starts; sent again, it works",
+    ),
+    row(
+        43,
+        "commits_during_the_snapshot",
+        "the user commits in a loop; index.lock is held",
+        "a consistent snapshot; no command of the user's fails",
+    ),
+    row(
+        44,
+        "odd_repositories",
+        "nested repositories, unreadable files, skip-worktree edits, a merge, shallow clones",
+        "captured or listed, never silent",
+    ),
+    row(
+        45,
+        "branch_moved_back",
+        "the laptop's branch is reset behind the base",
+        "the work is fetched; nothing checked out changes",
+    ),
+    row(
+        46,
+        "old_attempt_returns",
+        "a host out of reach comes back after the handoff moved on",
+        "told, stopped, kept as superseded, never applied",
+    ),
+    row(47, "claim_of_another_node", "a claim bears another node's name", "unknown, not dead: nothing starts"),
+    row(
+        48,
+        "tools_that_hang",
+        "flock, setsid or df never return",
+        "given up after a while, with a message or by another way",
+    ),
+    row(49, "batch_queue", "sbatch submits and then fails", "one run, never a false `lost`"),
+    row(50, "user_manager_dies", "systemd's user manager ends at logout", "noticed by a canary; not used"),
+    row(
+        51,
+        "clock_skew",
+        "the host's clock is a day off, and steps in the middle of a run",
+        "ages are right; limits hold",
+    ),
+    row(
+        52,
+        "runner_upgraded",
+        "the program is upgraded while an attempt of the old runner lives",
+        "followed and stopped by the new program",
+    ),
+    row(53, "runner_upload_cut", "the runner's upload is cut", "not used; sent again"),
+    row(
+        54,
+        "hostile_names",
+        "branch, path, task and environment full of quotes, newlines, escapes",
+        "nothing is executed; exact bytes arrive",
+    ),
+];
