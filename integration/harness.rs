@@ -129,6 +129,23 @@ fn the_proxy_carries_delays_and_counts() {
 }
 
 #[test]
+fn the_proxy_counts_round_trips_one_after_another() {
+    let proxy = Proxy::to(echo());
+    proxy.round_trip(Duration::from_millis(40));
+    let mut line = TcpStream::connect(proxy.address).unwrap();
+    for trips in 1..=3 {
+        // Two at once take one round trip together.
+        line.write_all(b"one").unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+        line.write_all(b"two").unwrap();
+        line.read_exact(&mut [0; 6]).unwrap();
+        assert_eq!(proxy.round_trips(), trips);
+    }
+    proxy.count_anew();
+    assert_eq!(proxy.round_trips(), 0);
+}
+
+#[test]
 fn delay_costs_no_throughput_and_the_end_arrives() {
     let proxy = Proxy::to(echo());
     proxy.round_trip(Duration::from_millis(100));

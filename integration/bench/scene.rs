@@ -34,24 +34,37 @@ impl Scene {
     /// Hands a task off and lets it go on; returns when the command has come back, with the id.
     pub fn hand_off(&mut self) -> String {
         self.number += 1;
-        let id = format!("bench-{}", self.number);
+        self.hand_off_as(self.number)
+    }
+
+    fn hand_off_as(&self, number: u32) -> String {
+        let id = format!("bench-{number}");
         // Another text each time: the same task twice would be pointed out, not started.
-        let task = format!("task {} of the benchmark", self.number);
+        let task = format!("task {number} of the benchmark");
         let args = ["run", "--host", HOST, "--id", &id, "--detach", &task];
         self.laptop.handoff(&args).run().success();
         id
     }
 
-    /// From Enter until the agent's exec on the host.
-    pub fn time_to_exec(&mut self) -> Duration {
+    /// From Enter until the agent's exec on the host, and the round trips it took.
+    pub fn time_to_exec(&mut self) -> (Duration, u64) {
         let mark = self.home("started");
         let _ = std::fs::remove_file(&mark);
+        self.proxy.count_anew();
         let enter = SystemTime::now();
-        self.hand_off();
-        let exec = wait::until("the agent's start", LONG, || std::fs::metadata(&mark).ok()).modified().unwrap();
+        self.number += 1;
+        let (exec, trips) = std::thread::scope(|scope| {
+            let proxy = &self.proxy;
+            let started = scope.spawn(move || {
+                let file = wait::until("the agent's start", LONG, || std::fs::metadata(&mark).ok());
+                (file.modified().unwrap(), proxy.round_trips())
+            });
+            self.hand_off_as(self.number);
+            started.join().unwrap()
+        });
         wait::until("the agent's end", LONG, || self.home("ended").exists().then_some(()));
         let _ = std::fs::remove_file(self.home("ended"));
-        exec.duration_since(enter).unwrap_or_default()
+        (exec.duration_since(enter).unwrap_or_default(), trips)
     }
 
     /// From Enter until `ssh HOST COMMAND` has ended; its output goes nowhere.

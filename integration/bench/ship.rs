@@ -17,10 +17,10 @@ pub fn measure(size: Size, table: &mut Table) {
             make_repository(&scene, size.files);
             scene.proxy.round_trip(round_trip);
             first.theirs.push(rsync(&scene));
-            first.ours.push(scene.time_to_exec());
+            first.ours.push(scene.time_to_exec().0);
             change_a_file(&scene.laptop.repo, round);
             again.theirs.push(rsync(&scene));
-            again.ours.push(scene.time_to_exec());
+            again.ours.push(scene.time_to_exec().0);
         }
         let files = size.files;
         table.slower(&format!("first ship of {files} files, until exec"), round_trip, "`rsync -a`", &first, None);

@@ -42,6 +42,31 @@ struct Net {
     connections: AtomicUsize,
     up: Flow,
     down: Flow,
+    /// What connections from now on are counted by.
+    chain: Mutex<Arc<Chain>>,
+}
+
+/// The longest chain of messages each of which may have waited for the one before, at either end: an answer is as deep as
+/// the deepest message its sender had by then, and the laptop's next word one deeper. Each link of it costs a round trip.
+#[derive(Default)]
+struct Chain {
+    laptop: AtomicU64,
+    host: AtomicU64,
+}
+
+impl Chain {
+    /// Depth of what is sent now.
+    fn sent(&self, way: Way) -> u64 {
+        match way {
+            Way::Up => self.laptop.load(Ordering::Relaxed) + 1,
+            Way::Down => self.host.load(Ordering::Relaxed),
+        }
+    }
+
+    fn received(&self, way: Way, depth: u64) {
+        let end = if way == Way::Up { &self.host } else { &self.laptop };
+        end.fetch_max(depth, Ordering::Relaxed);
+    }
 }
 
 /// One direction, all connections together.
@@ -68,6 +93,7 @@ impl Proxy {
             connections: AtomicUsize::new(0),
             up: Flow::default(),
             down: Flow::default(),
+            chain: Mutex::default(),
         });
         let address = listener.local_addr().unwrap();
         runtime.spawn(accept(listener, net.clone()));
@@ -115,6 +141,17 @@ impl Proxy {
         self.net.connections.load(Ordering::Relaxed)
     }
 
+    /// Round trips one after another that what reached the host so far has taken, its last way there included; TCP's
+    /// own handshake is not seen. Means something while there is a delay.
+    pub fn round_trips(&self) -> u64 {
+        self.net.chain.lock().unwrap().host.load(Ordering::Relaxed)
+    }
+
+    /// Counts from nothing again, and new connections only: what is left of old ones is on its way for a while.
+    pub fn count_anew(&self) {
+        *self.net.chain.lock().unwrap() = Arc::default();
+    }
+
     /// Bytes that have passed in a direction so far.
     pub fn bytes(&self, way: Way) -> u64 {
         self.net.flow(way).bytes.load(Ordering::Relaxed)
@@ -152,8 +189,9 @@ async fn connection(mut laptop: TcpStream, mut host: TcpStream, net: Arc<Net>) {
     let cut = {
         let (from_laptop, to_laptop) = laptop.split();
         let (from_host, to_host) = host.split();
-        let up = carry(from_laptop, to_host, Way::Up, &net);
-        let down = carry(from_host, to_laptop, Way::Down, &net);
+        let chain = net.chain.lock().unwrap().clone();
+        let up = carry(from_laptop, to_host, Way::Up, &net, &chain);
+        let down = carry(from_host, to_laptop, Way::Down, &net, &chain);
         tokio::select! {
             _ = generation.changed() => true,
             () = async { tokio::join!(up, down); } => false,
@@ -165,8 +203,8 @@ async fn connection(mut laptop: TcpStream, mut host: TcpStream, net: Arc<Net>) {
 }
 
 /// Carries one direction to its end, and the end of it too.
-async fn carry(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, way: Way, net: &Net) {
-    let (queue, mut due) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+async fn carry(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, way: Way, net: &Net, chain: &Chain) {
+    let (queue, mut due) = mpsc::unbounded_channel::<(Instant, u64, Vec<u8>)>();
     let room = Semaphore::new(IN_FLIGHT);
     let take = async {
         let mut buffer = vec![0; CHUNK];
@@ -174,15 +212,17 @@ async fn carry(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, way: Way, net: &Ne
             let Ok(permit) = room.acquire_many(length as u32).await else { break };
             permit.forget();
             let delay = Duration::from_micros(net.delay.load(Ordering::Relaxed));
-            let _ = queue.send((Instant::now() + delay, buffer[..length].to_vec()));
+            let _ = queue.send((Instant::now() + delay, chain.sent(way), buffer[..length].to_vec()));
         }
         drop(queue);
     };
     let give = async {
         let mut stalled = net.stalled.subscribe();
-        while let Some((time, bytes)) = due.recv().await {
+        while let Some((time, depth, bytes)) = due.recv().await {
             tokio::time::sleep_until(time).await;
             let _ = stalled.wait_for(|stalled| !stalled).await;
+            // Before the bytes, or an answer could be sent by then.
+            chain.received(way, depth);
             let written = pass(&bytes, &mut to, way, net).await;
             room.add_permits(bytes.len());
             if written.is_err() {
