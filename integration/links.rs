@@ -204,6 +204,45 @@ fn an_encrypted_key_in_an_agent() {
     job_is_done(&site);
 }
 
+/// Signs a public key with a fresh authority, whose key it returns.
+fn certify(site: &Site, options: &[&str], key: &std::path::Path) -> std::path::PathBuf {
+    let authority = site.host.file("authority");
+    keygen(&authority, "");
+    let sign = site.laptop.program("ssh-keygen").arg("-q").arg("-s").arg(&authority).args(options).arg(key).status();
+    assert!(sign.unwrap().success(), "ssh-keygen -s");
+    site.host.file("authority.pub")
+}
+
+#[test]
+fn a_users_certificate() {
+    let mut site = Site::new();
+    let login = site.host.user.name.clone();
+    let authority = certify(&site, &["-I", "test", "-n", &login], &site.host.file("login_key.pub"));
+    std::fs::copy(authority, site.host.file("trusted")).unwrap();
+    site.host.down();
+    // The certificate alone opens the door: the bare key is no longer known.
+    std::fs::write(site.host.file("authorized_keys"), "").unwrap();
+    let trusted = format!("TrustedUserCAKeys {}", site.host.file("trusted").display());
+    site.host.set(&trusted);
+    site.host.up();
+    job_is_done(&site);
+}
+
+#[test]
+fn a_hosts_certificate() {
+    let mut site = Site::unknown(Setup::default());
+    let authority = certify(&site, &["-h", "-I", "test", "-n", "127.0.0.1"], &site.host.host_key());
+    site.host.down();
+    site.host.set(&format!("HostCertificate {}", site.host.file("host_key-cert.pub").display()));
+    site.host.up();
+    let route = site.host.route(HOST);
+    let trust = std::fs::read_to_string(authority).unwrap();
+    std::fs::write(&route.known_hosts, format!("@cert-authority [127.0.0.1]:{} {trust}", site.host.address.port()))
+        .unwrap();
+    site.laptop.knows(&route);
+    job_is_done(&site);
+}
+
 /// An ssh-agent with one key, ended by its pid.
 struct SshAgent {
     socket: std::path::PathBuf,

@@ -132,6 +132,11 @@ impl Sshd {
         lines.join("\n") + "\n"
     }
 
+    /// A line more for sshd_config, from the next start on.
+    pub fn set(&mut self, line: &str) {
+        self.setup.settings.push(line.to_owned());
+    }
+
     /// Stops listening and cuts every connection; what runs for the user goes on.
     pub fn down(&mut self) {
         let Some(mut child) = self.child.take() else { return };
