@@ -7,7 +7,7 @@ mod json;
 mod plain;
 mod tail;
 
-use serde_json::Value;
+use std::borrow::Cow;
 
 use crate::agent::text::prefix;
 use crate::model::agent_event::AgentEvent;
@@ -51,7 +51,7 @@ enum Parser {
 }
 
 impl Parser {
-    fn value(&mut self, value: &Value, said: &mut Said) {
+    fn value(&mut self, value: &json::Value, said: &mut Said) {
         match self {
             Parser::Cursor(cursor) => cursor.read(value, said),
             Parser::Claude(claude) => claude.read(value, said),
@@ -91,10 +91,13 @@ impl Reader {
     /// Takes the next bytes; returns the events of the lines they complete, each with its line number from 1.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<(u64, AgentEvent)> {
         let mut events = Vec::new();
-        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            self.offset += piece.len() as u64;
-            let ended = piece.ends_with(b"\n");
-            let text = &piece[..piece.len() - usize::from(ended)];
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest);
+            let ended = end.is_some();
+            let (text, after) = rest.split_at(end.unwrap_or(rest.len()));
+            rest = &after[usize::from(ended)..];
+            self.offset += (text.len() + usize::from(ended)) as u64;
             if ended && self.line.is_empty() && text.len() <= MAX_LINE {
                 self.end_line(text, &mut events);
                 continue;
@@ -139,7 +142,8 @@ impl Reader {
 
     fn end_line(&mut self, bytes: &[u8], events: &mut Vec<(u64, AgentEvent)>) {
         self.number += 1;
-        let text = String::from_utf8_lossy(bytes);
+        // Lines are text but for rare bytes, and checking that is much faster than looking for them.
+        let text = std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
         let text = text.strip_suffix('\r').unwrap_or(&text);
         let mut said = Said::default();
         if std::mem::take(&mut self.cut) {

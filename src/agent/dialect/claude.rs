@@ -3,9 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::Value;
-
-use super::json::{number, text, texts, tool_detail};
+use super::json::{Fields, Value, number, text, texts, tool_detail};
 use super::{Fault, Said};
 use crate::model::agent_event::AgentEvent;
 use crate::model::verdict::Class;
@@ -37,7 +35,7 @@ impl Claude {
                 let id = text(line, "/tool_use_id").unwrap_or_default();
                 self.refuse(id, text(line, "/tool_name").unwrap_or_default(), "", said);
             }
-            ("assistant", _) if line.get("is_api_error_message").and_then(Value::as_bool) == Some(true) => {
+            ("assistant", _) if line.field("is_api_error_message").and_then(Value::as_bool) == Some(true) => {
                 self.api_error(line, said)
             }
             ("assistant", _) => self.assistant(line, said),
@@ -49,12 +47,12 @@ impl Claude {
     }
 
     fn assistant(&mut self, line: &Value, said: &mut Said) {
-        let Some(message) = line.get("message") else { return };
+        let Some(message) = line.field("message") else { return };
         said.events
             .extend(texts(message).filter(|t| !t.trim().is_empty()).map(|t| AgentEvent::Text { text: t.into() }));
         for block in blocks(message).filter(|block| text(block, "/type") == Some("tool_use")) {
             let name = text(block, "/name").unwrap_or_default().to_owned();
-            let input = block.get("input").unwrap_or(&Value::Null);
+            let input = block.field("input").unwrap_or(&Value::Null);
             let target = match text(input, "/command") {
                 Some(command) if name == "Bash" => command.to_owned(),
                 _ => tool_detail(input),
@@ -71,12 +69,12 @@ impl Claude {
     }
 
     fn results(&mut self, line: &Value, said: &mut Said) {
-        let Some(message) = line.get("message") else { return };
+        let Some(message) = line.field("message") else { return };
         for block in blocks(message).filter(|block| text(block, "/type") == Some("tool_result")) {
             let id = text(block, "/tool_use_id").unwrap_or_default();
             let Some((name, target)) = self.open.remove(id) else { continue };
-            let failed = block.get("is_error").and_then(Value::as_bool).unwrap_or(false);
-            let result = line.get("tool_use_result").unwrap_or(&Value::Null);
+            let failed = block.field("is_error").and_then(Value::as_bool).unwrap_or(false);
+            let result = line.field("tool_use_result").unwrap_or(&Value::Null);
             match name.as_str() {
                 _ if self.refused.contains(id) => {}
                 "Bash" => said.events.push(AgentEvent::Command { command: target, exit: exit(block, result, failed) }),
@@ -96,7 +94,7 @@ impl Claude {
 
     /// The CLI's own words in the assistant's place; `error` is an enumeration.
     fn api_error(&mut self, line: &Value, said: &mut Said) {
-        let words: String = line.get("message").into_iter().flat_map(texts).collect();
+        let words: String = line.field("message").into_iter().flat_map(texts).collect();
         self.error_class = class_of(line, text(line, "/error").unwrap_or_default(), &words);
         said.fault = Some(self.fault(self.error_class, &words));
         said.events.push(AgentEvent::Warning { text: words });
@@ -125,15 +123,15 @@ impl Claude {
     }
 
     fn finished(&mut self, line: &Value, said: &mut Said) {
-        for denial in line.get("permission_denials").and_then(Value::as_array).into_iter().flatten() {
-            let target = denial.get("tool_input").map(tool_detail).unwrap_or_default();
+        for denial in line.field("permission_denials").and_then(Value::as_array).into_iter().flatten() {
+            let target = denial.field("tool_input").map(tool_detail).unwrap_or_default();
             let id = text(denial, "/tool_use_id").unwrap_or_default();
             self.refuse(id, text(denial, "/tool_name").unwrap_or_default(), &target, said);
         }
-        let errors = line.get("errors").and_then(Value::as_array).into_iter().flatten();
+        let errors = line.field("errors").and_then(Value::as_array).into_iter().flatten();
         let errors: Vec<&str> = errors.filter_map(Value::as_str).collect();
         let message = text(line, "/result").map_or_else(|| errors.join("; "), str::to_owned);
-        let is_error = line.get("is_error").and_then(Value::as_bool).unwrap_or(false);
+        let is_error = line.field("is_error").and_then(Value::as_bool).unwrap_or(false);
         // Qwen Code, which speaks this dialect, reports API errors as success with such a text.
         let ok = !is_error && text(line, "/subtype") == Some("success") && !message.starts_with("[API Error:");
         if !ok {
@@ -146,13 +144,13 @@ impl Claude {
             message,
             session: text(line, "/session_id").map(str::to_owned),
             tokens: tokens.iter().any(Option::is_some).then(|| tokens.into_iter().flatten().sum()),
-            cost_usd: line.get("total_cost_usd").filter(|cost| cost.is_number()).map(Value::to_string),
+            cost_usd: line.field("total_cost_usd").filter(|cost| cost.is_number()).map(Value::to_string),
         });
     }
 }
 
-fn blocks(message: &Value) -> impl Iterator<Item = &Value> {
-    message.get("content").and_then(Value::as_array).into_iter().flatten()
+fn blocks<'a>(message: &'a Value<'a>) -> impl Iterator<Item = &'a Value<'a>> {
+    message.field("content").and_then(Value::as_array).into_iter().flatten()
 }
 
 /// Failures begin `Exit code N`; success carries no number, and some commands' non-zero codes are no failure to it.
@@ -161,16 +159,16 @@ fn exit(block: &Value, result: &Value, failed: bool) -> Option<i64> {
         let words = text(block, "/content").or_else(|| blocks(block).find_map(|part| text(part, "/text")))?;
         return words.strip_prefix("Exit code ")?.split_whitespace().next()?.parse().ok();
     }
-    let unsaid = result.get("interrupted").and_then(Value::as_bool) == Some(true)
+    let unsaid = result.field("interrupted").and_then(Value::as_bool) == Some(true)
         || ["returnCodeInterpretation", "backgroundTaskId"]
             .iter()
-            .any(|key| result.get(key).is_some_and(|v| !v.is_null()));
+            .any(|key| result.field(key).is_some_and(|v| !v.is_null()));
     (!unsaid).then_some(0)
 }
 
 fn edit(target: &str, result: &Value) -> AgentEvent {
-    let hunks = result.get("structuredPatch").and_then(Value::as_array).into_iter().flatten();
-    let lines = hunks.flat_map(|hunk| hunk.get("lines").and_then(Value::as_array).into_iter().flatten());
+    let hunks = result.field("structuredPatch").and_then(Value::as_array).into_iter().flatten();
+    let lines = hunks.flat_map(|hunk| hunk.field("lines").and_then(Value::as_array).into_iter().flatten());
     let (mut added, mut removed) = (0, 0);
     for line in lines.filter_map(Value::as_str) {
         added += u64::from(line.starts_with('+'));
@@ -179,7 +177,7 @@ fn edit(target: &str, result: &Value) -> AgentEvent {
     if text(result, "/type") == Some("create") {
         added = text(result, "/content").map_or(0, |content| content.lines().count() as u64);
     }
-    let known = result.get("structuredPatch").is_some();
+    let known = result.field("structuredPatch").is_some();
     AgentEvent::Edit {
         path: text(result, "/filePath").unwrap_or(target).to_owned(),
         added: known.then_some(added),

@@ -1,8 +1,6 @@
 //! Codex's `exec --json`, as measured with 0.169.0 and described by `index.d.ts` of `@openai/codex-sdk`.
 
-use serde_json::Value;
-
-use super::json::{number, text, tool_detail};
+use super::json::{Fields, Value, number, text, tool_detail};
 use super::{Fault, Said};
 use crate::model::agent_event::AgentEvent;
 
@@ -15,7 +13,7 @@ pub(super) struct Codex {
 
 impl Codex {
     pub(super) fn read(&mut self, line: &Value, said: &mut Said) {
-        let item = line.get("item").unwrap_or(&Value::Null);
+        let item = line.field("item").unwrap_or(&Value::Null);
         match text(line, "/type").unwrap_or_default() {
             "thread.started" => {
                 self.thread = text(line, "/thread_id").map(str::to_owned);
@@ -45,7 +43,7 @@ impl Codex {
             }
             "command_execution" => said.events.push(AgentEvent::Command {
                 command: command(item),
-                exit: item.get("exit_code").and_then(Value::as_i64),
+                exit: item.field("exit_code").and_then(Value::as_i64),
             }),
             "file_change" => file_change(item, said),
             "error" => {
@@ -82,7 +80,7 @@ fn started(item: &Value, said: &mut Said) {
 
 /// `status` is `failed` where a patch did not apply and `declined` where it was refused.
 fn file_change(item: &Value, said: &mut Said) {
-    for change in item.get("changes").and_then(Value::as_array).into_iter().flatten() {
+    for change in item.field("changes").and_then(Value::as_array).into_iter().flatten() {
         let path = text(change, "/path").unwrap_or_default().to_owned();
         said.events.push(match text(item, "/status") {
             Some("declined") => AgentEvent::Refused { what: format!("edit: {path}") },

@@ -1,9 +1,7 @@
 //! Cursor's `--output-format stream-json`: <https://cursor.com/docs/cli/reference/output-format>, and, for what stands
 //! there not, the protobuf descriptors (`agent.v1.ToolCall`, `ShellResult`, `EditResult`) of `@cursor/sdk` 1.0.18.
 
-use serde_json::Value;
-
-use super::json::{number, text, texts, tool_detail};
+use super::json::{Fields, Value, number, text, texts, tool_detail};
 use super::{Fault, Said};
 use crate::model::agent_event::AgentEvent;
 
@@ -35,7 +33,7 @@ impl Cursor {
     }
 
     fn message(&mut self, line: &Value, said: &mut Said) {
-        let message: String = line.get("message").into_iter().flat_map(texts).collect();
+        let message: String = line.field("message").into_iter().flat_map(texts).collect();
         if !message.trim().is_empty() && message != self.last_text {
             self.last_text.clone_from(&message);
             said.events.push(AgentEvent::Text { text: message });
@@ -45,7 +43,7 @@ impl Cursor {
 
 /// The one key ending in `ToolCall` names the tool; new tools come with every version.
 fn tool(line: &Value, said: &mut Said, read: fn(&str, &Value, &mut Said)) {
-    let call = line.get("tool_call").and_then(Value::as_object);
+    let call = line.field("tool_call").and_then(Value::as_object);
     let found = call.and_then(|call| call.iter().find_map(|(key, tool)| Some((key.strip_suffix("ToolCall")?, tool))));
     if let Some((name, tool)) = found {
         read(name, tool, said);
@@ -60,21 +58,21 @@ fn started(name: &str, tool: &Value, said: &mut Said) {
         }
         "edit" | "write" | "delete" => {}
         _ => {
-            let detail = tool.get("args").map(tool_detail).unwrap_or_default();
+            let detail = tool.field("args").map(tool_detail).unwrap_or_default();
             said.events.push(AgentEvent::Tool { name: name.to_owned(), detail });
         }
     }
 }
 
 fn completed(name: &str, tool: &Value, said: &mut Said) {
-    let result = tool.get("result").and_then(Value::as_object);
+    let result = tool.field("result").and_then(Value::as_object);
     let Some((outcome, result)) = result.and_then(|result| result.iter().find(|(_, value)| value.is_object())) else {
         return;
     };
-    match (name, outcome.as_str()) {
+    match (name, outcome) {
         (_, "rejected") | ("shell", "permissionDenied") => {
             let target = text(result, "/command").or_else(|| text(tool, "/args/command"));
-            let target = target.map_or_else(|| tool.get("args").map(tool_detail).unwrap_or_default(), str::to_owned);
+            let target = target.map_or_else(|| tool.field("args").map(tool_detail).unwrap_or_default(), str::to_owned);
             said.events.push(AgentEvent::Refused { what: format!("{name}: {target}") });
         }
         ("shell", _) => shell(outcome, tool, result, said),
@@ -95,7 +93,7 @@ fn completed(name: &str, tool: &Value, said: &mut Said) {
 fn shell(outcome: &str, tool: &Value, result: &Value, said: &mut Said) {
     let command = text(result, "/command").filter(|command| !command.is_empty());
     let command = command.or_else(|| text(tool, "/args/command")).unwrap_or_default().to_owned();
-    let exit = result.get("exitCode").and_then(Value::as_i64);
+    let exit = result.field("exitCode").and_then(Value::as_i64);
     match outcome {
         "timeout" => {
             said.events.push(AgentEvent::Warning { text: format!("command ran into its time limit: {command}") })
@@ -123,7 +121,7 @@ fn error(line: &Value, said: &mut Said) {
 }
 
 fn finished(line: &Value, said: &mut Said) {
-    let is_error = line.get("is_error").and_then(Value::as_bool).unwrap_or(false);
+    let is_error = line.field("is_error").and_then(Value::as_bool).unwrap_or(false);
     let ok = !is_error && text(line, "/subtype") == Some("success");
     let message = text(line, "/result").or_else(|| text(line, "/error")).unwrap_or_default().to_owned();
     let tokens = [number(line, "/usage/inputTokens"), number(line, "/usage/outputTokens")];

@@ -1,11 +1,22 @@
 //! A line of a JSON stream, with whatever stderr put on it.
 
-use serde_json::Value;
+pub(super) use serde_json_borrow::Value;
+
+/// A field of an object; `None` where there is none, or no object.
+pub(super) trait Fields: Sized {
+    fn field(&self, key: &str) -> Option<&Self>;
+}
+
+impl Fields for Value<'_> {
+    fn field(&self, key: &str) -> Option<&Self> {
+        self.as_object()?.get(key)
+    }
+}
 
 /// The events on a line, and the text around them.
 #[derive(Default)]
 pub(super) struct Parts<'a> {
-    pub(super) values: Vec<Value>,
+    pub(super) values: Vec<Value<'a>>,
     pub(super) stray: Vec<&'a str>,
 }
 
@@ -18,7 +29,7 @@ pub(super) fn split(line: &str) -> Parts<'_> {
         let mut stream = serde_json::Deserializer::from_str(&line[start..]).into_iter::<Value>();
         let mut read = 0;
         while let Some(Ok(value)) = stream.next() {
-            if !value.get("type").is_some_and(Value::is_string) {
+            if !value.field("type").is_some_and(Value::is_string) {
                 break;
             }
             parts.values.push(value);
@@ -38,13 +49,12 @@ pub(super) fn split(line: &str) -> Parts<'_> {
 }
 
 /// The string at a path of keys, written like a JSON pointer.
-pub(super) fn text<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(value: &'a Value<'a>, path: &str) -> Option<&'a str> {
     at(value, path)?.as_str()
 }
 
-/// `Value::pointer` without its escapes: it allocates for every key, and this runs several times a line.
-fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('/').skip(1).try_fold(value, |value, key| value.get(key))
+fn at<'a>(value: &'a Value<'a>, path: &str) -> Option<&'a Value<'a>> {
+    path.split('/').skip(1).try_fold(value, |value, key| value.field(key))
 }
 
 /// The number at a path of keys; int64 of protobuf are strings in JSON.
@@ -54,8 +64,8 @@ pub(super) fn number(value: &Value, path: &str) -> Option<u64> {
 }
 
 /// The texts of a message's content, one for each block of that type.
-pub(super) fn texts(message: &Value) -> impl Iterator<Item = &str> {
-    let blocks = message.get("content").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+pub(super) fn texts<'a>(message: &'a Value<'_>) -> impl Iterator<Item = &'a str> {
+    let blocks = message.field("content").and_then(Value::as_array).unwrap_or_default();
     blocks.iter().filter(|block| text(block, "/type") == Some("text")).filter_map(|block| text(block, "/text"))
 }
 
@@ -74,6 +84,6 @@ pub(super) fn tool_detail(arguments: &Value) -> String {
         "command",
         "name",
     ];
-    let found = KEYS.iter().find_map(|key| arguments.get(key)?.as_str());
+    let found = KEYS.iter().find_map(|key| arguments.field(key)?.as_str());
     crate::agent::text::one_line(found.unwrap_or_default(), crate::agent::text::SHORT)
 }
