@@ -75,6 +75,37 @@ impl Site {
         std::fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// The target of a link of an attempt on the host, such as a claim; `None` while it is not there.
+    pub fn link_on_host(&self, attempt: u32, name: &str) -> Option<String> {
+        let target = std::fs::read_link(self.work()?.join(attempt.to_string()).join(name)).ok()?;
+        Some(target.to_string_lossy().into_owned())
+    }
+
+    /// The pid that a link of an attempt on the host names: `watch.1`, `task`.
+    #[track_caller]
+    pub fn pid_on_host(&self, attempt: u32, name: &str) -> i32 {
+        let target = wait::until(name, PATIENCE, || self.link_on_host(attempt, name));
+        target.split(':').next().and_then(|pid| pid.parse().ok()).unwrap_or_else(|| panic!("no pid: {target}"))
+    }
+
+    /// The process of the agent itself: the scripted agent, in a run.
+    #[track_caller]
+    pub fn agent_pid(&self) -> i32 {
+        let runs = super::processes::with_argument("--print");
+        // Its subshells bear its name too; it is the one whose parent does not.
+        let own = |p: &super::processes::Process| p.uid == self.host.user.uid && runs.contains(&p.pid);
+        let agent = super::processes::all().into_iter().find(|p| own(p) && !runs.contains(&p.parent));
+        agent.expect("no agent runs").pid
+    }
+
+    /// The verdict of each attempt as the laptop tells it: class and evidence.
+    pub fn verdicts(&self) -> Vec<(String, String)> {
+        let shown = self.handoff(&["show", "--offline", "--json"]).run().success().json();
+        let attempts = shown["handoff"]["attempts"].as_object().cloned().unwrap_or_default();
+        let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        attempts.values().map(|a| (word(&a["verdict"]["class"]), word(&a["verdict"]["evidence"]))).collect()
+    }
+
     /// Waits until the host itself has recorded how an attempt ended; nothing on the laptop needs to run.
     #[track_caller]
     pub fn wait_for_result(&self, attempt: u32) -> String {

@@ -15,11 +15,15 @@ use super::ssh_config::Route;
 use super::user::{self, User};
 use super::wait;
 
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// What is to be special about a server. The default is what a distribution sets up.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
     login_shell: Option<String>,
-    sh: Option<PathBuf>,
+    /// Files that stand in the place of others for everything on this host: source, target.
+    mounts: Vec<(PathBuf, PathBuf)>,
+    boots: bool,
     settings: Vec<String>,
     passphrase: String,
 }
@@ -33,7 +37,13 @@ impl Setup {
 
     /// What `/bin/sh` is on this host, for everything that runs on it. Needs [`can_replace_sh`].
     pub fn sh(mut self, path: &Path) -> Self {
-        self.sh = Some(path.to_owned());
+        self.mounts.push((path.to_owned(), PathBuf::from("/bin/sh")));
+        self
+    }
+
+    /// Gives the host a boot id of its own, so that [`Sshd::reboot`] can give it another. Needs [`can_replace_sh`].
+    pub fn boots(mut self) -> Self {
+        self.boots = true;
         self
     }
 
@@ -89,6 +99,11 @@ impl Sshd {
     pub fn up(&mut self) {
         assert!(self.child.is_none(), "this server is up");
         std::fs::write(self.file("sshd_config"), self.config()).unwrap();
+        if self.setup.boots {
+            let random = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap();
+            std::fs::write(self.file("boot_id"), random).unwrap();
+            std::fs::set_permissions(self.file("boot_id"), PermissionsExt::from_mode(0o644)).unwrap();
+        }
         if rustix::process::geteuid().is_root() {
             std::fs::create_dir_all("/run/sshd").unwrap();
         }
@@ -104,13 +119,28 @@ impl Sshd {
     }
 
     fn command(&self) -> Command {
-        let Some(sh) = &self.setup.sh else {
+        let mut mounts = self.setup.mounts.clone();
+        if self.setup.boots {
+            mounts.push((self.file("boot_id"), PathBuf::from(BOOT_ID)));
+        }
+        if mounts.is_empty() {
             return Command::new(binary());
-        };
-        let script = r#"mount --bind "$1" "$(readlink -f /bin/sh)" && shift && exec "$@""#;
+        }
+        let script = r#"while [ "$1" != -- ]; do mount --bind "$1" "$(readlink -f "$2")" || exit 1; shift 2; done
+            shift && exec "$@""#;
         let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", script, "sh"]).arg(sh).arg(binary());
+        command.args(["--mount", "sh", "-c", script, "sh"]);
+        command.args(mounts.iter().flat_map(|(source, target)| [source, target]));
+        command.arg("--").arg(binary());
         command
+    }
+
+    /// Every process of the user dies, and the host comes back with another boot id. Needs [`Setup::boots`].
+    pub fn reboot(&mut self) {
+        assert!(self.setup.boots, "only a host that boots can be rebooted");
+        self.down();
+        self.user.end_processes();
+        self.up();
     }
 
     fn config(&self) -> String {

@@ -170,6 +170,25 @@ fn all_match(patterns: &[Option<regex::Regex>], text: &str) -> bool {
     patterns.iter().all(|pattern| pattern.as_ref().is_some_and(|pattern| pattern.is_match(text)))
 }
 
+/// A signal by its name; numbers beyond these differ between systems.
+fn signal(number: i32) -> String {
+    let name = match number {
+        1 => "HUP",
+        2 => "INT",
+        3 => "QUIT",
+        4 => "ILL",
+        6 => "ABRT",
+        8 => "FPE",
+        9 => "KILL",
+        11 => "SEGV",
+        13 => "PIPE",
+        14 => "ALRM",
+        15 => "TERM",
+        _ => return format!("signal {number}"),
+    };
+    format!("SIG{name}")
+}
+
 fn verdict(class: Class, evidence: &str, line: Option<u64>) -> Verdict {
     Verdict { class, evidence: one_line(evidence, SHORT), line, until: None }
 }
@@ -292,7 +311,7 @@ fn by_exit(log: &Log, outcome: &Outcome) -> Verdict {
         Some(code @ (126 | 127)) if !log.started => {
             log.with_last_words(Class::Config, &format!("the agent could not be started (exit code {code})"))
         }
-        Some(code) if code > 128 => log.with_last_words(Class::Crashed, &format!("ended by signal {}", code - 128)),
+        Some(code) if code > 128 => log.with_last_words(Class::Crashed, &format!("killed by {}", signal(code - 128))),
         Some(0) => match &log.finished {
             Some((line, _, words)) => verdict(Class::Crashed, &format!("the agent reports: {words}"), Some(*line)),
             None => truncated(log),

@@ -8,12 +8,13 @@ const MAX_SESSION: usize = 128;
 
 /// Rows of `table` for ends that no line of the log proves. The watcher knows no history: what the policy does
 /// differently the second time is left to the laptop.
-const FACTS: [(Class, &str); 7] = [
+const FACTS: [(Class, &str); 8] = [
     (Class::Truncated, "@truncated"),
     (Class::CheckFailed, "@check-failed"),
     (Class::Hung, "@hung"),
     (Class::Timeout, "@timeout"),
     (Class::Crashed, "@crashed"),
+    (Class::Lost, "@lost"),
     (Class::NoWork, "@no-work"),
     (Class::Crashed, "@any"),
 ];

@@ -92,7 +92,7 @@ fn mend(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile) -
             }
             _ => format!("{} (on {host}): mend it, {resume}", verdict.evidence),
         },
-        _ => format!("{}: see `handoff show {id}`", verdict.evidence),
+        _ => format!("{}: `handoff show {id}` tells more, `handoff resume {id}` goes on", verdict.evidence),
     }
 }
 

@@ -120,7 +120,7 @@ fn a_watcher_with_grep_comes_to_the_same_class() {
 fn prose_is_never_evidence() {
     let (log, _) = fixture("cursor-torn");
     let verdict = judge_at_2_utc(&profile("cursor"), &log, &exited(137));
-    assert_eq!((verdict.class, verdict.evidence.as_str()), (Class::Crashed, "ended by signal 9"));
+    assert_eq!((verdict.class, verdict.evidence.as_str()), (Class::Crashed, "killed by SIGKILL"));
     let (log, _) = fixture("cursor-truncated");
     assert_eq!(judge_at_2_utc(&profile("cursor"), &log, &exited(1)).class, Class::Crashed);
 }

@@ -75,9 +75,8 @@ judge_watch() {
 judge_task() {
   pid='' life=none
   task=$(link_of "$at/task") || return 0
-  place=$(link_of "$at/intent") || return 0
-  place=${place#*:}
-  judge "$task:${place#*:}"
+  task_place=$(link_of "$at/intent") || return 0
+  judge "$task:${task_place#*:*:}"
 }
 
 # Wakes the watcher, if it is one of ours.

@@ -23,6 +23,7 @@ prepare() {
   detail="the files could not be read before the start"
   hash_files && read_agent_git || return 1
   baseline=$files start_head=$agent_head files=
+  carry_baseline
   say "baseline $baseline${nl}head $start_head${nl}check $check_before" >"$at/before"
   reason=disk-full detail=
   make_prompt || return 1
@@ -59,6 +60,16 @@ check_first() {
   fi
   run_script check "$at/check-before.log" check || return 1
   check_before=$status
+}
+
+# What the attempt before did until it was cut short counts for the session that goes on from there.
+carry_baseline() {
+  [ "$n" -gt "$first" ] || [ "$adopt" = no ] || return 0
+  before=$job/$((n - 1))
+  field "$before/result" class || return 0
+  case $value in done | unchecked | no-work | check-failed) return 0 ;; esac
+  field "$before/before" baseline && baseline=$value
+  field "$before/before" head && start_head=$value
 }
 
 make_prompt() {

@@ -45,7 +45,10 @@ follow() {
   while [ -z "$ended" ]; do
     judge_link "$link"
     case $life in
-      dead) break ;;
+      # The wrapper died without a word: as long as what it started lives, the agent is at work.
+      dead)
+        { [ "$link" = task ] && abandoned; } || break
+        ;;
       none)
         # Started, but not yet named, as long as its mark is to be seen: else it died before that.
         missing=$((missing + 1))
@@ -66,6 +69,15 @@ follow() {
       [ "$link" != task ] || watch_agent
     fi
   done
+}
+
+# Whether the agent goes on without the wrapper that would record its end. On another boot nothing of it lives.
+abandoned() {
+  case $task_place in *":$boot:$node") ;; *) return 1 ;; esac
+  read_status "$at/exit"
+  [ -z "$status" ] || return 1
+  find_marked
+  [ -n "$marked" ]
 }
 
 # Judges a task by its link; boot and node are this watcher's, or the intent's for the agent.

@@ -47,7 +47,7 @@ classify() {
     stop | epoch) class=stopped action=end ;;
     timeout) row pattern @timeout || class=timeout ;;
     no-first-output | no-progress) row pattern @hung || class=hung ;;
-    lost) class=lost ;;
+    lost) row pattern @lost || class=lost ;;
     session) class=session ;;
     disk-full) class=disk-full ;;
     ship | agent-missing | setup | capture) class=config ;;

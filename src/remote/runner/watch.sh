@@ -49,7 +49,7 @@ claim_attempt() {
 
 reset_facts() {
   class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' agent_head='' start_head=''
-  spent=0 served=0 active='' note='' detail='' session='' session_mode=none agent='' terminal_at='' seen_size=0 moved_at=0 base=''
+  spent=0 served=0 active='' note='' detail='' task_place='' session='' session_mode=none agent='' terminal_at='' seen_size=0 moved_at=0 base=''
   ended=''
   find_path "$spec/agent"
 }
@@ -105,6 +105,7 @@ conclude() {
     reason=$ended
   else
     reason=lost
+    case $task_place in *":$boot:$node" | '') ;; *":$node") detail="the host was rebooted" ;; esac
   fi
   if [ "$reason" != exit ]; then
     read_status "$at/exit"

@@ -77,8 +77,14 @@ fn an_agent_that_is_gone_without_an_exit_is_lost_not_failed() {
         host.ensure(1, &[]);
         host.until("output", || (!host.log(1).is_empty()).then_some(()));
         kill(host.pid(1, "watch.1"));
-        kill(host.pid(1, "task"));
+        let task = host.pid(1, "task");
+        kill(task);
         host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        // The agent itself lives: it goes on, though nobody will see how it ends.
+        std::thread::sleep(std::time::Duration::from_millis(2500));
+        assert!(host.link(1, "watch.2").is_some() && !host.at(1).join("result").exists());
+        let group = rustix::process::Pid::from_raw(task).unwrap();
+        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
         let result = host.result(1);
         assert_eq!((result.class(), result.get("exit"), host.starts()), ("lost", None, 1));
         assert!(result.get("capture").is_some());
