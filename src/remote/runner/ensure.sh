@@ -121,9 +121,14 @@ run_capture() {
   cache=$root/cache/$key.git
   if [ ! -h "$at/capture" ]; then
     judge_watch
-    [ "$life" != alive ] || refuse busy "a watcher lives"
+    case $life in alive | stopped) refuse busy "a watcher lives" ;; unknown) refuse other-node "its watcher is on another node" ;; esac
     judge_task
     case $life in alive | stopped) refuse busy "the agent runs" ;; esac
+    highest "$job/"
+    while [ "$top" -gt "$n" ]; do
+      [ ! -h "$job/$top/intent" ] || refuse capture "attempt $top has run in the tree since"
+      top=$((top - 1))
+    done
     find_marked
     [ -z "$marked" ] || refuse busy "processes of the attempt are left"
     take_capture || refuse capture "${note}the work could not be captured"

@@ -2,7 +2,7 @@
 
 read_request() {
   name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
-  parts='' secrets='' wants='' acks='' asks='' whole=''
+  parts='' secrets='' wants='' acks='' caches='' discard='' dry='' asks='' whole=''
   while IFS= read -r line; do
     if [ -z "$line" ]; then
       whole=1
@@ -26,6 +26,9 @@ read_request() {
       'part '*) parts=$parts$value$nl ;;
       'want '*) wants=$wants$value$nl ;;
       'ack '*) acks=$acks$value$nl ;;
+      'cache '*) caches=$caches$value$nl ;;
+      'discard yes') discard=yes ;;
+      'dry yes') dry=yes ;;
       'secret '*) is_variable "${value%% *}" && secrets=$secrets$value$nl ;;
       *) asks=$asks$line$nl ;;
     esac || refuse request "bad value of ${line%% *}"

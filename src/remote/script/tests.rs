@@ -3,6 +3,7 @@
 mod attempt;
 mod capture;
 mod host;
+mod release;
 mod stream;
 
 use super::*;

@@ -285,34 +285,7 @@ fn the_first_writer_of_next_wins() {
     }
 }
 
-#[test]
-fn release_wants_every_byte_acknowledged_and_gives_the_tree_back() {
-    for shell in shells() {
-        let host = TestHost::shipped(shell, "echo x >../warm.o; echo 12345; echo w >w; exit 1");
-        host.ensure(1, &[("grant", &grant(&[("delays", "9 9")]))]);
-        let capture = host.result(1).get("capture").unwrap().to_owned();
-        let release = |ack: &str| host.call(Verb::Release, format!("name {}\n{ack}\n", host.name).as_bytes());
-        for bad in ["", "ack 1 - 6\n", &format!("ack 1 {capture} 5\n")] {
-            assert!(release(bad).contains("error unacknowledged"), "{bad}");
-        }
-        assert!(host.git(&host.cache(), &["for-each-ref"]).contains(&capture));
-        let good = format!("ack 1 {capture} 6\n");
-        assert!(release(&good).ends_with("end 0\n"));
-        assert!(!host.work().exists() && host.git(&host.cache(), &["for-each-ref"]).is_empty());
-        assert!(release(&good).ends_with("end 0\n"));
-
-        host.push();
-        host.agent("cat ../warm.o; cd ..; git status --porcelain=v2 --branch >$HOME/status");
-        host.ensure(1, &[]);
-        host.result(1);
-        assert_eq!(host.log(1), "x\n");
-        let status = std::fs::read_to_string(host.home().join("status")).unwrap();
-        assert_eq!(status.trim_end(), host.git(&host.laptop(), &["status", "--porcelain=v2", "--branch"]));
-        assert_eq!(std::fs::read_dir(host.root().join("trees")).unwrap().count(), 1);
-    }
-}
-
-fn kill(pid: i32) {
+pub(super) fn kill(pid: i32) {
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     while std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).is_ok_and(|s| !s.contains(") Z ")) {

@@ -1,0 +1,159 @@
+//! Giving a tree back: nothing goes that the laptop does not hold.
+
+use super::attempt::kill;
+use super::host::{TestHost, grant, shells};
+use super::*;
+
+/// An agent that has ended, and the line that acknowledges it.
+fn ended(shell: &str, agent: &str) -> (TestHost, String) {
+    let host = TestHost::shipped(shell.to_owned(), agent);
+    host.ensure(1, &[("grant", &grant(&[("delays", "9 9")]))]);
+    let capture = host.result(1).get("capture").unwrap().to_owned();
+    let ack = format!("ack 1 {capture} {}\n", host.log(1).len());
+    (host, ack)
+}
+
+fn release(host: &TestHost, lines: &str) -> String {
+    host.call(Verb::Release, format!("name {}\n{lines}\n", host.name).as_bytes())
+}
+
+fn tree(host: &TestHost) -> std::path::PathBuf {
+    host.root().join("trees/my repo-1/my repo")
+}
+
+#[test]
+fn every_byte_is_acknowledged_before_the_tree_is_given_back() {
+    for shell in shells() {
+        let (host, good) = ended(&shell, "echo x >../warm.o; echo 12345; echo w >w; exit 1");
+        let capture = good.split(' ').nth(2).unwrap().to_owned();
+        for bad in ["", "ack 1 - 6\n", &format!("ack 1 {capture} 5\n")] {
+            assert!(release(&host, &format!("cache *.o\n{bad}")).contains("error unacknowledged"), "{bad}");
+        }
+        assert!(host.git(&host.cache(), &["for-each-ref"]).contains(&capture));
+        let good = format!("cache *.o\n{good}");
+        let reply = release(&host, &good);
+        assert!(reply.contains(&format!("\ntree {}\nrefs 2\n", tree(&host).display())), "{reply}");
+        assert!(reply.ends_with("end 0\n"), "{reply}");
+        assert!(!host.work().exists() && host.git(&host.cache(), &["for-each-ref"]).is_empty());
+        let again = release(&host, &good);
+        assert!(again.contains("\ngone\n") && again.ends_with("end 0\n"), "{again}");
+
+        host.push();
+        host.agent("cat ../warm.o; cd ..; git status --porcelain=v2 --branch >$HOME/status");
+        host.ensure(1, &[]);
+        host.result(1);
+        assert_eq!(host.log(1), "x\n");
+        let status = std::fs::read_to_string(host.home().join("status")).unwrap();
+        assert_eq!(status.trim_end(), host.git(&host.laptop(), &["status", "--porcelain=v2", "--branch"]));
+        assert_eq!(std::fs::read_dir(host.root().join("trees")).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn what_is_nowhere_else_is_listed_and_kept_until_it_is_discarded() {
+    for shell in shells() {
+        let agent = "cd ..; mkdir -p target/deep; echo c >target/deep/cache.o; printf 12345 >-only.o; \
+            printf 1 >\"$(printf 'a\\033[2J\\nd x kept 9 9 9.o')\"; touch -t 200001010000 old.o; ln -s / root.o; echo w >w";
+        let (host, ack) = ended(&shell, agent);
+        let reply = release(&host, &format!("cache target/\n{ack}"));
+        assert!(reply.contains("error kept 4 files in ") && reply.ends_with("end 1\n"), "{reply}");
+        assert!(reply.contains("\n5 -only.o\n") && reply.contains("\n0 old.o\n"), "{reply}");
+        assert!(reply.contains("[2J?d x kept 9 9 9.o\n") && !reply.contains("cache.o"), "{reply}");
+        assert!(host.work().join("1/log").exists() && tree(&host).join("-only.o").exists());
+        assert!(host.root().join("trees/my repo-1/owner").is_symlink());
+        assert!(!host.git(&host.cache(), &["for-each-ref"]).is_empty());
+
+        let reply = release(&host, &format!("cache target/\ndiscard yes\ndry yes\n{ack}"));
+        assert!(reply.contains(" kept 4 ") && reply.ends_with("end 0\n"), "{reply}");
+        assert!(tree(&host).join("-only.o").exists() && host.work().exists(), "nothing was done");
+
+        let reply = release(&host, &format!("cache target/\ndiscard yes\n{ack}"));
+        assert!(reply.contains(" kept 4 ") && reply.ends_with("end 0\n"), "{reply}");
+        assert!(!host.work().exists() && !tree(&host).join("-only.o").exists());
+        assert!(!tree(&host).join("root.o").is_symlink() && std::path::Path::new("/bin").exists());
+        assert!(tree(&host).join("target/deep/cache.o").exists(), "a cache is left for the next handoff");
+        assert!(!host.root().join("trees/my repo-1/owner").is_symlink());
+    }
+}
+
+#[test]
+fn what_changed_after_the_capture_is_kept_too() {
+    for shell in shells() {
+        let (host, ack) = ended(&shell, "echo w >w");
+        let place = tree(&host);
+        std::fs::write(place.join("staged"), "by hand, later\n").unwrap();
+        std::fs::write(place.join("new by hand"), "n\n").unwrap();
+        std::fs::remove_file(place.join("sub/w")).unwrap();
+        host.git(&place, &["init", "-q", "nest"]);
+        host.git(&place.join("nest"), &["commit", "-q", "--allow-empty", "-m", "nested"]);
+        let reply = release(&host, &format!("dry yes\n{ack}"));
+        assert!(reply.contains("error kept ") && reply.contains("\n15 staged\n"), "{reply}");
+        assert!(
+            reply.contains("\n2 new by hand\n") && reply.contains(" nest/\n") && !reply.contains("sub/w"),
+            "{reply}"
+        );
+    }
+}
+
+#[test]
+fn what_was_there_before_the_ship_goes_with_the_tree() {
+    for shell in shells() {
+        let (host, ack) = ended(&shell, "echo x >../warm.o");
+        assert!(release(&host, &format!("cache *.o\n{ack}")).ends_with("end 0\n"));
+        // Hosts that know whole seconds only count the second of the ship as newer.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        host.push();
+        host.agent("echo y >w");
+        host.ensure(1, &[]);
+        let capture = host.result(1).get("capture").unwrap().to_owned();
+        let reply = release(&host, &format!("ack 1 {capture} 0\n"));
+        assert!(reply.ends_with("end 0\n"), "{reply}");
+        assert!(tree(&host).join("warm.o").exists());
+    }
+}
+
+#[test]
+fn work_that_was_not_captured_is_captured_first() {
+    for shell in shells() {
+        let (host, _) = ended(&shell, "echo precious >../precious; exit 1");
+        // As when the disk was full at the time.
+        std::fs::remove_file(host.at(1).join("capture")).unwrap();
+        let reply = release(&host, "discard yes\nack 1 - 0\n");
+        assert!(reply.contains("error uncaptured attempt 1") && host.work().exists(), "{reply}");
+        let capture = format!("name {}\nattempt 1\n\n", host.name);
+        let captured = host.call(Verb::Capture, capture.as_bytes());
+        let oid =
+            captured.lines().find_map(|line| line.strip_prefix("capture ")).unwrap_or_else(|| panic!("{captured}"));
+        assert_eq!(host.git(&host.cache(), &["show", &format!("{oid}:precious")]), "precious");
+        assert!(release(&host, &format!("ack 1 {oid} 0\n")).ends_with("end 0\n"));
+    }
+}
+
+#[test]
+fn an_attempt_that_lost_its_watcher_can_be_captured_and_released() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo up; echo w >w; exec sleep 60");
+        host.ensure(1, &[]);
+        host.until("output", || (!host.log(1).is_empty()).then_some(()));
+        assert!(release(&host, "ack 1 - 3\n").contains("error busy"));
+        kill(host.pid(1, "watch.1"));
+        assert!(release(&host, "ack 1 - 3\n").contains("error busy"));
+        kill(host.pid(1, "task"));
+        host.call(Verb::Cancel, format!("name {}\nattempt 1\nreason stop\ngrace 0\n\n", host.name).as_bytes());
+        assert!(release(&host, "ack 1 - 3\n").contains("error unfinished"));
+        let captured = host.call(Verb::Capture, format!("name {}\nattempt 1\n\n", host.name).as_bytes());
+        let oid =
+            captured.lines().find_map(|line| line.strip_prefix("capture ")).unwrap_or_else(|| panic!("{captured}"));
+        assert!(release(&host, &format!("ack 1 {oid} 3\n")).ends_with("end 0\n"));
+    }
+}
+
+#[test]
+fn an_older_attempt_is_not_captured_in_the_tree_of_a_later_one() {
+    let host = TestHost::shipped(shells().remove(0), "echo 'rate limit'; exit 1");
+    host.ensure(1, &[("grant", &grant(&[("last", "2")]))]);
+    host.result(2);
+    std::fs::remove_file(host.at(1).join("capture")).unwrap();
+    let captured = host.call(Verb::Capture, format!("name {}\nattempt 1\n\n", host.name).as_bytes());
+    assert!(captured.contains("error capture attempt 2 has run"), "{captured}");
+}
