@@ -8,6 +8,7 @@ pub mod host;
 pub mod id;
 pub mod policy;
 pub mod profile;
+pub mod release;
 pub mod snapshot;
 #[cfg(test)]
 pub(crate) mod testing;

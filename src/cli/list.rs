@@ -84,9 +84,10 @@ fn print(rows: &[Row], all: bool) {
         let seen = age(now.as_second() - s.changed.as_second());
         let place = if all { format!("  {}", row.repository) } else { String::new() };
         let host = first_line(&s.host, HOST);
+        let released = if s.released { "  released" } else { "" };
         let id = s.id.as_str();
         text.push_str(&format!(
-            "{id:width$}  {status:<22}  {host:host_width$}  attempt {attempt}  {seen} ago{place}\n"
+            "{id:width$}  {status:<22}  {host:host_width$}  attempt {attempt}  {seen} ago{released}{place}\n"
         ));
     }
     context::print(&text);

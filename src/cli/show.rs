@@ -91,6 +91,14 @@ fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
         };
         outln!("  attempt {n} on {}: {state}", neutral(&attempt.host));
     }
+    for host in handoff.hosts() {
+        let Some(release) = handoff.release_of(host) else { continue };
+        let (host, when) = (neutral(host), ago(release.at));
+        match release.confirmed {
+            true => outln!("  {host} was released {when}: it has nothing of this any more"),
+            false => outln!("  {host} was told {when} to let go, and has not confirmed: `handoff clean {}`", made.id),
+        }
+    }
     if let Some((since, reason)) = &handoff.unreachable {
         outln!("  host out of reach since {} ({})", ago(*since), first_line(reason, 80));
     }

@@ -102,6 +102,13 @@ pub enum Kind {
         host: String,
         commit: Oid,
     },
+    /// A host is told to let go of everything of the handoff's up to and with an attempt: all of it is held here.
+    /// `confirmed`: it has; before, nobody may count on what it has.
+    Released {
+        host: String,
+        last: AttemptNo,
+        confirmed: bool,
+    },
     /// An event of a newer program: the record can be read, not written.
     #[serde(other)]
     Unknown,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome};
 use super::event::{Created, Event, FORMAT, Kind, Owner};
+use super::release::Release;
 use super::snapshot::Oid;
 use super::verdict::{Class, Verdict};
 
@@ -87,6 +88,9 @@ pub struct Handoff {
     pub worktree: Option<String>,
     /// Hosts that have proved the base.
     pub shipped: Vec<String>,
+    /// Hosts that were told to let go of what they had.
+    #[serde(default)]
+    pub released: BTreeMap<String, Release>,
     /// An event of a newer program was seen: nothing may be appended.
     pub read_only: bool,
 }
@@ -122,6 +126,7 @@ impl Handoff {
             stop_requested: false,
             worktree: None,
             shipped: Vec::new(),
+            released: BTreeMap::new(),
             read_only: event.v > FORMAT,
         })
     }
@@ -196,6 +201,7 @@ impl Handoff {
                 }
                 self.shipped.push(host.clone());
             }
+            Kind::Released { host, last, confirmed } => self.release(host, *last, *confirmed, at)?,
         }
         Ok(())
     }

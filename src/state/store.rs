@@ -35,6 +35,9 @@ pub struct Summary {
     pub changed: Timestamp,
     pub unreachable_since: Option<Timestamp>,
     pub worktree: Option<String>,
+    /// No host has anything of it any more.
+    #[serde(default)]
+    pub released: bool,
 }
 
 /// A summary and the journal it was made from, by length: a cache, never truth.
@@ -174,6 +177,7 @@ fn summarize(journal: &Journal) -> Summary {
         changed: handoff.changed,
         unreachable_since: handoff.unreachable.as_ref().map(|(since, _)| *since),
         worktree: handoff.worktree.clone(),
+        released: handoff.is_released(),
     }
 }
 

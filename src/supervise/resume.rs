@@ -23,12 +23,12 @@ impl Driver {
         if handoff.status().is_active() {
             return refuse("is still at work");
         }
-        let moved = host.is_some_and(|host| host != handoff.host());
+        // Elsewhere, or where the host was told to let go, nothing is counted on: the work is shipped again.
+        let checkout = !handoff.has_tree(host.unwrap_or(handoff.host()), AttemptNo::MAX);
         let has_session = handoff.session.is_some() || self.profile.session == SessionMode::None;
-        let start = if moved || !has_session || handoff.attempts.is_empty() { Start::Fresh } else { Start::Resume };
-        let ship = if moved { self.last_work()? } else { handoff.made.base.clone() };
+        let start = if checkout || !has_session { Start::Fresh } else { Start::Resume };
+        let ship = if checkout { self.last_work()? } else { handoff.made.base.clone() };
         let attempts = handoff.made.limits.attempts;
-        let checkout = moved || handoff.shipped.is_empty();
         self.raise_epoch().await?;
         if let Some(host) = host {
             self.move_to(host)?;
@@ -71,8 +71,14 @@ impl Driver {
 
     /// The newest work that lies in this repository: the last capture, or the base.
     pub(super) fn last_work(&self) -> Result<Snapshot, Error> {
+        self.work_before(AttemptNo::MAX)
+    }
+
+    /// The same as of the time before attempt `n`.
+    fn work_before(&self, n: AttemptNo) -> Result<Snapshot, Error> {
         let handoff = self.handoff();
-        let Some(commit) = handoff.attempts.values().rev().find_map(|attempt| attempt.fetched.clone()) else {
+        let mut before = handoff.attempts.range(..n).rev();
+        let Some(commit) = before.find_map(|(_, attempt)| attempt.fetched.clone()) else {
             return Ok(handoff.made.base.clone());
         };
         let captured = self.engine.repository.read_capture(&commit)?;
@@ -89,8 +95,8 @@ impl Driver {
     /// The launch that a grant in the journal stands for, to be sent again.
     pub(super) fn launch_of(&self, grant: &Grant) -> Result<Launch, Error> {
         let handoff = self.handoff();
-        let Again { carried, checkout, start } = again(handoff, grant);
-        let ship = if carried { self.last_work()? } else { handoff.made.base.clone() };
+        let Again { checkout, start } = again(handoff, grant);
+        let ship = if checkout { self.work_before(grant.first)? } else { handoff.made.base.clone() };
         Ok(Launch { ship, checkout, start, message: None, attempts: grant.last - grant.first + 1 })
     }
 }
@@ -98,25 +104,18 @@ impl Driver {
 /// How a grant began, read from the journal.
 #[derive(Debug, PartialEq, Eq)]
 struct Again {
-    /// The work of the attempts before it goes along.
-    carried: bool,
+    /// The work of the attempts before it was shipped with it.
     checkout: bool,
     start: Start,
 }
 
 fn again(handoff: &Handoff, grant: &Grant) -> Again {
-    let Some((_, before)) = handoff.attempts.range(..grant.first).next_back() else {
-        // A grant of which nothing came leaves the next one to begin from the start.
-        return Again { carried: false, checkout: true, start: Start::Fresh };
-    };
-    let moved = before.host != grant.host;
-    let class = before.verdict.as_ref().map(|verdict| verdict.class);
+    let checkout = !handoff.has_tree(&grant.host, grant.first);
+    // A grant of which nothing came leaves the next one to begin from the start.
+    let before = handoff.attempts.range(..grant.first).next_back();
+    let class = before.and_then(|(_, attempt)| attempt.verdict.as_ref()).map(|verdict| verdict.class);
     let session_is_over = matches!(class, Some(Class::Context | Class::Session));
-    Again {
-        carried: moved,
-        checkout: moved || !handoff.shipped.contains(&grant.host),
-        start: if moved || session_is_over { Start::Fresh } else { Start::Resume },
-    }
+    Again { checkout, start: if checkout || session_is_over { Start::Fresh } else { Start::Resume } }
 }
 
 #[cfg(test)]
@@ -135,6 +134,7 @@ mod tests {
             Kind::Granted { grant: grant(1, "buildbox", 1) },
             Kind::Dispatched { attempt: 1, grant: 1, host: host.clone(), command: "agent".into() },
             Kind::Shipped { host, commit },
+            Kind::Started { attempt: 1 },
             Kind::Ended { attempt: 1, outcome: Box::default(), verdict },
         ] {
             handoff.apply(&event(kind)).unwrap();
@@ -149,9 +149,18 @@ mod tests {
     #[test]
     fn a_move_that_is_sent_again_still_carries_the_work() {
         let moved = again(&after(Class::Stopped), &grant(2, "bigbox", 2));
-        assert_eq!(moved, Again { carried: true, checkout: true, start: Start::Fresh });
+        assert_eq!(moved, Again { checkout: true, start: Start::Fresh });
         let stayed = again(&after(Class::Stopped), &grant(2, "buildbox", 2));
-        assert_eq!(stayed, Again { carried: false, checkout: false, start: Start::Resume });
+        assert_eq!(stayed, Again { checkout: false, start: Start::Resume });
+    }
+
+    #[test]
+    fn after_a_release_the_work_is_shipped_again_however_often_it_is_sent() {
+        let mut handoff = after(Class::Stopped);
+        let released = Kind::Released { host: "buildbox".into(), last: 1, confirmed: false };
+        handoff.apply(&Event::new(jiff::Timestamp::UNIX_EPOCH, released)).unwrap();
+        let back = again(&handoff, &grant(2, "buildbox", 2));
+        assert_eq!(back, Again { checkout: true, start: Start::Fresh });
     }
 
     #[test]

@@ -72,6 +72,9 @@ impl Driver {
     /// Whether the host has nothing left that it may do: what stands behind its last attempt there is the end, which
     /// no later writer can change.
     fn is_over(&self) -> bool {
+        if self.handoff().is_released() {
+            return true;
+        }
         let last = self.handoff().last_attempt().map(|(_, attempt)| attempt);
         last.is_some_and(|attempt| {
             let nothing_to_fetch = attempt.outcome.as_ref().is_some_and(|outcome| outcome.capture.is_none());
@@ -80,7 +83,7 @@ impl Driver {
         })
     }
 
-    async fn tell_epoch(&mut self) -> Result<(), Error> {
+    pub(super) async fn tell_epoch(&mut self) -> Result<(), Error> {
         let remote = self.link.once().await?;
         let (name, epoch) = (self.name.clone(), self.handoff().epoch);
         match remote.put_epoch(&name, epoch).await {
