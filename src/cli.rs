@@ -10,6 +10,7 @@ macro_rules! outln {
 
 pub mod agents;
 pub mod bridge;
+pub mod clean;
 pub mod completions;
 pub mod context;
 pub mod demo;
@@ -68,6 +69,7 @@ pub enum Command {
     Pull(pull::Pull),
     Diff(diff::Diff),
     Takeover(takeover::Takeover),
+    Clean(clean::Clean),
     Hosts(hosts::Hosts),
     Agents(agents::Agents),
     Demo(demo::Demo),
@@ -113,6 +115,7 @@ async fn dispatch(args: Args) -> Result<u8, Error> {
         Command::Pull(command) => command.run(&global).await,
         Command::Diff(command) => command.run(&global),
         Command::Takeover(command) => command.run(&global).await,
+        Command::Clean(command) => command.run(&global).await,
         Command::Hosts(command) => command.run(&global).await,
         Command::Agents(command) => command.run(&global),
         Command::Demo(command) => command.run().await,

@@ -6,11 +6,13 @@
 pub mod backoff;
 pub mod between;
 pub mod check_host;
+pub mod clean;
 pub mod decide;
 pub mod driver;
 pub mod engine;
 pub mod error;
 pub mod follow;
+mod hold;
 pub mod launch;
 pub mod link;
 pub mod look;

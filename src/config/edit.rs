@@ -10,7 +10,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 use super::diagnostic::Diagnostics;
 use super::hosts::{self, Hosts};
 use super::settings;
-use crate::model::host::{Host, LOCAL, Limits, SecretSource, Way};
+use crate::model::host::{Host, LOCAL, Limits, SecretSource, Way, default_caches};
 
 /// Why a host was not added; the file is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +128,7 @@ fn table(host: &Host) -> Option<Table> {
     set("path", list(&host.path));
     set("env", pairs(host.env.iter().map(|(name, text)| (name, text.into()))));
     set("secrets", pairs(host.secrets.iter().map(|(name, source)| (name, secret(source)))));
+    set("caches", list(&host.caches).filter(|_| host.caches != default_caches()));
     set("setup", text(&host.setup));
     set("agent", text(&host.agent));
     set("model", text(&host.model));

@@ -7,6 +7,28 @@ use std::time::Duration;
 /// The host that is this machine, with no SSH in between.
 pub const LOCAL: &str = "local";
 
+/// Directories that tools make again by themselves, as patterns of gitignore(5).
+const CACHES: [&str; 13] = [
+    "target/",
+    "node_modules/",
+    ".venv/",
+    "venv/",
+    "__pycache__/",
+    ".pytest_cache/",
+    ".mypy_cache/",
+    ".ruff_cache/",
+    ".tox/",
+    ".gradle/",
+    ".next/",
+    ".turbo/",
+    ".cache/",
+];
+
+/// The declared caches where the user declares none.
+pub fn default_caches() -> Vec<String> {
+    CACHES.map(str::to_owned).to_vec()
+}
+
 /// How bytes reach a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,6 +77,8 @@ pub struct Host {
     pub env: BTreeMap<String, String>,
     /// Name on the host → source on the laptop.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// Patterns of what may go or stay on the host without a word when a tree is given back.
+    pub caches: Vec<String>,
     /// Run by `sh -c` in the checkout before each attempt.
     pub setup: Option<String>,
     pub agent: Option<String>,
@@ -140,6 +164,7 @@ impl Host {
             path: Vec::new(),
             env: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            caches: default_caches(),
             setup: None,
             agent: None,
             model: None,

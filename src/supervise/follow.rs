@@ -154,7 +154,7 @@ impl Driver {
         (open && !waiting).then_some(outcome)
     }
 
-    fn wants(&mut self, n: AttemptNo) -> Result<Vec<Want>, Error> {
+    pub(super) fn wants(&mut self, n: AttemptNo) -> Result<Vec<Want>, Error> {
         let name = self.name.clone();
         let log = &self.log(n)?.mirror;
         let mut wants =
@@ -185,7 +185,7 @@ impl Driver {
         Ok(())
     }
 
-    fn on_bytes(
+    pub(super) fn on_bytes(
         &mut self,
         n: AttemptNo,
         stream: Stream,

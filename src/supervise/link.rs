@@ -44,6 +44,11 @@ impl Link {
         Ok(remote)
     }
 
+    /// Goes on with a connection that somebody else has made to the same host.
+    pub fn reuse(&mut self, remote: Remote) {
+        self.remote = Some(remote);
+    }
+
     /// Forgets the connection: the next use makes a new one.
     pub fn drop_connection(&mut self) {
         self.remote = None;

@@ -12,19 +12,63 @@ use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
 
 impl Driver {
-    /// Fetches the capture of attempt `n` unless it is here already.
+    /// Fetches the capture of attempt `n` unless it is here already. One that was not made at the time is made now.
     pub(super) async fn fetch(&mut self, remote: &Remote, n: AttemptNo, outcome: &Outcome) -> Result<(), Error> {
         let here = self.handoff().attempts.get(&n).and_then(|attempt| attempt.fetched.clone());
-        let Some(commit) = outcome.capture.as_deref().and_then(|oid| oid.parse::<Oid>().ok()) else { return Ok(()) };
+        let commit = match outcome.capture.as_deref().and_then(|oid| oid.parse::<Oid>().ok()) {
+            Some(commit) => commit,
+            None if here.is_none() && self.lacks_capture(n) => match self.capture(remote, n).await? {
+                Some(commit) => commit,
+                None => return Ok(()),
+            },
+            None => return Ok(()),
+        };
         if here.as_ref() == Some(&commit) {
             return Ok(());
         }
+        self.fetch_commit(remote, n, &commit, outcome.tree.as_deref()).await
+    }
+
+    /// Whether an agent ran whose work nobody captured, as far as the journal tells: its watcher died, or its disk was
+    /// full.
+    fn lacks_capture(&self, n: AttemptNo) -> bool {
+        let handoff = self.handoff();
+        handoff.attempts.get(&n).is_some_and(|attempt| {
+            let captured = attempt.outcome.as_ref().is_none_or(|outcome| outcome.capture.is_some());
+            attempt.started.is_some()
+                && !captured
+                && attempt.fetched.is_none()
+                && handoff.last_on(&attempt.host) == Some(n)
+                && handoff.release_of(&attempt.host).is_none()
+        })
+    }
+
+    /// Has the host capture what an attempt left. `None`: it cannot, and why is told.
+    pub(super) async fn capture(&self, remote: &Remote, n: AttemptNo) -> Result<Option<Oid>, Error> {
+        match remote.capture(&self.name, n).await {
+            Ok(commit) => Ok(Some(commit)),
+            Err(RemoteError::Refused { host, text, .. }) => {
+                self.tell(&Progress::Note { text: format!("{host} cannot capture attempt {n}: {text}") });
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Fetches a capture of attempt `n` whether it is here or not. `tree` is what its files are said to be.
+    pub(super) async fn fetch_commit(
+        &mut self,
+        remote: &Remote,
+        n: AttemptNo,
+        commit: &Oid,
+        tree: Option<&str>,
+    ) -> Result<(), Error> {
         let (engine, id, name) = (self.engine.clone(), self.id().clone(), self.name.clone());
         let repository = &engine.repository;
         let (key, format) = (repository.cache_key_of(&self.handoff().made.base.head)?, repository.format().word());
         let bridge = Bridge::new(remote, Service::Upload, &name, &key, format)?;
         let command = transfer::Bridge { command: bridge.command() };
-        let fetched = transfer::pull(repository, &command, (&id, &name), n, &commit);
+        let fetched = transfer::pull(repository, &command, (&id, &name), n, commit);
         tokio::pin!(fetched);
         tokio::select! {
             biased;
@@ -35,8 +79,8 @@ impl Driver {
             },
         }
         // What the host called the capture is what counts, not the ref it was found under.
-        let captured = repository.read_capture(&commit)?;
-        if outcome.tree.as_deref().is_some_and(|tree| tree != captured.files_tree.as_str()) {
+        let captured = repository.read_capture(commit)?;
+        if tree.is_some_and(|tree| tree != captured.files_tree.as_str()) {
             let host = self.link.host.name.clone();
             let what = "a capture that is not the tree it named".to_owned();
             return Err(RemoteError::Garbled { host, verb: "capture", what }.into());
@@ -47,7 +91,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Fetches every capture that the journal knows of and this repository lacks. How many came.
+    /// Fetches every capture that this repository lacks, as far as the journal tells. How many came.
     pub async fn pull(&mut self) -> Result<usize, Error> {
         let missing: Vec<(AttemptNo, Outcome)> = self
             .handoff()
@@ -55,16 +99,17 @@ impl Driver {
             .iter()
             .filter(|(_, attempt)| attempt.fetched.is_none())
             .filter_map(|(n, attempt)| Some((*n, attempt.outcome.clone()?)))
-            .filter(|(_, outcome)| outcome.capture.is_some())
+            .filter(|(n, outcome)| outcome.capture.is_some() || self.lacks_capture(*n))
             .collect();
         if missing.is_empty() {
             return Ok(0);
         }
+        let is_here = |driver: &Self, n| driver.handoff().attempts.get(&n).is_some_and(|a| a.fetched.is_some());
         let remote = self.link.once().await?;
         for (n, outcome) in &missing {
             self.fetch(&remote, *n, outcome).await?;
         }
         self.update_record()?;
-        Ok(missing.len())
+        Ok(missing.iter().filter(|(n, _)| is_here(self, *n)).count())
     }
 }

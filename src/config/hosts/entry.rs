@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::model::host::{Host, LOCAL, Limits, SecretSource, Way};
+use crate::model::host::{Host, LOCAL, Limits, SecretSource, Way, default_caches};
 
 /// `[defaults]` or one `[host.NAME]`: `None` is what the table does not say.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +22,7 @@ pub(super) struct Entry {
     pub(super) path: Option<Vec<String>>,
     pub(super) env: BTreeMap<String, String>,
     pub(super) secrets: BTreeMap<String, SecretSource>,
+    pub(super) caches: Option<Vec<String>>,
     pub(super) setup: Option<String>,
     pub(super) agent: Option<String>,
     pub(super) model: Option<String>,
@@ -54,6 +55,7 @@ impl Entry {
             path: self.path.or(defaults.path),
             env,
             secrets,
+            caches: self.caches.or(defaults.caches),
             setup: self.setup.or(defaults.setup),
             agent: self.agent.or(defaults.agent),
             model: self.model.or(defaults.model),
@@ -81,6 +83,7 @@ impl Entry {
             path: self.path.unwrap_or_default(),
             env: self.env,
             secrets: self.secrets,
+            caches: self.caches.unwrap_or_else(default_caches),
             setup: self.setup.filter(|script| !script.trim().is_empty()),
             agent: self.agent,
             model: self.model,

@@ -24,6 +24,11 @@ pub(super) const IDENTITY: Rule =
 pub(super) const ROOT: Rule = Rule { holds: is_directory, wants: "absolute or start with `~/`, and without `..`" };
 pub(super) const DIRECTORY: Rule =
     Rule { holds: |s| is_directory(s) && !s.contains(':'), wants: "absolute or start with `~/`, without `..` and `:`" };
+/// A pattern of gitignore(5) that takes nothing back and is no comment.
+pub(super) const CACHE: Rule = Rule {
+    holds: |s| is_line(s) && !s.starts_with(['!', '#', ' ', '\\']),
+    wants: "a pattern as in .gitignore, such as `target/`, without `!` and `#` in front",
+};
 /// Script text, or nothing.
 pub(super) const SCRIPT: Rule = Rule { holds: |s| !s.contains('\0'), wants: "without a zero byte" };
 pub(super) const VARIABLE: Rule =

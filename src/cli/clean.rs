@@ -1,0 +1,168 @@
+//! `handoff clean`
+
+use super::Global;
+use super::context;
+use super::error::Error;
+use super::exit;
+use crate::model::id::HandoffId;
+use crate::supervise::clean::{Cleaner, Part, Standing, Wish};
+use crate::supervise::progress::Silent;
+use crate::ui::text::{first_line, neutral};
+
+/// Let hosts delete what lies here, and print a receipt: nothing goes that this laptop does not hold
+#[derive(Debug, clap::Args)]
+pub struct Clean {
+    /// Their ids, or enough of each (default: the newest)
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// Everything of this repository that is at rest
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
+    /// Only on this host; without an id, everything at rest there
+    #[arg(long)]
+    host: Option<String>,
+    /// Only say what would go; what is missing here is fetched all the same
+    #[arg(long)]
+    dry_run: bool,
+    /// Also delete the files that are listed as nowhere else; needs an id
+    #[arg(long, requires = "ids", conflicts_with = "all")]
+    discard_ignored: bool,
+    /// One JSON object a line for each handoff and host
+    #[arg(long)]
+    json: bool,
+}
+
+impl Clean {
+    pub async fn run(self, global: &Global) -> Result<u8, Error> {
+        let engine = context::engine(global, std::sync::Arc::new(Silent))?;
+        let sweeping = self.ids.is_empty() && (self.all || self.host.is_some());
+        let mut ids: Vec<HandoffId> = match (sweeping, &self.ids[..]) {
+            (true, _) => engine.store.ids()?,
+            (false, []) => vec![context::resolve(&engine, None)?],
+            (false, ids) => ids.iter().map(|id| context::resolve(&engine, Some(id))).collect::<Result<_, _>>()?,
+        };
+        let mut seen = std::collections::HashSet::new();
+        ids.retain(|id| seen.insert(id.clone()));
+        let wish = Wish { host: self.host.clone(), discard: self.discard_ignored, dry: self.dry_run };
+        let mut cleaner = Cleaner::new(&engine, wish);
+        // First everything is fetched and looked at, then the first thing is deleted.
+        let mut plan = Vec::new();
+        for id in &ids {
+            plan.push(cleaner.plan(id).await);
+        }
+        let mut code = exit::OK;
+        let mut told = 0;
+        for mut planned in plan {
+            if !self.dry_run {
+                cleaner.carry_out(&mut planned).await?;
+            }
+            for part in planned.parts {
+                let idle = matches!(part.standing, Standing::Active | Standing::Nothing);
+                if sweeping && idle {
+                    continue;
+                }
+                told += 1;
+                self.tell(&part);
+                code = worse(code, part.standing);
+            }
+        }
+        if told == 0 && !self.json {
+            outln!("nothing at rest is left on a host");
+        }
+        Ok(code)
+    }
+
+    fn tell(&self, part: &Part) {
+        if self.json {
+            outln!("{}", serde_json::json!(part));
+        } else {
+            context::print(&text(part));
+        }
+    }
+}
+
+/// A host that is out of reach counts for more than one that keeps something.
+fn worse(code: u8, standing: Standing) -> u8 {
+    match standing {
+        Standing::Unreachable => exit::UNREACHABLE,
+        Standing::Kept | Standing::Active if code == exit::OK => exit::FAILED,
+        _ => code,
+    }
+}
+
+fn text(part: &Part) -> String {
+    let Part { id, host, held, files, .. } = part;
+    let on = if host.is_empty() { String::new() } else { format!(" on {}", neutral(host)) };
+    let mut text = match part.standing {
+        Standing::Released => format!("{id}{on}: released\n"),
+        Standing::Held => format!("{id}{on}: would be released\n"),
+        Standing::Kept => format!("{id}{on}: kept\n"),
+        Standing::Active | Standing::Unreachable | Standing::Nothing => format!("{id}{on}\n"),
+    };
+    for receipt in held {
+        let n = receipt.attempt;
+        let capture = match &receipt.capture {
+            Some(capture) => format!("capture {} held as refs/handoff/{id}/{n}/work", capture.short()),
+            None => "nothing was captured".to_owned(),
+        };
+        text += &format!("  attempt {n}: {capture}, log of {} bytes held\n", receipt.log);
+    }
+    if matches!(part.standing, Standing::Released | Standing::Held) {
+        let (goes, is) = if part.standing == Standing::Held { ("would go", "would be") } else { ("went", "is") };
+        if files.count > 0 {
+            text +=
+                &format!("  {} that were nowhere else {goes}:\n{}", counted(files.count, files.bytes), listing(part));
+        }
+        if let Some(tree) = &part.tree {
+            text += &format!("  the tree {} {is} free for the next handoff\n", neutral(tree));
+        }
+        text += &format!("  {} of the cache and the attempts' files {goes}\n", plural(part.refs, "ref"));
+    }
+    if part.standing == Standing::Kept && files.count > 0 {
+        let what = counted(files.count, files.bytes);
+        text +=
+            &format!("  {what} were made or changed there since the ship and are in no capture:\n{}", listing(part));
+        if let Some(tree) = &part.tree {
+            text += &format!("  they lie in {}\n", neutral(tree));
+        }
+    } else if let Some(why) = &part.why {
+        text += &format!("  {}\n", first_line(why, 300));
+    }
+    if let Some(help) = &part.help {
+        text += &format!("  try: {}\n", neutral(help));
+    }
+    text
+}
+
+/// The names come from the host: nothing in them is obeyed.
+fn listing(part: &Part) -> String {
+    let files = &part.files;
+    let line = |(size, name): &(u64, String)| format!("    {size:>10}  {}\n", neutral(name));
+    let mut text: String = files.first.iter().map(line).collect();
+    let more = files.count.saturating_sub(files.first.len() as u64);
+    if more > 0 {
+        text += &format!("    and {more} more\n");
+    }
+    text
+}
+
+fn counted(count: u64, bytes: u64) -> String {
+    format!("{} ({bytes} bytes)", plural(count, "file"))
+}
+
+fn plural(count: u64, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreachable_host_decides_the_exit_code() {
+        assert_eq!(worse(exit::OK, Standing::Released), exit::OK);
+        assert_eq!(worse(exit::OK, Standing::Kept), exit::FAILED);
+        assert_eq!(worse(exit::UNREACHABLE, Standing::Kept), exit::UNREACHABLE);
+        assert_eq!(worse(exit::FAILED, Standing::Unreachable), exit::UNREACHABLE);
+    }
+}

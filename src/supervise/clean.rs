@@ -1,0 +1,248 @@
+//! `clean`: hosts let go of what the laptop holds. Everything is fetched, verified and looked at before anything goes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::driver::Driver;
+use super::engine::Engine;
+use super::error::Error;
+use crate::model::attempt::AttemptNo;
+use crate::model::event::{Kind, Owner};
+use crate::model::id::HandoffId;
+use crate::remote::client::Remote;
+use crate::remote::release::{Answer, Files, Receipt, Terms};
+
+/// What a person asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Only on this host.
+    pub host: Option<String>,
+    /// Files that are nowhere else go too.
+    pub discard: bool,
+    /// Nothing is given up.
+    pub dry: bool,
+}
+
+/// How things stand with a host's part of a handoff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Held whole, and fit to be released.
+    Held,
+    Released,
+    /// The host keeps everything.
+    Kept,
+    /// At work: nothing was asked of the host.
+    Active,
+    /// The host did not answer.
+    Unreachable,
+    /// The host has nothing of it.
+    Nothing,
+}
+
+/// A host's part of one handoff, and the receipt for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Part {
+    pub id: HandoffId,
+    pub host: String,
+    pub standing: Standing,
+    /// What lies here, attempt by attempt.
+    pub held: Vec<Receipt>,
+    /// The tree that was given back, or would be.
+    pub tree: Option<String>,
+    /// Refs that went from the host's cache, or would go.
+    pub refs: u64,
+    /// Files of the tree that are nowhere else.
+    pub files: Files,
+    /// Why it is not released.
+    pub why: Option<String>,
+    /// The command that helps.
+    pub help: Option<String>,
+    #[serde(skip)]
+    last: AttemptNo,
+}
+
+/// A handoff in the plan: nobody else drives it meanwhile.
+pub struct Planned {
+    pub parts: Vec<Part>,
+    driver: Option<Driver>,
+}
+
+/// Cleans, with one connection to each host.
+pub struct Cleaner {
+    engine: Arc<Engine>,
+    wish: Wish,
+    /// A host that could not be reached is not tried again for the next handoff.
+    contacts: HashMap<String, Result<Remote, String>>,
+}
+
+impl Cleaner {
+    pub fn new(engine: &Arc<Engine>, wish: Wish) -> Self {
+        Cleaner { engine: engine.clone(), wish, contacts: HashMap::new() }
+    }
+
+    /// Fetches and verifies what the hosts have of a handoff, and asks them what they would let go of.
+    pub async fn plan(&mut self, id: &HandoffId) -> Planned {
+        let mut driver = match Driver::open(&self.engine, id) {
+            Ok(driver) => driver,
+            Err(error) => {
+                let help = matches!(error, Error::Driven { .. }).then(|| format!("handoff show {id}"));
+                return Planned { parts: vec![Part::kept(id, "", error.to_string(), help)], driver: None };
+            }
+        };
+        let handoff = driver.handoff();
+        if handoff.status().is_active() {
+            let why = format!("is at work ({})", handoff.status().word());
+            let part = Part::kept(id, handoff.host(), why, Some(format!("handoff stop {id}")));
+            return Planned { parts: vec![Part { standing: Standing::Active, ..part }], driver: None };
+        }
+        let wanted = |host: &&str| self.wish.host.as_deref().is_none_or(|wanted| wanted == *host);
+        let hosts: Vec<String> = handoff.hosts().into_iter().filter(wanted).map(str::to_owned).collect();
+        let mut parts = Vec::new();
+        for host in &hosts {
+            parts.push(self.plan_part(&mut driver, id, host).await);
+        }
+        if parts.is_empty() {
+            let host = self.wish.host.as_deref().unwrap_or(handoff_host(&driver)).to_owned();
+            let part = Part::kept(id, &host, "nothing of it was sent there".into(), None);
+            parts.push(Part { standing: Standing::Nothing, ..part });
+        }
+        Planned { parts, driver: Some(driver) }
+    }
+
+    async fn plan_part(&mut self, driver: &mut Driver, id: &HandoffId, host: &str) -> Part {
+        if driver.handoff().release_of(host).is_some_and(|release| release.confirmed) {
+            let part = Part::kept(id, host, "was released before".into(), None);
+            return Part { standing: Standing::Nothing, ..part };
+        }
+        let again = Some(format!("handoff clean {id}"));
+        let unreachable = |why: String| {
+            let part =
+                Part::kept(id, host, format!("is out of reach ({why}): nothing was deleted, here or there"), again);
+            Part { standing: Standing::Unreachable, ..part }
+        };
+        if let Some(Err(why)) = self.contacts.get(host) {
+            return unreachable(why.clone());
+        }
+        let looked = match self.look(driver, host).await {
+            // A connection may have been cut since the last handoff: everything here can be asked again.
+            Err(error) if error.may_retry() && self.contacts.remove(host).is_some() => self.look(driver, host).await,
+            looked => looked,
+        };
+        match looked {
+            Ok(looked) => looked,
+            Err(error) if error.may_retry() || matches!(error, Error::Transport(_)) => {
+                self.contacts.insert(host.to_owned(), Err(error.to_string()));
+                unreachable(error.to_string())
+            }
+            Err(error) => Part::kept(id, host, error.to_string(), Some(format!("handoff hosts check {host}"))),
+        }
+    }
+
+    /// Holds everything, then looks.
+    async fn look(&mut self, driver: &mut Driver, host: &str) -> Result<Part, Error> {
+        let id = driver.id().clone();
+        let remote = self.connect(driver, host).await?;
+        if driver.handoff().owner == Owner::Laptop && !driver.handoff().confirmed {
+            if self.wish.dry {
+                let why = "has not been told yet that you took it over; without --dry-run it is".to_owned();
+                return Ok(Part::kept(&id, host, why, Some(format!("handoff clean {id}"))));
+            }
+            driver.settle(&remote, host).await?;
+        }
+        let (held, last) = driver.hold_all(&remote, host).await?;
+        let answer = remote.release(&driver.name, &held, &self.terms(driver, true)).await?;
+        Ok(Part::of(&id, host, held, last, answer))
+    }
+
+    async fn connect(&mut self, driver: &mut Driver, host: &str) -> Result<Remote, Error> {
+        driver.move_to(host)?;
+        match self.contacts.get(host) {
+            Some(Ok(remote)) => driver.link.reuse(remote.clone()),
+            _ => driver.link.drop_connection(),
+        }
+        let remote = driver.link.once().await?;
+        self.contacts.insert(host.to_owned(), Ok(remote.clone()));
+        Ok(remote)
+    }
+
+    fn terms(&self, driver: &Driver, dry: bool) -> Terms {
+        Terms { dry, discard: self.wish.discard, caches: driver.link.host.caches.clone() }
+    }
+
+    /// Has the hosts let go of what was found fit. Told again after a cut, they answer as done.
+    pub async fn carry_out(&mut self, planned: &mut Planned) -> Result<(), Error> {
+        let Some(driver) = &mut planned.driver else { return Ok(()) };
+        for part in planned.parts.iter_mut().filter(|part| part.standing == Standing::Held) {
+            let (host, last) = (part.host.clone(), part.last);
+            // Journaled first: whatever becomes of the request, nobody counts on that tree any more.
+            let journaled = driver.append(Kind::Released { host: host.clone(), last, confirmed: false });
+            if let Err(error) = journaled {
+                (part.standing, part.why) = (Standing::Kept, Some(error.to_string()));
+                continue;
+            }
+            let released = match self.release(driver, part).await {
+                Err(error) if error.may_retry() && self.contacts.remove(&host).is_some() => {
+                    self.release(driver, part).await
+                }
+                released => released,
+            };
+            match released {
+                Ok(answer) => {
+                    let fresh = Part::of(&part.id, &host, part.held.clone(), last, answer);
+                    *part = fresh;
+                    if part.standing == Standing::Held {
+                        part.standing = Standing::Released;
+                        driver.append(Kind::Released { host, last, confirmed: true })?;
+                    }
+                }
+                Err(error) => {
+                    part.standing = if error.may_retry() { Standing::Unreachable } else { Standing::Kept };
+                    part.why = Some(format!("did not confirm that it let go ({error}); all of it is held here"));
+                    part.help = Some(format!("handoff clean {}", part.id));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn release(&mut self, driver: &mut Driver, part: &Part) -> Result<Answer, Error> {
+        let remote = self.connect(driver, &part.host).await?;
+        Ok(remote.release(&driver.name, &part.held, &self.terms(driver, false)).await?)
+    }
+}
+
+fn handoff_host(driver: &Driver) -> &str {
+    driver.handoff().host()
+}
+
+impl Part {
+    fn kept(id: &HandoffId, host: &str, why: String, help: Option<String>) -> Part {
+        Part {
+            id: id.clone(),
+            host: host.to_owned(),
+            standing: Standing::Kept,
+            held: vec![],
+            tree: None,
+            refs: 0,
+            files: Files::default(),
+            why: Some(why),
+            help,
+            last: 0,
+        }
+    }
+
+    /// From a host's answer.
+    fn of(id: &HandoffId, host: &str, held: Vec<Receipt>, last: AttemptNo, answer: Answer) -> Part {
+        let Answer { tree, refs, files, kept, .. } = answer;
+        let standing = if kept.is_some() { Standing::Kept } else { Standing::Held };
+        let help = kept.as_ref().map(|(class, _)| match class.as_str() {
+            "kept" => format!("handoff clean {id} --discard-ignored"),
+            _ => format!("handoff show {id}"),
+        });
+        let why = kept.map(|(_, text)| text);
+        Part { id: id.clone(), host: host.to_owned(), standing, held, tree, refs, files, why, help, last }
+    }
+}

@@ -1,0 +1,161 @@
+//! What must lie here before a host may let go of it: every attempt's log to its last byte, every capture whole.
+
+use std::time::Duration;
+
+use super::driver::Driver;
+use super::engine::blocking;
+use super::error::Error;
+use crate::git::refs;
+use crate::model::attempt::{AttemptNo, Outcome};
+use crate::model::event::{Kind, Owner};
+use crate::model::snapshot::Oid;
+use crate::remote::client::Remote;
+use crate::remote::error::RemoteError;
+use crate::remote::poll::{Alive, Message, StateLine, Stream, Want};
+use crate::remote::release::Receipt;
+use crate::state::log_mirror::LogMirror;
+
+/// How long an attempt that was taken over has to end and be captured.
+const DYING: Duration = Duration::from_secs(120);
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(300);
+/// TERM comes this many seconds before KILL.
+const KILL_GRACE: u64 = 5;
+
+/// What a host shows of an attempt once its logs are read to their ends.
+struct Found {
+    state: Option<StateLine>,
+    outcome: Option<Outcome>,
+    log: u64,
+}
+
+impl Driver {
+    /// Fetches and verifies all that a host has of the handoff. What is held then, and the host's last attempt: it may
+    /// have gone on alone before it heard of a takeover.
+    pub(super) async fn hold_all(&mut self, remote: &Remote, host: &str) -> Result<(Vec<Receipt>, AttemptNo), Error> {
+        let attempts = self.handoff().attempts.iter().filter(|(_, attempt)| attempt.host == host);
+        let mut todo: Vec<AttemptNo> = attempts.map(|(n, _)| *n).collect();
+        let mut last = todo.last().copied().unwrap_or(0);
+        let mut receipts = Vec::new();
+        todo.reverse();
+        while let Some(n) = todo.pop() {
+            let Some((receipt, highest)) = self.hold(remote, n).await? else { continue };
+            receipts.push(receipt);
+            if todo.is_empty() && highest > last {
+                todo.extend((last + 1..=highest).rev());
+                last = highest;
+            }
+        }
+        Ok((receipts, last))
+    }
+
+    /// Holds one attempt. `None`: the host has nothing of it.
+    async fn hold(&mut self, remote: &Remote, n: AttemptNo) -> Result<Option<(Receipt, AttemptNo)>, Error> {
+        let found = self.read_logs(remote, n).await?;
+        let Some(state) = found.state else { return Ok(None) };
+        let recorded = found.outcome.as_ref().and_then(|outcome| outcome.capture.as_deref()?.parse::<Oid>().ok());
+        let known = self.handoff().attempts.get(&n).and_then(|attempt| attempt.fetched.clone());
+        let capture = match recorded.or(known) {
+            Some(commit) => Some(commit),
+            // Its watcher died, or its disk was full.
+            None if state.intent => self.capture(remote, n).await?,
+            None => None,
+        };
+        if let Some(commit) = &capture
+            && !self.is_held(n, commit).await?
+        {
+            let tree = found.outcome.as_ref().and_then(|outcome| outcome.tree.as_deref());
+            self.fetch_commit(remote, n, commit, tree).await?;
+        }
+        Ok(Some((Receipt { attempt: n, capture, log: found.log }, state.last)))
+    }
+
+    /// Whether the capture stands under its ref with everything that it and the refs beside it refer to.
+    async fn is_held(&self, n: AttemptNo, commit: &Oid) -> Result<bool, Error> {
+        let below = format!("{}{n}/", refs::of(self.id()));
+        let (repository, commit) = (self.engine.repository.clone(), commit.clone());
+        let held = blocking(move || {
+            let refs = repository.list_refs(&below)?;
+            let work = format!("{below}work");
+            let stands = refs.iter().any(|(name, oid)| *name == work && *oid == commit);
+            let objects: Vec<Oid> = refs.into_iter().map(|(_, oid)| oid).collect();
+            // Whatever is wrong with an object is mended by fetching it again.
+            Ok::<_, crate::git::Error>(stands && repository.verify_connected(&objects).is_ok())
+        });
+        Ok(held.await??)
+    }
+
+    /// Reads what is missing of the logs, without waiting for more.
+    async fn read_logs(&mut self, remote: &Remote, n: AttemptNo) -> Result<Found, Error> {
+        let (name, store) = (self.name.clone(), &self.engine.store);
+        let mut log = LogMirror::open(&store.log(self.id(), n))?;
+        let check = self.handoff().made.check.as_ref().map(|_| LogMirror::open(&store.check_log(self.id(), n)));
+        let mut check = check.transpose()?;
+        let (mut state, mut outcome) = (None, None);
+        loop {
+            let want = |stream, mirror: &LogMirror| Want {
+                name: name.clone(),
+                attempt: n,
+                stream,
+                inode: mirror.inode(),
+                offset: mirror.len(),
+            };
+            let mut wants = vec![want(Stream::Log, &log)];
+            wants.extend(check.iter().map(|check| want(Stream::Check, check)));
+            let mut poll = remote.poll(&wants, 0).await?;
+            let mut grew = false;
+            while let Some(message) = poll.next().await? {
+                match message {
+                    Message::State(line) if line.attempt == n => state = Some(line),
+                    Message::Bytes { attempt, stream, inode, offset, bytes } if attempt == n => {
+                        let mirror = match (stream, &mut check) {
+                            (Stream::Check, Some(check)) => check,
+                            _ => &mut log,
+                        };
+                        mirror.append(inode, offset, &bytes)?;
+                        grew = true;
+                    }
+                    Message::Result { attempt, outcome: end } if attempt == n => outcome = Some(end),
+                    _ => {}
+                }
+            }
+            if outcome.is_some() || !grew {
+                break;
+            }
+        }
+        log.sync()?;
+        if let Some(check) = &check {
+            check.sync()?;
+        }
+        Ok(Found { state, outcome, log: log.len() })
+    }
+
+    /// Tells a host of a takeover that it did not hear of, and ends what it made of its grant since.
+    pub(super) async fn settle(&mut self, remote: &Remote, host: &str) -> Result<(), Error> {
+        match self.tell_epoch().await {
+            Err(Error::Remote(RemoteError::Refused { class, .. })) if class == "unknown" => {}
+            told => told?,
+        }
+        let mut n = self.handoff().last_on(host).unwrap_or(1);
+        let until = tokio::time::Instant::now() + DYING;
+        let mut cancelled = false;
+        while let Some(state) = remote.state(&self.name, n).await? {
+            if state.last > n {
+                n = state.last;
+                continue;
+            }
+            let watched = matches!(state.watch, Alive::Yes | Alive::Stopped | Alive::Unknown);
+            if state.result || (!watched && (cancelled || !state.intent)) || tokio::time::Instant::now() > until {
+                break;
+            }
+            if !cancelled {
+                remote.cancel(&self.name, n, "takeover", KILL_GRACE).await?;
+                cancelled = true;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        let (epoch, owner) = (self.handoff().epoch, Owner::Laptop);
+        self.append(Kind::Owner { epoch, owner, confirmed: true })?;
+        Ok(())
+    }
+}

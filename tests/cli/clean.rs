@@ -1,0 +1,187 @@
+//! `handoff clean`: a host lets go of what the laptop holds, and of nothing else.
+
+use std::path::PathBuf;
+
+use crate::support::laptop::Laptop;
+use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
+
+/// A plan that leaves ignored files: one in a declared cache, one that is nowhere else.
+const LEAVES: &str = "turn 1\nedit notes.txt <<END\nby the agent\nEND\n\
+    run mkdir -p target; echo warm >target/made; printf 12345 >only.o; printf x >\"$(printf 'a\\033[2J.o')\"\n\
+    finish All done.\n";
+
+fn work_dirs(laptop: &Laptop) -> usize {
+    std::fs::read_dir(laptop.hosts[0].home.join(".handoff/work")).unwrap().count()
+}
+
+fn tree(laptop: &Laptop) -> PathBuf {
+    laptop.hosts[0].home.join(".handoff/trees/till-1/till")
+}
+
+fn is_owned(laptop: &Laptop) -> bool {
+    laptop.hosts[0].home.join(".handoff/trees/till-1/owner").is_symlink()
+}
+
+/// Refs of this handoff in the cache of the first host.
+fn cache_refs(laptop: &Laptop) -> String {
+    let caches = std::fs::read_dir(laptop.hosts[0].home.join(".handoff/cache")).unwrap();
+    let cache = caches.map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "git"));
+    laptop.git_in(&cache.unwrap(), &["for-each-ref", "--format=%(refname)", "refs/handoff", "refs/capture"])
+}
+
+#[test]
+fn a_host_lets_go_of_what_is_held_and_the_laptop_goes_on_from_its_own() {
+    let mut laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    let log = laptop.hosts[0].log(1);
+    let commit = laptop.git(&["rev-parse", &format!("refs/handoff/{ID}/1/work")]);
+
+    let dry = laptop.handoff(["clean", ID, "--dry-run"]).run().exits(0).says("would be released");
+    dry.says("attempt 1: capture ").done();
+    assert!(is_owned(&laptop) && work_dirs(&laptop) == 1 && cache_refs(&laptop).contains(ID));
+    assert_eq!(laptop.shown()["handoff"]["released"], serde_json::json!({}));
+
+    let held = format!("capture {} held as refs/handoff/{ID}/1/work, log of {} bytes held", &commit[..10], log.len());
+    let ran = laptop.handoff(["clean", ID]).run().exits(0).says("on box: released").says(&held);
+    ran.says("till-1/till is free for the next handoff").says("2 refs of the cache").done();
+    assert!(!is_owned(&laptop) && tree(&laptop).exists());
+    assert_eq!((work_dirs(&laptop), cache_refs(&laptop).as_str()), (0, ""));
+    assert_eq!(laptop.shown()["handoff"]["released"]["box"]["confirmed"], true);
+    laptop.handoff(["show", ID, "--offline"]).run().exits(0).says("released").done();
+    laptop.handoff(["list"]).run().exits(0).says("released").done();
+    laptop.handoff(["clean", ID]).run().exits(0).says("was released before").done();
+    laptop.handoff(["clean", "--all"]).run().exits(0).says("nothing at rest is left").done();
+
+    laptop.hosts[0].vanish();
+    laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").done();
+    laptop.handoff(["logs", ID]).run().exits(0).says("All done.").done();
+    laptop.handoff(["pull", ID]).run().exits(0).says("nothing new").done();
+    laptop.takeover().exits(0).says("is yours").done();
+    assert_eq!(std::fs::read_to_string(laptop.worktree().join("notes.txt")).unwrap(), "by the agent\n");
+}
+
+#[test]
+fn after_a_release_the_work_is_shipped_again() {
+    let plan = "turn 1\nrun echo line >>grown.txt\nedit notes.txt <<END\nby the agent\nEND\nfinish All done.\n";
+    let laptop = Laptop::with_plan(plan);
+    laptop.write("mine.txt", "mine\n");
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.handoff(["clean"]).run().exits(0).says("released").done();
+    std::fs::remove_dir_all(tree(&laptop)).unwrap();
+    laptop.handoff(["resume", ID]).run().exits(0).done();
+    let read = |name: &str| std::fs::read_to_string(tree(&laptop).join(name)).unwrap();
+    assert_eq!((read("mine.txt"), read("grown.txt")), ("mine\n".into(), "line\nline\n".into()));
+    assert_eq!(laptop.shown()["handoff"]["attempts"].as_object().unwrap().len(), 2);
+    laptop.handoff(["clean", ID]).run().exits(0).says("attempt 2: capture ").done();
+}
+
+#[test]
+fn files_that_are_nowhere_else_stay_until_they_are_discarded() {
+    let laptop = Laptop::with_plan(LEAVES);
+    laptop.write(".gitignore", "target/\n*.o\n");
+    laptop.run([TASK]).run().exits(0).done();
+    for args in [&["clean", ID][..], &["clean", ID, "--dry-run"], &["clean", "--all"]] {
+        let kept = laptop.handoff(args).run().exits(1).says("2 files (6 bytes)").says("only.o").says("a␛[2J.o");
+        assert!(!kept.text().contains("target") && !kept.stdout.contains(&0x1b), "{}", kept.text());
+        kept.says(&format!("handoff clean {ID} --discard-ignored")).done();
+        assert!(is_owned(&laptop) && work_dirs(&laptop) == 1 && tree(&laptop).join("only.o").exists());
+    }
+    laptop.handoff(["clean", "--all", "--discard-ignored"]).run().exits(2).done();
+    let gone = laptop.handoff(["clean", ID, "--discard-ignored"]).run().exits(0).says("nowhere else went");
+    gone.says("only.o").says("released").done();
+    assert!(!is_owned(&laptop) && !tree(&laptop).join("only.o").exists());
+    assert!(tree(&laptop).join("target/made").exists(), "a declared cache stays for the next handoff");
+}
+
+#[test]
+fn the_next_handoff_of_the_repository_finds_the_tree_warm() {
+    let plan = "turn 1\nrun mkdir -p target; cat target/made >\"$HOME/found\" 2>&1; pwd >>\"$HOME/places\"; \
+                echo warm >target/made\nedit notes.txt <<END\nby the agent\nEND\nfinish All done.\n";
+    let laptop = Laptop::with_plan(plan);
+    laptop.write(".gitignore", "target/\n");
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.handoff(["clean", ID]).run().exits(0).says("released").done();
+    laptop.handoff(["run", "--host", "box", "--id", "20260408-another", "Another task."]).run().exits(0).done();
+    let home = &laptop.hosts[0].home;
+    assert_eq!(std::fs::read_to_string(home.join("found")).unwrap(), "warm\n");
+    let places = std::fs::read_to_string(home.join("places")).unwrap();
+    let places: Vec<&str> = places.lines().collect();
+    assert_eq!(places, [places[0]; 2], "at the same path");
+    assert_eq!(std::fs::read_dir(home.join(".handoff/trees")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_missing_here_is_fetched_before_anything_goes() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    let log = laptop.hosts[0].log(1);
+    let work = format!("refs/handoff/{ID}/1/work");
+    let commit = laptop.git(&["rev-parse", &work]);
+    laptop.git(&["update-ref", "-d", &work]);
+    laptop.git(&["gc", "--quiet", "--prune=now"]);
+    std::fs::File::options().write(true).open(laptop.truth("attempt-1.log")).unwrap().set_len(7).unwrap();
+    laptop.handoff(["clean", ID]).run().exits(0).says(&format!("log of {} bytes held", log.len())).done();
+    assert_eq!(laptop.git(&["rev-parse", &work]), commit);
+    assert_eq!(std::fs::read(laptop.truth("attempt-1.log")).unwrap(), log);
+    assert_eq!(laptop.git(&["show", &format!("{work}:notes.txt")]), "by the agent\n");
+}
+
+#[test]
+fn a_log_that_is_longer_here_than_there_is_not_taken_for_held() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    let mut file = std::fs::File::options().append(true).open(laptop.truth("attempt-1.log")).unwrap();
+    std::io::Write::write_all(&mut file, b"not the host's\n").unwrap();
+    laptop.handoff(["clean", ID]).run().exits(1).says("kept").done();
+    assert!(is_owned(&laptop) && work_dirs(&laptop) == 1);
+}
+
+#[test]
+fn what_is_at_work_is_left_alone() {
+    let laptop = Laptop::with_plan(HANGS);
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    laptop.handoff(["clean", ID]).run().exits(1).says(&format!("handoff stop {ID}")).done();
+    laptop.handoff(["clean", "--all"]).run().exits(0).says("nothing at rest").done();
+    wait_for("the work", || laptop.hosts[0].running().join(" ").contains("sleep 99731"));
+    laptop.handoff(["stop", ID]).run().exits(0).done();
+    laptop.handoff(["clean", "--host", "box"]).run().exits(0).says("released").done();
+    assert_eq!(work_dirs(&laptop), 0);
+}
+
+#[test]
+fn a_host_out_of_reach_deletes_nothing_here_or_there() {
+    let mut laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.hosts[0].vanish();
+    let journal = std::fs::read(laptop.truth("journal.jsonl")).unwrap();
+    let ran = laptop.handoff(["clean", ID]).run().exits(5).says("out of reach").says("nothing was deleted");
+    ran.says(&format!("try: handoff clean {ID}")).done();
+    assert_eq!(std::fs::read(laptop.truth("journal.jsonl")).unwrap(), journal);
+    assert!(is_owned(&laptop) && work_dirs(&laptop) == 1);
+    laptop.git(&["rev-parse", &format!("refs/handoff/{ID}/1/work")]);
+}
+
+#[test]
+fn what_somebody_removed_by_hand_is_answered_as_done() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    std::fs::remove_dir_all(laptop.hosts[0].home.join(".handoff/work")).unwrap();
+    laptop.handoff(["clean", ID]).run().exits(0).says("released").done();
+    assert_eq!(laptop.shown()["handoff"]["released"]["box"]["confirmed"], true);
+}
+
+#[test]
+fn every_host_that_has_something_is_asked() {
+    let mut laptop = Laptop::with_plan(HANGS);
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    laptop.handoff(["stop", ID]).run().exits(0).done();
+    laptop.add_host("other").write_plan("turn 1\nedit more.txt <<END\nmore\nEND\nfinish More.\n");
+    laptop.write_hosts();
+    laptop.handoff(["resume", ID, "--host", "other"]).run().exits(0).done();
+    let one = laptop.handoff(["clean", ID, "--host", "other", "--json"]).run().exits(0).json();
+    assert_eq!((one.len(), &one[0]["host"], &one[0]["standing"]), (1, &"other".into(), &"released".into()));
+    assert_eq!(one[0]["held"][0]["attempt"], 2);
+    assert!(!laptop.handoff(["list"]).run().exits(0).text().contains("released"), "not everywhere yet");
+    laptop.handoff(["clean", "--all"]).run().exits(0).says("on box: released").done();
+    laptop.handoff(["list"]).run().exits(0).says("released").done();
+}
