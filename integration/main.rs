@@ -4,6 +4,7 @@
 //! `cargo test --features integration --test integration`. A test that cannot run here is counted as skipped.
 
 mod bad_input;
+mod custody;
 mod harness;
 mod links;
 mod main_job;

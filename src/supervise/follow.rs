@@ -210,7 +210,7 @@ impl Driver {
     }
 
     /// The log is whole: the attempt is judged and its end journaled.
-    fn on_result(&mut self, n: AttemptNo, outcome: &Outcome) -> Result<(), Error> {
+    pub(super) fn on_result(&mut self, n: AttemptNo, outcome: &Outcome) -> Result<(), Error> {
         let log = self.log(n)?;
         log.mirror.sync()?;
         let events = log.study.finish();

@@ -46,6 +46,7 @@ impl Driver {
                 last = highest;
             }
         }
+        self.mirror_logs()?;
         Ok((receipts, last))
     }
 
@@ -53,6 +54,10 @@ impl Driver {
     async fn hold(&mut self, remote: &Remote, n: AttemptNo) -> Result<Option<(Receipt, AttemptNo)>, Error> {
         let found = self.read_logs(remote, n).await?;
         let Some(state) = found.state else { return Ok(None) };
+        let is_open = self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.ended.is_none());
+        if let Some(outcome) = found.outcome.as_ref().filter(|_| is_open) {
+            self.on_result(n, outcome)?;
+        }
         let recorded = found.outcome.as_ref().and_then(|outcome| outcome.capture.as_deref()?.parse::<Oid>().ok());
         let known = self.handoff().attempts.get(&n).and_then(|attempt| attempt.fetched.clone());
         let capture = match recorded.or(known) {

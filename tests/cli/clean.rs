@@ -171,6 +171,24 @@ fn what_somebody_removed_by_hand_is_answered_as_done() {
 }
 
 #[test]
+fn work_that_could_not_be_captured_is_captured_before_anything_goes() {
+    let plan = "turn 1\nedit notes.txt <<END\nby the agent\nEND\n\
+                run mv \"$HOME\"/.handoff/cache/*.git/objects \"$HOME/objects\"\nfinish All done.\n";
+    for verb in ["pull", "clean"] {
+        let laptop = Laptop::with_plan(plan);
+        let ran = laptop.run([TASK]).run();
+        assert!(ran.text().contains("cannot capture attempt 1"), "{}\n{}", ran.text(), ran.stderr);
+        laptop.handoff(["clean", ID]).run().exits(1).says("kept").done();
+        assert!(is_owned(&laptop) && tree(&laptop).join("notes.txt").exists());
+        let cache = std::fs::read_dir(laptop.hosts[0].home.join(".handoff/cache")).unwrap().next().unwrap().unwrap();
+        std::fs::rename(laptop.hosts[0].home.join("objects"), cache.path().join("objects")).unwrap();
+        laptop.handoff([verb, ID]).run().exits(0).says(&format!("refs/handoff/{ID}/1/work")).done();
+        assert_eq!(laptop.git(&["show", &format!("refs/handoff/{ID}/1/work:notes.txt")]), "by the agent\n");
+        laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").done();
+    }
+}
+
+#[test]
 fn every_host_that_has_something_is_asked() {
     let mut laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
