@@ -67,7 +67,7 @@ impl Clean {
             }
         }
         if told == 0 && !self.json {
-            outln!("nothing at rest is left on a host");
+            outln!("nothing at rest is left on {}", self.host.as_deref().unwrap_or("a host"));
         }
         Ok(code)
     }

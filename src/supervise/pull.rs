@@ -48,7 +48,9 @@ impl Driver {
         match remote.capture(&self.name, n).await {
             Ok(commit) => Ok(Some(commit)),
             Err(RemoteError::Refused { host, text, .. }) => {
-                self.tell(&Progress::Note { text: format!("{host} cannot capture attempt {n}: {text}") });
+                let again = format!("`handoff pull {}` tries again", self.id());
+                let text = format!("{host} could not capture what attempt {n} left ({text}); {again}");
+                self.tell(&Progress::Note { text });
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -89,6 +91,13 @@ impl Driver {
             self.tell(&Progress::Fetched { attempt: n, commit: commit.to_string() });
         }
         Ok(())
+    }
+
+    /// As [`Driver::pull`]; what keeps it from coming is told and holds nothing up.
+    pub(super) async fn pull_if_possible(&mut self) {
+        if let Err(error) = self.pull().await {
+            self.tell(&Progress::Note { text: format!("not all work is here: {error}") });
+        }
     }
 
     /// Fetches every capture that this repository lacks, as far as the journal tells. How many came.

@@ -26,9 +26,12 @@ impl Driver {
         // Elsewhere, or where the host was told to let go, nothing is counted on: the work is shipped again.
         let checkout = !handoff.has_tree(host.unwrap_or(handoff.host()), AttemptNo::MAX);
         let has_session = handoff.session.is_some() || self.profile.session == SessionMode::None;
+        if checkout {
+            self.pull_if_possible().await;
+        }
         let start = if checkout || !has_session { Start::Fresh } else { Start::Resume };
-        let ship = if checkout { self.last_work()? } else { handoff.made.base.clone() };
-        let attempts = handoff.made.limits.attempts;
+        let ship = if checkout { self.last_work()? } else { self.handoff().made.base.clone() };
+        let attempts = self.handoff().made.limits.attempts;
         self.raise_epoch().await?;
         if let Some(host) = host {
             self.move_to(host)?;

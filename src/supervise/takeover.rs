@@ -42,6 +42,9 @@ impl Driver {
             self.journal.append(Kind::Owner { epoch, owner: Owner::Laptop, confirmed: false })?;
         }
         let confirmed = self.fence().await?;
+        if confirmed {
+            self.pull_if_possible().await;
+        }
         let worktree = self.make_worktree(destination).await?;
         self.journal.append(Kind::Worktree { path: worktree.display().to_string() })?;
         self.update_record()?;
@@ -72,10 +75,11 @@ impl Driver {
     /// Whether the host has nothing left that it may do: what stands behind its last attempt there is the end, which
     /// no later writer can change.
     fn is_over(&self) -> bool {
-        if self.handoff().is_released() {
+        let handoff = self.handoff();
+        if handoff.release_of(handoff.host()).is_some_and(|release| release.confirmed) {
             return true;
         }
-        let last = self.handoff().last_attempt().map(|(_, attempt)| attempt);
+        let last = handoff.last_attempt().map(|(_, attempt)| attempt);
         last.is_some_and(|attempt| {
             let nothing_to_fetch = attempt.outcome.as_ref().is_some_and(|outcome| outcome.capture.is_none());
             let ends = matches!(attempt.next, Some(Next::End | Next::Park { .. }));

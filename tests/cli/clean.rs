@@ -177,7 +177,7 @@ fn work_that_could_not_be_captured_is_captured_before_anything_goes() {
     for verb in ["pull", "clean"] {
         let laptop = Laptop::with_plan(plan);
         let ran = laptop.run([TASK]).run();
-        assert!(ran.text().contains("cannot capture attempt 1"), "{}\n{}", ran.text(), ran.stderr);
+        assert!(ran.text().contains("could not capture what attempt 1 left"), "{}\n{}", ran.text(), ran.stderr);
         laptop.handoff(["clean", ID]).run().exits(1).says("kept").done();
         assert!(is_owned(&laptop) && tree(&laptop).join("notes.txt").exists());
         let cache = std::fs::read_dir(laptop.hosts[0].home.join(".handoff/cache")).unwrap().next().unwrap().unwrap();

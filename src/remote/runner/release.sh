@@ -22,6 +22,8 @@ run_release() {
   if ! find_tree; then tree=; fi
   [ -z "$loose" ] || [ -z "$tree" ] || refuse uncaptured "attempt $loose has run and was not captured"
   scratch=$job/.release
+  # What is about to free a full disk needs some room elsewhere.
+  [ "$(free_kib "$root")" -gt 65536 ] || scratch=${TMPDIR:-/tmp}/.handoff-release.$name
   rm -rf "$scratch"
   mkdir "$scratch" || refuse disk-full "$scratch could not be made"
   trap 'rm -rf "$scratch"' EXIT
@@ -120,8 +122,8 @@ find_kept() {
   index=
   find_since
   # shellcheck disable=SC2016,SC2086 # expanded by the shell it is for; that is a list of words
-  (cd "$tree" && since=$scratch/since newer=$newer xargs -0 -n 100 $shell -c '
-    look() { find "$@" ! -type d \( -newer "$since" -o "$newer" "$since" \) -print0 2>/dev/null; }
+  (cd "$tree" && since=$since xargs -0 -n 100 $shell -c '
+    look() { find "$@" ! -type d ${since:+-cnewer "$since"} -print0 2>/dev/null; }
     for file; do
       if [ ! -d "./$file" ] || [ -h "./$file" ]; then
         set -- "$@" "./$file"
@@ -136,21 +138,15 @@ find_kept() {
   kept=$((kept))
 }
 
-# A file as old as the first ship, $scratch/since, and in $newer how `find` asks for what was changed or made since.
+# What is as old as the first ship, in $since; empty where `find` cannot compare with it, and then all counts as newer: a
+# tree that was given back holds caches and little else.
 find_since() {
-  oldest=
+  since=
   for entry in "$job/spec/"*; do
     entry=${entry##*/}
-    if [ -z "$oldest" ] || [ "$entry" -lt "$oldest" ]; then oldest=$entry; fi
+    if [ -z "$since" ] || [ "$entry" -lt "${since##*/}" ]; then since=$job/spec/$entry; fi
   done
-  # Where `find` knows whole seconds only, what was made in the second of the ship counts as newer.
-  seconds=
-  # shellcheck disable=SC2185 # asks for no path
-  find --version >/dev/null 2>&1 || seconds=$(stat -c %Y "$job/spec/$oldest" 2>/dev/null)
-  { [ -n "$seconds" ] && touch -d "@$((seconds - 1))" "$scratch/since" 2>/dev/null; } ||
-    touch -r "$job/spec/$oldest" "$scratch/since"
-  newer=-cnewer
-  find "$scratch/since" -cnewer "$scratch/since" >/dev/null 2>&1 || newer=-newer
+  find "$since" -cnewer "$since" >/dev/null 2>&1 || since=
 }
 
 # The bytes of files, and of the files in directories, whose names come with a NUL after each.

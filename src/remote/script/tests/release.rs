@@ -97,11 +97,13 @@ fn what_changed_after_the_capture_is_kept_too() {
 
 #[test]
 fn what_was_there_before_the_ship_goes_with_the_tree() {
+    let find = std::process::Command::new("find").args([".", "-prune", "-cnewer", "."]).status();
+    if !find.is_ok_and(|status| status.success()) {
+        return eprintln!("this find compares no times of change");
+    }
     for shell in shells() {
         let (host, ack) = ended(&shell, "echo x >../warm.o");
         assert!(release(&host, &format!("cache *.o\n{ack}")).ends_with("end 0\n"));
-        // Hosts that know whole seconds only count the second of the ship as newer.
-        std::thread::sleep(std::time::Duration::from_millis(1100));
         host.push();
         host.agent("echo y >w");
         host.ensure(1, &[]);
