@@ -1,6 +1,6 @@
 //! The dispatcher: time, signals, the link loop and the attempt loop.
 //!
-//! `start`, `resume`, `stop`, `takeover`, `pull` are what a person asks for; `driver` holds a handoff while one of
+//! `start`, `resume`, `stop`, `takeover`, `pull`, `clean` are what a person asks for; `driver` holds a handoff while one of
 //! them acts, `launch` gets an attempt under way on a host, `follow` reads it to its end, `decide` says what then.
 
 pub mod backoff;
