@@ -60,6 +60,7 @@ watch_terminal() {
   [ -z "$terminal_at" ] && [ -s "$spec/terminal" ] || return 0
   # A line may have come in two pieces: go back by more than a line.
   from=$((seen_size - 65536))
+  [ "$((size - from))" -le 16777216 ] || from=$((size - 16777216))
   [ "$from" -gt 0 ] || from=0
   if tail -c "+$((from + 1))" "$at/log" | LC_ALL=C grep -aqE -f "$spec/terminal"; then terminal_at=$spent; fi
 }
