@@ -5,6 +5,7 @@
 //! hand: `cargo test --features integration --test faults r08`. HANDOFF_SWEEP=1 cuts at every byte instead of some.
 
 mod deaths;
+mod logs;
 mod matrix;
 mod report;
 mod row;

@@ -141,16 +141,24 @@ pub const FAULTS: &[Fault] = &[
     row(
         34,
         "log_replaced",
-        "the log is truncated, replaced, deleted on the host",
-        "old bytes stay, an event is journaled, new bytes go on in `attempt-N.2.log`",
+        "the log is truncated, then replaced, then deleted on the host; between, the program is killed",
+        "old bytes stay, each time is journaled, new bytes go on in `attempt-N.2.log` and so on; what the agent wrote into \
+         files moved away comes back at its end; verdict, `logs` and `handoff.md` read all parts",
     ),
     row(
         35,
         "huge_log_slow_line",
-        "a 5 GiB log on a throttled line",
-        "the program's memory stays bounded; the task is not slowed",
+        "128 MiB at full speed before a slow terminal; then one line of 5 GiB (a hole) on a line of 8 MiB/s, mirrored for its \
+         first 48 MiB, whole with HANDOFF_SWEEP=1",
+        "never more than 256 MiB resident; the burst and what has come of the line are mirrored byte for byte; the task \
+         ends long before its log is here, and its host reads no such line into memory",
     ),
-    row(36, "binary_log", "random bytes, 0xFF, split UTF-8, no newline", "equal byte for byte"),
+    row(
+        36,
+        "binary_log",
+        "random bytes, 0xFF, NUL, split UTF-8, no newline, bursts to 1 MiB; the reader is killed twice",
+        "the mirror is a beginning of the log at each look, and equal at the end",
+    ),
     row(
         37,
         "agent_does_not_exit",

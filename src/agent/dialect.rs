@@ -67,8 +67,10 @@ pub struct Reader {
     line: Vec<u8>,
     /// The current line is longer than [`MAX_LINE`].
     cut: bool,
-    /// Lines begun before the current one.
+    /// Lines begun before the current one, in all parts.
     number: u64,
+    /// Of each part after the first, the lines before it.
+    parts: Vec<u64>,
     /// Bytes seen.
     offset: u64,
     fault: Option<(u64, Fault)>,
@@ -85,7 +87,7 @@ impl Reader {
             DialectName::Plain => Parser::Plain,
         };
         let tail = Tail::default();
-        Reader { parser, line: Vec::new(), cut: false, number: 0, offset: 0, fault: None, tail }
+        Reader { parser, line: Vec::new(), cut: false, number: 0, parts: Vec::new(), offset: 0, fault: None, tail }
     }
 
     /// Takes the next bytes; returns the events of the lines they complete, each with its line number from 1.
@@ -110,6 +112,20 @@ impl Reader {
             }
         }
         events
+    }
+
+    /// The log goes on in another file: what the last one ended with is a line.
+    pub fn begin_part(&mut self) -> Vec<(u64, AgentEvent)> {
+        let events = self.finish();
+        self.parts.push(self.number);
+        events
+    }
+
+    /// The part that has a line, from 1, and its number there: events and faults count the lines of all parts.
+    pub fn place(&self, line: u64) -> (u32, u64) {
+        let before = self.parts.iter().take_while(|lines| **lines < line);
+        let (part, lines) = before.fold((1, 0), |(part, _), lines| (part + 1, *lines));
+        (part, line - lines)
     }
 
     /// The log has ended: reads a last line that has no line break.

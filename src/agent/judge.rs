@@ -34,13 +34,16 @@ pub fn judge_in(profile: &Profile, log: impl Read, outcome: &Outcome, context: &
 
 /// As [`judge_in`], of a log that was read before.
 pub fn judge_log(profile: &Profile, log: &Log, outcome: &Outcome, context: &Context) -> Verdict {
-    if let Some(verdict) = ended_from_outside(profile, log, outcome, context) {
-        return verdict;
-    }
-    match log.ended_well(outcome) {
+    let judged = ended_from_outside(profile, log, outcome, context);
+    let mut verdict = judged.unwrap_or_else(|| match log.ended_well(outcome) {
         Some(end) => judge_work(log, &end, outcome, context),
         None => judge_failure(profile, log, outcome, context),
+    });
+    if let Some(line) = verdict.line {
+        let (part, line) = log.reader.place(line);
+        (verdict.line, verdict.part) = (Some(line), (part > 1).then_some(part));
     }
+    verdict
 }
 
 /// What the judge needs of a log, gathered while it is read.
@@ -84,6 +87,13 @@ impl Log {
     /// The next bytes; returns the events of the lines they complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<(u64, AgentEvent)> {
         let events = self.reader.push(bytes);
+        events.iter().for_each(|(line, event)| self.note(*line, event));
+        events
+    }
+
+    /// The log goes on in another file.
+    pub fn begin_part(&mut self) -> Vec<(u64, AgentEvent)> {
+        let events = self.reader.begin_part();
         events.iter().for_each(|(line, event)| self.note(*line, event));
         events
     }
@@ -190,7 +200,7 @@ fn signal(number: i32) -> String {
 }
 
 fn verdict(class: Class, evidence: &str, line: Option<u64>) -> Verdict {
-    Verdict { class, evidence: one_line(evidence, SHORT), line, until: None }
+    Verdict { class, evidence: one_line(evidence, SHORT), line, part: None, until: None }
 }
 
 /// Ends that the watcher brought about or met before the agent ran.

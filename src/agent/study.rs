@@ -28,6 +28,13 @@ impl Study {
         events
     }
 
+    /// The log goes on in another file: what the last one ended with is a line.
+    pub fn begin_part(&mut self) -> Vec<(u64, AgentEvent)> {
+        let events = self.log.begin_part();
+        events.iter().for_each(|(line, event)| self.draft.note(*line, event));
+        events
+    }
+
     /// The log has ended: reads a last line that has no line break. Nothing more is told the second time.
     pub fn finish(&mut self) -> Vec<(u64, AgentEvent)> {
         let events = self.log.finish();
@@ -51,7 +58,35 @@ mod tests {
     use super::*;
     use crate::agent::judge::judge;
     use crate::agent::profiles;
-    use crate::agent::summary::summarise;
+    use crate::agent::summary::{summarise, summarise_parts};
+    use crate::model::verdict::Class;
+
+    #[test]
+    fn a_claim_names_the_part_of_the_log_that_has_its_line() {
+        let profiles = profiles::built_in().unwrap();
+        let profile = &profiles["cursor"];
+        let parts = [
+            "a line of stderr\n{\"type\":\"assistant\",\"message\":{\"content\":[{\"text\":\"lost its e",
+            "stray\n{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"result\":\"Done.\"}\n",
+        ];
+        let mut study = Study::new(profile);
+        study.push(parts[0].as_bytes());
+        study.begin_part();
+        study.push(parts[1].as_bytes());
+        study.finish();
+        let outcome = Outcome { exit: Some(0), check: Some(0), ..Outcome::default() };
+        let verdict = study.judge(profile, &outcome);
+        assert_eq!((verdict.class, verdict.pointer(2).as_deref()), (Class::Done, Some("attempt-2.2.log:2")));
+        let whole = summarise_parts(profile.dialect, parts.map(str::as_bytes), None).unwrap();
+        assert_eq!(study.summary(profile), whole);
+        assert_eq!(whole.finished, Some(true));
+        let failed = Outcome { exit: Some(1), ..Outcome::default() };
+        let mut study = Study::new(profile);
+        study.push(b"cannot connect\n");
+        study.begin_part();
+        assert_eq!(study.judge(profile, &failed).pointer(2).as_deref(), Some("attempt-2.log:1"));
+        assert_eq!(study.summary(profile).blockers.shown[0].pointer(2), "attempt-2.log:1");
+    }
 
     #[test]
     fn one_reading_in_any_pieces_tells_what_three_tell() {

@@ -5,7 +5,7 @@ use std::io::Read;
 use crate::agent::dialect::Reader;
 use crate::agent::text::{SHORT, in_checkout, one_line, paragraph};
 use crate::model::agent_event::AgentEvent;
-use crate::model::attempt::AttemptNo;
+use crate::model::attempt::{AttemptNo, log_name};
 use crate::model::profile::DialectName;
 
 /// Longest message that is quoted, in characters.
@@ -16,17 +16,27 @@ const MAX_BLOCKERS: usize = 12;
 /// Lines of stderr that are quoted when no terminal event says how it ended.
 const MAX_STRAY: usize = 5;
 
-/// A claim and the line of the log it stands on, from 1.
+/// A claim and the line of the log it stands on, from 1, in which part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     pub text: String,
     pub line: u64,
+    pub part: u32,
 }
 
 impl Item {
+    /// Of a line counted over all parts, until it is [`Item::place`]d.
+    fn new(text: String, line: u64) -> Item {
+        Item { text, line, part: 1 }
+    }
+
+    fn place(&mut self, reader: &Reader) {
+        (self.part, self.line) = reader.place(self.line);
+    }
+
     /// `attempt-2.log:118`.
     pub fn pointer(&self, attempt: AttemptNo) -> String {
-        format!("attempt-{attempt}.log:{}", self.line)
+        format!("{}:{}", log_name(attempt, self.part), self.line)
     }
 }
 
@@ -47,7 +57,7 @@ impl Items {
             self.shown.remove(0);
             self.left_out += 1;
         }
-        self.shown.push(Item { text, line });
+        self.shown.push(Item::new(text, line));
     }
 }
 
@@ -74,17 +84,31 @@ pub struct Summary {
 
 /// Reads a log and says what it holds. `workspace` is taken off the front of paths. Errors are those of reading.
 pub fn summarise(dialect: DialectName, log: impl Read, workspace: Option<&str>) -> std::io::Result<Summary> {
-    let mut log = std::io::BufReader::with_capacity(64 * 1024, log);
+    summarise_parts(dialect, [log], workspace)
+}
+
+/// As [`summarise`], of a log in parts.
+pub fn summarise_parts(
+    dialect: DialectName,
+    parts: impl IntoIterator<Item = impl Read>,
+    workspace: Option<&str>,
+) -> std::io::Result<Summary> {
     let mut reader = Reader::new(dialect);
     let mut draft = Draft::new(workspace);
-    loop {
-        let chunk = std::io::BufRead::fill_buf(&mut log)?;
-        if chunk.is_empty() {
-            break;
+    for (index, part) in parts.into_iter().enumerate() {
+        if index > 0 {
+            reader.begin_part().iter().for_each(|(line, event)| draft.note(*line, event));
         }
-        let (length, events) = (chunk.len(), reader.push(chunk));
-        std::io::BufRead::consume(&mut log, length);
-        events.iter().for_each(|(line, event)| draft.note(*line, event));
+        let mut part = std::io::BufReader::with_capacity(64 * 1024, part);
+        loop {
+            let chunk = std::io::BufRead::fill_buf(&mut part)?;
+            if chunk.is_empty() {
+                break;
+            }
+            let (length, events) = (chunk.len(), reader.push(chunk));
+            std::io::BufRead::consume(&mut part, length);
+            events.iter().for_each(|(line, event)| draft.note(*line, event));
+        }
     }
     reader.finish().iter().for_each(|(line, event)| draft.note(*line, event));
     Ok(draft.summary(dialect, &reader))
@@ -123,8 +147,9 @@ impl Draft {
     /// What was said so far; `reader` is the one the events came from.
     pub fn summary(&self, dialect: DialectName, reader: &Reader) -> Summary {
         let mut summary = self.summary.clone();
-        summary.said = self.said.as_ref().map(|(line, text)| Item { text: paragraph(text, MAX_SAID), line: *line });
+        summary.said = self.said.as_ref().map(|(line, text)| Item::new(paragraph(text, MAX_SAID), *line));
         summary.add_stray(dialect, reader);
+        summary.place(reader);
         summary
     }
 }
@@ -159,6 +184,13 @@ impl Summary {
         }
     }
 
+    /// From lines counted over all parts to lines of their part.
+    fn place(&mut self, reader: &Reader) {
+        let lists = [&mut self.tried, &mut self.files, &mut self.blockers];
+        let items = lists.into_iter().flat_map(|list| &mut list.shown);
+        items.chain(&mut self.said).for_each(|item| item.place(reader));
+    }
+
     fn touched(&mut self, path: &str, added: Option<u64>, removed: Option<u64>, line: u64, inside: Option<&str>) {
         let path = code(inside.and_then(|inside| path.strip_prefix(inside)).unwrap_or(in_checkout(path)));
         let name = format!("`{path}`");
@@ -183,7 +215,7 @@ impl Summary {
         last.reverse();
         if dialect == DialectName::Plain {
             let text = last.iter().map(|(_, text)| *text).collect::<Vec<_>>().join("\n");
-            self.said = last.first().map(|(line, _)| Item { text: paragraph(&text, MAX_SAID), line: *line });
+            self.said = last.first().map(|(line, _)| Item::new(paragraph(&text, MAX_SAID), *line));
         } else if self.finished != Some(true) {
             last.into_iter().for_each(|(line, text)| self.blocked(text, line));
         }

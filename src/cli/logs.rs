@@ -11,9 +11,11 @@ use super::context::{self, Show};
 use super::error::Error;
 use super::exit;
 use crate::agent::dialect::Reader;
+use crate::model::agent_event::AgentEvent;
 use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::state::lock::DriverLock;
+use crate::state::log_mirror;
 use crate::supervise::engine::Engine;
 use crate::supervise::progress::{Progress, Reporter};
 
@@ -110,10 +112,13 @@ fn is_free(engine: &Engine, id: &HandoffId) -> bool {
     matches!(DriverLock::try_take(&engine.store.directory(id)), Ok(Some(_)))
 }
 
-/// A mirrored log being read.
+/// A mirrored log being read, part after part.
 struct Tail {
     attempt: u32,
+    /// Its first part.
     path: std::path::PathBuf,
+    /// Parts before the one that is being read.
+    before: usize,
     offset: u64,
     reader: Reader,
     done: bool,
@@ -123,16 +128,28 @@ impl Tail {
     fn new(engine: &Engine, handoff: &Handoff, attempt: u32) -> Result<Tail, Error> {
         let dialect = engine.profile(&handoff.made.agent)?.dialect;
         let path = engine.store.log(&handoff.made.id, attempt);
-        Ok(Tail { attempt, path, offset: 0, reader: Reader::new(dialect), done: false })
+        Ok(Tail { attempt, path, before: 0, offset: 0, reader: Reader::new(dialect), done: false })
     }
 
     /// Tells what has come since the last look.
     fn read(&mut self, engine: &Engine) -> Result<(), Error> {
-        let fail = |error| Error::failed(format!("could not read {}: {error}", self.path.display()));
-        let mut file = match std::fs::File::open(&self.path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            file => file.map_err(fail)?,
-        };
+        // A part that has a next one no longer grows.
+        let parts = log_mirror::parts(&self.path);
+        loop {
+            let Some(part) = parts.get(self.before) else { return Ok(()) };
+            self.read_part(engine, part)?;
+            if self.before + 1 >= parts.len() {
+                return Ok(());
+            }
+            let events = self.reader.begin_part();
+            self.tell(engine, events);
+            (self.before, self.offset) = (self.before + 1, 0);
+        }
+    }
+
+    fn read_part(&mut self, engine: &Engine, part: &std::path::Path) -> Result<(), Error> {
+        let fail = |error| Error::failed(format!("could not read {}: {error}", part.display()));
+        let mut file = std::fs::File::open(part).map_err(fail)?;
         file.seek(SeekFrom::Start(self.offset)).map_err(fail)?;
         let mut buffer = vec![0u8; 256 << 10];
         loop {
@@ -143,17 +160,21 @@ impl Tail {
             self.offset += length as u64;
             let bytes = Bytes::copy_from_slice(&buffer[..length]);
             engine.tell(&Progress::Log { attempt: self.attempt, bytes: bytes.clone() });
-            for (line, event) in self.reader.push(&bytes) {
-                engine.tell(&Progress::Agent { attempt: self.attempt, line, event });
-            }
+            let events = self.reader.push(&bytes);
+            self.tell(engine, events);
+        }
+    }
+
+    fn tell(&self, engine: &Engine, events: Vec<(u64, AgentEvent)>) {
+        for (line, event) in events {
+            engine.tell(&Progress::Agent { attempt: self.attempt, line, event });
         }
     }
 
     fn finish(&mut self, engine: &Engine) {
         if !std::mem::replace(&mut self.done, true) {
-            for (line, event) in self.reader.finish() {
-                engine.tell(&Progress::Agent { attempt: self.attempt, line, event });
-            }
+            let events = self.reader.finish();
+            self.tell(engine, events);
         }
     }
 }

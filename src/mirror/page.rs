@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::agent::summary::{Item, Items, Summary};
 use crate::config::templates::{HandoffPage, PromptContext, PromptKind, TemplateError, render_prompt};
-use crate::model::attempt::{AttemptNo, Next};
+use crate::model::attempt::{AttemptNo, Next, log_name};
 use crate::model::event::Owner;
 use crate::model::handoff::{Attempt, Handoff, Status};
 
@@ -36,7 +36,7 @@ pub fn story(handoff: &Handoff, findings: &Findings) -> Story {
     if let Some((n, verdict)) = last_verdict(handoff)
         && !matches!(verdict.class, crate::model::verdict::Class::Done | crate::model::verdict::Class::Unchecked)
     {
-        let at = verdict.line.map_or(String::new(), |line| format!(" (`attempt-{n}.log:{line}`)"));
+        let at = verdict.pointer(n).map_or(String::new(), |pointer| format!(" (`{pointer}`)"));
         blockers.push(format!("attempt {n} ended {}: {}{at}", verdict.class, verdict.evidence));
     }
     Story {
@@ -164,7 +164,7 @@ fn latest_summary(handoff: &Handoff, findings: &Findings) -> Option<String> {
 
 fn ended(n: AttemptNo, attempt: &Attempt) -> String {
     let Some(verdict) = &attempt.verdict else { return String::new() };
-    let at = verdict.line.map_or(String::new(), |line| format!(" (`attempt-{n}.log:{line}`)"));
+    let at = verdict.pointer(n).map_or(String::new(), |pointer| format!(" (`{pointer}`)"));
     let work =
         attempt.fetched.as_ref().map_or(String::new(), |commit| format!(" Its work is commit {}.", commit.short()));
     format!(
@@ -225,7 +225,7 @@ fn extra(handoff: &Handoff) -> Vec<(String, String)> {
 fn logs(handoff: &Handoff) -> Vec<String> {
     let mut names = Vec::new();
     for (n, attempt) in &handoff.attempts {
-        names.push(format!("attempt-{n}.log"));
+        names.extend((1..=attempt.log_parts).map(|part| log_name(*n, part)));
         if attempt.outcome.as_ref().is_some_and(|outcome| outcome.check.is_some()) {
             names.push(format!("attempt-{n}.check.log"));
         }

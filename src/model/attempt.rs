@@ -7,6 +7,12 @@ pub type Epoch = u32;
 /// Numbered from 1 across all hosts.
 pub type AttemptNo = u32;
 
+/// Name of a part of an attempt's log. The first is `attempt-N.log`; where the host's file was truncated, replaced or
+/// deleted, what came after lies in `attempt-N.2.log` and so on.
+pub fn log_name(n: AttemptNo, part: u32) -> String {
+    if part <= 1 { format!("attempt-{n}.log") } else { format!("attempt-{n}.{part}.log") }
+}
+
 /// What a host may do without asking, under one epoch. A number is never granted twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {

@@ -66,6 +66,12 @@ pub enum Kind {
         outcome: Box<Outcome>,
         verdict: Verdict,
     },
+    /// The host's log is not the file that was mirrored so far: it was truncated, replaced or deleted there. What was
+    /// mirrored stays, and what the host has now goes on in this part, from 2.
+    LogReplaced {
+        attempt: AttemptNo,
+        part: u32,
+    },
     /// What follows the attempt, as it stands on the host; `by` is `laptop` or `watcher`.
     Decided {
         attempt: AttemptNo,

@@ -64,6 +64,8 @@ pub struct Attempt {
     pub outcome: Option<Outcome>,
     pub verdict: Option<Verdict>,
     pub next: Option<Next>,
+    /// Files its log is mirrored in: more than one where the host's was truncated, replaced or deleted.
+    pub log_parts: u32,
     /// Its capture, once it lies in this repository.
     pub fetched: Option<Oid>,
 }
@@ -168,6 +170,13 @@ impl Handoff {
                 attempt.outcome = Some((**outcome).clone());
                 attempt.verdict = Some(verdict.clone());
             }
+            Kind::LogReplaced { attempt, part } => {
+                let attempt = self.attempt_mut(*attempt)?;
+                if *part <= attempt.log_parts {
+                    return Err(Refused::Stale("the log is already known to go on in that part"));
+                }
+                attempt.log_parts = *part;
+            }
             Kind::Decided { attempt, next, .. } => {
                 let attempt = self.attempt_mut(*attempt)?;
                 unset(&attempt.next, "what follows the attempt is already decided")?;
@@ -237,6 +246,7 @@ impl Handoff {
             outcome: None,
             verdict: None,
             next: None,
+            log_parts: 1,
             fetched: None,
         };
         self.attempts.insert(n, attempt);

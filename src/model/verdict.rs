@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::attempt::{AttemptNo, log_name};
+
 /// The class of an attempt's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -114,12 +116,22 @@ pub struct Verdict {
     pub class: Class,
     /// The line or fact, neutralised and cut for people.
     pub evidence: String,
-    /// Line of `attempt-N.log` the evidence stands on, from 1.
+    /// Line of the log the evidence stands on, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
+    /// The part of the log that has the line, where it is not the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<u32>,
     /// Unix seconds at which a usage window resets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
+}
+
+impl Verdict {
+    /// Where the evidence of attempt `n` stands: `attempt-2.log:118`.
+    pub fn pointer(&self, n: AttemptNo) -> Option<String> {
+        self.line.map(|line| format!("{}:{line}", log_name(n, self.part.unwrap_or(1))))
+    }
 }
 
 #[cfg(test)]

@@ -80,6 +80,8 @@ pub struct StateLine {
     /// Seconds since the watcher's last tick, by the host's clock.
     pub beat: Option<u64>,
     pub epoch: Epoch,
+    /// Inode of the log; 0: there is none.
+    pub log: Option<u64>,
     /// Highest attempt there.
     pub last: AttemptNo,
 }
@@ -242,6 +244,7 @@ pub fn read_state(line: &str) -> Option<StateLine> {
         active: field("active").and_then(|s| s.parse().ok()).unwrap_or(0),
         beat: field("beat").and_then(|s| s.parse().ok()),
         epoch: field("epoch").and_then(|e| e.parse().ok()).unwrap_or(0),
+        log: field("log").and_then(|log| log.split(':').next()?.parse().ok()),
         last: field("last").and_then(|n| n.parse().ok()).unwrap_or(attempt),
     })
 }

@@ -17,6 +17,7 @@ const WRITE_BACK: u64 = 16 << 20;
 #[derive(Debug)]
 pub struct LogMirror {
     path: PathBuf,
+    part: u32,
     file: File,
     length: u64,
     inode: u64,
@@ -40,19 +41,12 @@ impl LogMirror {
     /// # Errors
     /// It cannot be opened.
     pub fn open(path: &Path) -> Result<LogMirror, Error> {
-        let mut path = path.to_owned();
         // A replaced log goes on in `attempt-N.2.log`: the newest one grows.
-        for k in 2.. {
-            let next = successor(&path, k);
-            if !next.exists() {
-                break;
-            }
-            path = next;
-        }
-        Self::open_at(path)
+        let (part, path) = (1..).zip(parts(path)).last().unwrap_or_else(|| (1, path.to_owned()));
+        Self::open_at(path, part)
     }
 
-    fn open_at(path: PathBuf) -> Result<LogMirror, Error> {
+    fn open_at(path: PathBuf, part: u32) -> Result<LogMirror, Error> {
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -62,7 +56,7 @@ impl LogMirror {
         let length = file.seek(SeekFrom::End(0)).map_err(Error::io("read", &path))?;
         let inode =
             std::fs::read_to_string(source_of(&path)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-        Ok(LogMirror { path, file, length, inode, asked: length, writing_back: None })
+        Ok(LogMirror { path, part, file, length, inode, asked: length, writing_back: None })
     }
 
     /// Bytes mirrored; the offset to ask the host from.
@@ -83,14 +77,40 @@ impl LogMirror {
         &self.path
     }
 
+    /// Which part of the log grows, from 1.
+    pub fn part(&self) -> u32 {
+        self.part
+    }
+
+    /// Whether bytes at `offset` of the host's file `inode` are of another file than the one mirrored so far, or of the
+    /// same one begun anew. They are asked for from where the mirror ends: a host that sends earlier ones has no others.
+    pub fn starts_again(&self, inode: u64, offset: u64) -> bool {
+        self.is_other(inode) || (offset == 0 && self.length > 0)
+    }
+
+    /// A mirror of unknown origin is taken to be of the file that goes on where it ends.
+    fn is_other(&self, inode: u64) -> bool {
+        self.inode != inode && self.inode != 0
+    }
+
+    /// Leaves what was mirrored as it is; what comes goes into the next part.
+    ///
+    /// # Errors
+    /// Its file cannot be made.
+    pub fn begin_part(&mut self) -> Result<(), Error> {
+        self.sync()?;
+        *self = Self::open_at(successor(&self.path, self.part + 1), self.part + 1)?;
+        Ok(())
+    }
+
     /// Adds bytes that stand at `offset` of the host's file `inode`. What is here already is not written again. Where
     /// the host's file is another one than ours, the old bytes stay and the new ones begin a file of their own.
     ///
     /// # Errors
     /// [`Error::Gap`] when bytes before them are missing; nothing is written then.
     pub fn append(&mut self, inode: u64, offset: u64, bytes: &[u8]) -> Result<Appended, Error> {
-        if self.inode != inode && (self.inode != 0 || self.length > 0) {
-            self.begin_successor()?;
+        if self.is_other(inode) {
+            self.begin_part()?;
         }
         if offset > self.length {
             return Err(Error::Gap { path: self.path.clone(), offset, length: self.length });
@@ -143,13 +163,12 @@ impl LogMirror {
         self.inode = inode;
         Ok(())
     }
+}
 
-    fn begin_successor(&mut self) -> Result<(), Error> {
-        let taken = |k: &u32| successor(&self.path, *k).exists();
-        let k = (2..).find(|k| !taken(k)).unwrap_or(2);
-        *self = Self::open_at(successor(&self.path, k))?;
-        Ok(())
-    }
+/// The files of the log whose first is `path`, in order, as many as there are.
+pub fn parts(path: &Path) -> Vec<PathBuf> {
+    let all = std::iter::once(path.to_owned()).chain((2..).map(|k| successor(path, k)));
+    all.take_while(|part| part.exists()).collect()
 }
 
 /// `attempt-1.log` and 2 → `attempt-1.2.log`; of a successor, the one after it.
@@ -197,7 +216,34 @@ mod tests {
         let read = |name: &str| std::fs::read(directory.path().join(name)).unwrap();
         assert_eq!((read("attempt-1.log"), read("attempt-1.2.log")), (b"old".to_vec(), b"new".to_vec()));
         let mirror = LogMirror::open(&path).unwrap();
-        assert_eq!((mirror.len(), mirror.inode()), (5, 7), "the newest goes on");
+        assert_eq!((mirror.len(), mirror.inode(), mirror.part()), (5, 7, 3), "the newest goes on");
+        let names = parts(&path).into_iter().map(|part| part.file_name().unwrap().to_owned());
+        assert!(names.eq(["attempt-1.log", "attempt-1.2.log", "attempt-1.3.log"]));
+    }
+
+    #[test]
+    fn a_log_that_begins_anew_in_the_same_file_is_told_from_one_that_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("attempt-1.log");
+        let mut mirror = LogMirror::open(&path).unwrap();
+        assert!(!mirror.starts_again(5, 0), "nothing was mirrored");
+        mirror.append(5, 0, b"old").unwrap();
+        assert!(!mirror.starts_again(5, 3));
+        assert!(mirror.starts_again(5, 0) && mirror.starts_again(6, 3));
+        mirror.begin_part().unwrap();
+        mirror.append(5, 0, b"new").unwrap();
+        assert_eq!(std::fs::read(directory.path().join("attempt-1.2.log")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_mirror_whose_origin_was_lost_in_a_crash_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("attempt-1.log");
+        LogMirror::open(&path).unwrap().append(5, 0, b"abc").unwrap();
+        std::fs::write(source_of(&path), "").unwrap();
+        let mut mirror = LogMirror::open(&path).unwrap();
+        mirror.append(5, 3, b"def").unwrap();
+        assert_eq!((std::fs::read(&path).unwrap(), mirror.inode()), (b"abcdef".to_vec(), 5));
     }
 
     proptest! {

@@ -15,7 +15,7 @@ use crate::model::id::{HandoffId, HostName};
 use crate::model::profile::Profile;
 use crate::state::journal::Journal;
 use crate::state::lock::DriverLock;
-use crate::state::log_mirror::LogMirror;
+use crate::state::log_mirror::{self, LogMirror};
 
 /// Holds the driver's lock, the journal, the connection and the mirrors of one handoff.
 pub struct Driver {
@@ -98,7 +98,12 @@ impl Driver {
             let path = self.engine.store.log(self.id(), n);
             let mirror = LogMirror::open(&path)?;
             let mut study = Study::new(&self.profile);
-            replay(&path, &mut study)?;
+            for (index, part) in log_mirror::parts(&path).iter().enumerate() {
+                if index > 0 {
+                    study.begin_part();
+                }
+                replay(part, &mut study)?;
+            }
             self.logs.insert(n, Log { mirror, study });
         }
         self.logs.get_mut(&n).ok_or_else(|| Error::Inner("the log's mirror is gone".into()))

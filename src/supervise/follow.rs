@@ -7,7 +7,7 @@ use super::driver::Driver;
 use super::error::Error;
 use super::progress::Progress;
 use super::wake::Wake;
-use crate::model::attempt::{AttemptNo, Next, Outcome};
+use crate::model::attempt::{AttemptNo, Next, Outcome, log_name};
 use crate::model::event::{Kind, Owner};
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
@@ -171,6 +171,10 @@ impl Driver {
         if let Some(session) = &line.session {
             self.append(Kind::Session { session: session.clone() })?;
         }
+        let log = self.log(n)?;
+        if line.log == Some(0) && log.mirror.inode() != 0 {
+            self.next_part(n)?;
+        }
         if line.intent {
             let host = self.link.host.name.clone();
             let commit = self.handoff().made.base.commit.clone();
@@ -194,8 +198,15 @@ impl Driver {
         bytes: bytes::Bytes,
     ) -> Result<(), Error> {
         if stream == Stream::Check {
-            self.check_log(n)?.append(inode, offset, &bytes)?;
+            let check = self.check_log(n)?;
+            if check.starts_again(inode, offset) {
+                check.begin_part()?;
+            }
+            check.append(inode, offset, &bytes)?;
             return Ok(());
+        }
+        if self.log(n)?.mirror.starts_again(inode, offset) {
+            self.next_part(n)?;
         }
         let log = self.log(n)?;
         let events = match log.mirror.append(inode, offset, &bytes)? {
@@ -203,6 +214,26 @@ impl Driver {
             Appended::Nothing => vec![],
         };
         self.tell(&Progress::Log { attempt: n, bytes });
+        for (line, event) in events {
+            self.tell(&Progress::Agent { attempt: n, line, event });
+        }
+        Ok(())
+    }
+
+    /// The host's log is not what it was: what was mirrored of it stays, and what comes goes into a part of its own.
+    fn next_part(&mut self, n: AttemptNo) -> Result<(), Error> {
+        let part = self.log(n)?.mirror.part() + 1;
+        self.append(Kind::LogReplaced { attempt: n, part })?;
+        let log = self.log(n)?;
+        log.mirror.begin_part()?;
+        let events = log.study.begin_part();
+        let text = format!(
+            "the log of attempt {n} was truncated, replaced or deleted on {}: what was read is kept, and what comes goes \
+             into {}",
+            self.link.host.name,
+            log_name(n, part)
+        );
+        self.tell(&Progress::Note { text });
         for (line, event) in events {
             self.tell(&Progress::Agent { attempt: n, line, event });
         }

@@ -15,6 +15,7 @@ use crate::mirror::{document, files};
 use crate::model::attempt::AttemptNo;
 use crate::model::handoff::Handoff;
 use crate::model::profile::DialectName;
+use crate::state::log_mirror;
 
 impl Driver {
     /// Renders `handoff.md` and copies the logs, in the worktree it was given from and in a takeover's.
@@ -100,25 +101,28 @@ fn findings(
     Ok(all)
 }
 
-/// Summaries of logs as long as they were when they were read: a log only grows.
+/// Summaries of logs as long as they were when they were read: a log only grows, and only in its last part.
 #[derive(Default)]
-pub struct Summaries(Mutex<HashMap<PathBuf, (u64, Summary)>>);
+pub struct Summaries(Mutex<HashMap<PathBuf, (Vec<u64>, Summary)>>);
 
 impl Summaries {
     /// `None` where there is no log.
     fn of(&self, path: &Path, dialect: DialectName) -> Result<Option<Summary>, Error> {
         let fail = |source| Error::Read { path: path.display().to_string(), source };
-        let file = match std::fs::File::open(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            file => file.map_err(fail)?,
-        };
-        let length = file.metadata().map_err(fail)?.len();
+        let files = log_mirror::parts(path).into_iter().map(std::fs::File::open).collect::<Result<Vec<_>, _>>();
+        let files = files.map_err(fail)?;
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let lengths = files.iter().map(|file| Ok(file.metadata()?.len())).collect::<Result<Vec<_>, _>>();
+        let lengths = lengths.map_err(fail)?;
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, summary)) = kept.get(path).filter(|(read, _)| *read == length) {
+        if let Some((_, summary)) = kept.get(path).filter(|(read, _)| *read == lengths) {
             return Ok(Some(summary.clone()));
         }
-        let summary = summary::summarise(dialect, file.take(length), None).map_err(fail)?;
-        kept.insert(path.to_owned(), (length, summary.clone()));
+        let parts = files.into_iter().zip(&lengths).map(|(file, length)| file.take(*length));
+        let summary = summary::summarise_parts(dialect, parts, None).map_err(fail)?;
+        kept.insert(path.to_owned(), (lengths, summary.clone()));
         Ok(Some(summary))
     }
 }

@@ -32,7 +32,7 @@ pub fn lines(progress: &Progress) -> Vec<String> {
         }
         Progress::Agent { event, .. } => agent(event),
         Progress::Ended { attempt, verdict, active } => {
-            let at = verdict.line.map_or(String::new(), |line| format!(" (attempt-{attempt}.log:{line})"));
+            let at = verdict.pointer(*attempt).map_or(String::new(), |pointer| format!(" ({pointer})"));
             let evidence = first_line(&verdict.evidence, WIDTH);
             // A host counts active time in ticks: an attempt shorter than one has none.
             let after = if *active == 0 { String::new() } else { format!(" after {}", age(to_i64(*active))) };
@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn no_time_is_told_where_none_was_counted() {
-        let verdict = Verdict { class: Class::Throttled, evidence: "429".into(), line: Some(3), until: None };
+        let verdict =
+            Verdict { class: Class::Throttled, evidence: "429".into(), line: Some(3), part: None, until: None };
         let ended = |active| lines(&Progress::Ended { attempt: 1, verdict: verdict.clone(), active });
         assert_eq!(ended(0), ["attempt 1: throttled: 429 (attempt-1.log:3)"]);
         assert_eq!(ended(75), ["attempt 1: throttled after 1 min: 429 (attempt-1.log:3)"]);

@@ -61,7 +61,7 @@ fn a_long_run_is_bounded_and_says_how_much_is_left_out() {
     assert_eq!((summary.tried.shown.len(), summary.tried.left_out), (MAX_TRIED, 460));
     assert_eq!(summary.tried.shown.last().unwrap().text, "`echo '499'` → exit 0");
     assert_eq!(summary.files.shown.len(), MAX_FILES);
-    assert_eq!(summary.files.shown.last().unwrap(), &Item { text: "`f49`".into(), line: 1000 });
+    assert_eq!(summary.files.shown.last().unwrap(), &Item { text: "`f49`".into(), line: 1000, part: 1 });
 }
 
 proptest! {

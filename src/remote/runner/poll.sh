@@ -73,6 +73,8 @@ send_stream() {
   if [ "$bytes" -gt 0 ]; then
     say "d $want_name $want_n $stream $inode $offset $bytes" || return 1
     tail -c "+$((offset + 1))" "$root/work/$want_name/$want_n/$stream" 2>/dev/null | head -c "$bytes" || return 1
+    # Where the file was cut meanwhile the frame is short, and what followed would be taken for its bytes.
+    [ "$(($(wc -c <"$root/work/$want_name/$want_n/$stream")))" -ge "$((offset + bytes))" ] 2>/dev/null || return 1
     say "" || return 1
     offset=$((offset + bytes)) budget=$((budget - bytes)) sent=$((sent + bytes))
   fi
@@ -111,6 +113,6 @@ run_poll() {
   if ! over && [ "$wait" -gt 0 ]; then
     if tail_waits && mkfifo "$root/.poll.$$" 2>/dev/null; then wait_by_event; else wait_by_looking; fi
   fi
-  round final
+  round final || exit 1
   finish 0
 }

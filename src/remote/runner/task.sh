@@ -20,15 +20,26 @@ run_task() {
   ln -s "$$:$start" "$at/$link" || exit 127
   event "$link"
   cd "$place" 2>/dev/null || cd "$job/tree" || exit 127
+  exec 8>>"$output"
   (
     umask 022
     # shellcheck disable=SC2086 # the shell is a list of words
-    exec $shell "$script" "$word" <"$input" >>"$output" 2>&1
+    exec $shell "$script" "$word" <"$input" >&8 2>&1 8>&-
   )
   status=$?
+  [ "$link" != task ] || keep_output
   printf '%-63s\n' "$status" 1<>"$slot"
   event "$link" ended
   wake_watcher
+}
+
+# Output that went into a file that is no longer at its place, because it was deleted or moved there, is added to the one
+# that is. Only where the system lets us read what we hold open.
+keep_output() {
+  held=/proc/$$/fd/8
+  # shellcheck disable=SC3013 # dash, bash and busybox know -ef; another shell fails here and keeps nothing
+  { [ -r "$held" ] && [ ! "$held" -ef "$output" ]; } 2>/dev/null || return 0
+  cat "$held" >>"$output"
 }
 
 # The status in an exit slot, in $status; empty while there is none.

@@ -73,6 +73,21 @@ fn another_file_is_read_from_its_start() {
 }
 
 #[test]
+fn output_of_a_deleted_log_comes_back_when_the_agent_ends() {
+    for shell in shells() {
+        let agent = "echo before; until [ -e \"$HOME/go\" ]; do sleep 0.05; done; echo after";
+        let host = TestHost::shipped(shell, agent);
+        host.ensure(1, &[]);
+        let log = host.at(1).join("log");
+        host.until("its first line", || (std::fs::read(&log).ok()? == b"before\n").then_some(()));
+        std::fs::remove_file(&log).unwrap();
+        std::fs::write(host.home().join("go"), "").unwrap();
+        host.result(1);
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "before\nafter\n");
+    }
+}
+
+#[test]
 fn a_line_is_on_its_way_within_a_tenth_of_a_second() {
     for shell in shells() {
         let host = TestHost::shipped(shell.clone(), "for i in 1 2 3 4 5 6 7; do date +%s.%N; sleep 0.2; done");
