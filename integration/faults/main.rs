@@ -8,6 +8,7 @@ mod deaths;
 mod logs;
 mod matrix;
 mod report;
+mod repository;
 mod row;
 mod server;
 #[allow(dead_code, reason = "shared with the other tests; each uses its part")]

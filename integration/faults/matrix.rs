@@ -181,8 +181,9 @@ pub const FAULTS: &[Fault] = &[
     row(
         41,
         "push_cut",
-        "the push is cut in the middle of the pack; receive-pack is killed",
-        "no ref moved; sent again, it works",
+        "the line is cut in the middle of the pack; receive-pack is killed; the cache cannot be written",
+        "no ref moved; sent again by itself, it works; what was left is removed after an hour; a push that fails for good \
+         leaves no watcher waiting, and `watch` sends it again",
     ),
     row(
         42,

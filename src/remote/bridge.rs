@@ -117,8 +117,12 @@ async fn splice(mut reply: Reply, socket: UnixStream) -> Result<(), RemoteError>
         Ok(())
     };
     let result = down.await;
-    drop(to_git);
     up.abort();
+    // Told before git sees its end: a service that was killed is a matter of the link, and git could not say so.
+    if result.is_ok() && reply.was_killed() {
+        return Err(reply.cut());
+    }
+    drop(to_git);
     result
 }
 

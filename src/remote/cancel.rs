@@ -24,4 +24,10 @@ impl Remote {
         let lines = self.call(Verb::Cancel, request).await?;
         self.state_of(Verb::Cancel, &lines)
     }
+
+    /// Sends the watcher of an attempt home that waits for a ship nobody sends now. The attempt stays as it is: an
+    /// `ensure` takes it up again. One whose agent was started, or may have been, is left alone.
+    pub async fn withdraw(&self, name: &HostName, attempt: AttemptNo) -> Result<StateLine, RemoteError> {
+        self.cancel(name, attempt, "withdraw", 0).await
+    }
 }

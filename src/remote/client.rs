@@ -215,6 +215,15 @@ impl Reply {
         self.stderr.drain(..excess);
     }
 
+    /// Whether a signal ended the command, once it has ended. A shell adds 128 to the signal; git dies with 128 itself.
+    pub(super) fn was_killed(&self) -> bool {
+        match &self.exit {
+            Some(Exit::Signal(_)) => true,
+            Some(Exit::Code(code)) => *code > 128,
+            None => false,
+        }
+    }
+
     pub(super) fn garbled(&self, what: &str) -> RemoteError {
         RemoteError::Garbled { host: self.host.to_string(), verb: self.verb, what: what.to_owned() }
     }

@@ -1,5 +1,6 @@
 //! Gets an attempt under way on a host: the push and `ensure` travel side by side.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::backoff::attempt_delays;
@@ -23,9 +24,12 @@ use crate::remote::client::Remote;
 use crate::remote::ensure::Ensure;
 use crate::remote::error::RemoteError;
 use crate::remote::poll::StateLine;
+use crate::remote::script::Verb;
 
 /// How long a watcher waits for the push beside it, in seconds; a push of a large repository takes its time.
 const WAIT_FOR_PUSH: u64 = 3600;
+/// So often git's end on the host may be killed before a launch is given up.
+const MOST_KILLED: u32 = 5;
 
 /// What is launched.
 pub struct Launch {
@@ -129,6 +133,7 @@ impl Driver {
 
     /// Sends a prepared launch until the host has answered; what was sent before is sent again.
     pub async fn launch(&mut self, prepared: &Prepared) -> Result<StateLine, Error> {
+        let killed = AtomicU32::new(0);
         self.tell(&Progress::Shipping { host: self.link.host.name.clone() });
         let repository = self.engine.repository.clone();
         let reporter = self.engine.reporter.clone();
@@ -136,7 +141,20 @@ impl Driver {
         let state = self
             .link
             .persist(
-                |remote| send(remote, prepared, repository.clone()),
+                |remote| {
+                    let (sent, killed) = (send(remote.clone(), prepared, repository.clone()), &killed);
+                    async move {
+                        let sent = sent.await;
+                        match sent {
+                            // What ends git on the host each time is not the link.
+                            Err(error) if is_killed(&error) && killed.fetch_add(1, Relaxed) + 1 >= MOST_KILLED => {
+                                let _ = remote.withdraw(&prepared.ensure.name, prepared.ensure.attempt).await;
+                                Ok(Err(error.into()))
+                            }
+                            sent => sent,
+                        }
+                    }
+                },
                 |error, retry| {
                     let (host, reason) = (host.clone(), error.to_string());
                     reporter.tell(&match error.is_busy() {
@@ -201,15 +219,31 @@ async fn send(
     } else {
         tokio::join!(push, remote.ensure(&prepared.ensure))
     };
-    match pushed {
-        Err(Error::Remote(error)) => Err(error),
-        // Where the host refused both, it says better than git what is wrong with it.
-        Err(error) => Ok(Err(match state {
-            Err(refusal @ RemoteError::Refused { .. }) => refusal.into(),
-            _ => error,
-        })),
-        Ok(_) => state.map(Ok),
+    let error = match pushed {
+        Ok(_) => return state.map(Ok),
+        Err(error) if error.may_retry() => error,
+        Err(error) => {
+            // A watcher that was started would wait for what does not come. What cannot be told now is told by what is
+            // sent next, or the wait ends by itself.
+            if state.is_ok() {
+                let _ = remote.withdraw(&prepared.ensure.name, prepared.ensure.attempt).await;
+            }
+            // Where the host refused both, it says better than git what is wrong with it.
+            match state {
+                Err(refusal @ RemoteError::Refused { .. }) => refusal.into(),
+                _ => error,
+            }
+        }
+    };
+    match error {
+        Error::Remote(error) => Err(error),
+        error => Ok(Err(error)),
     }
+}
+
+/// Whether git's end on the host did not live to say how it went.
+fn is_killed(error: &RemoteError) -> bool {
+    matches!(error, RemoteError::Cut { verb, .. } if *verb == Verb::Receive.word())
 }
 
 /// The work tree may be one of several runs at once: the seed differs, so that they do not retry in step.

@@ -94,7 +94,11 @@ run_cancel() {
   begin
   need_attempt
   [ -d "$at" ] || refuse unknown "no such attempt"
-  if [ ! -f "$at/result" ]; then
+  if [ "$reason" = withdraw ]; then
+    # Nothing has run: a watcher that dies before the intent leaves the attempt to the next one.
+    judge_watch
+    if [ "$life" = alive ] && [ ! -h "$at/intent" ] && [ ! -f "$at/result" ]; then kill "$pid" 2>/dev/null; fi
+  elif [ ! -f "$at/result" ]; then
     ln -s "$reason:$grace" "$at/cancel" 2>/dev/null && event cancel
     judge_watch
     case $life in

@@ -15,9 +15,17 @@ serve() {
     -c "transfer.hideRefs=!refs/handoff/$name/" -c "transfer.hideRefs=!refs/capture/$name/"
   service=$1
   shift
+  [ "$service" != receive-pack ] || sweep_cache
   say "serving"
   clean_git "$@" "$service" "$cache"
   exit $?
+}
+
+# A push that was cut or killed leaves what it had received. After an hour without a byte it is nobody's any more.
+sweep_cache() {
+  for left in "$cache/objects"/tmp_objdir-* "$cache/objects/pack"/tmp_*; do
+    recent=$(find "$left" -mmin -60 2>/dev/null) && [ -z "$recent" ] && rm -rf "$left"
+  done
 }
 
 run_receive() { serve receive-pack; }

@@ -1,0 +1,111 @@
+//! The repository on its way: a push that is cut, and what users do to theirs meanwhile.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::row::Row;
+use crate::support::agent::folders;
+use crate::support::laptop::Call;
+use crate::support::processes;
+use crate::support::proxy::{Proxy, Way};
+use crate::support::site::{HOST, PATIENCE, Site};
+use crate::support::sshd::Setup;
+use crate::support::wait;
+
+/// Adds a file that no pack can make smaller.
+fn add_incompressible(repo: &Path, name: &str, length: u64) {
+    let random = std::io::Read::take(std::fs::File::open("/dev/urandom").unwrap(), length);
+    std::io::copy(&mut { random }, &mut std::fs::File::create(repo.join(name)).unwrap()).unwrap();
+}
+
+/// The one cache of the host.
+fn cache(site: &Site) -> Option<PathBuf> {
+    folders(&site.host.user.home.join(".handoff/cache")).into_iter().find(|path| path.join("config").exists())
+}
+
+/// Git on the host's own files, as their user.
+fn host_git(site: &Site, args: &[&str]) -> Option<String> {
+    let mut command = Command::new("git");
+    command.arg("-c").arg("safe.directory=*").arg("--git-dir").arg(cache(site)?).args(args);
+    let out = command.output().unwrap();
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+/// `handoff run` under another id, of a task that only ships.
+fn run_as(site: &Site, id: &str) -> Call {
+    site.laptop.handoff(&["run", "--host", HOST, "--id", id, "--check", "true", id])
+}
+
+/// Left by a receive-pack that could not clean up.
+fn leftovers(site: &Site) -> Vec<PathBuf> {
+    let objects = cache(site).map(|cache| cache.join("objects")).unwrap_or_default();
+    let is_left = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("tmp_objdir-");
+    folders(&objects).into_iter().filter(is_left).collect()
+}
+
+fn ships(site: &Site) -> String {
+    host_git(site, &["for-each-ref", "--format=%(refname)", "refs/handoff/"]).unwrap_or_default()
+}
+
+/// Processes of the host's user that have this word among their arguments.
+fn of_host(site: &Site, word: &str) -> Vec<i32> {
+    let ours = processes::of_user(site.host.user.uid);
+    processes::with_argument(word).into_iter().filter(|pid| ours.contains(pid)).collect()
+}
+
+#[test]
+fn r41_push_cut() {
+    let _row = Row::begin(41);
+    let site = Site::unknown(Setup::default());
+    let line = Proxy::to(site.host.address);
+    site.laptop.knows(&site.host.route_by(HOST, line.address));
+    site.plan("turn 1\nedit new.txt <<END\nnew\nEND\nfinish Done.\n");
+    add_incompressible(&site.laptop.repo, "large.bin", 6 << 20);
+
+    // The line is cut in the middle of the pack.
+    line.cut_after(Way::Up, 3 << 20);
+    let running = site.run_checked("true", &[]).start();
+    wait::until("the cut", PATIENCE, || (!line.cut_is_due(Way::Up)).then_some(()));
+    assert_eq!(ships(&site), "", "a part of a pack moved a ref");
+    running.end().success();
+    assert!(line.connections() >= 2);
+    site.logs_are_mirrored();
+
+    // git's end on the host is killed in the middle of the pack.
+    add_incompressible(&site.laptop.repo, "larger.bin", 6 << 20);
+    line.throttle(Way::Up, 4 << 20);
+    let running = run_as(&site, "killed").start();
+    let receivers = wait::until("a pack on its way in", PATIENCE, || {
+        let found = of_host(&site, "receive-pack");
+        let unpacks = !of_host(&site, "index-pack").is_empty() || !of_host(&site, "unpack-objects").is_empty();
+        (!found.is_empty() && unpacks).then_some(found)
+    });
+    let before = ships(&site);
+    receivers.iter().for_each(|pid| processes::signal(*pid, Signal::KILL));
+    assert_eq!(ships(&site), before, "a part of a pack moved a ref");
+    line.throttle(Way::Up, 0);
+    running.end().success();
+    let left = leftovers(&site);
+    assert_ne!(left, [] as [PathBuf; 0], "a killed receive-pack cannot clean up");
+
+    // What it left goes once nobody can be at it any more.
+    let touched = Command::new("find").args(&left).args(["-exec", "touch", "-d", "2 hours ago", "{}", "+"]).status();
+    assert!(touched.unwrap().success());
+    run_as(&site, "later").run().success();
+    assert_eq!(leftovers(&site), [] as [PathBuf; 0], "it stays for ever");
+
+    // A push that fails for good leaves nothing that waits for it, and can be sent again.
+    let objects = cache(&site).unwrap().join("objects");
+    let mode = |mode| std::fs::set_permissions(&objects, std::fs::Permissions::from_mode(mode)).unwrap();
+    std::fs::write(site.laptop.repo.join("more.txt"), "more\n").unwrap();
+    mode(0o555);
+    let failed = run_as(&site, "refused").run().fails();
+    wait::until("the watcher to leave", Duration::from_secs(10), || of_host(&site, "watch").is_empty().then_some(()));
+    assert!(failed.stderr.contains("handoff watch refused"), "{}", failed.stderr);
+    mode(0o755);
+    site.laptop.handoff(&["watch", "refused"]).run().success();
+}
