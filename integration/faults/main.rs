@@ -4,6 +4,7 @@
 //! `integration/run faults` installs what the rows need, runs them, and holds `docs/faults.md` against what was found; by
 //! hand: `cargo test --features integration --test faults r08`. HANDOFF_SWEEP=1 cuts at every byte instead of some.
 
+mod checkout;
 mod deaths;
 mod logs;
 mod matrix;

@@ -194,20 +194,23 @@ pub const FAULTS: &[Fault] = &[
     row(
         43,
         "commits_during_the_snapshot",
-        "the user commits in a loop; index.lock is held",
-        "a consistent snapshot; no command of the user's fails",
+        "the user edits, stages and commits in a loop; index.lock is held",
+        "HEAD and index are of one moment, each file is whole and what lay there; no command of the user's fails, and the \
+         lock is neither waited for nor touched",
     ),
     row(
         44,
         "odd_repositories",
-        "nested repositories, unreadable files, skip-worktree edits, a merge, shallow clones",
-        "captured or listed, never silent",
+        "a nested repository, an unreadable file, assume-unchanged and skip-worktree edits, a dirty submodule, an LFS \
+         pointer, ignored files, an empty directory, a pipe; a merge, shallow and partial clones, an unborn HEAD",
+        "each captured, or listed by `run` with the reason; what would arrive incomplete is refused with the way out",
     ),
     row(
         45,
         "branch_moved_back",
-        "the laptop's branch is reset behind the base",
-        "the work is fetched; nothing checked out changes",
+        "the laptop's branch is reset behind the base, the reflog expired and pruned, while the agent works",
+        "the work is fetched, `diff` shows the agent's change alone, `takeover` lands it on the base; nothing checked out \
+         changes",
     ),
     row(
         46,

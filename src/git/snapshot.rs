@@ -16,13 +16,16 @@ mod tests;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::{Error, Repository, Result};
 use crate::model::snapshot::{Oid, Snapshot};
 use scratch::Scratch;
 
-/// How often a snapshot is tried while the user commits or stages.
-const TRIES: usize = 5;
+/// How long a snapshot is tried while the user commits or stages.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two tries, so that another git command that takes turns with us falls out of step.
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// Puts HEAD, what is staged and what lies in the directory into objects of the user's repository.
 ///
@@ -43,12 +46,17 @@ pub fn take(repo: &Repository) -> Result<Snapshot> {
 
 /// A snapshot whose objects are still in a directory of our own.
 fn take_fit(repo: &Repository) -> Result<(Scratch, Snapshot)> {
-    for _ in 0..TRIES {
+    let end = Instant::now() + PATIENCE;
+    for tries in 1.. {
         let before = Stamp::read(repo)?;
         let (scratch, snapshot) = attempt(repo, &before)?;
         if Stamp::read(repo)? == before {
             return Ok((scratch, snapshot));
         }
+        if Instant::now() >= end {
+            break;
+        }
+        std::thread::sleep(PAUSE * (tries % 5));
     }
     Err(Error::unfit("the index or HEAD changed each time it was read", "wait until the other git command is done"))
 }

@@ -92,16 +92,16 @@ impl Record {
 fn copy(original: &Path, copy: &Path) -> Result<(), Error> {
     let mut from = File::open(original).map_err(Error::io("read", original))?;
     let length = from.metadata().map_err(Error::io("read", original))?.len();
-    let have = match std::fs::symlink_metadata(copy) {
-        Ok(meta) if meta.is_file() => meta.len(),
-        Ok(_) => length + 1,
-        Err(_) => 0,
+    let (there, have) = match std::fs::symlink_metadata(copy) {
+        Ok(meta) if meta.is_file() => (true, meta.len()),
+        Ok(_) => (true, length + 1),
+        Err(_) => (false, 0),
     };
-    let begins = have <= length && have > 0 && same_end(&mut from, copy, have).unwrap_or(false);
+    let begins = there && have <= length && same_end(&mut from, copy, have).unwrap_or(false);
     if begins && have == length {
         return Ok(());
     }
-    if !begins && have > 0 {
+    if !begins && there {
         std::fs::remove_file(copy).map_err(Error::io("replace", copy))?;
     }
     let append = || -> std::io::Result<()> {
@@ -150,7 +150,7 @@ mod tests {
         let truth = tempfile::tempdir().unwrap();
         let log = truth.path().join("attempt-1.log");
         let copy = record.directory.join("attempt-1.log");
-        for text in ["one\n", "one\ntwo\n"] {
+        for text in ["", "one\n", "one\ntwo\n"] {
             std::fs::write(&log, text).unwrap();
             record.copy_logs(truth.path()).unwrap();
             assert_eq!(std::fs::read_to_string(&copy).unwrap(), text);

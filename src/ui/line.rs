@@ -67,10 +67,16 @@ fn left_behind(items: &[LeftBehind]) -> Vec<String> {
     if items.is_empty() {
         return vec![];
     }
+    let groups: Vec<_> = items.chunk_by(|one, next| one.reason == next.reason).collect();
+    // A thousand ignored files do not hide the one that could not be read.
+    let each = (SHOWN / groups.len()).max(1);
     let mut lines = vec!["not sent:".to_owned()];
-    lines.extend(items.iter().take(SHOWN).map(|i| format!("  {} ({})", neutral(&i.path), neutral(&i.reason))));
-    if items.len() > SHOWN {
-        lines.push(format!("  and {} more", items.len() - SHOWN));
+    for group in groups {
+        let reason = neutral(&group[0].reason);
+        lines.extend(group.iter().take(each).map(|item| format!("  {} ({reason})", neutral(&item.path))));
+        if group.len() > each {
+            lines.push(format!("  and {} more ({reason})", group.len() - each));
+        }
     }
     lines
 }
@@ -145,6 +151,9 @@ mod tests {
         let item = |n| LeftBehind { path: format!("p{n}"), reason: "ignored".into() };
         let lines = left_behind(&(0..20).map(item).collect::<Vec<_>>());
         assert_eq!(lines.len(), 2 + SHOWN);
-        assert_eq!(lines.last().unwrap(), "  and 12 more");
+        assert_eq!(lines.last().unwrap(), "  and 12 more (ignored)");
+        let secret = LeftBehind { path: "secret".into(), reason: "unreadable".into() };
+        let lines = left_behind(&(0..20).map(item).chain([secret]).collect::<Vec<_>>());
+        assert_eq!(lines[lines.len() - 2..], ["  and 16 more (ignored)", "  secret (unreadable)"]);
     }
 }
