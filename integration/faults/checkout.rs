@@ -130,7 +130,7 @@ fn make_odd(site: &Site) {
     git(&["init", "-q", "nested"]);
     std::fs::create_dir(repo.join("empty")).unwrap();
     assert!(Command::new("mkfifo").arg(repo.join("pipe")).status().unwrap().success());
-    std::fs::set_permissions(repo.join("secret.txt"), PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(repo.join("secret.txt"), PermissionsExt::from_mode(0o000)).unwrap();
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod checkout;
 mod deaths;
+mod disk;
 mod logs;
 mod matrix;
 mod report;
@@ -16,6 +17,7 @@ mod server;
 #[path = "../support"]
 mod support {
     pub mod agent;
+    pub mod disk;
     pub mod laptop;
     pub mod processes;
     pub mod proxy;

@@ -242,6 +242,9 @@ fn judge_work(log: &Log, end: &End, outcome: &Outcome, context: &Context) -> Ver
         let words = if end.words.is_empty() { String::new() } else { format!("; its words: {}", end.words) };
         return verdict(Class::NoWork, &format!("ended well, but no file was changed{words}"), end.line);
     }
+    if let Some(verdict) = unproved(end, outcome) {
+        return verdict;
+    }
     match (outcome.check, outcome.check_before) {
         (Some(0), Some(0)) => verdict(Class::Done, "the check passes, as it did before the attempt", end.line),
         (Some(0), Some(code)) => {
@@ -254,6 +257,23 @@ fn judge_work(log: &Log, end: &End, outcome: &Outcome, context: &Context) -> Ver
         (None, _) if end.words.is_empty() => verdict(Class::Unchecked, "ended well; no check was set", end.line),
         (None, _) => verdict(Class::Unchecked, &format!("ended well: {}", end.words), end.line),
     }
+}
+
+/// A good end whose work nobody can fetch, or whose check could not be run, is no success.
+fn unproved(end: &End, outcome: &Outcome) -> Option<Verdict> {
+    let detail = outcome.detail.as_deref().unwrap_or("its work could not be captured");
+    if outcome.class == Class::DiskFull.word() {
+        return Some(verdict(
+            Class::DiskFull,
+            &format!("ended well, but the host's disk was full: {detail}"),
+            end.line,
+        ));
+    }
+    if outcome.class == Class::Config.word() {
+        return Some(verdict(Class::Config, &format!("ended well, but {detail}"), end.line));
+    }
+    let unchecked = outcome.check.is_none() && outcome.check_before.is_some();
+    unchecked.then(|| verdict(Class::CheckFailed, "ended well, but the check could not be run", end.line))
 }
 
 /// The agent did not end well: why?

@@ -130,7 +130,7 @@ impl Remote {
                 _ => break,
             }
         }
-        let reason = if lines.is_empty() { reply.words() } else { lines.join("; ") };
+        let reason = if lines.is_empty() { reply.words() } else { lines.join("; ").replacen("error install ", "", 1) };
         Err(RemoteError::NotInstalled { host: self.host.to_string(), reason })
     }
 

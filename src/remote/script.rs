@@ -119,7 +119,8 @@ pub fn install_loader() -> String {
         "exec /bin/sh -c '{PRELUDE}f=$r/lib/.runner-{hash}.$$; echo \"@handoff $n begin\"; e=1; \
          if mkdir -p \"$r/lib\" && head -c {length} >\"$f\" && [ $(($(wc -c <\"$f\"))) -eq {length} ] && \
          mv -f \"$f\" \"$r/lib/runner-{hash}.sh\"; then e=0; \
-         else rm -f \"$f\"; echo \"error install $r/lib could not be written\"; fi; \
+         else w=$({{ mkdir -p \"$r/lib\" && echo | tee \"$f\" >/dev/null; }} 2>&1); rm -f \"$f\"; \
+         echo \"error install $r/lib could not be written: ${{w##*: }}\"; fi; \
          echo \"@handoff $n end $e\"; exit $e'",
         hash = sha256(),
         length = text().len(),

@@ -9,17 +9,17 @@ run_ensure() {
   g=$grant spec=$job/spec/$grant
   case $(command -v printf) in printf) ;; *) [ -z "$secrets" ] || refuse shell "printf is not built into this shell" ;; esac
   command -v git >/dev/null 2>&1 || refuse no-git "git was not found on the host"
-  mkdir -p "$root/lib" "$job/spec" "$job/epoch" || refuse disk-full "$job could not be made"
+  mkdir -p "$root/lib" "$job/spec" "$job/epoch" || refuse_write "$job could not be made" "$root"
   store_spec
   { read_grant && read_ship; } || refuse request "the grant or the ship is malformed"
   { [ "$n" -ge "$first" ] && [ "$n" -le "$last" ]; } || refuse grant "attempt $n is not in grant $g"
   if [ ! -f "$at/result" ]; then
-    make_cache "$key" "$format" || refuse disk-full "the cache could not be made"
-    { : >>"$job/epoch/$grant_epoch" && : >>"$job/events"; } || refuse disk-full "the epoch could not be written"
+    make_cache "$key" "$format" || refuse_write "the cache could not be made" "$root"
+    { : >>"$job/epoch/$grant_epoch" && : >>"$job/events"; } || refuse_write "the epoch could not be written" "$root"
     highest "$job/epoch/"
     [ "$top" -eq "$grant_epoch" ] || [ -h "$at/intent" ] || refuse epoch "the handoff is at epoch $top"
     earlier_over
-    make_attempt || refuse disk-full "$at could not be made"
+    make_attempt || refuse_write "$at could not be made" "$root"
     await_watcher
   fi
   look "$name" "$n"
@@ -31,12 +31,12 @@ run_ensure() {
 store_spec() {
   [ ! -d "$spec" ] || return 0
   fresh=$job/spec/.$g.$$
-  mkdir "$fresh" || refuse disk-full "$fresh could not be made"
+  mkdir "$fresh" || refuse_write "$fresh could not be made" "$root"
   cut_parts "$fresh"
   # A rename onto a directory that another request made meanwhile moves ours into it.
   mv "$fresh" "$spec" 2>/dev/null
   rm -rf "$fresh" "$spec/.$g.$$"
-  [ -d "$spec" ] || refuse disk-full "$spec could not be made"
+  [ -d "$spec" ] || refuse_write "$spec could not be made" "$root"
 }
 
 # One tree, one agent: what was started before must have ended.
@@ -73,7 +73,7 @@ run_put() {
   [ -n "$name" ] || refuse request "name is missing"
   if [ -n "$epoch" ]; then
     job=$root/work/$name
-    { mkdir -p "$job/epoch" && : >>"$job/epoch/$epoch"; } || refuse disk-full "the epoch could not be written"
+    { mkdir -p "$job/epoch" && : >>"$job/epoch/$epoch"; } || refuse_write "the epoch could not be written" "$root"
     highest "$job/"
     at_attempt "$name" "$top"
     if [ -h "$at/intent" ]; then say "intent 1"; else say "intent 0"; fi

@@ -19,6 +19,21 @@ finish() {
   exit "$1"
 }
 
+free_kib() { df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 + 0 }'; }
+free_inodes() { df -Pi "$1" 2>/dev/null | awk 'NR == 2 && $2 > 0 { print $4 + 0 }'; }
+
+# Whether a directory's file system has no room for anything of use.
+is_full() { [ "$(free_kib "$1")" -lt 1024 ] || [ "$(free_inodes "$1")" = 0 ]; }
+
+# Refuses because something could not be written below $2, in the system's own words where it has some.
+refuse_write() {
+  why=$({ mkdir -p "$2" && echo | tee "$2/.try.$$" >/dev/null; } 2>&1)
+  rm -f "$2/.try.$$"
+  why=${why##*: }
+  [ -n "$why" ] || ! is_full "$2" || why="No space left on device"
+  refuse disk-full "$1${why:+: $why}"
+}
+
 # Refuses the request: a class for the program, words for people.
 refuse() {
   # A refusal outside the frame would be taken for a broken connection, and the request be sent for ever.

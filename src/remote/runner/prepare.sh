@@ -84,4 +84,3 @@ make_prompt() {
   fi >"$at/prompt"
 }
 
-free_kib() { df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 + 0 }'; }

@@ -13,7 +13,7 @@ run_probe() {
   say "cores $(getconf _NPROCESSORS_ONLN 2>/dev/null || nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 1)"
   say "memory $(memory_bytes)"
   say "disk $(free_kib "$root")"
-  say "inodes $(df -Pi "$root" 2>/dev/null | awk 'NR == 2 { print $4 + 0 }')"
+  say "inodes $(free_inodes "$root")"
   say "detach $detach"
   if tail_waits; then say "wait event"; else say "wait poll"; fi
   say "boot $boot"

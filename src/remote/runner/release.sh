@@ -25,7 +25,7 @@ run_release() {
   # What is about to free a full disk needs some room elsewhere.
   [ "$(free_kib "$root")" -gt 65536 ] || scratch=${TMPDIR:-/tmp}/.handoff-release.$name
   rm -rf "$scratch"
-  mkdir "$scratch" || refuse disk-full "$scratch could not be made"
+  mkdir "$scratch" || refuse_write "$scratch could not be made" "$root"
   trap 'rm -rf "$scratch"' EXIT
   find_kept
   find_refs
@@ -112,13 +112,13 @@ find_kept() {
   index=$scratch/index
   cp -p "$job/capture.git/index" "$index" 2>/dev/null
   capture_git read-tree -m "$base" 2>/dev/null || { rm -f "$index" && capture_git read-tree "$base"; } ||
-    refuse disk-full "the tree could not be compared with what is held"
+    refuse_write "the tree could not be compared with what is held" "$root"
   capture_git update-index -q --refresh >/dev/null 2>&1
   {
     capture_git ls-files -z -o -X "$scratch/caches" && capture_git ls-files -z -m &&
       # Of a nested repository, a capture holds the name of a commit and nothing else.
       capture_git ls-files -z -s | tr '\n\0' '?\n' | sed -n "s/^160000 [^$tab]*$tab//p" | tr '\n' '\0'
-  } >"$scratch/differs" || refuse disk-full "the tree could not be compared with what is held"
+  } >"$scratch/differs" || refuse_write "the tree could not be compared with what is held" "$root"
   index=
   find_since
   # shellcheck disable=SC2016,SC2086 # expanded by the shell it is for; that is a list of words
@@ -133,7 +133,7 @@ find_kept() {
       shift
     done
     [ $# -eq 0 ] || look "$@"; :' sh) \
-    <"$scratch/differs" >"$scratch/kept" || refuse disk-full "the files of the tree could not be listed"
+    <"$scratch/differs" >"$scratch/kept" || refuse_write "the files of the tree could not be listed" "$root"
   kept=$(tr -cd '\0' <"$scratch/kept" | wc -c)
   kept=$((kept))
 }

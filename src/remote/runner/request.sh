@@ -47,7 +47,7 @@ need_attempt() {
 take_blob() {
   request=$root/.request.$$
   trap 'rm -f "$request"' EXIT
-  head -c "${blob:-0}" >"$request" || refuse disk-full "the request could not be stored"
+  head -c "${blob:-0}" >"$request" || refuse_write "the request could not be stored" "$root"
   size=$(wc -c <"$request")
   [ "$((size))" -eq "${blob:-0}" ] || refuse truncated "$((size)) of $blob bytes of the request came"
 }
@@ -64,7 +64,7 @@ cut_parts() {
     is_number "$bytes" || refuse request "bad size of a part"
     tail -c "+$offset" "$request" | head -c "$bytes" >"$1/$file"
     size=$(wc -c <"$1/$file")
-    [ "$((size))" -eq "$bytes" ] || refuse disk-full "a part could not be stored"
+    [ "$((size))" -eq "$bytes" ] || refuse_write "a part could not be stored" "$root"
     offset=$((offset + bytes))
   done <<END
 $parts

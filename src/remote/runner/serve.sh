@@ -10,7 +10,7 @@ serve() {
   case $format in '' | sha1 | sha256) ;; *) refuse request "bad format" ;; esac
   command -v git >/dev/null 2>&1 || refuse no-git "git was not found on the host"
   [ "$format" = sha256 ] || format=
-  make_cache "$key" "$format" || refuse disk-full "the cache could not be made"
+  make_cache "$key" "$format" || refuse_write "the cache could not be made" "$root"
   set -- "$1" -c transfer.hideRefs=refs/ -c "transfer.hideRefs=!refs/keep/" \
     -c "transfer.hideRefs=!refs/handoff/$name/" -c "transfer.hideRefs=!refs/capture/$name/"
   service=$1

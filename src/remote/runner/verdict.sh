@@ -66,7 +66,7 @@ classify_end() {
     fi
   fi
   match_rows && return 0
-  if [ "$(free_kib "$root")" -lt 1024 ]; then
+  if is_full "$root"; then
     class=disk-full
   elif [ "$exit" = 0 ] || { [ -s "$spec/terminal" ] && ! log_end | LC_ALL=C grep -aqE -f "$spec/terminal"; }; then
     row pattern @truncated || class=truncated
@@ -75,7 +75,19 @@ classify_end() {
   fi
 }
 
+# What is not known to be good is no success: work that nobody can fetch, a check that could not be run.
 classify_success() {
+  if [ -z "$files" ] || { [ -f "$spec/check" ] && [ -z "$check" ]; }; then
+    if is_full "$root"; then
+      class=disk-full
+    elif [ -z "$files" ]; then
+      class=config
+    else
+      detail="the check could not be run"
+      row pattern @check-failed || class='check-failed'
+    fi
+    return
+  fi
   if [ -n "$check" ] && [ "$check" != 0 ]; then
     row pattern @check-failed || class='check-failed'
   elif [ -n "$files" ] && [ "$files" = "$baseline" ] && [ "$agent_head" = "$start_head" ] &&

@@ -1,0 +1,81 @@
+//! A small file system of a test's own on a loop device: full, out of inodes, read-only.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::user::User;
+
+/// Holds what fills the file system, and is nobody's.
+const FILLER: &str = ".filler";
+
+/// Mounted in a user's home, and unmounted when dropped.
+pub struct Disk {
+    pub path: PathBuf,
+    _image: tempfile::TempPath,
+}
+
+impl Disk {
+    /// Mounts an ext4 of `megabytes` on `~/.handoff` of a user. `None` where no loop device can be mounted.
+    pub fn mount(user: &User, megabytes: u64, inodes: Option<u32>) -> Option<Disk> {
+        let image = tempfile::NamedTempFile::new().unwrap();
+        image.as_file().set_len(megabytes << 20).unwrap();
+        let image = image.into_temp_path();
+        let path = user.home.join(".handoff");
+        std::fs::create_dir(&path).unwrap();
+        let mut make = Command::new("mkfs.ext4");
+        make.args(["-q", "-F", "-m", "0", "-O", "^has_journal"]);
+        if let Some(inodes) = inodes {
+            make.args(["-N", &inodes.to_string()]);
+        }
+        let made = runs(make.arg(&image))
+            && runs(Command::new("mount").args(["-o", "loop,errors=remount-ro"]).arg(&image).arg(&path));
+        if !made {
+            std::fs::remove_dir(&path).unwrap();
+            return None;
+        }
+        std::fs::remove_dir(path.join("lost+found")).unwrap();
+        chown(&path, Some(user.uid), Some(user.uid)).unwrap();
+        Some(Disk { path, _image: image })
+    }
+
+    /// Takes all free blocks.
+    pub fn fill(&self) {
+        let mut file = File::options().create(true).append(true).open(self.path.join(FILLER)).unwrap();
+        // Big writes end before the last blocks are taken.
+        for size in [1 << 20, 4096] {
+            let block = vec![0; size];
+            while file.write_all(&block).is_ok() {}
+        }
+    }
+
+    /// Gives the blocks back.
+    pub fn free(&self) {
+        std::fs::remove_file(self.path.join(FILLER)).unwrap();
+    }
+
+    /// The kernel finds an error in it and lets nobody write any more, whoever has files open.
+    pub fn fail(&self) {
+        let device = Path::new("/sys/dev/block").join(format!(
+            "{}:{}",
+            rustix::fs::major(std::fs::metadata(&self.path).unwrap().dev()),
+            rustix::fs::minor(std::fs::metadata(&self.path).unwrap().dev())
+        ));
+        let name = device.canonicalize().unwrap().file_name().unwrap().to_owned();
+        std::fs::write(Path::new("/sys/fs/ext4").join(name).join("trigger_fs_error"), "test").unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: what runs for the user ends after this.
+        runs(Command::new("umount").arg("-l").arg(&self.path));
+    }
+}
+
+fn runs(command: &mut Command) -> bool {
+    let ran = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    ran.is_ok_and(|status| status.success())
+}
