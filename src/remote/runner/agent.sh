@@ -81,7 +81,7 @@ check_version() {
     export PATH
     bounded 20 "$scratch" "$1" --version
   )
-  version=$(head -n 1 "$scratch" 2>/dev/null | tr -cd '[:print:]' | cut -c 1-200)
+  version=$(head -n 1 "$scratch" 2>/dev/null | tr -cd '\040-\176' | cut -c 1-200)
   [ -z "$2" ] || say "$version" | grep -qE -e "$2"
 }
 

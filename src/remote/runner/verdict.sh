@@ -23,7 +23,7 @@ match_rows() {
   found=1
   while IFS=$tab read -r row_class row_action row_pattern; do
     case $row_pattern in '' | @*) continue ;; esac
-    proof=$(LC_ALL=C grep -aiE -e "$row_pattern" "$scratch" 2>/dev/null | tail -n 1 | tr -cd '[:print:]' | cut -c 1-400)
+    proof=$(LC_ALL=C grep -aiE -e "$row_pattern" "$scratch" 2>/dev/null | tail -n 1 | tr -cd '\040-\176' | cut -c 1-400)
     [ -n "$proof" ] || continue
     class=$row_class action=$row_action detail=$proof found=0
     break
@@ -105,7 +105,7 @@ allocate_result() { [ -f "$at/.result" ] || printf '%2048s' '' >"$at/.result"; }
 # Writes the result: in place, cut to its length, then renamed. It is the last file of an attempt and never changes.
 write_result() {
   [ -f "$at/result" ] && return 0
-  detail=$(printf %s "${note-}${detail-}" | tr '\n\t' '  ' | tr -cd '[:print:]' | cut -c 1-500)
+  detail=$(printf %s "${note-}${detail-}" | tr '\n\t' '  ' | tr -cd '\040-\176' | cut -c 1-500)
   text="class $class${nl}reason $reason$nl"
   for line in "exit $exit" "check $check" "check_before $check_before" "baseline $baseline" "tree $files" \
     "capture $capture" "head $agent_head" "active ${active:-$spent}" "session $(link_of "$job/session")" "detail $detail"; do

@@ -102,12 +102,33 @@ impl TestHost {
         self.home().join("laptop/my repo")
     }
 
+    /// The directories of the host's tools: its own where it has some, else this machine's.
+    fn path(&self) -> std::ffi::OsString {
+        let own = self.home().join("tools");
+        if own.exists() { own.into() } else { std::env::var_os("PATH").unwrap() }
+    }
+
+    /// Gives the host git, and for everything else the tools of busybox.
+    pub fn only_busybox(&self) {
+        let find =
+            |name: &str| std::env::split_paths(&self.path()).map(|dir| dir.join(name)).find(|file| file.exists());
+        let (git, busybox) = (find("git").unwrap(), find("busybox").unwrap());
+        let listed = Command::new(&busybox).arg("--list").output().unwrap().stdout;
+        let tools = self.home().join("tools");
+        std::fs::create_dir(&tools).unwrap();
+        for name in String::from_utf8(listed).unwrap().lines().filter(|name| *name != "busybox") {
+            std::os::unix::fs::symlink(&busybox, tools.join(name)).unwrap();
+        }
+        std::os::unix::fs::symlink(&busybox, tools.join("busybox")).unwrap();
+        std::os::unix::fs::symlink(git, tools.join("git")).unwrap();
+    }
+
     pub fn start(&self, line: &str, input: &[u8]) -> Child {
         let line = line.replace("h=/bin/sh;", &format!("h=\"{}\";", self.shell));
         let mut child = Command::new("sh")
             .args(["-c", &line])
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("PATH", self.path())
             .env("HOME", self.home())
             .env("SHELL", "/bin/sh")
             .stdin(Stdio::piped())

@@ -77,6 +77,23 @@ fn what_is_nowhere_else_is_listed_and_kept_until_it_is_discarded() {
 }
 
 #[test]
+fn the_tools_of_busybox_are_enough() {
+    let Some(shell) = shells().into_iter().find(|shell| shell == "busybox ash") else {
+        return eprintln!("busybox is not installed");
+    };
+    let agent = "cd ..; printf 12345 >only.o; touch -t 200001010000 only.o; echo 'Rate limit: 429'; exit 1";
+    let host = TestHost::shipped(shell, agent);
+    host.only_busybox();
+    host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+    let result = host.result(1);
+    assert_eq!((result.class(), result.get("detail")), ("throttled", Some("Rate limit: 429")));
+    let ack = format!("ack 1 {} 16\n", result.get("capture").unwrap());
+    let reply = release(&host, &ack);
+    assert!(reply.contains("error kept 1 files") && reply.contains("\n5 only.o\n"), "{reply}");
+    assert!(release(&host, &format!("cache *.o\n{ack}")).ends_with("end 0\n"));
+}
+
+#[test]
 fn what_changed_after_the_capture_is_kept_too() {
     for shell in shells() {
         let (host, ack) = ended(&shell, "echo w >w");
