@@ -116,7 +116,10 @@ fn text(part: &Part) -> String {
         if let Some(tree) = &part.tree {
             text += &format!("  the tree {} {is} free for the next handoff\n", neutral(tree));
         }
-        text += &format!("  {} of the cache and the attempts' files {goes}\n", plural(part.refs, "ref"));
+        text += &match part.gone {
+            true => "  nothing of it was left there\n".to_owned(),
+            false => format!("  {} of the cache and the attempts' files {goes}\n", plural(part.refs, "ref")),
+        };
     }
     if part.standing == Standing::Kept && files.count > 0 {
         let what = counted(files.count, files.bytes);

@@ -50,6 +50,8 @@ pub struct Part {
     pub standing: Standing,
     /// What lies here, attempt by attempt.
     pub held: Vec<Receipt>,
+    /// The host had nothing of it any more.
+    pub gone: bool,
     /// The tree that was given back, or would be.
     pub tree: Option<String>,
     /// Refs that went from the host's cache, or would go.
@@ -145,6 +147,7 @@ impl Cleaner {
     async fn look(&mut self, driver: &mut Driver, host: &str) -> Result<Part, Error> {
         let id = driver.id().clone();
         let remote = self.connect(driver, host).await?;
+        driver.reachable()?;
         if driver.handoff().owner == Owner::Laptop && !driver.handoff().confirmed {
             if self.wish.dry {
                 let why = "has not been told yet that you took it over; without --dry-run it is".to_owned();
@@ -225,6 +228,7 @@ impl Part {
             host: host.to_owned(),
             standing: Standing::Kept,
             held: vec![],
+            gone: false,
             tree: None,
             refs: 0,
             files: Files::default(),
@@ -236,13 +240,13 @@ impl Part {
 
     /// From a host's answer.
     fn of(id: &HandoffId, host: &str, held: Vec<Receipt>, last: AttemptNo, answer: Answer) -> Part {
-        let Answer { tree, refs, files, kept, .. } = answer;
+        let Answer { gone, tree, refs, files, kept } = answer;
         let standing = if kept.is_some() { Standing::Kept } else { Standing::Held };
         let help = kept.as_ref().map(|(class, _)| match class.as_str() {
             "kept" => format!("handoff clean {id} --discard-ignored"),
             _ => format!("handoff show {id}"),
         });
         let why = kept.map(|(_, text)| text);
-        Part { id: id.clone(), host: host.to_owned(), standing, held, tree, refs, files, why, help, last }
+        Part { id: id.clone(), host: host.to_owned(), standing, held, gone, tree, refs, files, why, help, last }
     }
 }

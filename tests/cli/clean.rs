@@ -166,7 +166,7 @@ fn what_somebody_removed_by_hand_is_answered_as_done() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
     std::fs::remove_dir_all(laptop.hosts[0].home.join(".handoff/work")).unwrap();
-    laptop.handoff(["clean", ID]).run().exits(0).says("released").done();
+    laptop.handoff(["clean", ID]).run().exits(0).says("nothing of it was left").done();
     assert_eq!(laptop.shown()["handoff"]["released"]["box"]["confirmed"], true);
 }
 
