@@ -40,10 +40,10 @@ commit_as_handoff() {
   )
 }
 
-# Branches that the agent made or moved and its stash, as lines `<oid> <name>` under the capture's refs, in $tips.
+# Branches and tags that the agent made or moved and its stash, as lines `<oid> <name>` under the capture's refs, in $tips.
 find_tips() {
   borrow=$tree/.git/objects
-  tips=$(capture_git for-each-ref --format='%(objectname) %(refname)' refs/heads refs/stash 2>/dev/null |
+  tips=$(capture_git for-each-ref --format='%(objectname) %(refname)' refs/heads refs/tags refs/stash 2>/dev/null |
     while read -r oid ref; do
       case $ref in
         "refs/heads/$branch") [ "$oid" != "$head" ] || continue ;;
@@ -51,6 +51,22 @@ find_tips() {
       esac
       say "$oid ${ref#refs/}"
     done)
+  borrow=
+}
+
+# Commits that nothing but the logs of HEAD and of the stash names (what was reset, amended, stashed before), in $dropped.
+find_dropped() {
+  borrow=$tree/.git/objects
+  dropped=$(for log in HEAD refs/stash; do
+    log=$tree/.git/logs/$log
+    [ ! -f "$log" ] || [ -h "$log" ] || tail -c 262144 "$log"
+  done | awk '$2 ~ /^[0-9a-f]+$/ { print $2 }' | sort -u)
+  [ -z "$dropped" ] || dropped=$({
+    say "$dropped"
+    { say "$agent_head$nl$commit$nl$tips" && sed -n 's/^ref //p' "$spec/ship"; } | sed -n 's/^\([0-9a-f]\{1,\}\).*/^\1/p'
+  } | capture_git rev-list --ignore-missing --parents --stdin 2>/dev/null | awk '
+    { made[NR] = $1; for (i = 2; i <= NF; i++) below[$i] = 1 }
+    END { for (i = 1; i <= NR; i++) if (!(made[i] in below)) print made[i] " reflog/" made[i] }' | head -n 100)
   borrow=
 }
 
@@ -106,9 +122,11 @@ take_capture() {
       make_work "$head" && fetch_objects "$work" || return 1
     fi
   fi
+  find_dropped
+  if [ -n "$dropped" ] && ! fetch_objects "$dropped"; then note="${note}commits that the agent dropped could not be read; " dropped=; fi
   nested=$(cache_git diff-tree -r --no-renames "$files_tree" "$files" | sed -n "s/^:[0-7]* 160000 [^$tab]*$tab//p" | head -n 3)
   [ -z "$nested" ] || note="${note}nested repositories were not captured: $nested; "
-  say "$work work$nl$tips" | while read -r oid ref; do
+  say "$work work$nl$tips$nl$dropped" | while read -r oid ref; do
     [ -z "$oid" ] || printf 'update refs/capture/%s/%s/%s\0%s\0\0' "$name" "$n" "$ref" "$oid"
   done | cache_git update-ref -z --stdin || return 1
   ln -s "$work" "$at/capture" && capture=$work && event capture

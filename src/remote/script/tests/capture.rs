@@ -53,6 +53,37 @@ fn the_stash_comes_back_and_nested_repositories_are_named() {
 }
 
 #[test]
+fn what_only_a_reflog_names_comes_back_and_so_do_tags() {
+    for shell in shells() {
+        let host = TestHost::shipped(
+            shell,
+            "cd ..; git stash -q; echo d >dropped; git add dropped; git commit -qm dropped; git tag marked\n\
+             echo e >dropped; git commit -qam 'dropped too'; git reset -q --hard HEAD~2\n\
+             for s in one two; do echo $s >stashed; git stash -qu; done; echo new >new",
+        );
+        let identity = "export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a\n";
+        host.ensure(1, &[("env", identity)]);
+        let result = host.result(1);
+        let below = format!("refs/capture/{}/1", host.name);
+        let refs = host.git(&host.cache(), &["for-each-ref", "--format=%(refname)", &below]);
+        let show = |file: &str| {
+            let found = refs.lines().filter_map(|name| {
+                let tree = host.git(&host.cache(), &["ls-tree", name, file]);
+                let oid = tree.split_whitespace().nth(2)?.to_owned();
+                Some(host.git(&host.cache(), &["cat-file", "-p", &oid]))
+            });
+            found.collect::<Vec<_>>()
+        };
+        let mut dropped = show("dropped");
+        dropped.sort();
+        assert_eq!(dropped, ["d", "e"], "the tag, and what the log of HEAD names:\n{refs}\n{}", result.0);
+        let stashes: Vec<&str> = refs.lines().filter(|name| name.contains("/reflog/")).collect();
+        assert_eq!(stashes.len(), 3, "two older stashes and a dropped commit:\n{refs}");
+        assert_eq!(result.get("detail"), None, "{}", result.0);
+    }
+}
+
+#[test]
 fn a_tree_whose_work_was_not_captured_is_not_filled_again() {
     let host = TestHost::shipped(shells().remove(0), "echo precious >precious; exit 1");
     host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
