@@ -21,6 +21,7 @@ pub mod pull;
 pub mod reach;
 pub mod record;
 pub mod resume;
+pub mod retry;
 pub mod spec;
 pub mod start;
 pub mod stop;

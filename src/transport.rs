@@ -92,7 +92,7 @@ pub enum Exit {
 pub enum TransportError {
     /// Nothing answered, or the connection went away: may be tried again.
     #[error("{host} is out of reach: {reason}")]
-    Unreachable { host: String, reason: String },
+    Unreachable { host: String, reason: String, away: Away },
     /// The server knows us not. Never retried.
     #[error("{host} refused the login of {user}: {reason}")]
     Auth { host: String, user: String, reason: String },
@@ -108,12 +108,39 @@ pub enum TransportError {
     /// The server would not open another channel now; may be tried again.
     #[error("{host} opens no further session: {reason}")]
     Busy { host: String, reason: String },
+    /// The server closed one command's channel, and the connection stands: may be tried again on it.
+    #[error("{host} closed the channel of a command before its end")]
+    Closed { host: String },
+}
+
+/// How a host is out of reach: what is known of it decides how long a person waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// Its name has no address: most often a typing mistake.
+    Nameless,
+    /// The machine answers, and nobody listens there.
+    Refused,
+    /// The server hung up before its greeting: too many logins at once, or our address has a penalty.
+    TurnedAway,
+    /// Silence, or a connection that was cut: anything may be behind it.
+    Lost,
 }
 
 impl TransportError {
+    /// A connection that is gone, or was never there.
+    pub fn lost(host: &str, reason: impl Into<String>) -> Self {
+        TransportError::Unreachable { host: host.to_owned(), reason: reason.into(), away: Away::Lost }
+    }
+
     /// Whether the same call may succeed later without anybody's doing.
     pub fn may_retry(&self) -> bool {
-        matches!(self, TransportError::Unreachable { .. } | TransportError::Busy { .. })
+        match self {
+            TransportError::Unreachable { .. } | TransportError::Busy { .. } | TransportError::Closed { .. } => true,
+            TransportError::Auth { .. }
+            | TransportError::UnknownHostKey { .. }
+            | TransportError::ChangedHostKey { .. }
+            | TransportError::Config { .. } => false,
+        }
     }
 
     /// Whether the connection it happened on is of no further use.

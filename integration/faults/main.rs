@@ -13,6 +13,7 @@ mod report;
 mod repository;
 mod row;
 mod server;
+mod starts;
 #[allow(dead_code, reason = "shared with the other tests; each uses its part")]
 #[path = "../support"]
 mod support {

@@ -23,6 +23,15 @@ pub enum Way {
     Down,
 }
 
+/// How a connection ends when it is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Both ends get a reset.
+    Reset,
+    /// Both ends are told that nothing more comes.
+    Closed,
+}
+
 /// A proxy that listens on a loopback port of its own until it is dropped.
 pub struct Proxy {
     pub address: SocketAddr,
@@ -35,11 +44,19 @@ struct Net {
     target: SocketAddr,
     /// Microseconds in each direction.
     delay: AtomicU64,
-    refuse: AtomicBool,
-    /// Grows at each cut; connections of an older generation are reset.
+    /// New connections that are closed at once; `usize::MAX`: all.
+    refuse: AtomicUsize,
+    /// Grows at each cut; connections of an older generation are ended.
     generation: watch::Sender<u64>,
+    /// How a cut ends a connection.
+    end: Mutex<End>,
+    /// A cut leaves no way for new connections.
+    for_good: AtomicBool,
     stalled: watch::Sender<bool>,
+    /// Grows when connections go dead: nothing passes on older ones again, and nobody is told.
+    dead: watch::Sender<u64>,
     connections: AtomicUsize,
+    refused: AtomicUsize,
     up: Flow,
     down: Flow,
     /// What connections from now on are counted by.
@@ -87,10 +104,14 @@ impl Proxy {
         let net = Arc::new(Net {
             target,
             delay: AtomicU64::new(0),
-            refuse: AtomicBool::new(false),
+            refuse: AtomicUsize::new(0),
             generation: watch::Sender::new(0),
+            end: Mutex::new(End::Reset),
+            for_good: AtomicBool::new(false),
             stalled: watch::Sender::new(false),
+            dead: watch::Sender::new(0),
             connections: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
             up: Flow::default(),
             down: Flow::default(),
             chain: Mutex::default(),
@@ -116,6 +137,21 @@ impl Proxy {
         *flow.cut_at.lock().unwrap() = Some(flow.bytes.load(Ordering::Relaxed) + bytes);
     }
 
+    /// The same, ending connections so, and without a way for new ones until [`Proxy::refuse`] says otherwise.
+    pub fn cut_for_good_after(&self, way: Way, bytes: u64, end: End) {
+        *self.net.end.lock().unwrap() = end;
+        self.net.for_good.store(true, Ordering::Relaxed);
+        self.cut_after(way, bytes);
+    }
+
+    /// Forgets a cut that was asked for.
+    pub fn cut_no_more(&self) {
+        for way in [Way::Up, Way::Down] {
+            *self.net.flow(way).cut_at.lock().unwrap() = None;
+        }
+        self.net.for_good.store(false, Ordering::Relaxed);
+    }
+
     /// Whether the cut asked for is still to come.
     pub fn cut_is_due(&self, way: Way) -> bool {
         self.net.flow(way).cut_at.lock().unwrap().is_some()
@@ -131,9 +167,25 @@ impl Proxy {
         self.net.stalled.send_replace(on);
     }
 
+    /// Nothing passes on the connections there are, for ever, and nobody is told; new ones are let through. What a nap of
+    /// the laptop leaves of them.
+    pub fn deaden(&self) {
+        self.net.dead.send_modify(|dead| *dead += 1);
+    }
+
     /// While true new connections are closed at once.
     pub fn refuse(&self, on: bool) {
-        self.net.refuse.store(on, Ordering::Relaxed);
+        self.refuse_next(if on { usize::MAX } else { 0 });
+    }
+
+    /// The next so many connections are closed at once.
+    pub fn refuse_next(&self, count: usize) {
+        self.net.refuse.store(count, Ordering::Relaxed);
+    }
+
+    /// Connections closed at once so far.
+    pub fn refused(&self) -> usize {
+        self.net.refused.load(Ordering::Relaxed)
     }
 
     /// Connections let through so far.
@@ -167,13 +219,26 @@ impl Net {
     }
 
     fn cut(&self) {
+        if self.for_good.load(Ordering::Relaxed) {
+            self.refuse.store(usize::MAX, Ordering::Relaxed);
+        }
         self.generation.send_modify(|generation| *generation += 1);
+    }
+
+    /// Whether a new connection is to be closed at once.
+    fn refuses(&self) -> bool {
+        let fewer = |left: usize| if left == usize::MAX { Some(left) } else { left.checked_sub(1) };
+        let refuses = self.refuse.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok();
+        if refuses {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        refuses
     }
 }
 
 async fn accept(listener: TcpListener, net: Arc<Net>) {
     while let Ok((laptop, _)) = listener.accept().await {
-        if net.refuse.load(Ordering::Relaxed) {
+        if net.refuses() {
             let _ = laptop.set_zero_linger();
             continue;
         }
@@ -197,7 +262,7 @@ async fn connection(mut laptop: TcpStream, mut host: TcpStream, net: Arc<Net>) {
             () = async { tokio::join!(up, down); } => false,
         }
     };
-    if cut {
+    if cut && *net.end.lock().unwrap() == End::Reset {
         let _ = (laptop.set_zero_linger(), host.set_zero_linger());
     }
 }
@@ -217,10 +282,13 @@ async fn carry(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, way: Way, net: &Ne
         drop(queue);
     };
     let give = async {
-        let mut stalled = net.stalled.subscribe();
+        let (mut stalled, dead) = (net.stalled.subscribe(), net.dead.subscribe());
         while let Some((time, depth, bytes)) = due.recv().await {
             tokio::time::sleep_until(time).await;
             let _ = stalled.wait_for(|stalled| !stalled).await;
+            if dead.has_changed().unwrap_or(true) {
+                return std::future::pending().await;
+            }
             // Before the bytes, or an answer could be sent by then.
             chain.received(way, depth);
             let written = pass(&bytes, &mut to, way, net).await;

@@ -59,6 +59,20 @@ impl Setup {
         self
     }
 
+    /// Whether this machine's sshd knows a setting.
+    pub fn understood(line: &str) -> bool {
+        let dir = tempfile::tempdir().unwrap();
+        keygen(&dir.path().join("key"), "");
+        let config = format!("HostKey {}\n{line}\n", dir.path().join("key").display());
+        std::fs::write(dir.path().join("config"), config).unwrap();
+        if rustix::process::geteuid().is_root() {
+            std::fs::create_dir_all("/run/sshd").unwrap();
+        }
+        let mut test = Command::new(binary());
+        test.arg("-t").arg("-f").arg(dir.path().join("config")).stdin(Stdio::null()).stderr(Stdio::null());
+        test.status().is_ok_and(|status| status.success())
+    }
+
     /// Starts the server and waits until it listens.
     pub fn start(self) -> Sshd {
         Sshd::start(self)
@@ -156,9 +170,11 @@ impl Sshd {
             "UsePAM no".into(),
             "PasswordAuthentication no".into(),
             "PermitRootLogin no".into(),
-            // A default of 10:30:100 drops logins at random when tests run side by side.
-            "MaxStartups 100".into(),
         ]);
+        // A default of 10:30:100 drops logins at random when tests run side by side. Of this keyword the last line counts.
+        if !lines.iter().any(|line| line.starts_with("MaxStartups ")) {
+            lines.push("MaxStartups 100".into());
+        }
         lines.join("\n") + "\n"
     }
 
@@ -169,16 +185,22 @@ impl Sshd {
 
     /// Stops listening and cuts every connection; what runs for the user goes on.
     pub fn down(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        let pid = child.id() as i32;
-        let sessions = processes::children_of(pid);
+        let Some(child) = &self.child else { return };
+        let (pid, sessions) = (child.id() as i32, self.sessions());
+        processes::signal(pid, Signal::TERM);
+        if let Some(mut child) = self.child.take() {
+            child.wait().unwrap();
+        }
+        sessions.into_iter().for_each(|pid| processes::signal(pid, Signal::TERM));
+    }
+
+    /// The server's own processes behind its connections.
+    pub fn sessions(&self) -> Vec<i32> {
+        let Some(child) = &self.child else { return Vec::new() };
+        let sessions = processes::children_of(child.id() as i32);
         // Their children are sessions too (privilege separation); what those started is the user's and stays.
         let inner: Vec<_> = sessions.iter().flat_map(|session| processes::children_of(*session)).collect();
-        processes::signal(pid, Signal::TERM);
-        child.wait().unwrap();
-        sessions.into_iter().chain(inner.into_iter().filter(|pid| is_sshd(*pid))).for_each(|pid| {
-            processes::signal(pid, Signal::TERM);
-        });
+        sessions.into_iter().chain(inner.into_iter().filter(|pid| is_sshd(*pid))).collect()
     }
 
     /// How a laptop reaches this server, with the right key known.

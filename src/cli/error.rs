@@ -80,6 +80,9 @@ impl From<TransportError> for Error {
             TransportError::Busy { host, .. } => {
                 Error { code: exit::UNREACHABLE, ..Error::failed(message) }.hint(format!("handoff hosts check {host}"))
             }
+            TransportError::Closed { host } => {
+                Error { code: exit::UNREACHABLE, ..Error::failed(message) }.hint(format!("handoff hosts check {host}"))
+            }
         }
     }
 }
@@ -123,6 +126,9 @@ impl From<EngineError> for Error {
                 .hint(format!("handoff hosts check {host}"))
                 .hint(format!("handoff watch {id}, which sends it again: it is recorded"))
                 .hint(format!("handoff stop {id}, which gives it up")),
+            EngineError::Unattended { id, source } => Error::from(*source)
+                .code(exit::UNREACHABLE)
+                .hint(format!("handoff watch {id}, once that is mended: the task goes on meanwhile")),
             EngineError::Equivalent { id, .. } => {
                 Error::usage(message).hint(format!("handoff watch {id}")).hint("or start another one with --again")
             }

@@ -13,7 +13,7 @@ pub const USAGE: u8 = 2;
 pub const BLOCKED: u8 = 3;
 /// The host shows that nobody can know how the attempt ended.
 pub const LOST: u8 = 4;
-/// The host cannot be reached; the task may well be running.
+/// The host cannot be reached, or lets us in no more; the task may well be running.
 pub const UNREACHABLE: u8 = 5;
 /// Ctrl-C: we left, the task goes on.
 pub const DETACHED: u8 = 130;

@@ -17,10 +17,13 @@ use crate::model::id::HandoffId;
 use crate::state::lock::DriverLock;
 use crate::state::log_mirror;
 use crate::supervise::engine::Engine;
+use crate::supervise::follow::Until;
 use crate::supervise::progress::{Progress, Reporter};
 
 /// How often the mirror is looked at while following.
 const LOOK: Duration = Duration::from_millis(100);
+/// Looks between two at the lock of the process that drives.
+const FREE: u64 = 10;
 
 /// Print an attempt's log from this repository; no host is asked
 #[derive(Debug, clap::Args)]
@@ -60,52 +63,101 @@ impl Logs {
         if journal.handoff().status().is_active() && is_free(&engine, &id) {
             eprintln!("nobody mirrors this log now: `handoff watch {id}` does");
         }
-        attach_from(&engine, &id, tail, self.attempt.is_none()).await?;
+        attach_from(&engine, &id, &mut tail, self.attempt.is_none(), None).await?;
         Ok(exit::OK)
     }
 }
 
-/// Reads along with a handoff that another process drives, to its rest.
-pub async fn attach(engine: &Arc<Engine>, id: &HandoffId, show: Show, require_check: bool) -> Result<u8, Error> {
-    let journal = engine.store.open(id)?;
-    let Some((n, _)) = journal.handoff().last_attempt() else { return Ok(exit::OK) };
-    let tail = Tail::new(engine, journal.handoff(), n)?;
-    let handoff = attach_from(engine, id, tail, true).await?;
-    let Some(handoff) = handoff else { return Ok(exit::DETACHED) };
-    if !show.json && !show.raw {
-        outln!("{}", super::watch::closing(&handoff));
-    }
-    Ok(exit::of(&handoff, require_check))
+/// How reading along ended.
+pub enum Along {
+    /// The handoff rests, or went as far as was asked: the exit code.
+    There(u8),
+    /// The process that drove it has gone, and the handoff goes on.
+    Orphaned,
 }
 
-/// Follows to the end of the attempt (`onward`: of the handoff). `None` after Ctrl-C.
+/// Reads along with a handoff that another process drives, to `until` or as long as that process lives.
+pub async fn attach(
+    engine: &Arc<Engine>,
+    id: &HandoffId,
+    until: Until,
+    show: Show,
+    require_check: bool,
+) -> Result<Along, Error> {
+    let mut journal = engine.store.open(id)?;
+    // The process that has just recorded it gives it an attempt in a moment.
+    let n = loop {
+        journal.refresh()?;
+        match journal.handoff().last_attempt() {
+            Some((n, _)) => break n,
+            None if is_free(engine, id) => return Ok(Along::Orphaned),
+            None => tokio::time::sleep(LOOK).await,
+        }
+    };
+    let mut tail = Tail::new(engine, journal.handoff(), n)?;
+    match attach_from(engine, id, &mut tail, true, Some(until)).await? {
+        End::Left => Ok(Along::There(exit::DETACHED)),
+        End::Orphaned => Ok(Along::Orphaned),
+        End::Started(handoff) => {
+            super::watch::say_detached(&handoff, show);
+            Ok(Along::There(exit::OK))
+        }
+        End::Rest(handoff) => {
+            if !show.json && !show.raw {
+                outln!("{}", super::watch::closing(&handoff));
+            }
+            Ok(Along::There(exit::of(&handoff, require_check)))
+        }
+    }
+}
+
+enum End {
+    Rest(Handoff),
+    Started(Handoff),
+    Orphaned,
+    /// Ctrl-C.
+    Left,
+}
+
+/// Follows to the end of the attempt (`onward`: of the handoff). With `until`, also to a start, or to the end of the process
+/// that drives it.
 async fn attach_from(
     engine: &Arc<Engine>,
     id: &HandoffId,
-    mut tail: Tail,
+    tail: &mut Tail,
     onward: bool,
-) -> Result<Option<Handoff>, Error> {
+    until: Option<Until>,
+) -> Result<End, Error> {
     let mut journal = engine.store.open(id)?;
-    loop {
+    for look in 0_u64.. {
+        // Before the journal is read: what was written before the other process went is seen then.
+        let orphaned = until.is_some() && look % FREE == 0 && is_free(engine, id);
         // The state is read before the log: what was written before the end is then read after it.
         journal.refresh()?;
         let handoff = journal.handoff().clone();
         tail.read(engine)?;
-        let ended = handoff.attempts.get(&tail.attempt).is_some_and(|attempt| attempt.ended.is_some());
+        let attempt = handoff.attempts.get(&tail.attempt);
+        let ended = attempt.is_some_and(|attempt| attempt.ended.is_some());
         if ended {
             tail.finish(engine);
             let next = handoff.last_attempt().map(|(n, _)| n).filter(|n| *n > tail.attempt && onward);
             match next {
-                Some(n) => tail = Tail::new(engine, &handoff, n)?,
-                None if !onward || !handoff.status().is_active() => return Ok(Some(handoff)),
+                Some(n) => *tail = Tail::new(engine, &handoff, n)?,
+                None if !onward || !handoff.status().is_active() => return Ok(End::Rest(handoff)),
                 None => {}
             }
+        } else if until == Some(Until::Started) && attempt.is_some_and(|attempt| attempt.started.is_some()) {
+            return Ok(End::Started(handoff));
+        }
+        if orphaned {
+            return Ok(End::Orphaned);
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(None),
+            _ = tokio::signal::ctrl_c() => return Ok(End::Left),
         }
     }
+    Ok(End::Left)
 }
 
 fn is_free(engine: &Engine, id: &HandoffId) -> bool {

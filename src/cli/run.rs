@@ -2,19 +2,22 @@
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Global;
 use super::context::{self, Show};
 use super::error::Error;
 use super::exit;
-use super::watch::follow;
+use super::watch::{follow, go_on};
 use crate::config::settings::parse_duration;
 use crate::model::host::{Host, LOCAL, Limits};
 use crate::model::id::HandoffId;
 use crate::model::profile::DEFAULT_AGENT;
+use crate::state::Error as StateError;
 use crate::supervise::driver::Driver;
 use crate::supervise::engine::Engine;
+use crate::supervise::error::Error as EngineError;
 use crate::supervise::follow::Until;
 use crate::supervise::start::Plan;
 
@@ -76,16 +79,17 @@ impl Run {
         let task = self.task()?;
         let engine = context::engine(global, self.show.reporter())?;
         let host = self.host(&engine)?;
+        let until = if self.detach { Until::Started } else { Until::Rest };
         if let Some(id) = &self.id
             && engine.store.directory(id).exists()
         {
-            return Err(Error::usage(format!("{id} exists already")).hint(format!("handoff show {id}")));
+            return again(&engine, id, &task, until, self.require_check, self.show).await;
         }
         let flags =
             Limits { attempts: self.attempts, timeout: self.timeout, backoff: self.backoff, ..Limits::default() };
         let plan = Plan {
             id: self.id.clone(),
-            task,
+            task: task.clone(),
             agent: self.agent.clone().or_else(|| host.agent.clone()).unwrap_or_else(|| DEFAULT_AGENT.to_owned()),
             model: self.model.clone().or_else(|| host.model.clone()),
             check: self.check.clone().or_else(|| host.check.clone()),
@@ -93,8 +97,13 @@ impl Run {
             host,
             again: self.again,
         };
-        let mut driver = start(&engine, plan).await?;
-        let until = if self.detach { Until::Started } else { Until::Rest };
+        let mut driver = match start(&engine, plan).await? {
+            // Another process was at the same in the same moment.
+            Err(EngineError::State(StateError::Exists(id)) | EngineError::Driven { id, .. }) => {
+                return again(&engine, &id, &task, until, self.require_check, self.show).await;
+            }
+            driver => driver?,
+        };
         follow(&mut driver, until, self.require_check, self.show).await
     }
 
@@ -144,15 +153,34 @@ fn only_host(engine: &Engine) -> Result<&str, Error> {
 }
 
 /// Ctrl-C before the host has confirmed: what was begun is found again by its record.
-async fn start(engine: &std::sync::Arc<Engine>, plan: Plan) -> Result<Driver, Error> {
+async fn start(engine: &Arc<Engine>, plan: Plan) -> Result<Result<Driver, EngineError>, Error> {
     let engine = engine.clone();
     // On a thread of its own, because a question to a person holds it: Ctrl-C must be heard there too.
     let started = tokio::spawn(async move { Driver::start(&engine, plan).await });
     tokio::select! {
-        driver = started => Ok(driver.map_err(|error| Error::failed(format!("an inner task failed: {error}")))??),
+        driver = started => driver.map_err(|error| Error::failed(format!("an inner task failed: {error}"))),
         _ = tokio::signal::ctrl_c() => {
             let hint = "`handoff list` shows whether it was recorded; `handoff watch ID` goes on with it";
             Err(Error::failed("interrupted before the host confirmed the start").code(exit::DETACHED).hint(hint))
         }
     }
+}
+
+/// The same command again, after a crash or beside itself: goes on with what is at work already. An id that is taken by
+/// anything else is refused.
+async fn again(
+    engine: &Arc<Engine>,
+    id: &HandoffId,
+    task: &str,
+    until: Until,
+    require_check: bool,
+    show: Show,
+) -> Result<u8, Error> {
+    let journal = engine.store.open(id)?;
+    let handoff = journal.handoff();
+    if handoff.made.task.trim() != task.trim() || !handoff.status().is_active() {
+        return Err(Error::usage(format!("{id} exists already")).hint(format!("handoff show {id}")));
+    }
+    eprintln!("{id} is at this task already; following it");
+    go_on(engine, id, until, require_check, show).await
 }

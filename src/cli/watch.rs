@@ -1,16 +1,20 @@
 //! `handoff watch`, and the following that `run` and `resume` share with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Global;
 use super::context::{self, Show};
 use super::error::Error;
 use super::exit;
+use super::logs::{Along, attach};
 use crate::model::attempt::{AttemptNo, Next};
 use crate::model::handoff::{Handoff, Status};
+use crate::model::id::HandoffId;
 use crate::model::verdict::Class;
 use crate::supervise::driver::Driver;
-use crate::supervise::error::Error as Engine;
+use crate::supervise::engine::Engine;
+use crate::supervise::error::Error as EngineError;
 use crate::supervise::follow::Until;
 use crate::supervise::progress::Progress;
 
@@ -30,15 +34,33 @@ impl Watch {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
         let engine = context::engine(global, self.show.reporter())?;
         let id = context::resolve(&engine, self.id.as_deref())?;
-        let mut driver = match Driver::open(&engine, &id) {
-            Err(Engine::Driven { id, holder }) => {
+        go_on(&engine, &id, Until::Rest, self.require_check, self.show).await
+    }
+}
+
+/// Drives a handoff that is recorded, or reads along while another process does, and drives it once that one has gone.
+pub async fn go_on(
+    engine: &Arc<Engine>,
+    id: &HandoffId,
+    until: Until,
+    require_check: bool,
+    show: Show,
+) -> Result<u8, Error> {
+    loop {
+        match Driver::open(engine, id) {
+            Err(EngineError::Driven { id, holder }) => {
                 eprintln!("{id} is driven by another process{holder}; reading along");
-                return super::logs::attach(&engine, &id, self.show, self.require_check).await;
+                match attach(engine, &id, until, show, require_check).await? {
+                    Along::There(code) => return Ok(code),
+                    Along::Orphaned => eprintln!("that process has gone; driving {id} from here"),
+                }
             }
-            driver => driver?,
-        };
-        join(&driver);
-        follow(&mut driver, Until::Rest, self.require_check, self.show).await
+            driver => {
+                let mut driver = driver?;
+                join(&driver);
+                return follow(&mut driver, until, require_check, show).await;
+            }
+        }
     }
 }
 
@@ -84,11 +106,16 @@ pub async fn follow(driver: &mut Driver, until: Until, require_check: bool, show
         return Ok(exit::DETACHED);
     }
     if until == Until::Started && handoff.status().is_active() {
-        say(show, &detached(&handoff));
+        say_detached(&handoff, show);
         return Ok(exit::OK);
     }
     say(show, &closing(&handoff));
     Ok(exit::of(&handoff, require_check))
+}
+
+/// What is left behind, and how to come back to it.
+pub fn say_detached(handoff: &Handoff, show: Show) {
+    say(show, &detached(handoff));
 }
 
 /// Words for a person; programs get events alone.

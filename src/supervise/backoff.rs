@@ -18,14 +18,27 @@ pub fn attempt_delays(first: Duration, count: usize, jitter_seed: u64) -> Vec<u6
     builder.build().map(|delay| delay.min(LONGEST.max(first)).as_secs().max(1)).collect()
 }
 
-/// Delays between tries to reach a host: at once, then half a second doubling to a minute, for ever.
+/// Longest delay between two tries to reach a host: it is followed again within seconds of its return.
+const LONGEST_AWAY: Duration = Duration::from_secs(30);
+
+/// Delays between tries to reach a host: at once, then half a second doubling to half a minute, for ever.
 pub fn link_delays() -> impl Iterator<Item = Duration> {
     let builder = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(60))
+        .with_max_delay(LONGEST_AWAY / 2)
         .without_max_times()
         .with_jitter();
-    std::iter::once(Duration::ZERO).chain(builder.build())
+    std::iter::once(Duration::ZERO).chain(builder.build()).map(|delay| delay.min(LONGEST_AWAY))
+}
+
+/// Delays between tries while a person waits for the first connection: a moment, doubling, with jitter.
+pub fn first_contact_delays() -> impl Iterator<Item = Duration> {
+    let builder = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(400))
+        .with_max_delay(Duration::from_secs(5))
+        .without_max_times()
+        .with_jitter();
+    builder.build()
 }
 
 #[cfg(test)]
@@ -46,6 +59,6 @@ mod tests {
         let delays: Vec<_> = link_delays().take(100).collect();
         assert_eq!(delays.len(), 100);
         assert_eq!(delays[0], Duration::ZERO);
-        assert!(delays[99] <= Duration::from_secs(120));
+        assert!(delays[20..].iter().all(|delay| (LONGEST_AWAY / 2..=LONGEST_AWAY).contains(delay)), "{delays:?}");
     }
 }

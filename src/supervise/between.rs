@@ -6,9 +6,9 @@ use super::driver::Driver;
 use super::error::Error;
 use super::follow::{TICK, Turn};
 use super::launch::{Launch, facts};
+use super::link::pause;
 use super::progress::Progress;
 use super::spec::Start;
-use super::wake::Wake;
 use crate::model::attempt::{AttemptNo, Next};
 use crate::model::event::Kind;
 use crate::remote::client::Remote;
@@ -56,9 +56,7 @@ impl Driver {
         };
         let left = u64::try_from(due - jiff::Timestamp::now().as_second()).unwrap_or(0);
         let until = tokio::time::Instant::now() + Duration::from_secs(left / 2).clamp(TICK, LONGEST_NAP);
-        let mut wake = Wake::new();
-        while tokio::time::Instant::now() < until && !wake.slept() {
-            tokio::time::sleep(TICK).await;
+        while tokio::time::Instant::now() < until && !pause(TICK).await {
             self.journal.refresh()?;
             if self.to_cancel(n).is_some() {
                 break;
@@ -90,8 +88,9 @@ impl Driver {
         }
     }
 
-    pub(super) async fn new_session(&mut self, remote: &Remote, n: AttemptNo, delay: u64) -> Result<Turn, Error> {
-        self.decided(remote, n, Next::Park { why: "a new session follows".into() }).await?;
+    pub(super) async fn new_session(&mut self, n: AttemptNo, delay: u64) -> Result<Turn, Error> {
+        let remote = self.link.once().await?;
+        self.decided(&remote, n, Next::Park { why: "a new session follows".into() }).await?;
         self.tell(&Progress::BackingOff { attempt: n + 1, delay: Duration::from_secs(delay) });
         tokio::time::sleep(Duration::from_secs(delay)).await;
         self.raise_epoch().await?;

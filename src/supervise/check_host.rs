@@ -25,7 +25,7 @@ pub async fn check_host(mut link: Link, agent: &str, profile: &Profile) -> Resul
         login: profile.login_check.clone(),
     };
     let (name, path) = (link.host.name.clone(), link.host.path.clone());
-    let remote = link.once().await?;
+    let remote = link.patiently().await?;
     let facts = remote.probe(Some(&query), &path).await?;
     let gaps = gaps(&facts, &name, agent, profile, jiff::Timestamp::now().as_second());
     Ok((facts, gaps))

@@ -13,6 +13,7 @@ use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
 use crate::model::id::{HandoffId, HostName};
 use crate::model::profile::Profile;
+use crate::remote::poll::LONGEST_WAIT;
 use crate::state::journal::Journal;
 use crate::state::lock::DriverLock;
 use crate::state::log_mirror::{self, LogMirror};
@@ -26,6 +27,8 @@ pub struct Driver {
     pub name: HostName,
     /// The grant that this process has sent whole: objects and spec.
     pub(super) sent: Option<u32>,
+    /// Milliseconds after which a poll ends by itself.
+    pub(super) longest_wait: u64,
     pub(super) logs: BTreeMap<AttemptNo, Log>,
     pub(super) checks: BTreeMap<AttemptNo, LogMirror>,
     _lock: DriverLock,
@@ -58,7 +61,18 @@ impl Driver {
         let link = Link::new(host, engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
         let engine = engine.clone();
         let (logs, checks) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Driver { engine, journal, link, profile, name, sent: None, logs, checks, _lock: lock })
+        Ok(Driver {
+            engine,
+            journal,
+            link,
+            profile,
+            name,
+            sent: None,
+            longest_wait: LONGEST_WAIT,
+            logs,
+            checks,
+            _lock: lock,
+        })
     }
 
     pub fn handoff(&self) -> &Handoff {

@@ -1,5 +1,6 @@
 //! What can keep the engine from doing what it was asked.
 
+use super::retry::{Remedy, remedy};
 use crate::model::id::HandoffId;
 use crate::remote::error::RemoteError;
 use crate::transport::TransportError;
@@ -34,6 +35,9 @@ pub enum Error {
     /// The handoff is recorded, and its launch failed for good: what the record says can be sent again.
     #[error("{source}")]
     Begun { id: HandoffId, host: String, source: Box<Error> },
+    /// The host has the handoff and cannot be asked about it any more without somebody's doing; what runs there goes on.
+    #[error("{source}")]
+    Unattended { id: HandoffId, source: Box<Error> },
     /// The handoff's state does not allow what was asked.
     #[error("{id} {why}")]
     NotNow { id: HandoffId, why: String },
@@ -48,21 +52,17 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the link loop may go on.
+    /// Whether the same may succeed later without anybody's doing.
     pub fn may_retry(&self) -> bool {
-        match self {
-            Error::Transport(error) => error.may_retry(),
-            Error::Remote(error) => error.may_retry(),
-            _ => false,
-        }
+        remedy(self) != Remedy::Stop
     }
 
-    /// Whether the connection is of no further use.
-    pub fn is_severed(&self) -> bool {
+    /// Why a host is out of reach, to be said behind its name.
+    pub fn reason(&self) -> String {
         match self {
-            Error::Transport(error) => error.is_severed(),
-            Error::Remote(error) => error.is_severed(),
-            _ => false,
+            Error::Transport(TransportError::Unreachable { reason, .. })
+            | Error::Remote(RemoteError::Transport(TransportError::Unreachable { reason, .. })) => reason.clone(),
+            other => other.to_string(),
         }
     }
 

@@ -1,18 +1,24 @@
 //! The loop that reads an attempt to its end, whoever started it: poll, mirror, judge, decide, and again.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use super::decide::{Step, in_words, step};
 use super::driver::Driver;
 use super::error::Error;
+use super::link::pause;
 use super::progress::Progress;
-use super::wake::Wake;
+use super::retry::{Retries, Stage};
+use super::wake::woken;
 use crate::model::attempt::{AttemptNo, Next, Outcome, log_name};
 use crate::model::event::{Kind, Owner};
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
-use crate::remote::poll::{LONGEST_WAIT, Message, Poll, StateLine, Stream, Want};
+use crate::remote::poll::{LONGEST_WAIT, Message, StateLine, Stream, Want};
 use crate::state::log_mirror::Appended;
+use crate::transport::TransportError;
 
 /// How often the journal and the clocks are looked at.
 pub(super) const TICK: Duration = Duration::from_millis(500);
@@ -35,6 +41,10 @@ pub(super) enum Turn {
     Again,
     /// The attempt with this number is to be followed now.
     Attempt(AttemptNo),
+    /// The session is over: after so many seconds the next attempt begins another, under a grant of its own.
+    NewSession {
+        delay: u64,
+    },
     Left,
 }
 
@@ -42,25 +52,39 @@ impl Driver {
     /// Follows until `until`. Returns at once when the handoff rests already.
     pub async fn follow(&mut self, until: Until) -> Result<(), Error> {
         let Some(mut n) = self.first_attempt().await? else { return Ok(()) };
-        let mut link_failures = super::backoff::link_delays();
+        let mut retries = Retries::new(Stage::Recorded);
         loop {
             self.journal.refresh()?;
             if self.arrived(n, until) {
                 break;
             }
-            match self.one_poll(&mut n, until).await {
-                Ok(Turn::Again) => link_failures = super::backoff::link_delays(),
+            let turn = tokio::select! {
+                biased;
+                turn = self.one_poll(n, until) => turn,
+                // Whatever was under way went by a connection that may be dead; all of it can be asked again.
+                () = woken() => {
+                    self.link.drop_connection();
+                    Ok(Turn::Again)
+                }
+            };
+            let turn = match turn {
+                Ok(Turn::NewSession { delay }) => self.new_session(n, delay).await,
+                turn => turn,
+            };
+            match turn {
+                Ok(Turn::Again) => retries.reset(),
                 Ok(Turn::Attempt(next)) => n = next,
                 Ok(Turn::Left) => break,
-                Err(error) if error.may_retry() => {
-                    if error.is_severed() {
-                        self.link.drop_connection();
+                Ok(Turn::NewSession { .. }) => {}
+                Err(error) => match self.link.failed(&error, &mut retries) {
+                    None => return Err(self.left_alone(error)),
+                    Some(delay) => {
+                        self.unreachable(&error, delay)?;
+                        if pause(delay).await {
+                            retries.reset();
+                        }
                     }
-                    let retry = link_failures.next().unwrap_or(TICK);
-                    self.unreachable(&error, retry)?;
-                    self.sleep_unless_woken(retry).await;
-                }
-                Err(error) => return Err(error),
+                },
             }
         }
         self.update_record()?;
@@ -83,65 +107,70 @@ impl Driver {
         }
     }
 
-    /// One poll of attempt `n`, to its end or until something is to be done.
-    async fn one_poll(&mut self, n: &mut AttemptNo, until: Until) -> Result<Turn, Error> {
+    /// One poll of attempt `n`, to its end or until something is to be done. May be dropped at any point: what it does
+    /// is journaled in steps, each of which is taken up again.
+    async fn one_poll(&mut self, n: AttemptNo, until: Until) -> Result<Turn, Error> {
         let remote = self.link.once().await?;
         // What an earlier process of ours left undone comes first.
-        if let Some(outcome) = self.unfinished(*n) {
-            return self.after(&remote, *n, outcome).await;
+        if let Some(outcome) = self.unfinished(n) {
+            return self.after(&remote, n, outcome).await;
         }
-        let wants = self.wants(*n)?;
-        let longest = if remote.is_single() { SINGLE_WAIT } else { LONGEST_WAIT };
+        let wants = self.wants(n)?;
+        let longest = if remote.is_single() { SINGLE_WAIT } else { self.longest_wait };
         let mut poll = remote.poll(&wants, longest).await?;
+        let asked = tokio::time::Instant::now();
         self.reachable()?;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut wake = Wake::new();
         let mut cancelled = false;
         let mut state = None;
         loop {
             let message = tokio::select! {
-                message = next(&mut poll) => message?,
+                message = poll.next() => message.inspect_err(|error| self.shorten(error, asked.elapsed()))?,
                 _ = tick.tick() => {
                     self.journal.refresh()?;
-                    if wake.slept() {
-                        self.link.drop_connection();
-                        return Ok(Turn::Again);
-                    }
-                    if !cancelled && let Some(reason) = self.to_cancel(*n) {
-                        remote.cancel(&self.name, *n, reason, KILL_GRACE).await?;
+                    if !cancelled && let Some(reason) = self.to_cancel(n) {
+                        remote.cancel(&self.name, n, reason, KILL_GRACE).await?;
                         cancelled = true;
                     }
                     self.mirror_logs()?;
-                    if self.arrived(*n, until) { return Ok(Turn::Left) } else { continue }
+                    if self.arrived(n, until) { return Ok(Turn::Left) } else { continue }
                 }
             };
             match message {
                 None => break,
-                Some(Message::State(line)) if line.attempt == *n => {
+                Some(Message::State(line)) if line.attempt == n => {
                     self.on_state(&line)?;
                     if until == Until::Started && line.intent {
                         return Ok(Turn::Left);
                     }
                     if self.is_half_sent(&line) {
-                        return self.ensure_again(*n).await;
+                        return self.ensure_again(n).await;
                     }
                     state = Some(line);
                 }
-                Some(Message::Bytes { attempt, stream, inode, offset, bytes }) if attempt == *n => {
+                Some(Message::Bytes { attempt, stream, inode, offset, bytes }) if attempt == n => {
                     self.on_bytes(attempt, stream, inode, offset, bytes)?;
                 }
-                Some(Message::Result { attempt, outcome }) if attempt == *n => {
+                Some(Message::Result { attempt, outcome }) if attempt == n => {
                     self.on_result(attempt, &outcome)?;
                     return self.after(&remote, attempt, outcome).await;
                 }
-                Some(Message::Error { attempt, class, .. }) if attempt == *n && class == "unknown" => {
-                    return self.not_there(&remote, *n).await;
+                Some(Message::Error { attempt, class, .. }) if attempt == n && class == "unknown" => {
+                    return self.not_there(&remote, n).await;
                 }
                 Some(_) => {}
             }
         }
-        self.after_quiet_poll(*n, state).await
+        self.after_quiet_poll(n, state).await
+    }
+
+    /// A server that closes idle channels closed this one: polls end by themselves before that from now on.
+    fn shorten(&mut self, error: &RemoteError, asked: Duration) {
+        if matches!(error, RemoteError::Transport(TransportError::Closed { .. })) {
+            let half = u64::try_from(asked.as_millis() / 2).unwrap_or(LONGEST_WAIT);
+            self.longest_wait = half.clamp(SINGLE_WAIT, LONGEST_WAIT);
+        }
     }
 
     /// An attempt whose end is journaled and whose aftermath is not.
@@ -276,7 +305,7 @@ impl Driver {
                 let now = jiff::Timestamp::now().as_second();
                 match step(self.handoff(), n, &verdict, &self.profile, self.delay(n), now) {
                     Step::Next(next) => self.decided(remote, n, next).await?,
-                    Step::NewSession { delay } => return self.new_session(remote, n, delay).await,
+                    Step::NewSession { delay } => return Ok(Turn::NewSession { delay }),
                 }
             }
         };
@@ -325,10 +354,6 @@ impl Driver {
         let delays = super::backoff::attempt_delays(first, n as usize, u64::from(n));
         delays.last().copied().unwrap_or(first.as_secs())
     }
-}
-
-async fn next(poll: &mut Poll) -> Result<Option<Message>, RemoteError> {
-    poll.next().await
 }
 
 /// Whether an end left nothing to fetch.

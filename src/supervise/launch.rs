@@ -156,7 +156,7 @@ impl Driver {
                     }
                 },
                 |error, retry| {
-                    let (host, reason) = (host.clone(), error.to_string());
+                    let (host, reason) = (host.clone(), error.reason());
                     reporter.tell(&match error.is_busy() {
                         true => Progress::Note { text: reason },
                         false => Progress::Unreachable { host, reason, retry },

@@ -1,52 +1,96 @@
 //! The link loop: a connection that comes back. It never decides about an attempt.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::backoff::link_delays;
+use tokio::time::Instant;
+
+use super::error::Error;
 use super::progress::{Progress, Reporter};
+use super::retry::{Remedy, Retries, Stage, remedy};
+use super::wake::woken;
 use crate::model::host::Host;
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
 use crate::transport::{Asker, TransportError};
-use crate::transport::{Options, connect};
+use crate::transport::{Connected, Options, connect};
 
 /// A failure shorter than this is nobody's business.
 const QUIET: Duration = Duration::from_secs(3);
 
+/// Makes connections: over the network, but for a test's own.
+#[async_trait::async_trait]
+pub trait Dial: Send + Sync {
+    /// One try. The host's name is looked up anew each time, because a configuration may change while we run.
+    async fn dial(&self, host: &Host) -> Result<Connected, TransportError>;
+}
+
+struct Network {
+    options: Options,
+    asker: Arc<dyn Asker>,
+}
+
+#[async_trait::async_trait]
+impl Dial for Network {
+    async fn dial(&self, host: &Host) -> Result<Connected, TransportError> {
+        connect(host, &self.options, self.asker.clone()).await
+    }
+}
+
 /// One host and the connection to it, if there is one now.
 pub struct Link {
     pub host: Host,
-    options: Options,
-    asker: Arc<dyn Asker>,
+    dial: Arc<dyn Dial>,
     reporter: Arc<dyn Reporter>,
-    remote: Option<Remote>,
+    /// With the time at which it was made.
+    remote: Option<(Remote, Instant)>,
 }
 
 impl Link {
     pub fn new(host: Host, options: Options, asker: Arc<dyn Asker>, reporter: Arc<dyn Reporter>) -> Self {
-        Link { host, options, asker, reporter, remote: None }
+        Link::by(host, Arc::new(Network { options, asker }), reporter)
+    }
+
+    /// A link whose connections are made by `dial`.
+    pub fn by(host: Host, dial: Arc<dyn Dial>, reporter: Arc<dyn Reporter>) -> Self {
+        Link { host, dial, reporter, remote: None }
     }
 
     /// The connection, made now where there is none. One try.
     pub async fn once(&mut self) -> Result<Remote, TransportError> {
-        if let Some(remote) = &self.remote {
+        if let Some((remote, _)) = &self.remote {
             return Ok(remote.clone());
         }
         self.reporter.tell(&Progress::Connecting { host: self.host.name.clone() });
-        let connected = connect(&self.host, &self.options, self.asker.clone()).await?;
+        let connected = self.dial.dial(&self.host).await?;
         for text in connected.notes {
             self.reporter.tell(&Progress::Note { text });
         }
         let root = self.host.root.as_deref().unwrap_or("");
         let remote = Remote::new(connected.transport, &self.host.name, root);
-        self.remote = Some(remote.clone());
+        self.remote = Some((remote.clone(), Instant::now()));
         Ok(remote)
     }
 
     /// Goes on with a connection that somebody else has made to the same host.
     pub fn reuse(&mut self, remote: Remote) {
-        self.remote = Some(remote);
+        self.remote = Some((remote, Instant::now()));
+    }
+
+    /// The connection for somebody who waits for it: what may pass is tried again for a short while.
+    pub async fn patiently(&mut self) -> Result<Remote, TransportError> {
+        let mut retries = Retries::new(Stage::FirstContact);
+        loop {
+            let error = match self.once().await {
+                Ok(remote) => return Ok(remote),
+                Err(error) => error,
+            };
+            let Some(delay) = retries.after(&error.clone().into(), None) else { return Err(error) };
+            if retries.since().elapsed() > QUIET {
+                self.reporter.tell(&Progress::Note { text: format!("{error}; trying again") });
+            }
+            tokio::time::sleep(delay).await;
+        }
     }
 
     /// Forgets the connection: the next use makes a new one.
@@ -54,36 +98,72 @@ impl Link {
         self.remote = None;
     }
 
-    /// Does `call` until it succeeds or fails for good, reconnecting where the connection is gone. `unreachable` is told once it
-    /// has failed for a while, and at every further try.
+    /// How long the connection has stood; `None` where there is none.
+    pub fn stood(&self) -> Option<Duration> {
+        self.remote.as_ref().map(|(_, since)| since.elapsed())
+    }
+
+    /// After a failure: the connection goes where it is of no use. When to try again; `None` when not.
+    pub fn failed(&mut self, error: &Error, retries: &mut Retries) -> Option<Duration> {
+        let delay = retries.after(error, self.stood());
+        if remedy(error) == Remedy::Reconnect {
+            self.drop_connection();
+        }
+        delay
+    }
+
+    /// Does `call` until it succeeds or fails for good, reconnecting where the connection is gone. `unreachable` is told
+    /// once it has failed for a while, and at every further try.
     pub async fn persist<T, F>(
         &mut self,
         mut call: impl FnMut(Remote) -> F,
-        mut unreachable: impl FnMut(&RemoteError, Duration),
-    ) -> Result<T, RemoteError>
+        mut unreachable: impl FnMut(&Error, Duration),
+    ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, RemoteError>>,
     {
+        let mut retries = Retries::new(Stage::Recorded);
         let since = Instant::now();
-        for delay in link_delays() {
-            tokio::time::sleep(delay).await;
-            let result = match self.once().await {
-                Ok(remote) => call(remote).await,
-                Err(error) => Err(error.into()),
-            };
-            match result {
-                Err(error) if error.may_retry() => {
-                    if error.is_severed() {
-                        self.drop_connection();
-                    }
-                    if since.elapsed() > QUIET {
-                        unreachable(&error, delay);
-                    }
+        loop {
+            let result = tokio::select! {
+                biased;
+                result = self.called(&mut call) => result,
+                () = woken() => {
+                    self.drop_connection();
+                    retries.reset();
+                    continue;
                 }
-                other => return other,
+            };
+            let error = match result {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            let Some(delay) = self.failed(&error, &mut retries) else { return Err(error) };
+            if since.elapsed() > QUIET {
+                unreachable(&error, delay);
+            }
+            if pause(delay).await {
+                retries.reset();
             }
         }
-        // The delays never end; this is what the types cannot say.
-        Err(TransportError::Unreachable { host: self.host.name.clone(), reason: "given up".into() }.into())
+    }
+
+    async fn called<T, F>(&mut self, call: &mut impl FnMut(Remote) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, RemoteError>>,
+    {
+        let remote = self.once().await?;
+        Ok(call(remote).await?)
+    }
+}
+
+/// Sleeps, but not past a wake-up of the machine: true after one.
+pub async fn pause(delay: Duration) -> bool {
+    if delay.is_zero() {
+        return false;
+    }
+    tokio::select! {
+        () = tokio::time::sleep(delay) => false,
+        () = woken() => true,
     }
 }

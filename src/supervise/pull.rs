@@ -114,7 +114,7 @@ impl Driver {
             return Ok(0);
         }
         let is_here = |driver: &Self, n| driver.handoff().attempts.get(&n).is_some_and(|a| a.fetched.is_some());
-        let remote = self.link.once().await?;
+        let remote = self.link.patiently().await?;
         for (n, outcome) in &missing {
             self.fetch(&remote, *n, outcome).await?;
         }

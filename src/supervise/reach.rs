@@ -1,29 +1,38 @@
-//! What is journaled and told of a host that is out of reach, and the wait for it.
+//! What is journaled and told of a host that is out of reach.
 
 use std::time::Duration;
 
 use super::driver::Driver;
 use super::error::Error;
 use super::progress::Progress;
-use super::wake::Wake;
 use crate::model::event::Kind;
-
-/// How often the clocks are compared.
-const TICK: Duration = Duration::from_millis(500);
+use crate::remote::error::RemoteError;
 
 impl Driver {
     pub(super) fn unreachable(&mut self, error: &Error, retry: Duration) -> Result<(), Error> {
-        let (host, reason) = (self.link.host.name.clone(), error.to_string());
-        if error.is_busy() {
-            self.tell(&Progress::Note { text: reason });
+        // A retry that comes at once is nobody's business.
+        if retry.is_zero() {
             return Ok(());
         }
-        // The first retry comes at once and is nobody's business.
-        if retry > Duration::ZERO && self.append(Kind::Unreachable { host: host.clone(), reason: reason.clone() })? {
+        if error.is_busy() {
+            self.tell(&Progress::Note { text: error.to_string() });
+            return Ok(());
+        }
+        if self.out_of_reach(error)? {
+            let (host, reason) = (self.link.host.name.clone(), error.reason());
             self.tell(&Progress::Unreachable { host, reason, retry });
-            self.update_record()?;
         }
         Ok(())
+    }
+
+    /// Journals it, once until the host is back.
+    fn out_of_reach(&mut self, error: &Error) -> Result<bool, Error> {
+        let (host, reason) = (self.link.host.name.clone(), error.reason());
+        let news = self.append(Kind::Unreachable { host, reason })?;
+        if news {
+            self.update_record()?;
+        }
+        Ok(news)
     }
 
     pub(super) fn reachable(&mut self) -> Result<(), Error> {
@@ -34,12 +43,14 @@ impl Driver {
         Ok(())
     }
 
-    /// Sleeps, but not past a wake-up of the machine.
-    pub(super) async fn sleep_unless_woken(&self, delay: Duration) {
-        let mut wake = Wake::new();
-        let until = tokio::time::Instant::now() + delay;
-        while tokio::time::Instant::now() < until && !wake.slept() {
-            tokio::time::sleep(TICK.min(until - tokio::time::Instant::now())).await;
+    /// The error of a host that takes us no more, while something of ours may run there.
+    pub(super) fn left_alone(&mut self, error: Error) -> Error {
+        let way = matches!(error, Error::Transport(_) | Error::Remote(RemoteError::Transport(_)));
+        if !way || !self.handoff().status().is_active() {
+            return error;
         }
+        // What keeps the record from being written is said the next time that it is.
+        let _ = self.out_of_reach(&error);
+        Error::Unattended { id: self.id().clone(), source: Box::new(error) }
     }
 }

@@ -57,7 +57,7 @@ impl Driver {
             return Ok(());
         }
         let (epoch, owner) = (self.handoff().epoch + 1, self.handoff().owner.clone());
-        let confirmed = match self.link.once().await {
+        let confirmed = match self.link.patiently().await {
             Ok(remote) => match remote.put_epoch(&self.name, epoch).await {
                 Ok(_) => true,
                 // A host that never heard of the handoff has nothing to give back.

@@ -92,7 +92,7 @@ async fn prepare(
 ) -> Result<(Link, crate::model::snapshot::Snapshot, crate::git::facts::ShipFacts), Error> {
     let repository = engine.repository.clone();
     let snapshot = blocking(move || snapshot::take(&repository));
-    let (connected, snapshot, facts) = tokio::join!(link.once(), snapshot, facts(&engine.repository, None));
+    let (connected, snapshot, facts) = tokio::join!(link.patiently(), snapshot, facts(&engine.repository, None));
     // What is wrong here is told before what is wrong there.
     let (snapshot, facts) = (snapshot??, facts?);
     connected?;

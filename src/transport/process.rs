@@ -73,7 +73,7 @@ impl Transport for Local {
         let host = self.host.clone();
         let ending: Ending = Box::new(move |status, _| match status.map(exit_of) {
             Ok(exit) => Output::Exit(exit),
-            Err(e) => Output::Severed(TransportError::Unreachable { host, reason: e.to_string() }),
+            Err(e) => Output::Severed(TransportError::lost(&host, e.to_string())),
         });
         Ok(pump(child, ending, Abandoned::Lives))
     }

@@ -1,7 +1,7 @@
 //! What `ssh` says when it fails, as an error that says who must act.
 
 use crate::model::host::Host;
-use crate::transport::TransportError;
+use crate::transport::{Away, TransportError};
 
 /// Most of `ssh`'s words that are put into an error, in characters.
 const SAID: usize = 300;
@@ -19,7 +19,7 @@ impl Place {
     }
 
     pub fn unreachable(&self, reason: &str) -> TransportError {
-        TransportError::Unreachable { host: self.host.clone(), reason: reason.to_owned() }
+        TransportError::lost(&self.host, reason)
     }
 
     pub fn config(&self, reason: String) -> TransportError {
@@ -58,8 +58,22 @@ impl Place {
         if text.contains("Bad configuration option") || text.contains("terminating, ") {
             return TransportError::Config { host, reason };
         }
-        TransportError::Unreachable { host, reason }
+        TransportError::Unreachable { host, reason, away: away(&text) }
     }
+}
+
+/// What OpenSSH says of a connection that it did not get.
+fn away(text: &str) -> Away {
+    if text.contains("Could not resolve hostname") {
+        return Away::Nameless;
+    }
+    if text.contains("Connection refused") {
+        return Away::Refused;
+    }
+    if text.contains("kex_exchange_identification: ") {
+        return Away::TurnedAway;
+    }
+    Away::Lost
 }
 
 /// The text between two marks.

@@ -176,7 +176,7 @@ impl Login<'_> {
                 reason: self.story(&self.fate.cause()),
             };
         }
-        TransportError::Unreachable { host, reason: format!("during the login: {}", self.fate.cause()) }
+        TransportError::lost(&host, format!("during the login: {}", self.fate.cause()))
     }
 
     fn refused(&self, beyond: Option<String>) -> Failure {

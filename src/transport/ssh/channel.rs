@@ -43,7 +43,7 @@ impl Connection {
     }
 
     fn gone(&self) -> TransportError {
-        TransportError::Unreachable { host: self.host.clone(), reason: self.link.fate.cause() }
+        TransportError::lost(&self.host, self.link.fate.cause())
     }
 
     /// A session, waiting for one where the server has no more.
@@ -138,7 +138,7 @@ struct Pump {
 impl Pump {
     async fn run(self, mut read: ChannelReadHalf, write: Write) {
         let mut end = None;
-        let mut refused = false;
+        let (mut refused, mut closed) = (false, false);
         loop {
             let message = tokio::select! {
                 message = read.wait() => message,
@@ -153,6 +153,11 @@ impl Pump {
                     refused = true;
                     break;
                 }
+                // The server's own doing: a connection that ends gives no such message. A status comes before it.
+                Some(ChannelMsg::Close) => {
+                    closed = true;
+                    break;
+                }
                 // Eof, Success and window changes say nothing of the command; only the end of messages is an end.
                 Some(_) => {}
                 None => break,
@@ -165,7 +170,8 @@ impl Pump {
                 host: self.host,
                 reason: "the server refuses to run commands for this user".to_owned(),
             }),
-            None => Output::Severed(TransportError::Unreachable { host: self.host, reason: self.fate.cause() }),
+            None if closed => Output::Severed(TransportError::Closed { host: self.host }),
+            None => Output::Severed(TransportError::lost(&self.host, self.fate.cause())),
         };
         if self.sender.send(last).is_err() || refused {
             // Nobody reads: the command loses its streams, as when the connection ends, and lives on.

@@ -1,5 +1,6 @@
 //! From a host entry to a connection that is logged in.
 
+mod greeting;
 mod prompt;
 pub mod stream;
 #[cfg(test)]
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use greeting::Greeting;
 use russh::client;
 use russh::keys::HashAlg;
 use russh::keys::ssh_key::public::KeyData;
@@ -22,7 +24,7 @@ use super::known_hosts::{KnownHosts, Name, Verdict, append};
 use super::resolve::{Proxy, Resolved, Target, resolve};
 use super::unblocked::Unblocked;
 use crate::model::host::Host;
-use crate::transport::{Asker, Counters, Options, TransportError};
+use crate::transport::{Asker, Away, Counters, Options, TransportError};
 
 /// Until the server has proved its key: TCP, proxy and key exchange together.
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -134,15 +136,19 @@ impl Dialer<'_> {
         self.counters.connection();
         let attempt = async {
             let (stream, stop): (BoxStream, _) = stream::open(resolved, under).await?;
-            Ok((client::connect_stream(config, Unblocked::new(stream), verifier).await, stop))
+            let (stream, greeting) = Greeting::of(stream);
+            Ok((client::connect_stream(config, Unblocked::new(stream), verifier).await, stop, greeting))
         };
-        let unreachable =
-            |reason: String| Refusal::Failure(TransportError::Unreachable { host: label.to_owned(), reason }.into());
+        let unreachable = |(away, reason): (Away, String)| {
+            Refusal::Failure(TransportError::Unreachable { host: label.to_owned(), reason, away }.into())
+        };
         match tokio::time::timeout(HANDSHAKE, attempt).await {
-            Err(_) => Err(unreachable(format!("no answer within {} s", HANDSHAKE.as_secs()))),
+            Err(_) => Err(unreachable((Away::Lost, format!("no answer within {} s", HANDSHAKE.as_secs())))),
             Ok(Err(reason)) => Err(unreachable(reason)),
-            Ok(Ok((Ok(handle), stop))) => Ok((handle, fate, stop)),
-            Ok(Ok((Err(error), stop))) => Err(refusal(label, &fate, &error, stop.as_ref())),
+            Ok(Ok((Ok(handle), stop, _))) => Ok((handle, fate, stop)),
+            // A proxy command that hangs up says nothing of the server behind it.
+            Ok(Ok((Err(_), None, greeting))) if !greeting.came() => Err(unreachable(greeting.turned_away())),
+            Ok(Ok((Err(error), stop, _))) => Err(refusal(label, &fate, &error, stop.as_ref())),
         }
     }
 
@@ -194,7 +200,7 @@ fn refusal(label: &str, fate: &Fate, error: &russh::Error, stop: Option<&Stop>) 
             other => {
                 let said = stop.map(Stop::said).unwrap_or_default();
                 let said = if said.is_empty() { said } else { format!(" ({said})") };
-                failed(TransportError::Unreachable { host, reason: format!("{}{said}", lower(other)) })
+                failed(TransportError::lost(&host, format!("{}{said}", lower(other))))
             }
         },
     }

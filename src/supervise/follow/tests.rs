@@ -1,0 +1,192 @@
+//! A host behind a black hole, with a clock that is moved: nothing here waits for real.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::*;
+use crate::agent::profiles;
+use crate::config::hosts::Hosts;
+use crate::git::repository::Repository;
+use crate::model::attempt::Grant;
+use crate::model::handoff::Status;
+use crate::model::host::Host;
+use crate::model::testing::created;
+use crate::state::store::Store;
+use crate::supervise::engine::Engine;
+use crate::supervise::link::{Dial, Link};
+use crate::supervise::progress::Silent;
+use crate::transport::{Connected, Exec, Exit, Nobody, Options, Output, Transport};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// A poll that finds nothing new ends after this long.
+const POLL: Duration = Duration::from_millis(LONGEST_WAIT);
+/// Keepalives notice a dead connection, and a try that nobody answers is over, in about so long.
+const DEAD: Duration = Duration::from_secs(60);
+const NO_ANSWER: Duration = Duration::from_secs(30);
+const LOG: &[u8] = b"before\nafter\n";
+
+/// A network that swallows everything from `from` to `to`, and the host behind it.
+struct Hole {
+    from: Instant,
+    to: Instant,
+    dials: AtomicUsize,
+    /// When a connection was made again.
+    back: Mutex<Option<Instant>>,
+}
+
+impl Hole {
+    fn swallows(&self) -> bool {
+        (self.from..self.to).contains(&Instant::now())
+    }
+
+    /// Answers one verb, as `docs/host.md` has it.
+    async fn answer(&self, verb: &str, request: &str, out: &mpsc::UnboundedSender<Output>) {
+        let nonce = request.lines().next().unwrap_or_default();
+        let say = |text: String| drop(out.send(Output::Stdout(Bytes::from(text))));
+        let over = Instant::now() >= self.to;
+        say(format!("@handoff {nonce} begin\n"));
+        if verb == "put" {
+            say("next laptop:end:0\n".into());
+        } else {
+            let want = request.lines().find_map(|line| line.strip_prefix("want ")).unwrap_or_default();
+            let words: Vec<&str> = want.split(' ').collect();
+            let (name, offset) = (words[0], words[4].parse::<usize>().unwrap());
+            say(format!(
+                "s {name} 1 watch=alive intent=1 task=alive cancel=0 exit=- result={} next=- session=- active=5 beat=1 \
+                 epoch=1 log=7:{} check=0:0 last=1\n",
+                u8::from(over),
+                LOG.len()
+            ));
+            let there = if over { LOG.len() } else { 7 };
+            if offset < there {
+                let text = String::from_utf8_lossy(&LOG[offset..there]).into_owned();
+                say(format!("d {name} 1 log 7 {offset} {}\n{text}\n", text.len()));
+            }
+            if over {
+                let result = "class stopped\nreason stop\nexit 0\nactive 86400\nend 1\n";
+                say(format!("r {name} 1 {}\n{result}\n", result.len()));
+            } else {
+                tokio::time::sleep(POLL).await;
+            }
+        }
+        if self.swallows() {
+            tokio::time::sleep_until(self.from + DEAD).await;
+            let _ = out.send(Output::Severed(TransportError::lost("buildbox", "keepalive timeout")));
+            return;
+        }
+        say(format!("@handoff {nonce} end 0\n"));
+        let _ = out.send(Output::Exit(Exit::Code(0)));
+    }
+}
+
+struct Line(Arc<Hole>);
+
+#[async_trait::async_trait]
+impl Dial for Line {
+    async fn dial(&self, _: &Host) -> Result<Connected, TransportError> {
+        self.0.dials.fetch_add(1, Ordering::Relaxed);
+        if self.0.swallows() {
+            tokio::time::sleep(NO_ANSWER).await;
+            if self.0.swallows() {
+                return Err(TransportError::lost("buildbox", "no answer within 30 s"));
+            }
+        }
+        if Instant::now() >= self.0.to {
+            self.0.back.lock().unwrap().get_or_insert(Instant::now());
+        }
+        Ok(Connected { transport: Arc::new(Line(self.0.clone())), notes: vec![], counters: Arc::default() })
+    }
+}
+
+#[async_trait::async_trait]
+impl Transport for Line {
+    async fn exec(&self, command: &str) -> Result<Exec, TransportError> {
+        let (stdin, mut input) = mpsc::channel(8);
+        let (sender, output) = mpsc::unbounded_channel();
+        let (hole, verb) = (self.0.clone(), if command.contains(" put ") { "put" } else { "poll" });
+        tokio::spawn(async move {
+            let Some(bytes): Option<Bytes> = input.recv().await else { return };
+            hole.answer(verb, &String::from_utf8_lossy(&bytes), &sender).await;
+        });
+        Ok(Exec { stdin, output })
+    }
+}
+
+/// An engine in a repository of its own, with a handoff whose first attempt runs.
+fn scene(top: &std::path::Path) -> Arc<Engine> {
+    for words in
+        [&["init", "-q"][..], &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a", "--allow-empty"]]
+    {
+        let done = std::process::Command::new("git").arg("-C").arg(top).args(words).status().unwrap();
+        assert!(done.success());
+    }
+    let repository = Repository::discover(top).unwrap();
+    let store = Store::new(repository.common_dir());
+    let mut handoff = created("20261121-x");
+    handoff.workspace = top.display().to_string();
+    let mut journal = store.create(handoff).unwrap();
+    let host = "buildbox".to_owned();
+    let grant = Grant { number: 1, epoch: 1, host: host.clone(), first: 1, last: 1, active: 60 };
+    for kind in [
+        Kind::Granted { grant },
+        Kind::Dispatched { attempt: 1, grant: 1, host, command: "agent".into() },
+        Kind::Started { attempt: 1 },
+    ] {
+        journal.append(kind).unwrap();
+    }
+    Arc::new(Engine {
+        store,
+        repository,
+        hosts: Hosts::none(),
+        profiles: profiles::built_in().unwrap(),
+        templates: top.join("no-templates"),
+        state_dir: top.join("state"),
+        connect: Options::default(),
+        asker: Arc::new(Nobody),
+        reporter: Arc::new(Silent),
+        summaries: Default::default(),
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_in_a_black_hole_is_no_failure_and_no_hammering() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = scene(directory.path());
+    let id = "20261121-x".parse().unwrap();
+    let from = Instant::now() + Duration::from_secs(100);
+    let hole = Arc::new(Hole { from, to: from + DAY, dials: AtomicUsize::new(0), back: Mutex::default() });
+    let mut driver = Driver::open(&engine, &id).unwrap();
+    driver.link = Link::by(Host::bare("buildbox"), Arc::new(Line(hole.clone())), Arc::new(Silent));
+    let followed = tokio::spawn(async move { driver.follow(Until::Rest).await });
+
+    tokio::time::sleep_until(from + DAY / 2).await;
+    let journal = engine.store.open(&id).unwrap();
+    assert_eq!(journal.handoff().status(), Status::Running);
+    let (since, reason) = journal.handoff().unreachable.clone().expect("it is said since when");
+    assert!(reason.contains("no answer"), "{reason} since {since}");
+    assert!(engine.store.summary(&id).unwrap().unreachable_since.is_some(), "a listing says so");
+    let page = directory.path().join(".cursor/agent-handoffs/20261121-x/handoff.md");
+    assert!(std::fs::read_to_string(page).unwrap().contains("running"));
+
+    tokio::time::timeout(2 * DAY, followed).await.expect("it is followed to its end").unwrap().unwrap();
+    let late = hole.back.lock().unwrap().expect("a connection was made again") - hole.to;
+    assert!(late <= Duration::from_secs(60), "the stream goes on {late:?} after the network");
+    let dials = hole.dials.load(Ordering::Relaxed);
+    let (fewest, most) = (DAY.as_secs() as usize / 61, DAY.as_secs() as usize / 44);
+    assert!((fewest..=most).contains(&dials), "{dials} connections in a day");
+    let journal = engine.store.open(&id).unwrap();
+    let attempt = &journal.handoff().attempts[&1];
+    assert_eq!(journal.handoff().attempts.len(), 1, "no attempt was counted");
+    assert_eq!(attempt.verdict.as_ref().unwrap().class.word(), "stopped", "judged by what the host recorded");
+    let text = std::fs::read_to_string(engine.store.directory(&id).join("journal.jsonl")).unwrap();
+    for kind in ["unreachable", "reachable"] {
+        let count = text.matches(&format!("\"event\":\"{kind}\"")).count();
+        assert_eq!(count, 1, "one event each, not one a try:\n{text}");
+    }
+    assert_eq!(std::fs::read(engine.store.log(&id, 1)).unwrap(), LOG, "the log is whole");
+}

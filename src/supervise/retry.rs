@@ -1,0 +1,237 @@
+//! What a failure on the way to a host leads to: the one place that says what is tried again, how, and for how long.
+//!
+//! Before a handoff is recorded everything may be tried again, and a person waits: it is done for a short while, shorter
+//! the more the failure looks like a mistake of theirs. Once it is recorded, `ensure` and questions alone are sent, which
+//! may be sent at any time, and the link loop never gives up. Logins that were refused and keys that changed are never
+//! tried again: a second try helps nobody, and servers count them.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::backoff::{first_contact_delays, link_delays};
+use super::error::Error;
+use crate::remote::error::RemoteError;
+use crate::transport::{Away, TransportError};
+
+/// How long a person waits for a first contact, once more than one try may help.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// A connection that stood this long was a good one: the next try after it comes at once.
+const HELD: Duration = Duration::from_secs(10);
+/// Hang-ups before the greeting, after which tries keep [`DISTANCE`]: OpenSSH's bans then run out.
+const TURNED_AWAY: u32 = 3;
+const DISTANCE: Duration = Duration::from_secs(5);
+
+/// How far a handoff has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing is recorded, and a person waits.
+    FirstContact,
+    /// It is recorded; the host may have it.
+    Recorded,
+}
+
+/// What follows a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// A person must act.
+    Stop,
+    /// The same is sent again over the connection there is.
+    AskAgain,
+    /// The same is sent again over a new connection.
+    Reconnect,
+}
+
+/// The table.
+pub fn remedy(error: &Error) -> Remedy {
+    match error {
+        Error::Transport(error) | Error::Remote(RemoteError::Transport(error)) => match error {
+            TransportError::Unreachable { .. } => Remedy::Reconnect,
+            TransportError::Busy { .. } | TransportError::Closed { .. } => Remedy::AskAgain,
+            TransportError::Auth { .. }
+            | TransportError::UnknownHostKey { .. }
+            | TransportError::ChangedHostKey { .. }
+            | TransportError::Config { .. } => Remedy::Stop,
+        },
+        // A broken answer alone says nothing of the connection.
+        Error::Remote(RemoteError::Cut { .. }) => Remedy::AskAgain,
+        _ => Remedy::Stop,
+    }
+}
+
+/// Further tries that a first contact is worth; `None`: as many as fit into [`PATIENCE`].
+fn tries(away: Away) -> Option<u32> {
+    match away {
+        // A resolver may fail once on a line that has just come up.
+        Away::Nameless => Some(1),
+        // A server that restarts is back in a moment.
+        Away::Refused => Some(2),
+        Away::TurnedAway | Away::Lost => None,
+    }
+}
+
+/// Counts the failures of one call, or of one loop, and says when to try again.
+pub struct Retries {
+    stage: Stage,
+    since: Instant,
+    failures: u32,
+    turned_away: u32,
+    delays: Box<dyn Iterator<Item = Duration> + Send>,
+}
+
+impl Retries {
+    pub fn new(stage: Stage) -> Self {
+        let delays: Box<dyn Iterator<Item = Duration> + Send> = match stage {
+            Stage::FirstContact => Box::new(first_contact_delays()),
+            Stage::Recorded => Box::new(link_delays()),
+        };
+        Retries { stage, since: Instant::now(), failures: 0, turned_away: 0, delays }
+    }
+
+    /// It worked, or the machine woke up: the next failure is the first.
+    pub fn reset(&mut self) {
+        *self = Retries::new(self.stage);
+    }
+
+    /// After how long the next try comes; `None` when there is to be none. `stood` is how long the connection did.
+    pub fn after(&mut self, error: &Error, stood: Option<Duration>) -> Option<Duration> {
+        if remedy(error) == Remedy::Stop {
+            return None;
+        }
+        if stood.is_some_and(|stood| stood >= HELD) {
+            self.reset();
+        }
+        self.failures += 1;
+        let away = away(error);
+        if self.stage == Stage::FirstContact {
+            let enough = away.and_then(tries).is_some_and(|tries| self.failures > tries);
+            if enough || self.since.elapsed() >= PATIENCE {
+                return None;
+            }
+        }
+        let delay = self.delays.next()?;
+        self.turned_away = if away == Some(Away::TurnedAway) { self.turned_away + 1 } else { 0 };
+        Some(if self.turned_away > TURNED_AWAY { delay.max(DISTANCE) } else { delay })
+    }
+
+    /// How long it has failed, or worked.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+}
+
+fn away(error: &Error) -> Option<Away> {
+    match error {
+        Error::Transport(TransportError::Unreachable { away, .. })
+        | Error::Remote(RemoteError::Transport(TransportError::Unreachable { away, .. })) => Some(*away),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host() -> String {
+        "buildbox".to_owned()
+    }
+
+    fn gone(away: Away) -> TransportError {
+        TransportError::Unreachable { host: host(), reason: "r".into(), away }
+    }
+
+    fn unanswered() -> Vec<(TransportError, Remedy)> {
+        let (user, reason, fingerprint) = ("ada".to_owned(), "r".to_owned(), "SHA256:x".to_owned());
+        vec![
+            (gone(Away::Nameless), Remedy::Reconnect),
+            (gone(Away::Refused), Remedy::Reconnect),
+            (gone(Away::TurnedAway), Remedy::Reconnect),
+            (gone(Away::Lost), Remedy::Reconnect),
+            (TransportError::Busy { host: host(), reason: reason.clone() }, Remedy::AskAgain),
+            (TransportError::Closed { host: host() }, Remedy::AskAgain),
+            (TransportError::Auth { host: host(), user, reason: reason.clone() }, Remedy::Stop),
+            (TransportError::UnknownHostKey { host: host(), algorithm: "a".into(), fingerprint }, Remedy::Stop),
+            (TransportError::ChangedHostKey { host: host(), reason: reason.clone() }, Remedy::Stop),
+            (TransportError::Config { host: host(), reason }, Remedy::Stop),
+        ]
+    }
+
+    fn answered() -> Vec<(RemoteError, Remedy)> {
+        let verb = "ensure";
+        vec![
+            (RemoteError::Cut { host: host(), verb, noise: String::new() }, Remedy::AskAgain),
+            (RemoteError::Garbled { host: host(), verb, what: "w".into() }, Remedy::Stop),
+            (RemoteError::Refused { host: host(), class: "epoch".into(), text: "t".into() }, Remedy::Stop),
+            (RemoteError::NotInstalled { host: host(), reason: "r".into() }, Remedy::Stop),
+            (RemoteError::Bridge(std::io::ErrorKind::Other.into()), Remedy::Stop),
+        ]
+    }
+
+    #[test]
+    fn every_failure_has_its_remedy() {
+        for (error, wanted) in unanswered() {
+            assert_eq!(error.may_retry(), wanted != Remedy::Stop, "{error:?}");
+            assert_eq!(error.is_severed(), wanted == Remedy::Reconnect, "{error:?}");
+            assert_eq!(remedy(&Error::Transport(error.clone())), wanted, "{error:?}");
+            assert_eq!(remedy(&Error::Remote(error.clone().into())), wanted, "behind a verb: {error:?}");
+        }
+        for (error, wanted) in answered() {
+            assert_eq!(error.may_retry(), wanted != Remedy::Stop, "{error:?}");
+            assert_eq!(remedy(&Error::Remote(error)), wanted);
+        }
+        let inner = Error::Inner("a bug".into());
+        assert_eq!(remedy(&inner), Remedy::Stop);
+    }
+
+    /// How many tries a stage makes of an error that does not go away, and how long they take.
+    async fn tried(stage: Stage, error: &Error, most: u32) -> (u32, Duration) {
+        let (mut retries, began) = (Retries::new(stage), Instant::now());
+        let mut count = 0;
+        while let Some(delay) = retries.after(error, None).filter(|_| count < most) {
+            count += 1;
+            tokio::time::advance(delay).await;
+        }
+        (count, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_person_waits_for_a_first_contact_as_long_as_it_may_help() {
+        for (away, least, most, longest) in
+            [(Away::Nameless, 1, 1, 2), (Away::Refused, 2, 2, 4), (Away::TurnedAway, 3, 7, 40), (Away::Lost, 3, 7, 40)]
+        {
+            let (count, took) = tried(Stage::FirstContact, &gone(away).into(), 1000).await;
+            assert!((least..=most).contains(&count), "{away:?}: {count} tries");
+            assert!(took <= Duration::from_secs(longest), "{away:?}: {took:?}");
+        }
+        for (error, _) in unanswered().into_iter().filter(|(_, remedy)| *remedy == Remedy::Stop) {
+            assert_eq!(tried(Stage::FirstContact, &error.into(), 1000).await.0, 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_recorded_is_never_given_up_and_no_host_is_hammered() {
+        for away in [Away::Nameless, Away::Refused, Away::TurnedAway, Away::Lost] {
+            let (count, took) = tried(Stage::Recorded, &gone(away).into(), 500).await;
+            assert_eq!(count, 500, "{away:?}");
+            assert!(took > Duration::from_secs(490 * 15), "{away:?}: 500 tries in {took:?}");
+        }
+        for (error, _) in unanswered().into_iter().filter(|(_, remedy)| *remedy == Remedy::Stop) {
+            assert_eq!(tried(Stage::Recorded, &error.into(), 1000).await.0, 0, "a second try");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_stood_is_made_again_at_once() {
+        let (error, mut retries) = (gone(Away::Lost).into(), Retries::new(Stage::Recorded));
+        assert_eq!(retries.after(&error, Some(Duration::from_millis(5))), Some(Duration::ZERO));
+        assert!(retries.after(&error, Some(Duration::from_millis(5))) > Some(Duration::ZERO), "flapping is no reason");
+        assert_eq!(retries.after(&error, Some(HELD)), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_server_that_turns_us_away_is_left_alone_for_a_while() {
+        let (error, mut retries) = (gone(Away::TurnedAway).into(), Retries::new(Stage::Recorded));
+        let delays: Vec<_> = (0..12).map_while(|_| retries.after(&error, None)).collect();
+        assert!(delays[TURNED_AWAY as usize..].iter().all(|delay| *delay >= DISTANCE), "{delays:?}");
+    }
+}

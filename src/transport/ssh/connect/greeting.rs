@@ -1,0 +1,116 @@
+//! Whether a server ever greeted us: one that hangs up before it turns connections away, and says why at most in words.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::stream::BoxStream;
+use crate::transport::Away;
+
+/// Bytes that are kept of what comes first; the greeting is at most as long, and words before it are few.
+const KEPT: usize = 512;
+/// How every SSH server begins its greeting (RFC 4253 section 4.2).
+const MARK: &[u8] = b"SSH-";
+
+/// What a server said first.
+#[derive(Clone, Debug, Default)]
+pub struct Greeting(Arc<Mutex<Vec<u8>>>);
+
+/// A stream that keeps the beginning of what it brings.
+pub struct Heard {
+    inner: BoxStream,
+    greeting: Greeting,
+    full: bool,
+}
+
+impl Greeting {
+    /// Listens to a stream from its beginning.
+    pub fn of(inner: BoxStream) -> (Heard, Greeting) {
+        let greeting = Greeting::default();
+        (Heard { inner, greeting: greeting.clone(), full: false }, greeting)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the server greeted us.
+    pub fn came(&self) -> bool {
+        self.bytes().split(|byte| *byte == b'\n').any(|line| line.starts_with(MARK))
+    }
+
+    /// The error of a connection that ended without it, with the server's words where it had some.
+    pub fn turned_away(&self) -> (Away, String) {
+        let text = String::from_utf8_lossy(&self.bytes()).trim().replace(|c: char| c.is_control(), " ");
+        let words = if text.is_empty() { String::new() } else { format!(" saying {text:?}") };
+        let why = "too many logins at once (MaxStartups), a ban of this address, or a cut line";
+        (Away::TurnedAway, format!("the connection was closed before the server's greeting{words}: {why}"))
+    }
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        if !self.full {
+            let mut kept = self.greeting.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let room = KEPT - kept.len();
+            kept.extend(buffer.filled()[before..].iter().take(room));
+            let full = kept.len() == KEPT;
+            drop(kept);
+            self.full = full;
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Heard {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn after(sent: &[u8]) -> Greeting {
+        let (near, mut far) = tokio::io::duplex(64 << 10);
+        let (mut heard, greeting) = Greeting::of(Box::new(near));
+        far.write_all(sent).await.unwrap();
+        drop(far);
+        let mut all = Vec::new();
+        heard.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, sent, "nothing is taken away");
+        greeting
+    }
+
+    #[tokio::test]
+    async fn a_greeting_is_known_behind_other_lines() {
+        assert!(after(b"SSH-2.0-OpenSSH_9.2\r\nand then much more").await.came());
+        assert!(after(b"welcome\r\nSSH-2.0-x\r\n").await.came());
+        assert!(after(&[b"SSH-2.0-x\r\n".to_vec(), vec![7; 4096]].concat()).await.came());
+        assert!(!after(b"").await.came());
+        assert!(!after(b"Exceeded MaxStartups\r\n").await.came());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_hangs_up_is_quoted_harmlessly() {
+        let (away, reason) = after(b"Exceeded\x1b[2J MaxStartups\r\n").await.turned_away();
+        assert_eq!(away, Away::TurnedAway);
+        assert!(reason.contains("MaxStartups\"") && !reason.contains('\x1b'), "{reason}");
+    }
+}
