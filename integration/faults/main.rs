@@ -2,13 +2,17 @@
 //! on command, kills by recorded pid, file systems on loop devices, and cgroups.
 //!
 //! `integration/run faults` installs what the rows need, runs them, and holds `docs/faults.md` against what was found; by
-//! hand: `cargo test --features integration --test faults r08`. HANDOFF_SWEEP=1 cuts at every byte instead of some.
+//! hand: `cargo test --features integration --test faults r08`. HANDOFF_SWEEP=1 cuts the
+//! dispatch at every byte instead of some (hours); HANDOFF_SEED repeats the random moments that a run printed.
 
 mod checkout;
 mod deaths;
 mod disk;
+mod dispatch;
+mod line;
 mod logs;
 mod matrix;
+mod races;
 mod report;
 mod repository;
 mod row;

@@ -206,6 +206,11 @@ impl Running {
         processes::signal(self.child.id() as i32, signal);
     }
 
+    /// Whether it has come to an end by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// SIGKILL: no goodbye, as when a laptop's battery dies.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -137,11 +137,16 @@ impl Proxy {
         *flow.cut_at.lock().unwrap() = Some(flow.bytes.load(Ordering::Relaxed) + bytes);
     }
 
-    /// The same, ending connections so, and without a way for new ones until [`Proxy::refuse`] says otherwise.
-    pub fn cut_for_good_after(&self, way: Way, bytes: u64, end: End) {
+    /// The same, ending connections so.
+    pub fn cut_so_after(&self, way: Way, bytes: u64, end: End) {
         *self.net.end.lock().unwrap() = end;
-        self.net.for_good.store(true, Ordering::Relaxed);
         self.cut_after(way, bytes);
+    }
+
+    /// The same, and without a way for new ones until [`Proxy::refuse`] says otherwise.
+    pub fn cut_for_good_after(&self, way: Way, bytes: u64, end: End) {
+        self.net.for_good.store(true, Ordering::Relaxed);
+        self.cut_so_after(way, bytes, end);
     }
 
     /// Forgets a cut that was asked for.
