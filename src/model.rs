@@ -6,6 +6,7 @@ pub mod event;
 pub mod handoff;
 pub mod host;
 pub mod id;
+mod ownership;
 pub mod policy;
 pub mod profile;
 pub mod release;

@@ -11,6 +11,7 @@ pub mod decide;
 pub mod driver;
 pub mod engine;
 pub mod error;
+pub mod fence;
 pub mod follow;
 mod hold;
 pub mod launch;

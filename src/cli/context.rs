@@ -88,13 +88,17 @@ pub fn quoted(path: &std::path::Path) -> String {
     shlex::try_quote(&text).map_or_else(|_| text.to_string(), |quoted| quoted.into_owned())
 }
 
+/// Where the user is, or says to be.
+pub fn here(global: &Global) -> Result<std::path::PathBuf, Error> {
+    match &global.directory {
+        Some(directory) => Ok(directory.clone()),
+        None => std::env::current_dir().map_err(|error| Error::failed(format!("no current directory: {error}"))),
+    }
+}
+
 /// The repository around the current directory.
 pub fn repository(global: &Global) -> Result<Repository, Error> {
-    let here = match &global.directory {
-        Some(directory) => directory.clone(),
-        None => std::env::current_dir().map_err(|error| Error::failed(format!("no current directory: {error}")))?,
-    };
-    Ok(Repository::discover(&here)?)
+    Ok(Repository::discover(&here(global)?)?)
 }
 
 /// An engine for the repository around the current directory.

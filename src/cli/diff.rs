@@ -45,7 +45,7 @@ pub fn work_of(handoff: &Handoff, attempt: Option<u32>) -> Result<crate::model::
     let id = &handoff.made.id;
     let found = match attempt {
         Some(n) => handoff.attempts.get(&n).and_then(|attempt| attempt.fetched.clone()),
-        None => handoff.attempts.values().rev().find_map(|attempt| attempt.fetched.clone()),
+        None => handoff.line().rev().find_map(|(_, attempt)| attempt.fetched.clone()),
     };
     found.ok_or_else(|| {
         Error::failed(format!("no work of {id} is in this repository yet"))

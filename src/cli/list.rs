@@ -7,6 +7,7 @@ use super::context;
 use super::error::Error;
 use super::exit;
 use super::watch::in_brackets;
+use crate::git::repository::Repository;
 use crate::state::index;
 use crate::state::store::{Store, Summary};
 use crate::ui::text::{age, first_line};
@@ -37,8 +38,9 @@ impl List {
         let stores = if self.all {
             index::repositories(&context::paths()?.state)?
         } else {
-            let here = context::repository(global);
-            vec![here.map_err(|error| error.instead("handoff list --all"))?.common_dir().to_path_buf()]
+            let here = context::here(global)?;
+            let records = Repository::records_of(&here).map_err(Error::from);
+            vec![records.map_err(|error| error.instead("handoff list --all"))?]
         };
         let mut rows = Vec::new();
         for common_dir in stores {
@@ -81,13 +83,14 @@ fn print(rows: &[Row], all: bool) {
         let verdict = s.verdict.map_or(String::new(), |class| in_brackets(s.status, class));
         let status = format!("{}{verdict}", s.status.word());
         let attempt = s.attempts;
+        let late = if s.superseded > 0 { format!(", {} superseded", s.superseded) } else { String::new() };
         let seen = age(now.as_second() - s.changed.as_second());
         let place = if all { format!("  {}", row.repository) } else { String::new() };
         let host = first_line(&s.host, HOST);
         let released = if s.released { "  released" } else { "" };
         let id = s.id.as_str();
         text.push_str(&format!(
-            "{id:width$}  {status:<22}  {host:host_width$}  attempt {attempt}  {seen} ago{released}{place}\n"
+            "{id:width$}  {status:<22}  {host:host_width$}  attempt {attempt}{late}  {seen} ago{released}{place}\n"
         ));
     }
     context::print(&text);

@@ -25,10 +25,11 @@ impl Pull {
         }
         for (n, attempt) in &driver.handoff().attempts {
             if let Some(commit) = &attempt.fetched {
-                outln!("refs/handoff/{id}/{n}/work  {}", commit.short());
+                let superseded = if attempt.superseded { "  (superseded)" } else { "" };
+                outln!("refs/handoff/{id}/{n}/work  {}{superseded}", commit.short());
             }
         }
-        if driver.handoff().attempts.values().any(|attempt| attempt.fetched.is_some()) {
+        if driver.handoff().line().any(|(_, attempt)| attempt.fetched.is_some()) {
             outln!("see it: handoff diff {id}");
         }
         Ok(exit::OK)

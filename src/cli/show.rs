@@ -8,6 +8,8 @@ use super::watch::wait_for;
 use crate::model::event::Owner;
 use crate::model::handoff::Handoff;
 use crate::remote::poll::{Alive, StateLine};
+use crate::supervise::driver::Driver;
+use crate::supervise::fence::SHORT;
 use crate::supervise::look::look;
 use crate::supervise::progress::Silent;
 use crate::ui::text::{age, clock, first_line, neutral};
@@ -28,7 +30,14 @@ impl Show {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
         let engine = context::engine(global, std::sync::Arc::new(Silent))?;
         let id = context::resolve(&engine, self.id.as_deref())?;
-        let journal = engine.store.open(&id)?;
+        let mut journal = engine.store.open(&id)?;
+        if !self.offline && !journal.handoff().owing().is_empty() {
+            // A host that could not be told may be back; what stands in the way of telling it is no error of `show`'s.
+            if let Ok(mut driver) = Driver::open(&engine, &id) {
+                _ = driver.settle(SHORT).await;
+            }
+            journal.refresh()?;
+        }
         let handoff = journal.handoff();
         let host =
             if self.offline || !handoff.status().is_active() { None } else { Some(look(&engine, handoff).await) };
@@ -74,8 +83,10 @@ fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
     }
     match &handoff.owner {
         Owner::Host(host) => outln!("  owner     {} (epoch {})", neutral(host), handoff.epoch),
-        Owner::Laptop if handoff.confirmed => outln!("  owner     you (epoch {})", handoff.epoch),
-        Owner::Laptop => outln!("  owner     you (epoch {}), taken without confirmation of the host", handoff.epoch),
+        Owner::Laptop if handoff.confirmed => {
+            outln!("  owner     you (epoch {}), confirmed by the host", handoff.epoch)
+        }
+        Owner::Laptop => outln!("  owner     you (epoch {}), taken without confirmation", handoff.epoch),
     }
     if let Some(worktree) = &handoff.worktree {
         outln!("  worktree  {}", neutral(worktree));
@@ -89,7 +100,11 @@ fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
                 None => format!("sent {}", ago(attempt.dispatched)),
             },
         };
-        outln!("  attempt {n} on {}: {state}", neutral(&attempt.host));
+        let superseded = if attempt.superseded { " (superseded: never applied)" } else { "" };
+        outln!("  attempt {n} on {}: {state}{superseded}", neutral(&attempt.host));
+    }
+    for host in handoff.owing() {
+        outln!("  {} could not be told yet: it may go on within its grant, superseded", neutral(&host));
     }
     for host in handoff.hosts() {
         let Some(release) = handoff.release_of(host) else { continue };

@@ -10,6 +10,7 @@ use super::watch::closing;
 use crate::model::event::Kind;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as Engine;
+use crate::supervise::fence::PATIENCE as PATIENCE_WITH_HOSTS;
 
 /// How long another process has to carry the stop out before we say so.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,6 +30,12 @@ impl Stop {
         let id = context::resolve(&engine, self.id.as_deref())?;
         let mut journal = engine.store.open(&id)?;
         if !journal.handoff().status().is_active() {
+            if !journal.handoff().owing().is_empty()
+                && let Ok(mut driver) = Driver::open(&engine, &id)
+            {
+                driver.settle(PATIENCE_WITH_HOSTS).await?;
+                journal.refresh()?;
+            }
             outln!("{id} is not at work ({})", journal.handoff().status().word());
             return Ok(exit::OK);
         }

@@ -41,10 +41,9 @@ impl Takeover {
         let taken = driver.takeover(destination).await?;
         let worktree = &taken.worktree;
         let record = worktree.join(".cursor/agent-handoffs").join(id.as_str()).join("handoff.md");
-        if !taken.confirmed {
+        for host in &taken.untold {
             outln!(
-                "{} could not be told: taken without confirmation. What it may still make is kept apart as superseded.",
-                driver.handoff().host()
+                "{host} could not be told: taken without confirmation. What it may still make is kept apart as superseded."
             );
         }
         outln!("{id} is yours");

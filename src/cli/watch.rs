@@ -140,8 +140,11 @@ pub fn closing(handoff: &Handoff) -> String {
     let mut text = format!("{id}: {}", handoff.status().word());
     let class = handoff.history().last().copied();
     text.push_str(&class.map_or(String::new(), |class| in_brackets(handoff.status(), class)));
+    for host in handoff.owing() {
+        text.push_str(&format!("\n  not told:  {host}, which may go on within its grant: handoff watch {id}"));
+    }
     text.push_str(&format!("\n  record:    {record}"));
-    let has_work = handoff.attempts.values().any(|attempt| attempt.fetched.is_some());
+    let has_work = handoff.line().any(|(_, attempt)| attempt.fetched.is_some());
     if has_work {
         text.push_str(&format!("\n  changes:   handoff diff {id}\n  take over: handoff takeover {id}"));
     }

@@ -64,7 +64,20 @@ impl Repository {
         fit.unwrap_or_else(|_| command::require())?;
         match found? {
             Some(found) => Ok(found),
-            None => Self::step_by_step(path),
+            None => {
+                let found = Self::step_by_step(path)?;
+                found.head()?;
+                Ok(found)
+            }
+        }
+    }
+
+    /// Where the records of the repository around `path` are: its common directory, whether it has a commit or not.
+    pub fn records_of(path: &Path) -> Result<PathBuf> {
+        match Self::discover(path) {
+            Ok(found) => Ok(found.common_dir),
+            Err(Error::Unfit { .. }) => Ok(Self::step_by_step(path)?.common_dir),
+            Err(error) => Err(error),
         }
     }
 
@@ -116,7 +129,6 @@ impl Repository {
             subdir: path_of(ask("--show-prefix").run()?).components().collect(),
             format,
         };
-        found.head()?;
         Ok(found)
     }
 

@@ -28,8 +28,8 @@ pub struct Story {
 /// Tells the story.
 pub fn story(handoff: &Handoff, findings: &Findings) -> Story {
     let list = |pick: fn(&Summary) -> &Items| -> Vec<String> {
-        let items =
-            findings.iter().flat_map(|(n, summary)| pick(summary).shown.iter().map(move |item| claim(*n, item)));
+        let items = of_line(handoff, findings)
+            .flat_map(|(n, summary)| pick(summary).shown.iter().map(move |item| claim(*n, item)));
         items.collect()
     };
     let mut blockers = list(|summary| &summary.blockers);
@@ -128,25 +128,34 @@ fn claim(n: AttemptNo, item: &Item) -> String {
 }
 
 fn last_verdict(handoff: &Handoff) -> Option<(AttemptNo, &crate::model::verdict::Verdict)> {
-    handoff.attempts.iter().rev().find_map(|(n, attempt)| Some((*n, attempt.verdict.as_ref()?)))
+    handoff.line().rev().find_map(|(n, attempt)| Some((n, attempt.verdict.as_ref()?)))
 }
 
 fn state(handoff: &Handoff, findings: &Findings) -> Option<String> {
     let mut text = String::new();
-    for (n, attempt) in &handoff.attempts {
+    for (n, attempt) in handoff.line() {
         if let Some(verdict) = &attempt.verdict {
             _ = writeln!(text, "Attempt {n} on {} ended {}: {}", attempt.host, verdict.class, verdict.evidence);
         }
     }
-    if let Some((n, said)) = findings.iter().rev().find_map(|(n, summary)| Some((n, summary.said.as_ref()?))) {
+    if let Some((n, said)) = of_line(handoff, findings).rev().find_map(|(n, summary)| Some((n, summary.said.as_ref()?)))
+    {
         _ = write!(text, "The agent's last words (`{}`):\n{}", said.pointer(*n), said.text);
     }
     let text = text.trim_end();
     (!text.is_empty()).then(|| text.to_owned())
 }
 
+/// The findings of the attempts that the work was built on.
+fn of_line<'a>(
+    handoff: &'a Handoff,
+    findings: &'a Findings,
+) -> impl DoubleEndedIterator<Item = &'a (AttemptNo, Summary)> {
+    findings.iter().filter(|(n, _)| handoff.attempts.get(n).is_some_and(|attempt| !attempt.superseded))
+}
+
 fn latest_summary(handoff: &Handoff, findings: &Findings) -> Option<String> {
-    let (n, summary) = findings.last()?;
+    let (n, summary) = of_line(handoff, findings).next_back()?;
     let running = handoff.attempts.get(n).is_some_and(|attempt| attempt.ended.is_none());
     let mut text = String::new();
     if running {
@@ -215,6 +224,17 @@ fn extra(handoff: &Handoff) -> Vec<(String, String)> {
     if handoff.owner == Owner::Laptop {
         let how = if handoff.confirmed { "confirmed by the host" } else { "taken without confirmation" };
         lines.push(("Owner".to_owned(), format!("interactive since epoch {}, {how}", handoff.epoch)));
+    }
+    for host in handoff.owing() {
+        let text = "out of reach when the work went on; what it still makes is superseded";
+        lines.push(("Not told".to_owned(), format!("{host}, {text}")));
+    }
+    for (n, attempt) in handoff.superseded() {
+        let class = attempt.verdict.as_ref().map_or("not known to have ended", |verdict| verdict.class.word());
+        let kept = attempt.fetched.as_ref().map_or(String::new(), |_| {
+            format!(", kept as refs/handoff/{}/{n}/work and applied nowhere", handoff.made.id)
+        });
+        lines.push(("Superseded".to_owned(), format!("attempt {n} on {}: {class}{kept}", attempt.host)));
     }
     if let Some(worktree) = &handoff.worktree {
         lines.push(("Worktree".to_owned(), worktree.clone()));

@@ -52,6 +52,23 @@ pub enum Kind {
         host: String,
         command: String,
     },
+    /// What a person added to the prompt of a grant; written before its first attempt has a number.
+    Message {
+        grant: u32,
+        text: String,
+    },
+    /// An attempt that a host made alone has come to light after the handoff had changed hands.
+    Surfaced {
+        attempt: AttemptNo,
+        grant: u32,
+        host: String,
+        command: String,
+    },
+    /// A host that could not be told of a change of owner has been, and nothing of an older epoch is left there.
+    Told {
+        host: String,
+        epoch: Epoch,
+    },
     /// The host has shown that the agent of this attempt was started.
     Started {
         attempt: AttemptNo,

@@ -68,6 +68,8 @@ pub struct Attempt {
     pub log_parts: u32,
     /// Its capture, once it lies in this repository.
     pub fetched: Option<Oid>,
+    /// The work went on without it: kept under its own number, never built on.
+    pub superseded: bool,
 }
 
 /// A handoff.
@@ -81,8 +83,12 @@ pub struct Handoff {
     pub owner: Owner,
     /// Whether the last change of owner was confirmed by the host that lost it.
     pub confirmed: bool,
+    /// The highest epoch that each host has confirmed, with nothing of an older one left there.
+    pub told: BTreeMap<String, Epoch>,
     pub session: Option<String>,
     pub grants: Vec<Grant>,
+    /// What a person added to the prompt of a grant, by its number.
+    pub messages: BTreeMap<u32, String>,
     pub attempts: BTreeMap<AttemptNo, Attempt>,
     /// Since when, and why.
     pub unreachable: Option<(Timestamp, String)>,
@@ -121,8 +127,10 @@ impl Handoff {
             epoch: 1,
             owner: Owner::Host(made.host.clone()),
             confirmed: true,
+            told: BTreeMap::new(),
             session: None,
             grants: Vec::new(),
+            messages: BTreeMap::new(),
             attempts: BTreeMap::new(),
             unreachable: None,
             stop_requested: false,
@@ -150,9 +158,13 @@ impl Handoff {
             Kind::Created(_) => return Err(Refused::CreatedTwice),
             Kind::Unknown => {}
             Kind::Granted { grant } => self.grant(grant)?,
-            Kind::Dispatched { attempt, grant, host, command } | Kind::TakenUp { attempt, grant, host, command } => {
+            Kind::Message { grant, text } => _ = self.messages.insert(*grant, text.clone()),
+            Kind::Dispatched { attempt, grant, host, command } => {
                 self.dispatch(*attempt, *grant, host, command, at)?;
             }
+            Kind::TakenUp { attempt, grant, host, command } => self.dispatch(*attempt, *grant, host, command, at)?,
+            Kind::Surfaced { attempt, grant, host, command } => self.surface(*attempt, *grant, host, command, at)?,
+            Kind::Told { host, epoch } => self.tell(host, *epoch)?,
             Kind::Started { attempt } => {
                 let attempt = self.open_attempt(*attempt)?;
                 unset(&attempt.started, "the attempt is already known to have started")?;
@@ -203,7 +215,12 @@ impl Handoff {
                 self.stop_requested = true;
             }
             Kind::Owner { epoch, owner, confirmed } => self.change_owner(*epoch, owner, *confirmed)?,
-            Kind::Worktree { path } => self.worktree = Some(path.clone()),
+            Kind::Worktree { path } => {
+                if self.owner == Owner::Laptop {
+                    self.leave_behind();
+                }
+                self.worktree = Some(path.clone());
+            }
             Kind::Shipped { host, .. } => {
                 if self.shipped.contains(host) {
                     return Err(Refused::Stale("the ship is already proved"));
@@ -215,27 +232,25 @@ impl Handoff {
         Ok(())
     }
 
-    fn grant(&mut self, grant: &Grant) -> Result<(), Refused> {
-        if grant.epoch != self.epoch {
-            return Err(Refused::Stale("the handoff has changed hands since"));
-        }
-        let next_number = self.grants.last().map_or(1, |last| last.number + 1);
-        if grant.number != next_number || grant.first < self.next_grant_first() || grant.last < grant.first {
-            return Err(Refused::Stale("another process has granted these attempts"));
-        }
-        self.stop_requested = false;
-        self.grants.push(grant.clone());
-        Ok(())
-    }
-
     fn dispatch(&mut self, n: AttemptNo, grant: u32, host: &str, command: &str, at: Timestamp) -> Result<(), Refused> {
-        let granted = self.grants.iter().any(|g| g.number == grant && g.first <= n && n <= g.last);
-        if !granted {
-            return Err(Refused::Stale("no grant covers the attempt"));
-        }
         if self.attempts.last_key_value().is_some_and(|(last, _)| *last >= n) {
             return Err(Refused::Stale("the attempt is already dispatched"));
         }
+        self.insert(n, grant, host, command, at)
+    }
+
+    /// What a host made alone comes to light, maybe after later numbers were used elsewhere.
+    fn surface(&mut self, n: AttemptNo, grant: u32, host: &str, command: &str, at: Timestamp) -> Result<(), Refused> {
+        if self.attempts.contains_key(&n) {
+            return Err(Refused::Stale("the attempt is already known"));
+        }
+        self.insert(n, grant, host, command, at)
+    }
+
+    fn insert(&mut self, n: AttemptNo, grant: u32, host: &str, command: &str, at: Timestamp) -> Result<(), Refused> {
+        let granted = self.grants.iter().find(|g| g.number == grant && g.first <= n && n <= g.last);
+        let granted = granted.ok_or(Refused::Stale("no grant covers the attempt"))?;
+        let superseded = self.is_left_behind(granted);
         let attempt = Attempt {
             host: host.to_owned(),
             grant,
@@ -248,19 +263,9 @@ impl Handoff {
             next: None,
             log_parts: 1,
             fetched: None,
+            superseded,
         };
         self.attempts.insert(n, attempt);
-        Ok(())
-    }
-
-    fn change_owner(&mut self, epoch: Epoch, owner: &Owner, confirmed: bool) -> Result<(), Refused> {
-        let confirms = epoch == self.epoch && *owner == self.owner && confirmed && !self.confirmed;
-        if epoch != self.epoch + 1 && !confirms {
-            return Err(Refused::Stale("the handoff has changed hands since"));
-        }
-        self.epoch = epoch;
-        self.owner = owner.clone();
-        self.confirmed = confirmed;
         Ok(())
     }
 
@@ -274,41 +279,34 @@ impl Handoff {
         Ok(attempt)
     }
 
-    /// The lowest attempt number a new grant may begin with: a number is never granted twice, and unused ones return
-    /// only when the host has confirmed a higher epoch.
-    pub fn next_grant_first(&self) -> AttemptNo {
-        let used = self.attempts.last_key_value().map_or(0, |(n, _)| *n);
-        match self.grants.last() {
-            Some(last) if last.epoch < self.epoch && self.confirmed => used + 1,
-            Some(last) => last.last + 1,
-            None => 1,
-        }
-    }
-
-    /// The attempt with the highest number.
+    /// The attempt with the highest number that was not superseded.
     pub fn last_attempt(&self) -> Option<(AttemptNo, &Attempt)> {
-        self.attempts.last_key_value().map(|(n, attempt)| (*n, attempt))
+        self.line().next_back()
     }
 
     /// The host that runs it or ran it last.
     pub fn host(&self) -> &str {
-        self.last_attempt().map_or(&self.made.host, |(_, attempt)| &attempt.host)
+        match (self.last_attempt(), self.grants.last()) {
+            (Some((_, attempt)), _) => &attempt.host,
+            (None, Some(grant)) => &grant.host,
+            (None, None) => &self.made.host,
+        }
     }
 
-    /// Classes of the attempts that have ended, in order.
+    /// Classes of the attempts that have ended and were not superseded, in order.
     pub fn history(&self) -> Vec<Class> {
-        self.attempts.values().filter_map(|a| a.verdict.as_ref()).map(|v| v.class).collect()
+        self.line().filter_map(|(_, attempt)| attempt.verdict.as_ref()).map(|v| v.class).collect()
     }
 
     /// Attempts that count against the limit: all but those that only met a usage window.
     pub fn charged(&self) -> u32 {
         let free = self.history().iter().filter(|class| **class == Class::Limited).count();
-        u32::try_from(self.attempts.len().saturating_sub(free)).unwrap_or(u32::MAX)
+        u32::try_from(self.line().count().saturating_sub(free)).unwrap_or(u32::MAX)
     }
 
     /// Whether the last attempt follows the one before it by itself, after a while.
     fn awaits_its_time(&self) -> bool {
-        let before = self.attempts.values().rev().nth(1).and_then(|attempt| attempt.next.as_ref());
+        let before = self.line().rev().nth(1).and_then(|(_, attempt)| attempt.next.as_ref());
         matches!(before, Some(Next::Resume { .. } | Next::ResumeWithCheck { .. } | Next::WaitUntil { .. }))
     }
 

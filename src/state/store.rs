@@ -31,6 +31,9 @@ pub struct Summary {
     pub agent: String,
     pub task: String,
     pub attempts: AttemptNo,
+    /// Attempts whose work came too late to be built on.
+    #[serde(default)]
+    pub superseded: usize,
     pub created: Timestamp,
     pub changed: Timestamp,
     pub unreachable_since: Option<Timestamp>,
@@ -173,6 +176,7 @@ fn summarize(journal: &Journal) -> Summary {
         agent: handoff.made.agent.clone(),
         task: handoff.made.task.clone(),
         attempts: handoff.last_attempt().map_or(0, |(n, _)| n),
+        superseded: handoff.superseded().count(),
         created: handoff.created,
         changed: handoff.changed,
         unreachable_since: handoff.unreachable.as_ref().map(|(since, _)| *since),

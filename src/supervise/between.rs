@@ -20,8 +20,7 @@ const LONGEST_NAP: Duration = Duration::from_secs(10);
 impl Driver {
     /// The host goes on by itself within its grant: its next attempt is followed from now on.
     pub(super) fn take_up(&mut self, n: AttemptNo) -> Result<(), Error> {
-        let grant = self.handoff().grants.iter().find(|g| g.first <= n && n <= g.last).map(|g| g.number);
-        let Some(grant) = grant else { return Ok(()) };
+        let Some(grant) = self.handoff().grant_of(n).map(|grant| grant.number) else { return Ok(()) };
         let (host, command) = (self.link.host.name.clone(), self.command(Start::Resume, n)?);
         if self.append(Kind::TakenUp { attempt: n, grant, host: host.clone(), command: command.clone() })? {
             self.tell(&Progress::Dispatched { attempt: n, host, command });
@@ -83,7 +82,14 @@ impl Driver {
     /// Without a result and without a watcher, the attempt needs a new one.
     pub(super) async fn after_quiet_poll(&mut self, n: AttemptNo, state: Option<StateLine>) -> Result<Turn, Error> {
         match state {
-            Some(line) if !line.result && matches!(line.watch, Alive::No | Alive::Never) => self.ensure_again(n).await,
+            Some(line) if !line.result && matches!(line.watch, Alive::No | Alive::Never) => {
+                // Under an epoch that has passed the host starts nothing, so there is nothing to wait for.
+                if !line.intent && self.handoff().is_outdated(n) {
+                    let remote = self.link.once().await?;
+                    return Ok(if self.call_off(&remote, n).await? { Turn::Left } else { Turn::Again });
+                }
+                self.ensure_again(n).await
+            }
             _ => Ok(Turn::Again),
         }
     }
@@ -93,7 +99,7 @@ impl Driver {
         self.decided(&remote, n, Next::Park { why: "a new session follows".into() }).await?;
         self.tell(&Progress::BackingOff { attempt: n + 1, delay: Duration::from_secs(delay) });
         tokio::time::sleep(Duration::from_secs(delay)).await;
-        self.raise_epoch().await?;
+        self.raise_epoch(None).await?;
         let left = self.handoff().made.limits.attempts.saturating_sub(self.handoff().charged()).max(1);
         let ship = self.handoff().made.base.clone();
         let launch = Launch { ship, checkout: false, start: Start::Fresh, message: None, attempts: left };

@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::driver::Driver;
 use super::engine::Engine;
 use super::error::Error;
+use super::fence::PATIENCE;
 use crate::model::attempt::AttemptNo;
-use crate::model::event::{Kind, Owner};
+use crate::model::event::Kind;
 use crate::model::id::HandoffId;
 use crate::remote::client::Remote;
 use crate::remote::release::{Answer, Files, Receipt, Terms};
@@ -148,12 +149,16 @@ impl Cleaner {
         let id = driver.id().clone();
         let remote = self.connect(driver, host).await?;
         driver.reachable()?;
-        if driver.handoff().owner == Owner::Laptop && !driver.handoff().confirmed {
-            if self.wish.dry {
-                let why = "has not been told yet that you took it over; without --dry-run it is".to_owned();
+        let owes = |driver: &Driver| driver.handoff().owing().iter().any(|owing| owing == host);
+        if owes(driver) {
+            if !self.wish.dry {
+                driver.settle(PATIENCE).await?;
+            }
+            if owes(driver) {
+                let why = if self.wish.dry { "; without --dry-run it is" } else { "" };
+                let why = format!("has not been told yet that the work went on without it{why}");
                 return Ok(Part::kept(&id, host, why, Some(format!("handoff clean {id}"))));
             }
-            driver.settle(&remote, host).await?;
         }
         let (held, last) = driver.hold_all(&remote, host).await?;
         let answer = remote.release(&driver.name, &held, &self.terms(driver, true)).await?;

@@ -8,12 +8,15 @@ use std::time::Duration;
 use super::decide::{Step, in_words, step};
 use super::driver::Driver;
 use super::error::Error;
+use super::fence::SHORT;
 use super::link::pause;
 use super::progress::Progress;
 use super::retry::{Retries, Stage};
 use super::wake::woken;
 use crate::model::attempt::{AttemptNo, Next, Outcome, log_name};
 use crate::model::event::{Kind, Owner};
+use crate::model::policy::{Decision, decide};
+use crate::model::verdict::Verdict;
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
 use crate::remote::poll::{LONGEST_WAIT, Message, StateLine, Stream, Want};
@@ -24,6 +27,8 @@ use crate::transport::TransportError;
 pub(super) const TICK: Duration = Duration::from_millis(500);
 /// Longest wait of a poll, in milliseconds, where everything else waits for its end.
 const SINGLE_WAIT: u64 = 1_000;
+/// How often a host that could not be told is asked again, beside one that is followed.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// TERM comes this many seconds before KILL.
 const KILL_GRACE: u64 = 5;
 
@@ -51,12 +56,18 @@ pub(super) enum Turn {
 impl Driver {
     /// Follows until `until`. Returns at once when the handoff rests already.
     pub async fn follow(&mut self, until: Until) -> Result<(), Error> {
+        self.settle(SHORT).await?;
         let Some(mut n) = self.first_attempt().await? else { return Ok(()) };
         let mut retries = Retries::new(Stage::Recorded);
+        let mut asked = tokio::time::Instant::now();
         loop {
             self.journal.refresh()?;
             if self.arrived(n, until) {
                 break;
+            }
+            if asked.elapsed() > ASK_AGAIN {
+                self.settle(SHORT).await?;
+                asked = tokio::time::Instant::now();
             }
             let turn = tokio::select! {
                 biased;
@@ -87,6 +98,7 @@ impl Driver {
                 },
             }
         }
+        self.settle(SHORT).await?;
         self.update_record()?;
         Ok(())
     }
@@ -100,16 +112,17 @@ impl Driver {
             return true;
         }
         // A handoff that was taken over is read to the end of its attempt, and no further.
-        let collected = ended && attempt.is_some_and(|a| a.fetched.is_some() || no_capture(a.outcome.as_ref()));
+        let collected = attempt.is_some_and(|a| a.is_collected());
         match handoff.owner {
             Owner::Laptop => collected,
+            Owner::Host(_) if attempt.is_some_and(|attempt| attempt.superseded) => collected,
             Owner::Host(_) => !handoff.status().is_active() && collected,
         }
     }
 
     /// One poll of attempt `n`, to its end or until something is to be done. May be dropped at any point: what it does
     /// is journaled in steps, each of which is taken up again.
-    async fn one_poll(&mut self, n: AttemptNo, until: Until) -> Result<Turn, Error> {
+    pub(super) async fn one_poll(&mut self, n: AttemptNo, until: Until) -> Result<Turn, Error> {
         let remote = self.link.once().await?;
         // What an earlier process of ours left undone comes first.
         if let Some(outcome) = self.unfinished(n) {
@@ -179,7 +192,7 @@ impl Driver {
         let outcome = attempt.outcome.clone()?;
         let waiting =
             matches!(attempt.next, Some(Next::Resume { .. } | Next::ResumeWithCheck { .. } | Next::WaitUntil { .. }));
-        let open = attempt.fetched.is_none() && !no_capture(Some(&outcome)) || attempt.next.is_none();
+        let open = !attempt.is_collected() || attempt.next.is_none();
         (open && !waiting).then_some(outcome)
     }
 
@@ -197,9 +210,7 @@ impl Driver {
 
     fn on_state(&mut self, line: &StateLine) -> Result<(), Error> {
         let n = line.attempt;
-        if let Some(session) = &line.session {
-            self.append(Kind::Session { session: session.clone() })?;
-        }
+        self.learn_session(n, line.session.as_ref())?;
         let log = self.log(n)?;
         if line.log == Some(0) && log.mirror.inode() != 0 {
             self.next_part(n)?;
@@ -214,6 +225,15 @@ impl Driver {
                 self.tell(&Progress::Started { attempt: n, host });
                 self.update_record()?;
             }
+        }
+        Ok(())
+    }
+
+    /// The session of an attempt is the handoff's, unless the work goes on in another.
+    fn learn_session(&mut self, n: AttemptNo, session: Option<&String>) -> Result<(), Error> {
+        let superseded = self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.superseded);
+        if let (Some(session), false) = (session, superseded) {
+            self.append(Kind::Session { session: session.clone() })?;
         }
         Ok(())
     }
@@ -279,9 +299,7 @@ impl Driver {
         }
         let profile = self.profile.clone();
         let verdict = self.log(n)?.study.judge(&profile, outcome);
-        if let Some(session) = &outcome.session {
-            self.append(Kind::Session { session: session.clone() })?;
-        }
+        self.learn_session(n, outcome.session.as_ref())?;
         let active = outcome.active;
         let ended = Kind::Ended { attempt: n, outcome: Box::new(outcome.clone()), verdict: verdict.clone() };
         if self.append(ended)? {
@@ -294,13 +312,15 @@ impl Driver {
     async fn after(&mut self, remote: &Remote, n: AttemptNo, outcome: Outcome) -> Result<Turn, Error> {
         self.fetch(remote, n, &outcome).await?;
         self.update_record()?;
-        if self.handoff().owner == Owner::Laptop {
+        let superseded = self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.superseded);
+        if self.handoff().owner == Owner::Laptop || superseded {
             return Ok(Turn::Left);
         }
         let attempt = self.handoff().attempts.get(&n);
         let Some(verdict) = attempt.and_then(|a| a.verdict.clone()) else { return Ok(Turn::Again) };
         let next = match attempt.and_then(|a| a.next.clone()) {
             Some(next) => next,
+            None if self.handoff().is_outdated(n) => self.left_off(n, &verdict)?,
             None => {
                 let now = jiff::Timestamp::now().as_second();
                 match step(self.handoff(), n, &verdict, &self.profile, self.delay(n), now) {
@@ -320,6 +340,16 @@ impl Driver {
         let stands = if by == "laptop" { next } else { in_words(stands, next, self.handoff(), n, &self.profile) };
         self.append(Kind::Decided { attempt: n, next: stands.clone(), by: by.to_owned() })?;
         Ok(stands)
+    }
+
+    /// What follows an attempt whose grant has passed: nothing by itself. A move was begun and not finished.
+    fn left_off(&mut self, n: AttemptNo, verdict: &Verdict) -> Result<Next, Error> {
+        let next = match decide(verdict.class, &[]) {
+            Decision::End => Next::End,
+            _ => Next::Park { why: format!("it was about to be moved: `handoff resume {}` goes on", self.id()) },
+        };
+        self.append(Kind::Decided { attempt: n, next: next.clone(), by: "laptop".into() })?;
+        Ok(next)
     }
 
     fn go_on(&mut self, n: AttemptNo, next: Next) -> Result<Turn, Error> {
@@ -345,6 +375,8 @@ impl Driver {
         match handoff.owner {
             Owner::Laptop if running => Some("takeover"),
             _ if handoff.stop_requested && running => Some("stop"),
+            // The host was told, and nobody waits for what it has begun.
+            _ if handoff.is_outdated(n) && running => Some("moved"),
             _ => None,
         }
     }
@@ -354,9 +386,4 @@ impl Driver {
         let delays = super::backoff::attempt_delays(first, n as usize, u64::from(n));
         delays.last().copied().unwrap_or(first.as_secs())
     }
-}
-
-/// Whether an end left nothing to fetch.
-fn no_capture(outcome: Option<&Outcome>) -> bool {
-    outcome.is_none_or(|outcome| outcome.capture.is_none())
 }

@@ -1,26 +1,15 @@
 //! What must lie here before a host may let go of it: every attempt's log to its last byte, every capture whole.
 
-use std::time::Duration;
-
 use super::driver::Driver;
 use super::engine::blocking;
 use super::error::Error;
 use crate::git::refs;
 use crate::model::attempt::{AttemptNo, Outcome};
-use crate::model::event::{Kind, Owner};
 use crate::model::snapshot::Oid;
 use crate::remote::client::Remote;
-use crate::remote::error::RemoteError;
-use crate::remote::poll::{Alive, Message, StateLine, Stream, Want};
+use crate::remote::poll::{Message, StateLine, Stream, Want};
 use crate::remote::release::Receipt;
 use crate::state::log_mirror::LogMirror;
-
-/// How long an attempt that was taken over has to end and be captured.
-const DYING: Duration = Duration::from_secs(120);
-/// How often it is looked at.
-const LOOK: Duration = Duration::from_millis(300);
-/// TERM comes this many seconds before KILL.
-const KILL_GRACE: u64 = 5;
 
 /// What a host shows of an attempt once its logs are read to their ends.
 struct Found {
@@ -133,34 +122,5 @@ impl Driver {
             check.sync()?;
         }
         Ok(Found { state, outcome, log: log.len() })
-    }
-
-    /// Tells a host of a takeover that it did not hear of, and ends what it made of its grant since.
-    pub(super) async fn settle(&mut self, remote: &Remote, host: &str) -> Result<(), Error> {
-        match self.tell_epoch().await {
-            Err(Error::Remote(RemoteError::Refused { class, .. })) if class == "unknown" => {}
-            told => told?,
-        }
-        let mut n = self.handoff().last_on(host).unwrap_or(1);
-        let until = tokio::time::Instant::now() + DYING;
-        let mut cancelled = false;
-        while let Some(state) = remote.state(&self.name, n).await? {
-            if state.last > n {
-                n = state.last;
-                continue;
-            }
-            let watched = matches!(state.watch, Alive::Yes | Alive::Stopped | Alive::Unknown);
-            if state.result || (!watched && (cancelled || !state.intent)) || tokio::time::Instant::now() > until {
-                break;
-            }
-            if !cancelled {
-                remote.cancel(&self.name, n, "takeover", KILL_GRACE).await?;
-                cancelled = true;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        let (epoch, owner) = (self.handoff().epoch, Owner::Laptop);
-        self.append(Kind::Owner { epoch, owner, confirmed: true })?;
-        Ok(())
     }
 }

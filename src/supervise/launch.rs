@@ -62,13 +62,23 @@ impl Driver {
         let active = handoff.made.limits.timeout;
         let grant = Grant { number, epoch, host: host.clone(), first, last, active };
         self.journal.append(Kind::Granted { grant: grant.clone() })?;
+        if let Some(text) = launch.message.clone() {
+            self.journal.append(Kind::Message { grant: number, text })?;
+        }
         if self.profile.session == SessionMode::Preset && launch.start == Start::Fresh {
             let session = uuid()?;
             self.journal.append(Kind::Session { session })?;
         }
-        let command = self.command(launch.start, first)?;
-        self.journal.append(Kind::Dispatched { attempt: first, grant: number, host, command })?;
+        self.dispatch(&grant, launch.start)?;
         Ok((grant, first))
+    }
+
+    /// Journals the first attempt of a grant.
+    pub(super) fn dispatch(&mut self, grant: &Grant, start: Start) -> Result<(), Error> {
+        let command = self.command(start, grant.first)?;
+        let (attempt, host) = (grant.first, grant.host.clone());
+        self.journal.append(Kind::Dispatched { attempt, grant: grant.number, host, command })?;
+        Ok(())
     }
 
     /// The command of an attempt as a person would type it.

@@ -2,10 +2,12 @@
 
 use super::driver::Driver;
 use super::error::Error;
+use super::fence::PATIENCE;
 use super::progress::Progress;
 use crate::git::transfer;
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::event::Kind;
+use crate::model::handoff::Handoff;
 use crate::model::snapshot::Oid;
 use crate::remote::bridge::{Bridge, Service};
 use crate::remote::client::Remote;
@@ -102,23 +104,25 @@ impl Driver {
 
     /// Fetches every capture that this repository lacks, as far as the journal tells. How many came.
     pub async fn pull(&mut self) -> Result<usize, Error> {
+        let here = |handoff: &Handoff| handoff.attempts.values().filter(|attempt| attempt.fetched.is_some()).count();
+        let before = here(self.handoff());
+        self.settle(PATIENCE).await?;
+        let host = &self.link.host.name;
         let missing: Vec<(AttemptNo, Outcome)> = self
             .handoff()
             .attempts
             .iter()
-            .filter(|(_, attempt)| attempt.fetched.is_none())
+            .filter(|(_, attempt)| attempt.fetched.is_none() && attempt.host == *host)
             .filter_map(|(n, attempt)| Some((*n, attempt.outcome.clone()?)))
             .filter(|(n, outcome)| outcome.capture.is_some() || self.lacks_capture(*n))
             .collect();
-        if missing.is_empty() {
-            return Ok(0);
+        if !missing.is_empty() {
+            let remote = self.link.patiently().await?;
+            for (n, outcome) in &missing {
+                self.fetch(&remote, *n, outcome).await?;
+            }
+            self.update_record()?;
         }
-        let is_here = |driver: &Self, n| driver.handoff().attempts.get(&n).is_some_and(|a| a.fetched.is_some());
-        let remote = self.link.patiently().await?;
-        for (n, outcome) in &missing {
-            self.fetch(&remote, *n, outcome).await?;
-        }
-        self.update_record()?;
-        Ok(missing.iter().filter(|(n, _)| is_here(self, *n)).count())
+        Ok(here(self.handoff()) - before)
     }
 }

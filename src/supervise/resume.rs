@@ -2,6 +2,7 @@
 
 use super::driver::Driver;
 use super::error::Error;
+use super::fence::PATIENCE;
 use super::launch::{Launch, facts};
 use super::progress::Progress;
 use super::spec::Start;
@@ -15,24 +16,41 @@ use crate::model::verdict::Class;
 impl Driver {
     /// Starts the next attempt of a handoff at rest: `message` goes into its prompt, `host` moves it.
     pub async fn resume(&mut self, message: Option<String>, host: Option<&str>) -> Result<AttemptNo, Error> {
+        self.settle(PATIENCE).await?;
+        let refuse = |handoff: &Handoff, why: String| Err(Error::NotNow { id: handoff.made.id.clone(), why });
+        if self.handoff().owner == Owner::Laptop {
+            return refuse(self.handoff(), "was taken over: it is yours now, in its worktree".to_owned());
+        }
+        if let Some(host) = host.filter(|host| self.handoff().owing().iter().any(|owing| owing == host)) {
+            return refuse(
+                self.handoff(),
+                format!("cannot go on on {host}, which could not be told yet that it moved"),
+            );
+        }
+        let elsewhere = host.is_some_and(|host| host != self.handoff().host());
+        let active = self.handoff().status().is_active();
+        let out_of_reach = active && elsewhere && self.is_out_of_reach().await?;
+        if active && !out_of_reach {
+            return refuse(self.handoff(), "is still at work".to_owned());
+        }
+        if !active {
+            self.finish_last(elsewhere).await?;
+        }
         let handoff = self.handoff();
-        let refuse = |why: &str| Err(Error::NotNow { id: handoff.made.id.clone(), why: why.to_owned() });
-        if handoff.owner == Owner::Laptop {
-            return refuse("was taken over: it is yours now, in its worktree");
-        }
-        if handoff.status().is_active() {
-            return refuse("is still at work");
-        }
         // Elsewhere, or where the host was told to let go, nothing is counted on: the work is shipped again.
         let checkout = !handoff.has_tree(host.unwrap_or(handoff.host()), AttemptNo::MAX);
         let has_session = handoff.session.is_some() || self.profile.session == SessionMode::None;
-        if checkout {
+        if checkout && !out_of_reach {
             self.pull_if_possible().await;
         }
         let start = if checkout || !has_session { Start::Fresh } else { Start::Resume };
         let ship = if checkout { self.last_work()? } else { self.handoff().made.base.clone() };
         let attempts = self.handoff().made.limits.attempts;
-        self.raise_epoch().await?;
+        if let Some(host) = host {
+            // Named wrongly, it changes nothing.
+            self.engine.host(host)?;
+        }
+        self.raise_epoch(host).await?;
         if let Some(host) = host {
             self.move_to(host)?;
         }
@@ -51,28 +69,61 @@ impl Driver {
         Ok(attempt)
     }
 
-    /// The same owner under a higher epoch: what was granted and not used returns once the host has confirmed it.
-    pub(super) async fn raise_epoch(&mut self) -> Result<(), Error> {
+    /// Whether the host that has it gives no answer: then it may be taken away without one.
+    async fn is_out_of_reach(&mut self) -> Result<bool, Error> {
+        let (name, n) = (self.name.clone(), self.handoff().last_attempt().map_or(1, |(n, _)| n));
+        let link = &mut self.link;
+        let ask = async {
+            let remote = link.once().await?;
+            Ok::<_, Error>(remote.state(&name, n).await?)
+        };
+        let answer = tokio::time::timeout(PATIENCE, ask).await;
+        match answer {
+            Ok(Ok(_)) => Ok(false),
+            Ok(Err(error)) if !error.may_retry() => Err(error),
+            _ => {
+                self.link.drop_connection();
+                Ok(true)
+            }
+        }
+    }
+
+    /// Fetches what the last attempt left, where an earlier process of ours ended before it could. A move goes on without
+    /// it when the host is out of reach.
+    async fn finish_last(&mut self, elsewhere: bool) -> Result<(), Error> {
+        let Some((n, _)) = self.handoff().last_attempt().filter(|(_, attempt)| !attempt.is_collected()) else {
+            return Ok(());
+        };
+        match tokio::time::timeout(PATIENCE, self.read_to_end(n)).await {
+            Ok(Err(error)) if !(elsewhere && error.may_retry()) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same owner, or `host`, under a higher epoch: what was granted and not used returns once the host that had it
+    /// has confirmed.
+    pub(super) async fn raise_epoch(&mut self, host: Option<&str>) -> Result<(), Error> {
         if self.handoff().attempts.is_empty() {
             return Ok(());
         }
-        let (epoch, owner) = (self.handoff().epoch + 1, self.handoff().owner.clone());
-        let confirmed = match self.link.patiently().await {
-            Ok(remote) => match remote.put_epoch(&self.name, epoch).await {
-                Ok(_) => true,
-                // A host that never heard of the handoff has nothing to give back.
-                Err(crate::remote::error::RemoteError::Refused { class, .. }) if class == "unknown" => true,
-                Err(error) if error.may_retry() => false,
-                Err(error) => return Err(error.into()),
-            },
-            Err(error) if error.may_retry() => false,
-            Err(error) => return Err(error.into()),
-        };
+        let epoch = self.handoff().epoch + 1;
+        let owner = host.map_or_else(|| self.handoff().owner.clone(), |host| Owner::Host(host.to_owned()));
+        // What is at work there has yet to be ended: that is the fence's.
+        let at_rest = !self.handoff().status().is_active();
+        let confirmed = at_rest
+            && match tokio::time::timeout(PATIENCE, self.put_epoch(epoch)).await {
+                Ok(Ok(())) => true,
+                Ok(Err(error)) if !error.may_retry() => return Err(error),
+                _ => {
+                    self.link.drop_connection();
+                    false
+                }
+            };
         self.journal.append(Kind::Owner { epoch, owner, confirmed })?;
         Ok(())
     }
 
-    /// The newest work that lies in this repository: the last capture, or the base.
+    /// The newest work that lies in this repository: the last capture that was not superseded, or the base.
     pub(super) fn last_work(&self) -> Result<Snapshot, Error> {
         self.work_before(AttemptNo::MAX)
     }
@@ -80,7 +131,7 @@ impl Driver {
     /// The same as of the time before attempt `n`.
     fn work_before(&self, n: AttemptNo) -> Result<Snapshot, Error> {
         let handoff = self.handoff();
-        let mut before = handoff.attempts.range(..n).rev();
+        let mut before = handoff.line().rev().filter(|(number, _)| *number < n);
         let Some(commit) = before.find_map(|(_, attempt)| attempt.fetched.clone()) else {
             return Ok(handoff.made.base.clone());
         };
@@ -100,7 +151,8 @@ impl Driver {
         let handoff = self.handoff();
         let Again { checkout, start } = again(handoff, grant);
         let ship = if checkout { self.work_before(grant.first)? } else { handoff.made.base.clone() };
-        Ok(Launch { ship, checkout, start, message: None, attempts: grant.last - grant.first + 1 })
+        let message = handoff.messages.get(&grant.number).cloned();
+        Ok(Launch { ship, checkout, start, message, attempts: grant.last - grant.first + 1 })
     }
 }
 

@@ -1,27 +1,21 @@
 //! `takeover`: the handoff becomes the laptop's, with the work in a worktree and the record in it.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::driver::Driver;
 use super::engine::blocking;
 use super::error::Error;
-use super::follow::Until;
+use super::fence::PATIENCE;
 use super::progress::Progress;
 use crate::git::land;
 use crate::model::attempt::Next;
 use crate::model::event::{Kind, Owner};
 
-/// How long a host that does not answer holds a takeover up.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long an attempt has to die and be captured.
-const DYING: Duration = Duration::from_secs(120);
-
 /// Where the work is now.
 pub struct Taken {
     pub worktree: PathBuf,
-    /// `false`: the host could not be told; what it still makes is superseded.
-    pub confirmed: bool,
+    /// Hosts that could not be told; what they still make is superseded.
+    pub untold: Vec<String>,
 }
 
 impl Driver {
@@ -31,7 +25,9 @@ impl Driver {
         if let (Owner::Laptop, Some(path)) = (&self.handoff().owner, &self.handoff().worktree)
             && Path::new(path).exists()
         {
-            return Ok(Taken { worktree: path.into(), confirmed: self.handoff().confirmed });
+            let worktree = PathBuf::from(path);
+            self.settle(PATIENCE).await?;
+            return Ok(Taken { worktree, untold: self.handoff().owing() });
         }
         if self.handoff().attempts.is_empty() {
             let (id, why) = (self.id().clone(), "was never sent to a host: there is nothing to take over".to_owned());
@@ -41,35 +37,23 @@ impl Driver {
             let epoch = self.handoff().epoch + 1;
             self.journal.append(Kind::Owner { epoch, owner: Owner::Laptop, confirmed: false })?;
         }
-        let confirmed = self.fence().await?;
-        if confirmed {
+        self.fence_for_takeover().await?;
+        if self.handoff().owing().is_empty() {
             self.pull_if_possible().await;
         }
         let worktree = self.make_worktree(destination).await?;
         self.journal.append(Kind::Worktree { path: worktree.display().to_string() })?;
         self.update_record()?;
         self.record_into(&worktree)?;
-        Ok(Taken { worktree, confirmed })
+        Ok(Taken { worktree, untold: self.handoff().owing() })
     }
 
-    /// Tells the host of the new epoch and reads the last attempt to its end.
-    async fn fence(&mut self) -> Result<bool, Error> {
+    /// Fences the hosts that may still go on, as far as they can be reached.
+    async fn fence_for_takeover(&mut self) -> Result<(), Error> {
         if self.is_over() {
             self.append(Kind::Owner { epoch: self.handoff().epoch, owner: Owner::Laptop, confirmed: true })?;
-            return Ok(true);
         }
-        match tokio::time::timeout(PATIENCE, self.tell_epoch()).await {
-            Ok(Ok(())) => {}
-            Err(_) => return Ok(false),
-            Ok(Err(error)) if error.may_retry() => return Ok(false),
-            Ok(Err(error)) => return Err(error),
-        }
-        if tokio::time::timeout(DYING, self.follow(Until::Rest)).await.is_err() {
-            return Ok(false);
-        }
-        let (epoch, owner) = (self.handoff().epoch, Owner::Laptop);
-        self.append(Kind::Owner { epoch, owner, confirmed: true })?;
-        Ok(true)
+        self.settle(PATIENCE).await
     }
 
     /// Whether the host has nothing left that it may do: what stands behind its last attempt there is the end, which
@@ -85,16 +69,6 @@ impl Driver {
             let ends = matches!(attempt.next, Some(Next::End | Next::Park { .. }));
             ends && (attempt.fetched.is_some() || nothing_to_fetch)
         })
-    }
-
-    pub(super) async fn tell_epoch(&mut self) -> Result<(), Error> {
-        let remote = self.link.once().await?;
-        let (name, epoch) = (self.name.clone(), self.handoff().epoch);
-        match remote.put_epoch(&name, epoch).await {
-            Ok(_) => Ok(()),
-            Err(crate::remote::error::RemoteError::Refused { class, .. }) if class == "unknown" => Ok(()),
-            Err(error) => Err(error.into()),
-        }
     }
 
     async fn make_worktree(&self, destination: Option<PathBuf>) -> Result<PathBuf, Error> {

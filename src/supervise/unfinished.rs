@@ -9,7 +9,7 @@ use crate::model::attempt::{AttemptNo, Next, Outcome};
 use crate::model::event::{Kind, Owner};
 use crate::model::verdict::{Class, Verdict};
 use crate::remote::client::Remote;
-use crate::remote::poll::StateLine;
+use crate::remote::poll::{Alive, StateLine};
 
 impl Driver {
     /// The newest attempt. One is made where the process that recorded the handoff ended before it could.
@@ -20,6 +20,13 @@ impl Driver {
         }
         if !handoff.status().is_active() || handoff.owner == Owner::Laptop || handoff.stop_requested {
             return Ok(None);
+        }
+        // A grant that was journaled and not used: the host never heard of it, so it is used now.
+        if let Some(grant) = handoff.grants.last().filter(|grant| grant.epoch == handoff.epoch).cloned() {
+            let launch = self.launch_of(&grant)?;
+            self.dispatch(&grant, launch.start)?;
+            self.ensure_again(grant.first).await?;
+            return Ok(Some(grant.first));
         }
         let (ship, attempts) = (handoff.made.base.clone(), handoff.made.limits.attempts);
         let launch = Launch { ship, checkout: true, start: Start::Fresh, message: None, attempts };
@@ -38,13 +45,15 @@ impl Driver {
     /// Ends an attempt that has a number and has not begun: the host is told a higher epoch, under which it starts
     /// nothing. `false` when it had begun in the same moment, and is to be ended like any other.
     pub(super) async fn call_off(&mut self, remote: &Remote, n: AttemptNo) -> Result<bool, Error> {
-        let (mut epoch, owner) = (self.handoff().epoch, self.handoff().owner.clone());
-        if owner != Owner::Laptop {
-            epoch += 1;
+        if self.handoff().is_outdated(n) {
+            remote.put_epoch(&self.name, self.handoff().epoch).await?;
+        } else {
+            let (epoch, owner) = (self.handoff().epoch + 1, self.handoff().owner.clone());
+            remote.put_epoch(&self.name, epoch).await?;
+            self.append(Kind::Owner { epoch, owner, confirmed: true })?;
         }
-        remote.put_epoch(&self.name, epoch).await?;
-        self.append(Kind::Owner { epoch, owner, confirmed: true })?;
-        if remote.state(&self.name, n).await?.is_some() {
+        let state = remote.state(&self.name, n).await?;
+        if state.is_some_and(|line| line.intent || line.result || matches!(line.watch, Alive::Yes | Alive::Unknown)) {
             return Ok(false);
         }
         let evidence = "stopped before the agent was started".to_owned();

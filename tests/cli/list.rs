@@ -15,6 +15,11 @@ fn lists_without_a_network() {
     assert_eq!(listed.len(), 1);
     assert_eq!((&listed[0]["id"], &listed[0]["status"]), (&ID.into(), &"done".into()));
 
+    let unborn = laptop.top().join("unborn");
+    std::fs::create_dir(&unborn).unwrap();
+    laptop.git_in(&unborn, &["init", "--quiet"]);
+    laptop.handoff(["list"]).directory(&unborn).run().exits(0).says("no handoffs yet").done();
+
     let other = laptop.top().join("elsewhere");
     std::fs::create_dir(&other).unwrap();
     laptop.git_in(&other, &["init", "--quiet"]);

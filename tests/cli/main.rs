@@ -9,6 +9,7 @@ mod diff;
 mod hosts;
 mod list;
 mod logs;
+mod ownership;
 mod pull;
 mod resume;
 mod run;

@@ -12,6 +12,8 @@ pub struct Host {
     pub home: PathBuf,
     pub port: u16,
     pub known_hosts: String,
+    /// More keys of its table.
+    pub keys: String,
     /// `None`: it is gone.
     pub server: Option<Server>,
     pub planned: bool,
@@ -29,16 +31,17 @@ impl Host {
         let setup = Setup { authorized: vec![public.to_owned()], home: home.clone(), ..Setup::default() };
         let server = runtime.block_on(Server::start(setup)).unwrap();
         let (port, known_hosts) = (server.port(), server.known_hosts_line());
-        Host { name, home, port, known_hosts, server: Some(server), planned: false }
+        Host { name, home, port, known_hosts, keys: String::new(), server: Some(server), planned: false }
     }
 
     /// Its table in hosts.toml.
     pub fn table(&self, identity: &Path) -> String {
-        let Host { name, port, .. } = self;
+        let Host { name, port, keys, .. } = self;
+        let backoff = if keys.contains("backoff") { "" } else { "backoff = \"1s\"\n" };
         let plan = if self.planned { format!("SCRIPTED_AGENT_PLAN = {:?}\n", self.plan_file()) } else { String::new() };
         format!(
             "[host.{name}]\naddress = \"127.0.0.1\"\nport = {port}\nuser = \"tester\"\nidentity = {identity:?}\n\
-             path = [\"~/.local/bin\"]\nbackoff = \"1s\"\n\
+             path = [\"~/.local/bin\"]\n{backoff}{keys}\
              [host.{name}.env]\nSCRIPTED_AGENT_PAUSE = \"0.02\"\n{plan}"
         )
     }
@@ -90,6 +93,21 @@ impl Host {
     /// Cuts what is connected; new connections are taken.
     pub fn cut(&self) {
         self.server.as_ref().unwrap().drop_connections();
+    }
+
+    /// Shuts the door for new connections and cuts the old, or opens it again: out of reach for a while.
+    pub fn out_of_reach(&self, yes: bool) {
+        let server = self.server.as_ref().unwrap();
+        server.refuse(yes);
+        if yes {
+            server.drop_connections();
+        }
+    }
+
+    /// The process that a claim of an attempt names (`watch.1`, `task`), if it is there.
+    pub fn pid(&self, attempt: u32, claim: &str) -> Option<i32> {
+        let link = std::fs::read_link(self.work().join(attempt.to_string()).join(claim)).ok()?;
+        link.to_str()?.split(':').next()?.parse().ok()
     }
 
     /// Takes it off the network; what runs there runs on.

@@ -100,6 +100,17 @@ impl Running {
         String::from_utf8_lossy(&std::fs::read(self.output.join("stdout")).unwrap()).into_owned()
     }
 
+    /// Whether it has ended; what it said is for [`Running::wait`].
+    pub fn has_ended(&self) -> bool {
+        let state = rustix::process::waitid(
+            rustix::process::WaitId::Pid(self.pid()),
+            rustix::process::WaitIdOptions::EXITED
+                | rustix::process::WaitIdOptions::NOHANG
+                | rustix::process::WaitIdOptions::NOWAIT,
+        );
+        state.is_ok_and(|status| status.is_some())
+    }
+
     /// SIGKILL to the program alone, as a crash: what it started on hosts lives on.
     pub fn kill(self) -> Ran {
         kill_process(self.pid(), Signal::KILL).unwrap();

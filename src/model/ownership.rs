@@ -1,0 +1,113 @@
+//! Who may write: epochs, grants, the hosts that were told, and the attempts that were left behind.
+
+use std::collections::BTreeMap;
+
+use super::attempt::{AttemptNo, Epoch, Grant};
+use super::event::Owner;
+use super::handoff::{Attempt, Handoff, Refused};
+
+impl Attempt {
+    /// Whether nothing of it is left to come from its host.
+    pub fn is_collected(&self) -> bool {
+        let nothing_to_fetch = self.outcome.as_ref().is_none_or(|outcome| outcome.capture.is_none());
+        self.ended.is_some() && (self.fetched.is_some() || nothing_to_fetch)
+    }
+}
+
+impl Handoff {
+    pub(super) fn grant(&mut self, grant: &Grant) -> Result<(), Refused> {
+        if grant.epoch != self.epoch {
+            return Err(Refused::Stale("the handoff has changed hands since"));
+        }
+        let next_number = self.grants.last().map_or(1, |last| last.number + 1);
+        if grant.number != next_number || grant.first < self.next_grant_first() || grant.last < grant.first {
+            return Err(Refused::Stale("another process has granted these attempts"));
+        }
+        self.stop_requested = false;
+        self.leave_behind();
+        self.grants.push(grant.clone());
+        Ok(())
+    }
+
+    pub(super) fn change_owner(&mut self, epoch: Epoch, owner: &Owner, confirmed: bool) -> Result<(), Refused> {
+        let confirms = epoch == self.epoch && *owner == self.owner && confirmed && !self.confirmed;
+        if epoch != self.epoch + 1 && !confirms {
+            return Err(Refused::Stale("the handoff has changed hands since"));
+        }
+        let loser = self.host().to_owned();
+        self.epoch = epoch;
+        self.owner = owner.clone();
+        self.confirmed = confirmed;
+        if confirmed {
+            self.told.insert(loser, epoch);
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell(&mut self, host: &str, epoch: Epoch) -> Result<(), Refused> {
+        if epoch > self.epoch || self.told.get(host).is_some_and(|told| *told >= epoch) {
+            return Err(Refused::Stale("the host is already known to be told"));
+        }
+        self.told.insert(host.to_owned(), epoch);
+        self.confirmed |= self.owing().is_empty();
+        Ok(())
+    }
+
+    /// The work goes on without what has not come by now: a later grant, or a worktree of the laptop's.
+    pub(super) fn leave_behind(&mut self) {
+        for attempt in self.attempts.values_mut().filter(|attempt| !attempt.is_collected()) {
+            attempt.superseded = true;
+        }
+    }
+
+    /// Whether an attempt of this grant that comes to light now was left behind already.
+    pub(super) fn is_left_behind(&self, grant: &Grant) -> bool {
+        let later = self.grants.iter().any(|other| other.epoch > grant.epoch);
+        later || self.owner == Owner::Laptop && self.worktree.is_some() && grant.epoch < self.epoch
+    }
+
+    /// The grant that allows an attempt: of two with its number, one gave it back.
+    pub fn grant_of(&self, n: AttemptNo) -> Option<&Grant> {
+        let known = self.attempts.get(&n).map(|attempt| attempt.grant);
+        let allows = |grant: &&Grant| grant.first <= n && n <= grant.last && known.is_none_or(|k| k == grant.number);
+        self.grants.iter().rev().find(allows)
+    }
+
+    /// Whether the attempt's grant is of an epoch that has passed: it may not go on.
+    pub fn is_outdated(&self, n: AttemptNo) -> bool {
+        self.grant_of(n).is_some_and(|grant| grant.epoch < self.epoch)
+    }
+
+    /// The hosts that may go on under an epoch that has passed, because they have not confirmed a higher one.
+    pub fn owing(&self) -> Vec<String> {
+        let mut latest: BTreeMap<&str, Epoch> = BTreeMap::new();
+        for attempt in self.attempts.values() {
+            if let Some(grant) = self.grants.iter().find(|grant| grant.number == attempt.grant) {
+                let epoch = latest.entry(&attempt.host).or_default();
+                *epoch = grant.epoch.max(*epoch);
+            }
+        }
+        let told = |host: &str| self.told.get(host).copied().unwrap_or(0);
+        let owing = latest.into_iter().filter(|(host, epoch)| *epoch < self.epoch && told(host) <= *epoch);
+        owing.map(|(host, _)| host.to_owned()).collect()
+    }
+
+    /// The lowest attempt number a new grant may begin with: a number is never granted twice, and unused ones return
+    /// only when the host that had them has confirmed a higher epoch.
+    pub fn next_grant_first(&self) -> AttemptNo {
+        let used = self.attempts.last_key_value().map_or(0, |(n, _)| *n);
+        let told = |grant: &Grant| self.told.get(&grant.host).is_some_and(|epoch| *epoch > grant.epoch);
+        let held = self.grants.iter().filter(|grant| !told(grant)).map(|grant| grant.last).max();
+        used.max(held.unwrap_or(0)) + 1
+    }
+
+    /// The attempts whose work was built on, in order: all but the superseded.
+    pub fn line(&self) -> impl DoubleEndedIterator<Item = (AttemptNo, &Attempt)> {
+        self.attempts.iter().filter(|(_, attempt)| !attempt.superseded).map(|(n, attempt)| (*n, attempt))
+    }
+
+    /// The attempts that a host made, or may still make, after the work had gone on without it.
+    pub fn superseded(&self) -> impl Iterator<Item = (AttemptNo, &Attempt)> {
+        self.attempts.iter().filter(|(_, attempt)| attempt.superseded).map(|(n, attempt)| (*n, attempt))
+    }
+}

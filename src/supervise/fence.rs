@@ -1,0 +1,179 @@
+//! The fence: a host that may go on under an epoch that has passed is told of the new one, what runs there is ended,
+//! and what it made is fetched. What comes too late is superseded: kept under its own number, never built on.
+
+use std::time::Duration;
+
+use super::driver::Driver;
+use super::error::Error;
+use super::follow::{Turn, Until};
+use super::link::Link;
+use super::progress::Progress;
+use super::spec::Start;
+use crate::git::refs;
+use crate::model::attempt::{AttemptNo, Epoch};
+use crate::model::event::Kind;
+use crate::remote::error::RemoteError;
+
+/// How long a host that does not answer holds a command up.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// The same where something else is waiting.
+pub const SHORT: Duration = Duration::from_secs(2);
+/// How long its attempts have to die and be captured.
+const DYING: Duration = Duration::from_secs(120);
+
+impl Driver {
+    /// Fences every host that has not confirmed the present epoch, each with `patience` for its answer. One that is out
+    /// of reach stays as it is: the next command asks again.
+    pub async fn settle(&mut self, patience: Duration) -> Result<(), Error> {
+        self.journal.refresh()?;
+        for host in self.handoff().owing() {
+            let own = self.handoff().host() == host;
+            match self.settle_host(&host, patience).await {
+                Ok(()) => {}
+                Err(error) if own => return Err(error),
+                // Another host's trouble does not hold this one up.
+                Err(error) => self.tell(&Progress::Note { text: format!("{host} could not be told: {error}") }),
+            }
+            self.update_record()?;
+        }
+        Ok(())
+    }
+
+    async fn settle_host(&mut self, host: &str, patience: Duration) -> Result<(), Error> {
+        let before = if self.link.host.name == host {
+            None
+        } else {
+            let host = self.engine.host(host)?;
+            let engine = &self.engine;
+            let link = Link::new(host, engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
+            Some(std::mem::replace(&mut self.link, link))
+        };
+        let fenced = self.fence(patience).await;
+        if let Some(link) = before {
+            self.link = link;
+        }
+        if fenced? {
+            self.confirm(host)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the link's host and reads to the end what it made. `false`: it could not be reached, or not for long enough.
+    async fn fence(&mut self, patience: Duration) -> Result<bool, Error> {
+        let epoch = self.handoff().epoch;
+        match tokio::time::timeout(patience, self.put_epoch(epoch)).await {
+            Ok(Ok(())) => {}
+            Err(_) => {
+                self.link.drop_connection();
+                return Ok(false);
+            }
+            Ok(Err(error)) => return self.later(error),
+        }
+        match tokio::time::timeout(DYING, self.collect()).await {
+            Ok(Ok(())) => Ok(true),
+            Err(_) => Ok(false),
+            Ok(Err(error)) => self.later(error),
+        }
+    }
+
+    /// What the link's failure is to a fence: a matter of another time.
+    fn later(&mut self, error: Error) -> Result<bool, Error> {
+        if !error.may_retry() {
+            return Err(error);
+        }
+        self.link.drop_connection();
+        Ok(false)
+    }
+
+    /// Tells the link's host of an epoch.
+    pub(super) async fn put_epoch(&mut self, epoch: Epoch) -> Result<(), Error> {
+        let remote = self.link.once().await?;
+        match remote.put_epoch(&self.name, epoch).await {
+            // A host that never heard of the handoff has nothing to give back.
+            Err(RemoteError::Refused { class, .. }) if class == "unknown" => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Reads every attempt of the link's host to its end, those too that it made alone.
+    async fn collect(&mut self) -> Result<(), Error> {
+        self.surface().await?;
+        let host = self.link.host.name.clone();
+        let open: Vec<AttemptNo> = self
+            .handoff()
+            .attempts
+            .iter()
+            .filter(|(_, a)| a.host == host && !a.is_collected())
+            .map(|(n, _)| *n)
+            .collect();
+        for n in open {
+            self.read_to_end(n).await?;
+        }
+        Ok(())
+    }
+
+    /// Finds attempts that the link's host made while nobody looked.
+    async fn surface(&mut self) -> Result<(), Error> {
+        let host = self.link.host.name.clone();
+        let known: Vec<AttemptNo> =
+            self.handoff().attempts.iter().filter(|(_, a)| a.host == host).map(|(n, _)| *n).collect();
+        let remote = self.link.once().await?;
+        // A number may be known here before its directory is made there.
+        let mut last = 0;
+        for n in known.iter().rev() {
+            if let Some(line) = remote.state(&self.name, *n).await? {
+                last = line.last;
+                break;
+            }
+        }
+        for n in known.first().map_or(1, |first| *first)..=last {
+            let grant = self.handoff().grant_of(n).filter(|g| g.host == host).map(|grant| grant.number);
+            let (Some(grant), false) = (grant, self.handoff().attempts.contains_key(&n)) else { continue };
+            let (host, command) = (host.clone(), self.command(Start::Resume, n)?);
+            let newest = self.handoff().attempts.last_key_value().is_none_or(|(last, _)| *last < n);
+            self.append(if newest {
+                Kind::TakenUp { attempt: n, grant, host, command }
+            } else {
+                Kind::Surfaced { attempt: n, grant, host, command }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Follows one attempt until nothing of it is left to come.
+    pub(super) async fn read_to_end(&mut self, n: AttemptNo) -> Result<(), Error> {
+        while !self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.is_collected()) {
+            match self.one_poll(n, Until::Rest).await? {
+                Turn::Again => self.journal.refresh()?,
+                Turn::Attempt(_) | Turn::NewSession { .. } | Turn::Left => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Journals that a host has confirmed the present epoch, and says what it made meanwhile.
+    fn confirm(&mut self, host: &str) -> Result<(), Error> {
+        let handoff = self.handoff();
+        let (epoch, owner) = (handoff.epoch, handoff.owner.clone());
+        let event = if !handoff.confirmed && handoff.host() == host {
+            Kind::Owner { epoch, owner, confirmed: true }
+        } else {
+            Kind::Told { host: host.to_owned(), epoch }
+        };
+        if !self.append(event)? {
+            return Ok(());
+        }
+        for (n, attempt) in self.handoff().superseded().filter(|(_, attempt)| attempt.host == host) {
+            let class = attempt.verdict.as_ref().map_or("unknown", |verdict| verdict.class.word());
+            let kept = attempt.fetched.as_ref().map_or("it left no work".to_owned(), |_| {
+                format!("kept as {}{n}/work, applied nowhere", refs::of(self.id()))
+            });
+            self.tell(&Progress::Note { text: format!("attempt {n} on {host} came too late ({class}): {kept}") });
+        }
+        self.tell(&Progress::Note {
+            text: format!("{host} has been told that the work went on: it starts nothing more"),
+        });
+        Ok(())
+    }
+}
