@@ -19,7 +19,7 @@ use crate::model::policy::{Decision, decide};
 use crate::model::verdict::Verdict;
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
-use crate::remote::poll::{LONGEST_WAIT, Message, StateLine, Stream, Want};
+use crate::remote::poll::{Alive, LONGEST_WAIT, Message, StateLine, Stream, Want};
 use crate::state::log_mirror::Appended;
 use crate::transport::TransportError;
 
@@ -143,8 +143,12 @@ impl Driver {
                 _ = tick.tick() => {
                     self.journal.refresh()?;
                     if !cancelled && let Some(reason) = self.to_cancel(n) {
-                        remote.cancel(&self.name, n, reason, KILL_GRACE).await?;
+                        let line = remote.cancel(&self.name, n, reason, KILL_GRACE).await?;
                         cancelled = true;
+                        // Without a watcher nothing will wake this poll.
+                        if !line.result && matches!(line.watch, Alive::No | Alive::Never) {
+                            return self.after_quiet_poll(n, Some(line)).await;
+                        }
                     }
                     self.mirror_logs()?;
                     if self.arrived(n, until) { return Ok(Turn::Left) } else { continue }
