@@ -111,3 +111,7 @@ impl Handoff {
         self.attempts.iter().filter(|(_, attempt)| attempt.superseded).map(|(n, attempt)| (*n, attempt))
     }
 }
+
+#[cfg(test)]
+#[path = "ownership_tests.rs"]
+mod tests;
