@@ -12,6 +12,7 @@ mod dispatch;
 mod line;
 mod logs;
 mod matrix;
+mod ownership;
 mod races;
 mod report;
 mod repository;

@@ -240,8 +240,8 @@ pub const FAULTS: &[Fault] = &[
     row(
         46,
         "old_attempt_returns",
-        "a host out of reach comes back after the handoff moved on",
-        "told, stopped, kept as superseded, never applied",
+        "a host goes on behind a black hole, the handoff is moved to another, and the hole heals",
+        "told of the epoch, stopped, its work kept as superseded and applied nowhere",
     ),
     row(47, "claim_of_another_node", "a claim bears another node's name", "unknown, not dead: nothing starts"),
     row(
