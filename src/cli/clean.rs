@@ -108,18 +108,21 @@ fn text(part: &Part) -> String {
         text += &format!("  attempt {n}: {capture}, log of {} bytes held\n", receipt.log);
     }
     if matches!(part.standing, Standing::Released | Standing::Held) {
-        let (goes, is) = if part.standing == Standing::Held { ("would go", "would be") } else { ("went", "is") };
+        let (gone, is) = match part.standing {
+            Standing::Held => ("would be deleted", "would be"),
+            _ => ("deleted", "is"),
+        };
         if files.count > 0 {
-            text +=
-                &format!("  {} that were nowhere else {goes}:\n{}", counted(files.count, files.bytes), listing(part));
-        }
-        if let Some(tree) = &part.tree {
-            text += &format!("  the tree {} {is} free for the next handoff\n", neutral(tree));
+            let what = counted(files.count, files.bytes);
+            text += &format!("  {gone}: {what} that were nowhere else\n{}", listing(part));
         }
         text += &match part.gone {
             true => "  nothing of it was left there\n".to_owned(),
-            false => format!("  {} of the cache and the attempts' files {goes}\n", plural(part.refs, "ref")),
+            false => format!("  {gone}: the attempts' files and {} of the cache\n", plural(part.refs, "ref")),
         };
+        if let Some(tree) = &part.tree {
+            text += &format!("  the tree {} {is} free for the next handoff\n", neutral(tree));
+        }
     }
     if part.standing == Standing::Kept && files.count > 0 {
         let what = counted(files.count, files.bytes);

@@ -23,6 +23,12 @@ pub fn shells() -> Vec<String> {
     ["dash", "bash", "busybox ash", "sh"].into_iter().filter(|s| there(s)).map(str::to_owned).take(3).collect()
 }
 
+fn script(path: &Path, body: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 /// What a test varies of a grant's `grant` file.
 pub fn grant(changes: &[(&str, &str)]) -> String {
     let mut lines = vec![
@@ -104,8 +110,19 @@ impl TestHost {
 
     /// The directories of the host's tools: its own where it has some, else this machine's.
     fn path(&self) -> std::ffi::OsString {
-        let own = self.home().join("tools");
-        if own.exists() { own.into() } else { std::env::var_os("PATH").unwrap() }
+        let (own, shadow) = (self.home().join("tools"), self.home().join("shadow"));
+        if own.exists() {
+            return own.into();
+        }
+        let all = std::env::var_os("PATH").unwrap();
+        std::env::join_paths([shadow].into_iter().chain(std::env::split_paths(&all))).unwrap()
+    }
+
+    /// Puts a script in front of a tool of the host's.
+    pub fn shadow(&self, tool: &str, body: &str) {
+        let directory = self.home().join("shadow");
+        std::fs::create_dir_all(&directory).unwrap();
+        script(&directory.join(tool), body);
     }
 
     /// Gives the host git, and for everything else the tools of busybox.
@@ -213,10 +230,7 @@ impl TestHost {
 
     /// The agent: a script at the front of the host's PATH.
     pub fn agent(&self, body: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        let path = self.home().join("bin/fakeagent");
-        std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        script(&self.home().join("bin/fakeagent"), body);
     }
 
     pub fn git(&self, dir: &Path, args: &[&str]) -> String {

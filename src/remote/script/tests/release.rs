@@ -132,6 +132,19 @@ fn what_was_there_before_the_ship_goes_with_the_tree() {
 }
 
 #[test]
+fn a_full_disk_can_be_freed() {
+    for shell in shells() {
+        let (host, ack) = ended(&shell, "echo x >../only.o; echo w >w");
+        host.shadow("df", "echo Filesystem; echo /dev/full 100 100 0 100% /");
+        host.shadow("mkdir", "case $* in */.release) exit 1 ;; esac; PATH=${PATH#*:} exec mkdir \"$@\"");
+        assert!(release(&host, &ack).contains("error kept 1 files"));
+        assert!(release(&host, &format!("discard yes\n{ack}")).ends_with("end 0\n"));
+        assert!(!host.work().exists());
+        assert!(!std::path::Path::new(&format!("/tmp/.handoff-release.{}", host.name)).exists());
+    }
+}
+
+#[test]
 fn work_that_was_not_captured_is_captured_first() {
     for shell in shells() {
         let (host, _) = ended(&shell, "echo precious >../precious; exit 1");
