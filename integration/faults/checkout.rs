@@ -57,7 +57,8 @@ fn r43_commits_during_the_snapshot() {
                 site.laptop.git(&["add", "one.txt", "two.txt"]);
                 site.laptop.git(&["commit", "-qm", &n.to_string()]);
                 commits.store(n, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(200));
+                // Slower and slower: a snapshot of a busy machine needs its moment too.
+                std::thread::sleep(Duration::from_millis(100 + 40 * u64::from(n)));
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }

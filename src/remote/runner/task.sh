@@ -20,11 +20,12 @@ run_task() {
   ln -s "$$:$start" "$at/$link" || exit 127
   event "$link"
   cd "$place" 2>/dev/null || cd "$job/tree" || exit 127
-  exec 8>>"$output"
+  # Held open, so that what goes into it is not lost with its name. A redirection that fails would end this shell.
+  (: >>"$output") 2>/dev/null && exec 8>>"$output"
   (
     umask 022
     # shellcheck disable=SC2086 # the shell is a list of words
-    exec $shell "$script" "$word" <"$input" >&8 2>&1 8>&-
+    exec $shell "$script" "$word" <"$input" >>"$output" 2>&1 8>&-
   )
   status=$?
   [ "$link" != task ] || keep_output
