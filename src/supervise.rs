@@ -23,6 +23,7 @@ pub mod reach;
 pub mod record;
 pub mod resume;
 pub mod retry;
+mod ship;
 pub mod spec;
 pub mod start;
 pub mod stop;

@@ -213,8 +213,10 @@ pub const FAULTS: &[Fault] = &[
     row(
         42,
         "cache_broken",
-        "the cache of the host is pruned or damaged",
-        "noticed before the agent starts; sent again, it works",
+        "a pack of the host's cache is cut short, a file's content in one is overwritten, a loose object is emptied; all \
+         that laptops sent is pruned",
+        "noticed by the push or by the ship's proof, before an agent starts; said, mended and sent again by itself; a \
+         capture that was not fetched stays",
     ),
     row(
         43,

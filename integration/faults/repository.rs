@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::row::Row;
-use crate::support::agent::folders;
+use crate::support::agent::{self, folders};
 use crate::support::laptop::Call;
 use crate::support::processes;
 use crate::support::proxy::{Proxy, Way};
@@ -93,7 +93,7 @@ fn r41_push_cut() {
     assert_ne!(left, [] as [PathBuf; 0], "a killed receive-pack cannot clean up");
 
     // What it left goes once nobody can be at it any more.
-    let touched = Command::new("find").args(&left).args(["-exec", "touch", "-d", "2 hours ago", "{}", "+"]).status();
+    let touched = Command::new("find").args(&left).args(["-exec", "touch", "-t", "200001010000", "{}", "+"]).status();
     assert!(touched.unwrap().success());
     run_as(&site, "later").run().success();
     assert_eq!(leftovers(&site), [] as [PathBuf; 0], "it stays for ever");
@@ -108,4 +108,93 @@ fn r41_push_cut() {
     assert!(failed.stderr.contains("handoff watch refused"), "{}", failed.stderr);
     mode(0o755);
     site.laptop.handoff(&["watch", "refused"]).run().success();
+}
+
+/// A pack of the cache, the largest.
+fn pack(site: &Site) -> PathBuf {
+    let packs =
+        std::fs::read_dir(cache(site).unwrap().join("objects/pack")).unwrap().flatten().map(|entry| entry.path());
+    let packs = packs.filter(|path| path.extension().is_some_and(|end| end == "pack"));
+    packs.max_by_key(|path| std::fs::metadata(path).unwrap().len()).expect("a pack in the cache")
+}
+
+#[test]
+fn r42_cache_broken() {
+    let _row = Row::begin(42);
+    let site = Site::new();
+    site.plan(
+        "turn 1\nsay Working.\nrun until [ -e ~/go ]; do sleep 0.1; done\n\
+         edit new.txt <<END\nmade on the host\nEND\nfinish Done.\n",
+    );
+    // Enough objects for a pack.
+    for n in 0..120 {
+        std::fs::write(site.laptop.repo.join(format!("file-{n}.txt")), format!("{n}\n").repeat(40)).unwrap();
+    }
+    site.laptop.git(&["add", "-A"]);
+    site.laptop.git(&["commit", "-qm", "Many files"]);
+    site.laptop.git(&["tag", "v2"]);
+    // The work of this one lies on the host alone.
+    let running = site.run_checked("true", &[]).start();
+    site.wait_for_log(1, "Working.");
+    running.kill();
+    site.host.user.install("go", "", 0o644);
+    site.wait_for_result(1);
+
+    let says = "has lost objects: it is sent again whole";
+    let sent_again = |what: &str, more: &[&str]| {
+        let mut call = run_as(&site, what);
+        for arg in more {
+            call = call.arg(arg);
+        }
+        let told = call.run().success().stdout;
+        assert!(told.contains(says), "{what}: {says:?} is not in\n{told}");
+        told
+    };
+    // A pack cut short: git's own push finds that objects are missing.
+    let bytes = std::fs::read(pack(&site)).unwrap();
+    std::fs::write(pack(&site), &bytes[..bytes.len() / 2]).unwrap();
+    let told = sent_again("truncated", &[]);
+    assert!(told.contains("attempt 1: done"), "{told}");
+    // What the first agent made is whole, and comes.
+    site.handoff(&["watch"]).run().success();
+    assert_eq!(site.laptop.git(&["show", "refs/handoff/fix/1/work:new.txt"]), "made on the host");
+
+    // A file's content is damaged: the push does not look at it, the proof of the ship does.
+    let (start, length) = blob_in_pack(&site, "v1:README.md");
+    let mut damaged = std::fs::read(pack(&site)).unwrap();
+    damaged[start + 2..start + length].fill(0x55);
+    std::fs::write(pack(&site), &damaged).unwrap();
+    let told = sent_again("damaged", &["--backoff", "1s"]);
+    assert!(told.contains("attempt 1: network") && told.contains("attempt 2: done"), "{told}");
+    assert_eq!(site.laptop.git(&["show", "refs/handoff/damaged/2/work:new.txt"]), "made on the host");
+
+    // A loose object is empty, as a crash of the host leaves it.
+    std::fs::write(site.laptop.repo.join("loose.txt"), "in one loose object\n").unwrap();
+    run_as(&site, "loose").run().success();
+    let oid = site.laptop.git(&["rev-parse", "refs/handoff/loose/base:loose.txt"]);
+    let object = cache(&site).unwrap().join("objects").join(&oid[..2]).join(&oid[2..]);
+    std::fs::set_permissions(&object, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::write(&object, "").unwrap();
+    sent_again("emptied", &["--backoff", "1s"]);
+
+    // All that laptops sent is pruned.
+    for name in host_git(&site, &["for-each-ref", "--format=%(refname)", "refs/keep", "refs/handoff"]).unwrap().lines()
+    {
+        host_git(&site, &["update-ref", "-d", name]).unwrap();
+    }
+    host_git(&site, &["gc", "-q", "--prune=now"]).unwrap();
+    run_as(&site, "pruned").run().success();
+    let prompts = agent::prompts(&site.host.user);
+    assert_eq!(prompts.iter().map(|(_, turns)| turns.len()).sum::<usize>(), 6, "an agent was started on a broken ship");
+}
+
+/// Where a blob of the laptop's lies in the host's pack, and how long it is there.
+fn blob_in_pack(site: &Site, name: &str) -> (usize, usize) {
+    let oid = site.laptop.git(&["rev-parse", name]);
+    let index = pack(site).with_extension("idx");
+    let listed = host_git(site, &["verify-pack", "-v", index.to_str().unwrap()]).unwrap();
+    // git-verify-pack(1): `<object> <type> <size> <size in the pack> <offset>`.
+    let line = listed.lines().find(|line| line.starts_with(&oid)).expect("the blob is in the pack");
+    let words: Vec<_> = line.split_whitespace().collect();
+    (words[4].parse().unwrap(), words[3].parse().unwrap())
 }

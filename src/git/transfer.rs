@@ -68,6 +68,18 @@ pub async fn push(repo: &Repository, bridge: &Bridge, refs: &[(Oid, String)]) ->
     }
 }
 
+/// Whether a push failed because the host lacks objects it was believed to have, or has damaged ones. git also says so
+/// of a disk that is full.
+pub fn is_damage(error: &Error) -> bool {
+    let Error::Failed { command, stderr, .. } = error else { return false };
+    // What the host reports of each ref is part of the protocol, and not translated.
+    let refused = stderr.lines().filter(|line| line.starts_with("error refs/"));
+    command == "send-pack"
+        && refused
+            .into_iter()
+            .any(|line| line.ends_with("missing necessary objects") || line.ends_with("unpacker error"))
+}
+
 /// Brings refs of the host to below `refs/handoff/`, and proves that the expected objects are here.
 ///
 /// A refspec is `<ref on the host>:<ref under refs/handoff/>`, both with or both without one `*`; where the ref stands,

@@ -21,8 +21,8 @@ use crate::model::id::HostName;
 /// Which of git's two services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
-    /// The host receives: our push.
-    Receive,
+    /// The host receives: our push. `whole`: it shows nothing to build on, and is sent everything.
+    Receive { whole: bool },
     /// The host sends: our fetch.
     Upload,
 }
@@ -70,13 +70,17 @@ impl Bridge {
 
     async fn reply(&self) -> Result<Reply, RemoteError> {
         let verb = match self.service {
-            Service::Receive => Verb::Receive,
+            Service::Receive { .. } => Verb::Receive,
             Service::Upload => Verb::Upload,
         };
         for _ in 0..2 {
             let seen = self.remote.installs().await;
             let nonce = nonce();
             let request = Request::new().line("name", &self.name).line("key", &self.key).line("format", &self.format);
+            let request = match self.service {
+                Service::Receive { whole: true } => request.line("whole", "yes"),
+                _ => request,
+            };
             let input = request.encode(&nonce, self.remote.root());
             let mut reply = self.remote.start(&script::loader(verb), verb.word(), &nonce, input, false).await?;
             let mut lines = Vec::new();

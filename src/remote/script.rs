@@ -28,11 +28,13 @@ pub enum Verb {
     Capture,
     /// Give the tree back and forget the handoff.
     Release,
+    /// Make a damaged cache fit to take its objects again.
+    Mend,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 9] = [
+    pub const ALL: [Verb; 10] = [
         Verb::Probe,
         Verb::Receive,
         Verb::Upload,
@@ -42,6 +44,7 @@ impl Verb {
         Verb::Cancel,
         Verb::Capture,
         Verb::Release,
+        Verb::Mend,
     ];
 
     /// The word the runner knows it by.
@@ -56,6 +59,7 @@ impl Verb {
             Verb::Cancel => "cancel",
             Verb::Capture => "capture",
             Verb::Release => "release",
+            Verb::Mend => "mend",
         }
     }
 }
@@ -85,6 +89,7 @@ pub fn text() -> &'static str {
         include_str!("runner/release.sh"),
         include_str!("runner/probe.sh"),
         include_str!("runner/serve.sh"),
+        include_str!("runner/mend.sh"),
         include_str!("runner/main.sh"),
     )
 }

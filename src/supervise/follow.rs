@@ -301,6 +301,10 @@ impl Driver {
         for (line, event) in events {
             self.tell(&Progress::Agent { attempt: n, line, event });
         }
+        if outcome.reason == "ship" {
+            // What was sent is not there.
+            self.sent = None;
+        }
         let profile = self.profile.clone();
         let verdict = self.log(n)?.study.judge(&profile, outcome);
         self.learn_session(n, outcome.session.as_ref())?;

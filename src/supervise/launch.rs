@@ -1,5 +1,6 @@
 //! Gets an attempt under way on a host: the push and `ensure` travel side by side.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -7,19 +8,18 @@ use super::backoff::attempt_delays;
 use super::driver::Driver;
 use super::engine::blocking;
 use super::error::Error;
-use super::progress::Progress;
+use super::progress::{Progress, Reporter};
+use super::ship;
 use super::spec::{Parts, Prompts, Start, files};
 use crate::agent::command;
 use crate::config::secrets;
 use crate::config::templates::{self, PromptKind};
 use crate::git::facts::ShipFacts;
-use crate::git::transfer;
 use crate::mirror::page;
 use crate::model::attempt::{AttemptNo, Grant};
 use crate::model::event::Kind;
 use crate::model::profile::SessionMode;
 use crate::model::snapshot::{Oid, Snapshot};
-use crate::remote::bridge::{Bridge, Service};
 use crate::remote::client::Remote;
 use crate::remote::ensure::Ensure;
 use crate::remote::error::RemoteError;
@@ -45,10 +45,10 @@ pub struct Launch {
 
 /// A launch with its spec and secrets, which can be sent any number of times.
 pub struct Prepared {
-    ensure: Ensure,
-    key: String,
-    format: String,
-    refs: Vec<(Oid, String)>,
+    pub(super) ensure: Ensure,
+    pub(super) key: String,
+    pub(super) format: String,
+    pub(super) refs: Vec<(Oid, String)>,
 }
 
 impl Driver {
@@ -147,12 +147,14 @@ impl Driver {
         self.tell(&Progress::Shipping { host: self.link.host.name.clone() });
         let repository = self.engine.repository.clone();
         let reporter = self.engine.reporter.clone();
+        let (told, broken) = (reporter.clone(), self.ship_was_broken(prepared));
         let host = self.link.host.name.clone();
         let state = self
             .link
             .persist(
                 |remote| {
-                    let (sent, killed) = (send(remote.clone(), prepared, repository.clone()), &killed);
+                    let (sent, killed) =
+                        (send(remote.clone(), prepared, repository.clone(), broken, told.clone()), &killed);
                     async move {
                         let sent = sent.await;
                         match sent {
@@ -204,22 +206,10 @@ async fn send(
     remote: Remote,
     prepared: &Prepared,
     repository: crate::git::repository::Repository,
+    broken: bool,
+    reporter: Arc<dyn Reporter>,
 ) -> Result<Result<StateLine, Error>, RemoteError> {
-    let bridge = Bridge::new(&remote, Service::Receive, &prepared.ensure.name, &prepared.key, &prepared.format)?;
-    let command = transfer::Bridge { command: bridge.command() };
-    let push = async {
-        let pushed = transfer::push(&repository, &command, &prepared.refs);
-        tokio::pin!(pushed);
-        tokio::select! {
-            biased;
-            result = &mut pushed => result.map_err(Error::from),
-            served = bridge.serve() => match served {
-                // The host's end is told apart from git's: only the former is a matter of the link.
-                Err(error) => Err(Error::Remote(error)),
-                Ok(()) => pushed.await.map_err(Error::from),
-            },
-        }
-    };
+    let push = ship::push(&remote, prepared, &repository, broken, &reporter);
     let (pushed, state) = if remote.is_single() {
         match push.await {
             Ok(pushed) => (Ok(pushed), remote.ensure(&prepared.ensure).await),

@@ -37,7 +37,10 @@ impl Driver {
     pub(super) fn is_half_sent(&self, line: &StateLine) -> bool {
         let handoff = self.handoff();
         let grant = handoff.attempts.get(&line.attempt).map(|attempt| attempt.grant);
-        let begins = handoff.grants.iter().any(|g| Some(g.number) == grant && g.first == line.attempt);
+        let begins = handoff.grants.iter().any(|g| {
+            let unproved = !handoff.shipped.contains(&g.host);
+            Some(g.number) == grant && (g.first == line.attempt || unproved)
+        });
         let wanted = !handoff.stop_requested && handoff.owner != Owner::Laptop;
         begins && wanted && !line.intent && !line.result && self.sent != grant
     }

@@ -2,7 +2,7 @@
 
 read_request() {
   name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
-  parts='' secrets='' wants='' acks='' caches='' discard='' dry='' asks='' whole=''
+  parts='' secrets='' wants='' acks='' caches='' discard='' dry='' asks='' whole='' all=''
   while IFS= read -r line; do
     if [ -z "$line" ]; then
       whole=1
@@ -20,6 +20,7 @@ read_request() {
       'wait '*) is_number "$value" && wait=$value ;;
       'max '*) is_number "$value" && max=$value ;;
       'grace '*) is_number "$value" && grace=$value ;;
+      'whole yes') all=1 ;;
       'blob '*) is_number "$value" && blob=$value ;;
       'next '*) is_next "$value" && next=$value ;;
       'reason '*) is_name "$value" && reason=$value ;;

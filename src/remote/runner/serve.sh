@@ -11,8 +11,9 @@ serve() {
   command -v git >/dev/null 2>&1 || refuse no-git "git was not found on the host"
   [ "$format" = sha256 ] || format=
   make_cache "$key" "$format" || refuse_write "the cache could not be made" "$root"
-  set -- "$1" -c transfer.hideRefs=refs/ -c "transfer.hideRefs=!refs/keep/" \
-    -c "transfer.hideRefs=!refs/handoff/$name/" -c "transfer.hideRefs=!refs/capture/$name/"
+  set -- "$1" -c transfer.hideRefs=refs/ -c "transfer.hideRefs=!refs/keep/" -c "transfer.hideRefs=!refs/handoff/$name/"
+  # Who is to send everything is shown nothing to build on.
+  [ -n "$all" ] || set -- "$@" -c "transfer.hideRefs=!refs/capture/$name/"
   service=$1
   shift
   [ "$service" != receive-pack ] || sweep_cache

@@ -181,10 +181,10 @@ land() {
   if [ "$adopt" = yes ]; then
     all_captured || return 1
     detail="the files could not be written"
-    fill_tree || return 1
-    detail="the repository could not be made"
-    make_repository || return 1
-    prove_ship || return 1
+    if ! { fill_tree && detail="the repository could not be made" && make_repository && prove_ship; }; then
+      ask_again
+      return 1
+    fi
     detail="needed files could not be written"
     add_extra || return 1
   fi

@@ -52,7 +52,10 @@ classify() {
     lost) row pattern @lost || class=lost ;;
     session) class=session ;;
     disk-full) class=disk-full ;;
-    ship | agent-missing | setup | capture) class=config ;;
+    ship | agent-missing | setup | capture)
+      class=config
+      [ -z "$lacking" ] || class=network action=resume
+      ;;
     *) classify_end ;;
   esac
   [ -n "$action" ] || row class "$class" || { kept=$class && row pattern @any && class=$kept; } || action=park

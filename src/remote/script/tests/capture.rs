@@ -24,6 +24,40 @@ fn what_an_agent_writes_into_its_repository_is_data() {
 }
 
 #[test]
+fn a_mended_cache_keeps_what_is_whole_and_forgets_what_pushes_build_on() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "true");
+        let (cache, commit) = (host.cache(), host.oids[0].clone());
+        for name in [format!("refs/keep/{commit}"), "refs/capture/other/1/work".to_owned()] {
+            host.git(&cache, &["update-ref", &name, &commit]);
+        }
+        let request = format!("name {}\nkey {}\nformat sha1\n\n", host.name, "a".repeat(40));
+        let mend = || host.call(Verb::Mend, request.as_bytes());
+        assert!(mend().contains("\nmended 0\n"));
+        assert!(cache.join("refs/keep").join(&commit).exists(), "a sound cache is left alone");
+
+        host.git(&cache, &["repack", "-adq"]);
+        let find = |end: &str| {
+            let all = std::fs::read_dir(cache.join("objects/pack")).unwrap().flatten().map(|entry| entry.path());
+            all.filter(|path| path.extension().is_some_and(|it| it == end)).collect::<Vec<_>>()
+        };
+        let pack = find("pack").remove(0);
+        let bytes = std::fs::read(&pack).unwrap();
+        std::fs::remove_file(&pack).unwrap();
+        std::fs::write(&pack, &bytes[..bytes.len() - 40]).unwrap();
+        let reply = mend();
+        assert!(reply.contains("\nmended 2\n"), "{reply}");
+        assert!(!cache.join("refs/keep").join(&commit).exists());
+        assert!(cache.join("refs/capture/other/1/work").exists(), "captures stay");
+        let [saved] = &find("pack")[..] else { panic!("{:?}", find("pack")) };
+        assert_ne!(saved, &pack);
+        host.git(&cache, &["verify-pack", saved.to_str().unwrap()]);
+        host.git(&cache, &["cat-file", "-e", &commit]);
+        assert!(cache.join("damaged").join(pack.file_name().unwrap()).exists());
+    }
+}
+
+#[test]
 fn files_come_back_when_the_repository_is_gone() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "cd ..; git commit -qam lost; rm -rf .git; echo new >new");

@@ -1,0 +1,84 @@
+# A cache with missing or damaged objects: the watcher asks for them again, and the verb `mend` makes the cache fit to take
+# them. Nothing that can still be read is lost: what is damaged is moved aside, what was in it and is whole stays.
+
+# Where objects of the ship are missing or damaged in the cache its ref goes, so that the laptop sends them again.
+ask_again() {
+  if say "$commit" | cache_git rev-list --objects --quiet --stdin && ship_objects | cache_git cat-file --batch >/dev/null &&
+    ! ship_objects | cache_git cat-file --batch-check | grep -q ' missing$'; then return; fi
+  cache_git update-ref -d "refs/handoff/$name/ship/$g"
+  lacking=1 detail="objects of the ship are missing or damaged on the host"
+} 2>/dev/null
+
+ship_objects() { cache_git rev-list --objects --no-object-names "$files_tree" "$index_tree"; }
+
+run_mend() {
+  read_request
+  begin
+  [ -n "$name" ] || refuse request "name is missing"
+  [ ${#key} -eq 40 ] || refuse request "key is missing"
+  [ "$format" = sha256 ] || format=
+  cache=$root/cache/$key.git mended=0
+  [ -f "$cache/config" ] || finish 0
+  mkdir -p "$cache/damaged" || refuse disk-full "nothing could be moved aside in the cache"
+  for index in "$cache/objects/pack"/pack-*.idx; do
+    base=${index%.idx}
+    [ -f "$index" ] || continue
+    cache_git verify-pack "$base.pack" >/dev/null 2>&1 || mend_pack
+  done
+  mend_loose
+  if [ "$mended" -eq 0 ] && tips_are_whole; then
+    say "mended 0"
+    finish 0
+  fi
+  forget_tips || refuse cache "the refs of the cache could not be removed"
+  say "mended $((mended + 1))"
+  finish 0
+}
+
+# Puts what is whole of the pack $base into another one, and the pack aside.
+mend_pack() {
+  fresh=$cache/objects/tmp_objdir-mend-$$
+  rm -rf "$fresh"
+  clean_git init -q --bare --template= ${format:+--object-format="$format"} "$fresh" ||
+    refuse disk-full "a damaged pack could not be unpacked"
+  clean_git --git-dir="$fresh" unpack-objects -q -r <"$base.pack" >/dev/null 2>&1
+  clean_git --git-dir="$fresh" cat-file --batch-all-objects --batch-check='%(objectname)' |
+    clean_git --git-dir="$fresh" pack-objects -q "$fresh/saved" >/dev/null 2>&1
+  # The index last of what comes and first of what goes: git sees no pack without its objects.
+  for file in "$base".idx "$base".*; do
+    [ ! -f "$file" ] || mv -f "$file" "$cache/damaged/"
+  done
+  for saved in "$fresh"/saved-*.pack; do
+    [ -f "$saved" ] || continue
+    to=$cache/objects/pack/pack-${saved##*/saved-}
+    mv -f "$saved" "$to" && mv -f "${saved%.pack}.idx" "${to%.pack}.idx"
+  done
+  rm -rf "$fresh"
+  mended=$((mended + 1))
+}
+
+# Moves loose objects aside that cannot be read: git takes one that is there for one it has.
+mend_loose() {
+  for object in $(cache_git fsck --full --no-dangling --no-progress 2>&1 | grep -oE '/objects/[0-9a-f]{2}/[0-9a-f]{38,62}' | sort -u); do
+    [ ! -f "$cache$object" ] || mv -f "$cache$object" "$cache/damaged/" || continue
+    mended=$((mended + 1))
+  done
+}
+
+# Whether all is here that a push takes for granted.
+tips_are_whole() {
+  {
+    ls "$cache/refs/keep"
+    sed -n 's|.* refs/keep/||p' "$cache/packed-refs"
+  } 2>/dev/null | sort -u >"$cache/damaged/.tips.$$"
+  cache_git rev-list --objects --quiet --stdin <"$cache/damaged/.tips.$$" 2>/dev/null
+  whole=$?
+  rm -f "$cache/damaged/.tips.$$"
+  return "$whole"
+}
+
+# Without tips to build on, the laptop sends all it has. They stand for nothing but what laptops hold; captures stay.
+forget_tips() {
+  cache_git for-each-ref --format='delete %(refname)' refs/keep/ "refs/handoff/$name/" 2>/dev/null |
+    cache_git update-ref --stdin && rm -rf "$cache/refs/keep" "$cache/refs/handoff/$name"
+}
