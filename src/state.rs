@@ -1,5 +1,6 @@
 //! The truth on the laptop: journals, logs, locks. Everything is under `<git common dir>/handoff/<id>/`.
 
+pub mod cksum;
 pub mod index;
 pub mod journal;
 pub mod lock;

@@ -166,7 +166,8 @@ pub const FAULTS: &[Fault] = &[
     row(
         34,
         "log_replaced",
-        "the log is truncated, then replaced, then deleted on the host; between, the program is killed",
+        "the log is truncated, then replaced, then deleted on the host; between, the program is killed, and the log is cut and \
+         grows again while nobody looks",
         "old bytes stay, each time is journaled, new bytes go on in `attempt-N.2.log` and so on; what the agent wrote into \
          files moved away comes back at its end; verdict, `logs` and `handoff.md` read all parts",
     ),

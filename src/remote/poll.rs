@@ -27,6 +27,8 @@ pub struct Want {
     pub inode: u64,
     /// The mirror's length.
     pub offset: u64,
+    /// `cksum` of the mirror's last 1024 bytes, where it has any.
+    pub end: Option<u32>,
 }
 
 /// A file of an attempt that is mirrored.
@@ -125,7 +127,7 @@ impl Remote {
 
     /// The state of an attempt and nothing of its log; `None` when the host has no such attempt.
     pub async fn state(&self, name: &HostName, attempt: AttemptNo) -> Result<Option<StateLine>, RemoteError> {
-        let want = Want { name: name.clone(), attempt, stream: Stream::Log, inode: 0, offset: 0 };
+        let want = Want { name: name.clone(), attempt, stream: Stream::Log, inode: 0, offset: 0, end: None };
         let mut poll = self.ask(&[want], 0, 0).await?;
         let mut last = None;
         while let Some(message) = poll.next().await? {
@@ -140,8 +142,9 @@ impl Remote {
         let request = || {
             let mut request = Request::new().line("wait", wait.min(LONGEST_WAIT)).line("max", most);
             for want in wants {
-                let Want { name, attempt, stream, inode, offset } = want;
-                request = request.line("want", format!("{name} {attempt} {} {inode} {offset}", stream.word()));
+                let Want { name, attempt, stream, inode, offset, end } = want;
+                let end = end.map_or(String::new(), |end| format!(" {end}"));
+                request = request.line("want", format!("{name} {attempt} {} {inode} {offset}{end}", stream.word()));
             }
             request
         };

@@ -4,14 +4,17 @@
 //! written beside it before the first byte.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use super::Error;
+use super::cksum::cksum;
 
 /// After this many bytes the disk is asked to begin with them, so that the end does not wait for a whole long log.
 const WRITE_BACK: u64 = 16 << 20;
+/// By so many of its last bytes a mirror shows that it is of the file that the host has. The runner knows the number too.
+const SHOWN: u64 = 1024;
 
 /// A mirror open for writing.
 #[derive(Debug)]
@@ -80,6 +83,26 @@ impl LogMirror {
     /// Which part of the log grows, from 1.
     pub fn part(&self) -> u32 {
         self.part
+    }
+
+    /// The checksum of its last bytes, by which a host sees whether its file is still the one that was mirrored: one that
+    /// was cut and has grown again may be as long, under the same inode. `None` of an empty mirror.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn end_sum(&self) -> Result<Option<u32>, Error> {
+        if self.length == 0 {
+            return Ok(None);
+        }
+        let mut end = Vec::new();
+        let read = || -> std::io::Result<usize> {
+            let mut file = File::open(&self.path)?;
+            file.seek(SeekFrom::Start(self.length.saturating_sub(SHOWN)))?;
+            file.take(SHOWN).read_to_end(&mut end)
+        };
+        let mut read = read;
+        read().map_err(Error::io("read", &self.path))?;
+        Ok(Some(cksum(&end)))
     }
 
     /// Whether bytes at `offset` of the host's file `inode` are of another file than the one mirrored so far, or of the

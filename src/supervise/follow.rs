@@ -20,7 +20,7 @@ use crate::model::verdict::Verdict;
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
 use crate::remote::poll::{Alive, LONGEST_WAIT, Message, StateLine, Stream, Want};
-use crate::state::log_mirror::Appended;
+use crate::state::log_mirror::{Appended, LogMirror};
 use crate::transport::TransportError;
 
 /// How often the journal and the clocks are looked at.
@@ -202,12 +202,13 @@ impl Driver {
 
     pub(super) fn wants(&mut self, n: AttemptNo) -> Result<Vec<Want>, Error> {
         let name = self.name.clone();
-        let log = &self.log(n)?.mirror;
-        let mut wants =
-            vec![Want { name: name.clone(), attempt: n, stream: Stream::Log, inode: log.inode(), offset: log.len() }];
+        let want = |stream, mirror: &LogMirror| -> Result<Want, Error> {
+            let (inode, offset, end) = (mirror.inode(), mirror.len(), mirror.end_sum()?);
+            Ok(Want { name: name.clone(), attempt: n, stream, inode, offset, end })
+        };
+        let mut wants = vec![want(Stream::Log, &self.log(n)?.mirror)?];
         if self.handoff().made.check.is_some() {
-            let check = self.check_log(n)?;
-            wants.push(Want { name, attempt: n, stream: Stream::Check, inode: check.inode(), offset: check.len() });
+            wants.push(want(Stream::Check, self.check_log(n)?)?);
         }
         Ok(wants)
     }

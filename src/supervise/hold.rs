@@ -87,15 +87,14 @@ impl Driver {
         let mut check = check.transpose()?;
         let (mut state, mut outcome) = (None, None);
         loop {
-            let want = |stream, mirror: &LogMirror| Want {
-                name: name.clone(),
-                attempt: n,
-                stream,
-                inode: mirror.inode(),
-                offset: mirror.len(),
+            let want = |stream, mirror: &LogMirror| -> Result<Want, Error> {
+                let (inode, offset, end) = (mirror.inode(), mirror.len(), mirror.end_sum()?);
+                Ok(Want { name: name.clone(), attempt: n, stream, inode, offset, end })
             };
-            let mut wants = vec![want(Stream::Log, &log)];
-            wants.extend(check.iter().map(|check| want(Stream::Check, check)));
+            let mut wants = vec![want(Stream::Log, &log)?];
+            if let Some(check) = &check {
+                wants.push(want(Stream::Check, check)?);
+            }
             let mut poll = remote.poll(&wants, 0).await?;
             let mut grew = false;
             while let Some(message) = poll.next().await? {
@@ -106,6 +105,9 @@ impl Driver {
                             (Stream::Check, Some(check)) => check,
                             _ => &mut log,
                         };
+                        if mirror.starts_again(inode, offset) {
+                            mirror.begin_part()?;
+                        }
                         mirror.append(inode, offset, &bytes)?;
                         grew = true;
                     }

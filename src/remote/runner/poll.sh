@@ -3,13 +3,14 @@
 # A want is kept in numbered variables: w_name_1, w_at_1, w_stream_1, w_inode_1, w_offset_1, and w_news_1 for its state.
 read_wants() {
   count=0
-  while read -r want_name want_n stream inode offset; do
+  while read -r want_name want_n stream inode offset end; do
     [ -n "$want_name" ] || continue
-    for number in "$want_n" "$inode" "$offset"; do
+    for number in "$want_n" "$inode" "$offset" "${end:-0}"; do
       is_number "$number" || refuse request "bad want"
     done
     is_name "$want_name" || refuse request "bad want"
     case $stream in log | check.log) ;; *) refuse request "bad stream" ;; esac
+    [ -z "$end" ] || ends_alike || offset=0
     count=$((count + 1))
     eval "w_name_$count=$want_name w_at_$count=$want_n w_stream_$count=$stream w_inode_$count=$inode"
     eval "w_offset_$count=$offset w_news_$count='' w_closed_$count=''"
@@ -17,6 +18,15 @@ read_wants() {
 $wants
 END
 }
+
+# Whether the 1024 bytes before the offset are those that were mirrored: the file may have been cut and have grown again,
+# or another one may have got its inode.
+ends_alike() {
+  from=$((offset - 1024))
+  [ "$from" -gt 0 ] || from=0
+  sum=$(tail -c "+$((from + 1))" "$root/work/$want_name/$want_n/$stream" | head -c "$((offset - from))" | cksum)
+  [ -z "$sum" ] || [ "${sum%% *}" = "$end" ]
+} 2>/dev/null
 
 get() { eval "got=\$w_$1_$2"; }
 

@@ -58,6 +58,24 @@ fn a_log_arrives_byte_for_byte_in_pieces_of_any_size() {
 }
 
 #[test]
+fn a_file_that_was_cut_and_has_grown_again_is_read_from_its_start() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "head -c 3000 /dev/zero | tr '\\0' x; echo");
+        host.ensure(1, &[]);
+        host.result(1);
+        let log = host.at(1).join("log");
+        let (first, name) = (std::fs::read(&log).unwrap(), &host.name);
+        let (_, inode, _) = frames(&poll(&host, 0, 10_000, 0, 0));
+        let sum = crate::state::cksum::cksum(&first[2001 - 1024..2001]);
+        let request = format!("wait 0\nmax 10000\nwant {name} 1 log {inode} 2001 {sum}\n\n");
+        let rest = || frames(&host.exec_raw(&loader(Verb::Poll), request.as_bytes())).0;
+        assert_eq!(rest(), first[2001..]);
+        std::fs::write(&log, "y".repeat(5000)).unwrap();
+        assert_eq!(rest(), "y".repeat(5000).as_bytes());
+    }
+}
+
+#[test]
 fn another_file_is_read_from_its_start() {
     let host = TestHost::shipped(shells().remove(0), "echo 12345");
     host.ensure(1, &[]);
