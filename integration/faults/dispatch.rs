@@ -57,7 +57,7 @@ fn r01_reset_while_connecting() {
     assert!(!site.laptop.record("nobody").exists());
 }
 
-/// A lane of the sweep: a host and a laptop of its own, warm, and how long its dispatch is in each direction.
+/// A lane of the sweep: a host and a laptop of its own, warm.
 struct Lane {
     site: Site,
     proxy: Proxy,
@@ -71,16 +71,14 @@ impl Lane {
         Lane { site, proxy }
     }
 
-    /// Bytes of a dispatch, from the greeting to the answer of `ensure`.
+    /// Bytes of a whole run: the greeting, the dispatch, what is followed, and the work that is fetched.
     fn length(&self, way: Way) -> u64 {
         let before = self.proxy.bytes(way);
-        run(&self.site, "measure").arg("--detach").run().success();
-        let length = self.proxy.bytes(way) - before;
-        self.site.laptop.handoff(&["watch", "measure"]).run().success();
-        length
+        run(&self.site, "measure").run().success();
+        self.proxy.bytes(way) - before
     }
 
-    /// One dispatch, cut at a byte. Even tries go on by themselves; odd ones find no way back and are killed, and the same
+    /// One run, cut at a byte. Even tries go on by themselves; odd ones find no way back and are killed, and the same
     /// command is typed again.
     fn cut(&self, way: Way, bytes: u64, number: usize) {
         let (site, proxy) = (&self.site, &self.proxy);
@@ -112,18 +110,22 @@ impl Lane {
     }
 }
 
-/// Cuts everywhere: some bytes of each direction, or with HANDOFF_SWEEP=1 every one.
-fn sweep(way: Way, points: u64) {
-    let all = std::env::var_os("HANDOFF_SWEEP").is_some();
+/// Runs that are cut somewhere in this direction where nothing else is asked for.
+const POINTS: u64 = 33;
+
+/// Cuts everywhere: at some bytes, or at every HANDOFF_SWEEPth.
+fn sweep(way: Way) {
+    let asked: Option<u64> =
+        std::env::var("HANDOFF_SWEEP").ok().map(|step| step.parse().expect("HANDOFF_SWEEP: a step"));
     std::thread::scope(|scope| {
         const LANES: u64 = 3;
         for lane_number in 0..LANES {
             scope.spawn(move || {
                 let lane = Lane::new();
                 let length = lane.length(way);
-                assert!(length > 2_000, "a dispatch of {length} bytes");
-                // Past the end too: what the host says then may be cut as well.
-                let step = if all { 1 } else { (length + 500) / points };
+                assert!(length > 8_000, "a run of {length} bytes");
+                // Past the end too: no two runs are of one length.
+                let step = asked.unwrap_or((length + 500) / POINTS).max(1);
                 let cuts = (0..).map(|n| n * step + n % step.min(7)).take_while(|at| *at < length + 500);
                 let mine = cuts.enumerate().skip(lane_number as usize).step_by(LANES as usize);
                 let mut count = 0;
@@ -141,13 +143,13 @@ fn sweep(way: Way, points: u64) {
 #[test]
 fn r02_cut_on_the_way_up() {
     let _row = Row::begin(2);
-    sweep(Way::Up, 27);
+    sweep(Way::Up);
 }
 
 #[test]
 fn r03_cut_on_the_way_down() {
     let _row = Row::begin(3);
-    sweep(Way::Down, 27);
+    sweep(Way::Down);
 }
 
 #[test]
@@ -189,6 +191,33 @@ fn r05_controller_killed_after_dispatching() {
         once(&site, &id, &format!("killed {later} ms after the dispatch was journaled"));
     }
     none_twice(&site.host.user, "controllers that were killed");
+}
+
+/// Beside the rows: while a recorded launch finds no way to the host, the record says so once, and it can be stopped.
+#[test]
+fn a_launch_without_a_way_says_so_once_and_can_be_stopped() {
+    let (site, proxy) = by_proxy(Setup::default());
+    site.plan(SHORT);
+    run(&site, "warm").run().success();
+    // Behind the login, and before the task: the host never hears of it.
+    proxy.cut_for_good_after(Way::Up, 4_500, End::Reset);
+    let running = run(&site, "fix").start();
+    running.line("word of it", |line| line.contains("out of reach"));
+    let tries = proxy.refused();
+    wait::until("two more tries", PATIENCE, || (proxy.refused() >= tries + 2).then_some(()));
+    assert_eq!(running.stdout().matches("out of reach").count(), 1, "{}", running.stdout());
+    let stop = site.laptop.handoff(&["stop", "fix"]).start();
+    let journal = site.laptop.record("fix").join("journal.jsonl");
+    wait::until("the wish to be journaled", PATIENCE, || {
+        std::fs::read_to_string(&journal).unwrap().contains("\"event\":\"stop-requested\"").then_some(())
+    });
+    proxy.cut_no_more();
+    proxy.refuse(false);
+    stop.end().success();
+    let _ = running.end();
+    let shown = site.laptop.handoff(&["show", "fix", "--json"]).run().success();
+    assert_eq!(shown.json()["status"], "stopped", "{}", shown.stdout);
+    assert_eq!(starts_of(&site, "fix"), [] as [String; 0], "it was stopped before it began");
 }
 
 /// The runners that a host has under a name that is used, and what else lies beside them.

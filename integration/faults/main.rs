@@ -2,8 +2,9 @@
 //! on command, kills by recorded pid, file systems on loop devices, and cgroups.
 //!
 //! `integration/run faults` installs what the rows need, runs them, and holds `docs/faults.md` against what was found; by
-//! hand: `cargo test --features integration --test faults r08`. HANDOFF_SWEEP=1 cuts the
-//! dispatch at every byte instead of some (hours); HANDOFF_SEED repeats the random moments that a run printed.
+//! hand: `cargo test --features integration --test faults r08`. HANDOFF_SWEEP=1 cuts a run at
+//! every byte instead of some (hours), HANDOFF_SWEEP=50 at every 50th; HANDOFF_SEED repeats the random moments that a run
+//! printed.
 
 mod checkout;
 mod deaths;

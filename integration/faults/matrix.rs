@@ -24,7 +24,7 @@ pub const FAULTS: &[Fault] = &[
     row(
         2,
         "cut_on_the_way_up",
-        "the dispatch is cut at byte N, laptop to host, by reset and by close; every other program is killed with it",
+        "a run is cut at byte N, from the greeting to the fetch, laptop to host, by reset and by close; every other program is killed with it",
         "it goes on by itself, or the same command again; exactly one start",
     ),
     row(

@@ -1,23 +1,25 @@
 //! Gets an attempt under way on a host: the push and `ensure` travel side by side.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::backoff::attempt_delays;
 use super::driver::Driver;
 use super::engine::blocking;
 use super::error::Error;
+use super::link::{QUIET, pause};
 use super::progress::{Progress, Reporter};
+use super::retry::{Retries, Stage};
 use super::ship;
 use super::spec::{Parts, Prompts, Start, files};
+use super::wake::woken;
 use crate::agent::command;
 use crate::config::secrets;
 use crate::config::templates::{self, PromptKind};
 use crate::git::facts::ShipFacts;
 use crate::mirror::page;
 use crate::model::attempt::{AttemptNo, Grant};
-use crate::model::event::Kind;
+use crate::model::event::{Kind, Owner};
 use crate::model::profile::SessionMode;
 use crate::model::snapshot::{Oid, Snapshot};
 use crate::remote::client::Remote;
@@ -141,43 +143,55 @@ impl Driver {
         Ok(Prepared { ensure, key: facts.cache_key.clone(), format: facts.object_format.clone(), refs })
     }
 
-    /// Sends a prepared launch until the host has answered; what was sent before is sent again.
-    pub async fn launch(&mut self, prepared: &Prepared) -> Result<StateLine, Error> {
-        let killed = AtomicU32::new(0);
+    /// Sends a prepared launch until the host has answered; what was sent before is sent again. Left undone where somebody
+    /// wants it stopped meanwhile.
+    pub async fn launch(&mut self, prepared: &Prepared) -> Result<(), Error> {
         self.tell(&Progress::Shipping { host: self.link.host.name.clone() });
-        let repository = self.engine.repository.clone();
-        let reporter = self.engine.reporter.clone();
-        let (told, broken) = (reporter.clone(), self.ship_was_broken(prepared));
-        let host = self.link.host.name.clone();
-        let state = self
-            .link
-            .persist(
-                |remote| {
-                    let (sent, killed) =
-                        (send(remote.clone(), prepared, repository.clone(), broken, told.clone()), &killed);
-                    async move {
-                        let sent = sent.await;
-                        match sent {
-                            // What ends git on the host each time is not the link.
-                            Err(error) if is_killed(&error) && killed.fetch_add(1, Relaxed) + 1 >= MOST_KILLED => {
-                                let _ = remote.withdraw(&prepared.ensure.name, prepared.ensure.attempt).await;
-                                Ok(Err(error.into()))
-                            }
-                            sent => sent,
-                        }
-                    }
-                },
-                |error, retry| {
-                    let (host, reason) = (host.clone(), error.reason());
-                    reporter.tell(&match error.is_busy() {
-                        true => Progress::Note { text: reason },
-                        false => Progress::Unreachable { host, reason, retry },
-                    });
-                },
-            )
-            .await??;
+        let mut retries = Retries::new(Stage::Recorded);
+        let since = tokio::time::Instant::now();
+        let mut killed = 0;
+        loop {
+            let sent = tokio::select! {
+                biased;
+                sent = self.send_once(prepared) => sent,
+                () = woken() => {
+                    self.link.drop_connection();
+                    retries.reset();
+                    continue;
+                }
+            };
+            let Err(error) = sent else { break };
+            // What ends git on the host each time is not the link.
+            killed += u32::from(is_killed(&error));
+            if killed >= MOST_KILLED {
+                if let Ok(remote) = self.link.once().await {
+                    let _ = remote.withdraw(&prepared.ensure.name, prepared.ensure.attempt).await;
+                }
+                return Err(error);
+            }
+            let Some(delay) = self.link.failed(&error, &mut retries) else { return Err(error) };
+            self.journal.refresh()?;
+            if self.handoff().stop_requested || self.handoff().owner == Owner::Laptop {
+                return Ok(());
+            }
+            // A short failure is nobody's business.
+            if since.elapsed() > QUIET {
+                self.unreachable(&error, delay)?;
+            }
+            if pause(delay).await {
+                retries.reset();
+            }
+        }
+        self.reachable()?;
         self.sent = Some(prepared.ensure.grant);
-        Ok(state)
+        Ok(())
+    }
+
+    async fn send_once(&mut self, prepared: &Prepared) -> Result<(), Error> {
+        let remote = self.link.once().await?;
+        let (repository, reporter) = (self.engine.repository.clone(), self.engine.reporter.clone());
+        send(remote, prepared, repository, self.ship_was_broken(prepared), reporter).await??;
+        Ok(())
     }
 
     fn prompts(&self, launch: &Launch, facts: &ShipFacts) -> Result<Prompts, Error> {
@@ -242,8 +256,8 @@ async fn send(
 }
 
 /// Whether git's end on the host did not live to say how it went.
-fn is_killed(error: &RemoteError) -> bool {
-    matches!(error, RemoteError::Cut { verb, .. } if *verb == Verb::Receive.word())
+fn is_killed(error: &Error) -> bool {
+    matches!(error, Error::Remote(RemoteError::Cut { verb, .. }) if *verb == Verb::Receive.word())
 }
 
 /// The work tree may be one of several runs at once: the seed differs, so that they do not retry in step.

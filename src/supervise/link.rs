@@ -11,12 +11,11 @@ use super::retry::{Remedy, Retries, Stage, remedy};
 use super::wake::woken;
 use crate::model::host::Host;
 use crate::remote::client::Remote;
-use crate::remote::error::RemoteError;
 use crate::transport::{Asker, TransportError};
 use crate::transport::{Connected, Options, connect};
 
 /// A failure shorter than this is nobody's business.
-const QUIET: Duration = Duration::from_secs(3);
+pub(super) const QUIET: Duration = Duration::from_secs(3);
 
 /// Makes connections: over the network, but for a test's own.
 #[async_trait::async_trait]
@@ -110,50 +109,6 @@ impl Link {
             self.drop_connection();
         }
         delay
-    }
-
-    /// Does `call` until it succeeds or fails for good, reconnecting where the connection is gone. `unreachable` is told
-    /// once it has failed for a while, and at every further try.
-    pub async fn persist<T, F>(
-        &mut self,
-        mut call: impl FnMut(Remote) -> F,
-        mut unreachable: impl FnMut(&Error, Duration),
-    ) -> Result<T, Error>
-    where
-        F: Future<Output = Result<T, RemoteError>>,
-    {
-        let mut retries = Retries::new(Stage::Recorded);
-        let since = Instant::now();
-        loop {
-            let result = tokio::select! {
-                biased;
-                result = self.called(&mut call) => result,
-                () = woken() => {
-                    self.drop_connection();
-                    retries.reset();
-                    continue;
-                }
-            };
-            let error = match result {
-                Ok(done) => return Ok(done),
-                Err(error) => error,
-            };
-            let Some(delay) = self.failed(&error, &mut retries) else { return Err(error) };
-            if since.elapsed() > QUIET {
-                unreachable(&error, delay);
-            }
-            if pause(delay).await {
-                retries.reset();
-            }
-        }
-    }
-
-    async fn called<T, F>(&mut self, call: &mut impl FnMut(Remote) -> F) -> Result<T, Error>
-    where
-        F: Future<Output = Result<T, RemoteError>>,
-    {
-        let remote = self.once().await?;
-        Ok(call(remote).await?)
     }
 }
 

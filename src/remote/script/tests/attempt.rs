@@ -196,6 +196,26 @@ fn every_limit_ends_an_agent_and_says_which() {
 }
 
 #[test]
+fn a_host_that_slept_has_used_no_time() {
+    std::thread::scope(|scope| shells().into_iter().for_each(|shell| drop(scope.spawn(|| slept(shell)))));
+}
+
+fn slept(shell: String) {
+    let host = TestHost::shipped(shell, "until [ -e $HOME/go ]; do sleep 0.05; done; echo w >w");
+    host.ensure(1, &[("grant", &grant(&[("active", "4"), ("no_progress", "4"), ("last", "1")]))]);
+    host.until("a tick", || host.at(1).join("beat").exists().then_some(()));
+    let watcher = rustix::process::Pid::from_raw(host.pid(1, "watch.1")).unwrap();
+    rustix::process::kill_process(watcher, rustix::process::Signal::STOP).unwrap();
+    // Longer than every limit, as a night is; there is no clock to move in a shell.
+    std::thread::sleep(std::time::Duration::from_millis(4_500));
+    rustix::process::kill_process(watcher, rustix::process::Signal::CONT).unwrap();
+    std::fs::write(host.home().join("go"), "").unwrap();
+    let result = host.result(1);
+    assert_eq!((result.class(), result.get("exit")), ("unchecked", Some("0")), "{}", result.0);
+    assert!(result.get("active").is_some_and(|active| active.parse::<u32>().unwrap() <= 3), "{}", result.0);
+}
+
+#[test]
 fn work_without_output_is_progress() {
     let host = TestHost::shipped(
         shells().remove(0),
