@@ -48,5 +48,6 @@ fn ctrl_c_leaves_the_task_at_work() {
     let running = laptop.run([TASK]).spawn();
     wait_for("the agent's words", || running.stdout().contains("Now I wait."));
     running.interrupt().exits(130).says("keeps running on box").done();
-    assert!(laptop.hosts[0].running().iter().any(|command| command.contains("sleep 1000000")));
+    // Its words come a moment before it waits.
+    wait_for("the agent at work", || laptop.hosts[0].running().iter().any(|command| command.contains("sleep 1000000")));
 }
