@@ -66,7 +66,10 @@ impl Frames {
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
-        self.held.extend_from_slice(bytes);
+        // Nothing behind the end is looked at.
+        if !matches!(self.place, Place::Ended) {
+            self.held.extend_from_slice(bytes);
+        }
     }
 
     /// What was read behind the begin mark and not taken, where another protocol goes on from there.
@@ -104,15 +107,16 @@ impl Frames {
         }
     }
 
-    /// Looks for the begin mark. `None`: more bytes are needed; `Some(None)`: inside now.
+    /// Looks for the first mark. `None`: more bytes are needed; `Some(None)`: inside now.
     fn leave_noise(&mut self) -> Option<Option<Piece>> {
-        if let Some(at) = find(&self.held, &self.begin) {
+        let (begin, need) = (find(&self.held, &self.begin), find(&self.held, &self.need));
+        if let Some(at) = begin.filter(|at| need.is_none_or(|need| *at < need)) {
             self.keep_noise(at);
             self.held.advance(self.begin.len());
             self.place = Place::Inside;
             return Some(None);
         }
-        if let Some(at) = find(&self.held, &self.need) {
+        if let Some(at) = need {
             self.keep_noise(at);
             self.place = Place::Ended;
             return Some(Some(Piece::NeedRunner));
@@ -232,6 +236,14 @@ mod tests {
     #[test]
     fn a_missing_runner_is_told_through_noise() {
         assert_eq!(all(&[b"motd\n@handoff aa need-runner\n"]).unwrap(), [Piece::NeedRunner]);
+    }
+
+    #[test]
+    fn of_two_marks_the_first_counts_at_every_cut() {
+        let reply = b"@handoff aa need-runner\n@handoff aa begin\nline\n@handoff aa end 0\n";
+        for at in 0..=reply.len() {
+            assert_eq!(all(&[&reply[..at], &reply[at..]]).unwrap(), [Piece::NeedRunner], "cut at {at}");
+        }
     }
 
     #[test]
