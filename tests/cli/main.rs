@@ -6,6 +6,7 @@ mod clean;
 mod completions;
 mod demo;
 mod diff;
+mod golden;
 mod hosts;
 mod list;
 mod logs;
