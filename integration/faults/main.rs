@@ -12,6 +12,7 @@ mod disk;
 mod dispatch;
 mod line;
 mod logs;
+mod logs_kept;
 mod matrix;
 mod ownership;
 mod races;
@@ -20,6 +21,7 @@ mod repository;
 mod row;
 mod server;
 mod starts;
+mod upgrades;
 #[allow(dead_code, reason = "shared with the other tests; each uses its part")]
 #[path = "../support"]
 mod support {

@@ -48,8 +48,8 @@ pub const FAULTS: &[Fault] = &[
     row(
         6,
         "controller_killed_while_mirroring",
-        "SIGKILL while log bytes are written",
-        "no gap and no byte twice in the mirror",
+        "SIGKILL, eight times at random moments, while a burst of log bytes is written; `watch` each time",
+        "a prefix of the host's log after each, equal to it at the end",
     ),
     row(
         7,
@@ -264,8 +264,8 @@ pub const FAULTS: &[Fault] = &[
     row(
         52,
         "runner_upgraded",
-        "the program is upgraded while an attempt of the old runner lives",
-        "followed and stopped by the new program",
+        "the program is upgraded while an attempt lives whose watcher runs an older script (each released one, and another)",
+        "followed to its end, and stopped, by the new program, which puts its own script beside it",
     ),
     row(
         53,
