@@ -195,3 +195,24 @@ fn its_host_lets_go_of_it() {
         wait_for("three free trees", || !owned());
     }
 }
+
+#[test]
+fn a_record_with_an_event_of_a_later_version_is_read_and_not_written() {
+    for laptop in each() {
+        let journal = laptop.repository().join(".git/handoff").join(DONE).join("journal.jsonl");
+        let later = "{\"v\":2,\"at\":\"2027-01-01T00:00:00Z\",\"event\":\"teleported\",\"to\":\"mars\"}\n";
+        let text = std::fs::read_to_string(&journal).unwrap() + later;
+        std::fs::write(&journal, &text).unwrap();
+        laptop.handoff(["list"]).run().exits(0).says(DONE).done();
+        laptop.handoff(["show", DONE, "--offline"]).run().exits(0).says("the check passes").done();
+        laptop.handoff(["logs", DONE]).run().exits(0).says("All done.").done();
+        for verb in ["resume", "takeover", "clean"] {
+            let ran = laptop.handoff([verb, DONE]).run();
+            assert_ne!(ran.code, Some(0), "{verb}: {}", ran.text());
+            let said = ran.text() + &ran.stderr;
+            assert!(said.contains("upgrade handoff"), "{verb}: {said}");
+        }
+        assert_eq!(std::fs::read_to_string(&journal).unwrap(), text, "nothing was written");
+        assert!(work(&laptop, DONE).exists());
+    }
+}
