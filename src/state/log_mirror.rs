@@ -57,8 +57,7 @@ impl LogMirror {
             .open(&path)
             .map_err(Error::io("open", &path))?;
         let length = file.seek(SeekFrom::End(0)).map_err(Error::io("read", &path))?;
-        let inode =
-            std::fs::read_to_string(source_of(&path)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        let inode = read_source(&source_of(&path)).unwrap_or(0);
         Ok(LogMirror { path, part, file, length, inode, asked: length, writing_back: None })
     }
 
@@ -205,11 +204,20 @@ fn successor(path: &Path, k: u32) -> PathBuf {
     path.with_file_name(format!("{stem}.{k}.log"))
 }
 
+/// The inode in a file that a crash may have cut: without its last newline the number may be half of one.
+fn read_source(path: &Path) -> Option<u64> {
+    std::fs::read_to_string(path).ok()?.strip_suffix('\n')?.parse().ok()
+}
+
 fn source_of(path: &Path) -> PathBuf {
     let mut name = path.file_name().map(std::ffi::OsStr::to_os_string).unwrap_or_default();
     name.push(".src");
     path.with_file_name(name)
 }
+
+#[cfg(test)]
+#[path = "log_mirror/tests.rs"]
+mod crashes;
 
 #[cfg(test)]
 mod tests {

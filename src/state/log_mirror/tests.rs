@@ -1,0 +1,161 @@
+//! A mirror whose writer ends at any write, of a host's log that is truncated and replaced.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// The host's log, and every file that ever stood in its place.
+struct Host {
+    /// Inode and content of each; the last is there now.
+    files: Vec<(u64, Vec<u8>)>,
+}
+
+impl Host {
+    fn now(&self) -> &(u64, Vec<u8>) {
+        self.files.last().unwrap()
+    }
+
+    /// What a poll brings to a mirror: from its end on, or all of it where the file is another one or has shrunk.
+    fn answer(&self, mirror: &LogMirror) -> (u64, u64, &[u8]) {
+        let (inode, content) = self.now();
+        let known = mirror.inode() == *inode || mirror.inode() == 0;
+        let from = usize::try_from(mirror.len()).unwrap();
+        let from = if known && from <= content.len() { from } else { 0 };
+        (*inode, from as u64, &content[from..])
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Grow(Vec<u8>),
+    /// The file at the log's place is another one now.
+    Replace,
+    /// The same file, emptied; what is written into it at once is shorter than what was read.
+    Truncate(u8),
+    /// Bytes come, in pieces of this length.
+    Poll(usize),
+    /// Bytes come, and the process ends in the middle of a write: of the log at this byte, or, where the origin was to
+    /// be remembered first, of that.
+    Killed(usize),
+    /// The process ends between two writes.
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => proptest::collection::vec(any::<u8>(), 1..200).prop_map(Step::Grow),
+        1 => Just(Step::Replace),
+        1 => any::<u8>().prop_map(Step::Truncate),
+        4 => (1usize..80).prop_map(Step::Poll),
+        3 => (0usize..120).prop_map(Step::Killed),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// Takes bytes as the reader of a poll does.
+fn take(mirror: &mut LogMirror, inode: u64, offset: u64, bytes: &[u8]) {
+    if mirror.starts_again(inode, offset) {
+        mirror.begin_part().unwrap();
+    }
+    mirror.append(inode, offset, bytes).unwrap();
+}
+
+fn poll(host: &Host, mirror: &mut LogMirror, piece: usize) {
+    let (inode, mut offset, bytes) = host.answer(mirror);
+    // A host tells of a log that was emptied before any byte of it comes.
+    if bytes.is_empty() && offset == 0 && mirror.inode() == inode && mirror.len() > 0 {
+        mirror.begin_part().unwrap();
+    }
+    for bytes in bytes.chunks(piece) {
+        take(mirror, inode, offset, bytes);
+        offset += bytes.len() as u64;
+    }
+}
+
+/// Takes what a poll brings, and leaves the files as a process does that ends after `cut` bytes of its last write.
+fn killed(host: &Host, mut mirror: LogMirror, path: &Path, cut: usize) {
+    let (inode, offset, bytes) = host.answer(&mirror);
+    if bytes.is_empty() {
+        return;
+    }
+    if mirror.starts_again(inode, offset) {
+        mirror.begin_part().unwrap();
+    }
+    let (part, before, first) = (mirror.path().to_owned(), mirror.len(), mirror.inode() == 0);
+    mirror.append(inode, offset, bytes).unwrap();
+    drop(mirror);
+    let source = source_of(&part);
+    let written = std::fs::metadata(&source).unwrap().len();
+    if first && (cut as u64) < written {
+        File::options().write(true).open(&source).unwrap().set_len(cut as u64).unwrap();
+        File::options().write(true).open(&part).unwrap().set_len(before).unwrap();
+    } else {
+        let length = (before + cut as u64).min(std::fs::metadata(&part).unwrap().len());
+        File::options().write(true).open(&part).unwrap().set_len(length).unwrap();
+    }
+    assert!(path.exists());
+}
+
+/// Each part is a beginning of a file that stood at the log's place, in their order.
+fn every_part_is_a_prefix(host: &Host, path: &Path) -> Result<(), TestCaseError> {
+    let mut files = host.files.iter();
+    for part in parts(path) {
+        let bytes = std::fs::read(&part).unwrap();
+        prop_assert!(
+            files.any(|(_, content)| content.starts_with(&bytes)),
+            "{} is of no file: {bytes:?}",
+            part.display()
+        );
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_mirror_is_a_prefix_wherever_its_writer_ends(steps in proptest::collection::vec(step(), 1..30)) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("attempt-1.log");
+        let mut mirror = LogMirror::open(&path).unwrap();
+        let mut host = Host { files: vec![(4711, Vec::new())] };
+        for step in steps {
+            match step {
+                // A truncated log is told from one that goes on by its length alone.
+                Step::Grow(_) if mirror.inode() == host.now().0 && mirror.len() as usize > host.now().1.len() => {}
+                Step::Grow(bytes) => host.files.last_mut().unwrap().1.extend(bytes),
+                Step::Replace => host.files.push((host.now().0 + 1, Vec::new())),
+                Step::Truncate(fill) if mirror.inode() == host.now().0 && !mirror.is_empty() => {
+                    let length = usize::from(fill).min(mirror.len() as usize - 1);
+                    host.files.push((host.now().0, vec![fill; length]));
+                }
+                Step::Truncate(_) => {}
+                Step::Poll(piece) => poll(&host, &mut mirror, piece),
+                Step::Killed(cut) => {
+                    killed(&host, mirror, &path, cut);
+                    mirror = LogMirror::open(&path).unwrap();
+                }
+                Step::Restart => mirror = LogMirror::open(&path).unwrap(),
+            }
+            every_part_is_a_prefix(&host, &path)?;
+        }
+        host.files.last_mut().unwrap().1.extend(b"the end");
+        if mirror.inode() == host.now().0 && mirror.len() as usize > host.now().1.len() - 7 {
+            return Ok(());
+        }
+        poll(&host, &mut mirror, 16);
+        every_part_is_a_prefix(&host, &path)?;
+        prop_assert_eq!(&std::fs::read(mirror.path()).unwrap(), &host.now().1);
+    }
+}
+
+#[test]
+fn an_origin_whose_number_was_cut_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("attempt-1.log");
+    LogMirror::open(&path).unwrap().append(1234, 0, b"abc").unwrap();
+    for cut in 0.."1234\n".len() {
+        std::fs::write(source_of(&path), &"1234\n"[..cut]).unwrap();
+        assert_eq!(LogMirror::open(&path).unwrap().inode(), 0, "cut at {cut}");
+    }
+}
