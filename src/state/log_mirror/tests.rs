@@ -63,7 +63,7 @@ fn take(mirror: &mut LogMirror, inode: u64, offset: u64, bytes: &[u8]) {
 fn poll(host: &Host, mirror: &mut LogMirror, piece: usize) {
     let (inode, mut offset, bytes) = host.answer(mirror);
     // A host tells of a log that was emptied before any byte of it comes.
-    if bytes.is_empty() && offset == 0 && mirror.inode() == inode && mirror.len() > 0 {
+    if bytes.is_empty() && offset == 0 && mirror.inode() == inode && !mirror.is_empty() {
         mirror.begin_part().unwrap();
     }
     for bytes in bytes.chunks(piece) {
