@@ -69,7 +69,8 @@ pub struct Exec {
     pub output: mpsc::UnboundedReceiver<Output>,
 }
 
-/// A piece of what comes back.
+/// A piece of what comes back. Where neither an exit nor a severed connection ends it, the server never began the
+/// command, and the connection goes on.
 #[derive(Debug)]
 pub enum Output {
     Stdout(Bytes),

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::client::{Remote, Reply};
+use super::client::{MOST_UNHEARD, Remote, Reply};
 use super::error::RemoteError;
 use super::frames::Piece;
 use super::request::{Request, nonce};
@@ -73,7 +73,8 @@ impl Bridge {
             Service::Receive { .. } => Verb::Receive,
             Service::Upload => Verb::Upload,
         };
-        for _ in 0..2 {
+        let (mut installs, mut unheard) = (0, 0);
+        while installs < 2 {
             let seen = self.remote.installs().await;
             let nonce = nonce();
             let request = Request::new().line("name", &self.name).line("key", &self.key).line("format", &self.format);
@@ -88,14 +89,21 @@ impl Bridge {
                 match reply.next().await? {
                     Some(Piece::Line(line)) if line == "serving" => return Ok(reply),
                     Some(Piece::Line(line)) if lines.len() < 16 => lines.push(line),
-                    Some(Piece::NeedRunner) => break self.remote.install(seen).await?,
+                    Some(Piece::NeedRunner) => {
+                        self.remote.install(seen).await?;
+                        installs += 1;
+                        break;
+                    }
                     Some(_) => return Err(self.remote.refusal(&lines)),
+                    None if reply.was_unheard() && unheard < MOST_UNHEARD => {
+                        unheard += 1;
+                        break;
+                    }
                     None => return Err(reply.cut()),
                 }
             }
         }
-        let host = self.remote.host().to_owned();
-        Err(RemoteError::NotInstalled { host, reason: "it is gone again after it was written".into() })
+        Err(self.remote.not_installed("it is gone again after it was written".into()))
     }
 }
 

@@ -11,6 +11,8 @@ use super::request::{Request, nonce};
 use super::script::{self, Verb};
 use crate::transport::{Exec, Exit, Output, Transport};
 
+/// So often a command is sent that the server did not hear.
+pub(super) const MOST_UNHEARD: u32 = 4;
 /// Most lines a buffered answer may have.
 const MAX_LINES: usize = 4096;
 
@@ -60,22 +62,24 @@ impl Remote {
 
     /// Sends a verb and gives the reply as it comes. Puts the runner on the host first where it is missing.
     pub async fn open(&self, verb: Verb, request: impl Fn() -> Request) -> Result<Reply, RemoteError> {
-        for _ in 0..2 {
+        let (mut installs, mut unheard) = (0, 0);
+        while installs < 2 {
             let seen = *self.install.lock().await;
             let mut reply = self.send(verb, request()).await?;
             match reply.next().await? {
-                Some(Piece::NeedRunner) => self.install(seen).await?,
+                Some(Piece::NeedRunner) => {
+                    self.install(seen).await?;
+                    installs += 1;
+                }
                 Some(piece) => {
                     reply.first = Some(piece);
                     return Ok(reply);
                 }
+                None if reply.was_unheard() && unheard < MOST_UNHEARD => unheard += 1,
                 None => return Err(reply.cut()),
             }
         }
-        Err(RemoteError::NotInstalled {
-            host: self.host.to_string(),
-            reason: "it is gone again after it was written".into(),
-        })
+        Err(self.not_installed("it is gone again after it was written".into()))
     }
 
     async fn send(&self, verb: Verb, request: Request) -> Result<Reply, RemoteError> {
@@ -115,6 +119,22 @@ impl Remote {
         if *done != seen {
             return Ok(());
         }
+        let mut tries = 0;
+        loop {
+            let written = self.write_runner().await?;
+            tries += 1;
+            match written {
+                Ok(()) => break,
+                Err(reply) if reply.was_unheard() && tries < MOST_UNHEARD => {}
+                Err(reply) => return Err(self.not_installed(reply.words())),
+            }
+        }
+        *done = Some(done.unwrap_or(0) + 1);
+        Ok(())
+    }
+
+    /// Sends the runner; the reply that broke off where one did.
+    async fn write_runner(&self) -> Result<Result<(), Reply>, RemoteError> {
         let nonce = nonce();
         let mut input = format!("{nonce}\n{}\n", self.root.replace('\n', " ")).into_bytes();
         input.extend_from_slice(script::text().as_bytes());
@@ -122,16 +142,19 @@ impl Remote {
         let mut lines = Vec::new();
         while let Some(piece) = reply.next().await? {
             match piece {
-                Piece::End(0) => {
-                    *done = Some(done.unwrap_or(0) + 1);
-                    return Ok(());
-                }
+                Piece::End(0) => return Ok(Ok(())),
                 Piece::Line(line) => lines.push(line),
                 _ => break,
             }
         }
-        let reason = if lines.is_empty() { reply.words() } else { lines.join("; ").replacen("error install ", "", 1) };
-        Err(RemoteError::NotInstalled { host: self.host.to_string(), reason })
+        if lines.is_empty() {
+            return Ok(Err(reply));
+        }
+        Err(self.not_installed(lines.join("; ").replacen("error install ", "", 1)))
+    }
+
+    pub(super) fn not_installed(&self, reason: String) -> RemoteError {
+        RemoteError::NotInstalled { host: self.host.to_string(), reason }
     }
 
     /// How often the runner was put there by this process.
@@ -222,6 +245,11 @@ impl Reply {
             Some(Exit::Code(code)) => *code > 128,
             None => false,
         }
+    }
+
+    /// Whether the server never began the command, once it has ended.
+    pub(super) fn was_unheard(&self) -> bool {
+        self.exit.is_none()
     }
 
     pub(super) fn garbled(&self, what: &str) -> RemoteError {

@@ -138,7 +138,7 @@ struct Pump {
 impl Pump {
     async fn run(self, mut read: ChannelReadHalf, write: Write) {
         let mut end = None;
-        let (mut refused, mut closed) = (false, false);
+        let (mut refused, mut heard, mut closed) = (false, false, false);
         loop {
             let message = tokio::select! {
                 message = read.wait() => message,
@@ -153,12 +153,13 @@ impl Pump {
                     refused = true;
                     break;
                 }
+                Some(ChannelMsg::Success) => heard = true,
                 // The server's own doing: a connection that ends gives no such message. A status comes before it.
                 Some(ChannelMsg::Close) => {
                     closed = true;
                     break;
                 }
-                // Eof, Success and window changes say nothing of the command; only the end of messages is an end.
+                // Eof and window changes say nothing of the command; only the end of messages is an end.
                 Some(_) => {}
                 None => break,
             }
@@ -166,6 +167,8 @@ impl Pump {
         self.feeder.abort();
         let last = match end {
             Some(exit) => Output::Exit(exit),
+            // dropbear closes a channel that runs nothing yet when another command of its connection ends.
+            None if closed && !heard => return,
             None if refused => Output::Severed(TransportError::Config {
                 host: self.host,
                 reason: "the server refuses to run commands for this user".to_owned(),

@@ -37,6 +37,8 @@ pub struct Setup {
     pub env: Vec<(OsString, OsString)>,
     /// Sessions at once on one connection; more are refused, as sshd's MaxSessions does. None: no limit.
     pub sessions: Option<usize>,
+    /// So many of a connection's first commands are not heard: their channels are closed instead.
+    pub unheard: usize,
     /// The private host key in OpenSSH's format, to come back under the same identity. None: a new one.
     pub host_key: Option<String>,
     /// A host certificate in OpenSSH's one-line format, shown to clients that ask for one.

@@ -148,3 +148,14 @@ async fn an_abandoned_command_gives_its_place_back() {
     let (_, _, end) = finish(transport.exec("true").await.unwrap()).await;
     assert_eq!(code(&end), Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_the_server_did_not_hear_ends_without_a_word_and_the_connection_lives() {
+    let fixture = Fixture::with(|setup| setup.unheard = 1).await;
+    let transport = fixture.connect().await.transport;
+    let mut first = transport.exec("echo never").await.unwrap();
+    assert!(within(first.output.recv()).await.is_none());
+    let (out, _, end) = finish(transport.exec("echo here").await.unwrap()).await;
+    assert_eq!((out.as_slice(), code(&end)), (&b"here\n"[..], Some(0)));
+    assert_eq!(fixture.server.connections(), 1);
+}

@@ -22,13 +22,16 @@ pub struct Session {
     waiting: HashMap<ChannelId, Channel<Msg>>,
     /// Process groups of running commands.
     running: HashMap<ChannelId, Pid>,
+    /// Commands that were not heard so far.
+    unheard: usize,
     /// Session channels that are open.
     open: Arc<AtomicUsize>,
 }
 
 impl Session {
     pub fn new(shared: Arc<Shared>) -> Self {
-        Session { shared, waiting: HashMap::new(), running: HashMap::new(), open: Arc::new(AtomicUsize::new(0)) }
+        let open = Arc::new(AtomicUsize::new(0));
+        Session { shared, waiting: HashMap::new(), running: HashMap::new(), unheard: 0, open }
     }
 
     fn knows(&self, key: &KeyData) -> bool {
@@ -108,6 +111,12 @@ impl Handler for Session {
     ) -> Result<(), Self::Error> {
         let Some(channel) = self.waiting.remove(&id) else { return session.channel_failure(id) };
         let open = self.open.clone();
+        if self.unheard < self.shared.setup.unheard {
+            self.unheard += 1;
+            open.fetch_sub(1, Ordering::Relaxed);
+            session.eof(id)?;
+            return session.close(id);
+        }
         match command::start(&self.shared.setup, line) {
             Ok(child) => {
                 self.shared.execs.fetch_add(1, Ordering::Relaxed);
