@@ -1,10 +1,11 @@
-//! Tests against real servers: OpenSSH's sshd, real agent CLIs, a network that misbehaves.
+//! Tests against real servers: OpenSSH's sshd, dropbear, real agent CLIs, a network that misbehaves.
 //!
 //! `integration/run sshd` installs what they need and runs them; by hand:
 //! `cargo test --features integration --test integration`. A test that cannot run here is counted as skipped.
 
 mod bad_input;
 mod custody;
+mod dropbear;
 mod harness;
 mod links;
 mod main_job;

@@ -1,6 +1,7 @@
 //! What the tests against real servers share: a host, a way there, a laptop, an agent, and a model behind it.
 
 pub mod agent;
+pub mod dropbear;
 pub mod laptop;
 pub mod mock;
 pub mod npm;

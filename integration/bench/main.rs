@@ -18,6 +18,7 @@ mod table;
 #[path = "../support"]
 mod support {
     pub mod agent;
+    pub mod dropbear;
     pub mod laptop;
     pub mod processes;
     pub mod proxy;

@@ -27,6 +27,7 @@ mod upgrades;
 mod support {
     pub mod agent;
     pub mod disk;
+    pub mod dropbear;
     pub mod laptop;
     pub mod processes;
     pub mod proxy;

@@ -1,4 +1,4 @@
-//! A private OpenSSH server for one test: its own port, keys, configuration and user, gone when dropped.
+//! A private SSH server for one test, OpenSSH's or dropbear: its own port, keys, configuration and user, gone when dropped.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use super::dropbear;
 use super::processes;
 use super::ssh_config::Route;
 use super::user::{self, User};
@@ -26,6 +27,7 @@ pub struct Setup {
     boots: bool,
     settings: Vec<String>,
     passphrase: String,
+    dropbear: bool,
 }
 
 impl Setup {
@@ -50,6 +52,12 @@ impl Setup {
     /// A line for sshd_config, such as `MaxSessions 1`. The first line for a keyword is the one that counts.
     pub fn setting(mut self, line: &str) -> Self {
         self.settings.push(line.to_owned());
+        self
+    }
+
+    /// dropbear in the place of OpenSSH; settings are arguments of its command line. Needs [`dropbear::can_run`].
+    pub fn dropbear(mut self) -> Self {
+        self.dropbear = true;
         self
     }
 
@@ -100,9 +108,16 @@ impl Sshd {
         let dir = tempfile::Builder::new().prefix("handoff-host-").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o711)).unwrap();
         let user = User::new(dir.path().join("home"), setup.login_shell.as_deref());
-        keygen(&dir.path().join("host_key"), "");
+        if setup.dropbear {
+            dropbear::keygen(&dir.path().join("host_key"));
+        } else {
+            keygen(&dir.path().join("host_key"), "");
+        }
         keygen(&dir.path().join("login_key"), &setup.passphrase);
         std::fs::copy(dir.path().join("login_key.pub"), dir.path().join("authorized_keys")).unwrap();
+        if setup.dropbear {
+            dropbear::authorize(&user, &dir.path().join("login_key.pub"));
+        }
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut server = Sshd { user, address, dir, setup, child: None };
         server.up();
@@ -112,7 +127,6 @@ impl Sshd {
     /// Starts the server again, at the same address with the same keys.
     pub fn up(&mut self) {
         assert!(self.child.is_none(), "this server is up");
-        std::fs::write(self.file("sshd_config"), self.config()).unwrap();
         if self.setup.boots {
             let random = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap();
             std::fs::write(self.file("boot_id"), random).unwrap();
@@ -123,9 +137,15 @@ impl Sshd {
         }
         let log = File::options().create(true).append(true).open(self.file("sshd.log")).unwrap();
         let mut command = self.command();
-        command.args(["-D", "-e", "-f"]).arg(self.file("sshd_config"));
+        if self.setup.dropbear {
+            command.args(dropbear::arguments(self.address, &self.file("host_key"), &self.file("sshd.pid")));
+            command.args(&self.setup.settings);
+        } else {
+            std::fs::write(self.file("sshd_config"), self.config()).unwrap();
+            command.args(["-D", "-e", "-f"]).arg(self.file("sshd_config"));
+        }
         self.child = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
-        wait::until("sshd to listen", Duration::from_secs(10), || {
+        wait::until("the server to listen", Duration::from_secs(10), || {
             let gone = self.child.as_mut().unwrap().try_wait().unwrap();
             assert!(gone.is_none(), "sshd ended at once: {}", self.log());
             TcpStream::connect(self.address).ok()
@@ -137,15 +157,16 @@ impl Sshd {
         if self.setup.boots {
             mounts.push((self.file("boot_id"), PathBuf::from(BOOT_ID)));
         }
+        let server = if self.setup.dropbear { dropbear::binary().expect("ask can_run first") } else { binary() };
         if mounts.is_empty() {
-            return Command::new(binary());
+            return Command::new(server);
         }
         let script = r#"while [ "$1" != -- ]; do mount --bind "$1" "$(readlink -f "$2")" || exit 1; shift 2; done
             shift && exec "$@""#;
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", script, "sh"]);
         command.args(mounts.iter().flat_map(|(source, target)| [source, target]));
-        command.arg("--").arg(binary());
+        command.arg("--").arg(server);
         command
     }
 
@@ -241,7 +262,8 @@ impl Sshd {
 
     /// How often a login was accepted: one for each connection.
     pub fn logins(&self) -> usize {
-        self.log().matches("Accepted publickey").count()
+        let accepted = if self.setup.dropbear { dropbear::ACCEPTED } else { "Accepted publickey" };
+        self.log().matches(accepted).count()
     }
 }
 
