@@ -30,7 +30,7 @@ const SINGLE_WAIT: u64 = 1_000;
 /// How often a host that could not be told is asked again, beside one that is followed.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// TERM comes this many seconds before KILL.
-const KILL_GRACE: u64 = 5;
+pub(super) const KILL_GRACE: u64 = 5;
 
 /// How far to follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +163,10 @@ impl Driver {
                     }
                     if self.is_half_sent(&line) {
                         return self.ensure_again(n).await;
+                    }
+                    // A dead watcher wakes no poll.
+                    if line.watch == Alive::No && !line.result {
+                        return self.after_quiet_poll(*n, Some(line)).await;
                     }
                     state = Some(line);
                 }

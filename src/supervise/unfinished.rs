@@ -2,6 +2,7 @@
 
 use super::driver::Driver;
 use super::error::Error;
+use super::follow::KILL_GRACE;
 use super::launch::Launch;
 use super::progress::Progress;
 use super::spec::Start;
@@ -55,9 +56,12 @@ impl Driver {
             remote.put_epoch(&self.name, epoch).await?;
             self.append(Kind::Owner { epoch, owner, confirmed: true })?;
         }
-        let state = remote.state(&self.name, n).await?;
-        if state.is_some_and(|line| line.intent || line.result || matches!(line.watch, Alive::Yes | Alive::Unknown)) {
-            return Ok(false);
+        if let Some(line) = remote.state(&self.name, n).await? {
+            if line.intent || line.result || matches!(line.watch, Alive::Yes | Alive::Unknown) {
+                return Ok(false);
+            }
+            // Its watcher died; a setup or a check that it had begun may live.
+            remote.cancel(&self.name, n, "stop", KILL_GRACE).await?;
         }
         let evidence = "stopped before the agent was started".to_owned();
         let verdict = Verdict { class: Class::Stopped, evidence, line: None, part: None, until: None };

@@ -1,7 +1,7 @@
 //! `handoff resume`: the next attempt, with a word from its user, on the same host or another.
 
 use crate::support::laptop::Laptop;
-use crate::support::{HANGS, ID, QUICK, TASK};
+use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
 
 #[test]
 fn a_message_reaches_the_next_prompt_of_the_same_session() {
@@ -13,6 +13,23 @@ fn a_message_reaches_the_next_prompt_of_the_same_session() {
     let prompts = laptop.hosts[0].prompts();
     assert!(prompts[1].contains(message) && prompts[1].contains(TASK), "{}", prompts[1]);
     assert_eq!(laptop.verdicts(), ["auth", "unchecked"]);
+}
+
+#[test]
+fn a_message_outlives_the_command_that_brought_it() {
+    let plan = "turn 1\nfail 1 Error: Authentication required\nturn 2\nedit a <<END\na\nEND\nfinish Done.\n";
+    let laptop = Laptop::with_plan(plan);
+    laptop.run([TASK]).run().exits(3).done();
+    laptop.hosts[0].out_of_reach(true);
+    let running = laptop.handoff(["resume", ID, "--message", "Mind the pennies."]).spawn();
+    let journal = || std::fs::read_to_string(laptop.truth("journal.jsonl")).unwrap();
+    wait_for("the second attempt's number", || journal().matches("\"event\":\"dispatched\"").count() == 2);
+    assert_eq!(running.kill().code, None);
+    laptop.hosts[0].out_of_reach(false);
+    laptop.handoff(["watch", ID]).run().exits(0).done();
+    let prompts = laptop.hosts[0].prompts();
+    assert_eq!(prompts.len(), 2);
+    assert!(prompts[1].contains("Mind the pennies."), "{}", prompts[1]);
 }
 
 #[test]

@@ -39,6 +39,21 @@ fn a_cut_connection_is_not_the_end() {
 }
 
 #[test]
+fn an_end_that_nobody_can_know_has_an_exit_code_of_its_own() {
+    let laptop = Laptop::with_plan("turn 1\nedit a <<END\nby the agent\nEND\nsay Now I wait.\nhang\n");
+    laptop.run(["--detach", "--attempts", "1", TASK]).run().exits(0).done();
+    wait_for("the work", || String::from_utf8_lossy(&laptop.hosts[0].log(1)).contains("Now I wait."));
+    // As in a power cut: no process is left to write down how it ended.
+    crate::support::processes::end(&laptop.hosts[0].home);
+    let ran = laptop.handoff(["watch", ID]).run().exits(4).says("lost");
+    assert!(ran.took < std::time::Duration::from_secs(15), "nothing was waited for: {:?}", ran.took);
+    assert_eq!(laptop.verdicts(), ["lost"]);
+    laptop.status_is("failed");
+    laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").done();
+    laptop.handoff(["watch", ID]).run().exits(4).done();
+}
+
+#[test]
 fn of_what_has_ended_says_how() {
     let laptop = Laptop::with_plan(crate::support::QUICK);
     laptop.run([TASK]).run().exits(0).done();
