@@ -2,6 +2,7 @@
 
 mod attempt;
 mod capture;
+mod epoch;
 mod host;
 mod release;
 mod stream;

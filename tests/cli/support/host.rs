@@ -106,7 +106,9 @@ impl Host {
 
     /// The process that a claim of an attempt names (`watch.1`, `task`), if it is there.
     pub fn pid(&self, attempt: u32, claim: &str) -> Option<i32> {
-        let link = std::fs::read_link(self.work().join(attempt.to_string()).join(claim)).ok()?;
+        let works = std::fs::read_dir(self.home.join(".handoff/work")).ok()?;
+        let work = works.flatten().find(|work| work.file_name().to_string_lossy().starts_with(ID))?.path();
+        let link = std::fs::read_link(work.join(attempt.to_string()).join(claim)).ok()?;
         link.to_str()?.split(':').next()?.parse().ok()
     }
 
