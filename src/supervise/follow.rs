@@ -166,7 +166,7 @@ impl Driver {
                     }
                     // A dead watcher wakes no poll.
                     if line.watch == Alive::No && !line.result {
-                        return self.after_quiet_poll(*n, Some(line)).await;
+                        return self.after_quiet_poll(n, Some(line)).await;
                     }
                     state = Some(line);
                 }
