@@ -143,7 +143,13 @@ impl Driver {
                 _ = tick.tick() => {
                     self.journal.refresh()?;
                     if !cancelled && let Some(reason) = self.to_cancel(n) {
-                        let line = remote.cancel(&self.name, n, reason, KILL_GRACE).await?;
+                        let line = match remote.cancel(&self.name, n, reason, KILL_GRACE).await {
+                            // The host waits for its time, and the poll was about to say so.
+                            Err(RemoteError::Refused { class, .. }) if class == "unknown" => {
+                                return self.not_there(&remote, n).await;
+                            }
+                            line => line?,
+                        };
                         cancelled = true;
                         // Without a watcher nothing will wake this poll.
                         if !line.result && matches!(line.watch, Alive::No | Alive::Never) {

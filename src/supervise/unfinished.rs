@@ -42,7 +42,7 @@ impl Driver {
             let unproved = !handoff.shipped.contains(&g.host);
             Some(g.number) == grant && (g.first == line.attempt || unproved)
         });
-        let wanted = !handoff.stop_requested && handoff.owner != Owner::Laptop;
+        let wanted = !handoff.stop_requested && handoff.owner != Owner::Laptop && !handoff.is_outdated(line.attempt);
         begins && wanted && !line.intent && !line.result && self.sent != grant
     }
 

@@ -104,7 +104,7 @@ fn a_move_while_the_host_is_away() {
     walk_away(
         ResumeOther,
         &[
-            (BeforeIntent, Nobody),
+            (BeforeIntent, Watcher),
             (Runs, Nobody),
             (Runs, Watcher),
             (InBackoff, Command),
