@@ -77,6 +77,10 @@ fn percent_b(text: &str) -> BytesMut {
 
 /// 16 random hex digits: an answer that carries them is an answer to this call.
 pub fn nonce() -> String {
+    if cfg!(fuzzing) {
+        // The host of a fuzz target answers before it is asked.
+        return "0123456789abcdef".to_owned();
+    }
     let mut bytes = [0u8; 8];
     // Without randomness the time still tells two calls apart; a nonce is no secret.
     if getrandom::fill(&mut bytes).is_err() {

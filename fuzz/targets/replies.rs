@@ -1,0 +1,60 @@
+//! The answers to every verb that has one whole answer, the probe's foremost. The same facts at any cut.
+#![no_main]
+
+use std::fmt::Debug;
+
+use handoff::model::attempt::Next;
+use handoff::model::id::{HandoffId, HostName, Uid};
+use handoff::remote::client::Remote;
+use handoff::remote::ensure::Ensure;
+use handoff::remote::error::RemoteError;
+use handoff::remote::release::Terms;
+use handoff_fuzz::{assert_harmless, canned, cut};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let whole = canned::told(&[data], ask);
+    assert_eq!(canned::told(&cut(data), ask), whole);
+});
+
+async fn ask(host: Remote) -> String {
+    let id: HandoffId = "x".parse().unwrap();
+    let name = HostName::new(&id, &Uid::from_random([0; 10]));
+    let probe = host.probe(None, &[]).await;
+    if let Ok(facts) = &probe {
+        let (path, version) = facts.agent.clone().unwrap_or_default();
+        for text in [&facts.system, &facts.home, &facts.root, &facts.git, &facts.detach, &path, &version] {
+            assert!(!text.contains(char::is_control) && text.chars().count() <= 300, "{text:?}");
+        }
+    }
+    let terms = Terms::default();
+    let ensure = Ensure {
+        name: name.clone(),
+        attempt: 1,
+        grant: 1,
+        wait_ref: 0,
+        spec: Default::default(),
+        secrets: Default::default(),
+    };
+    [
+        said(probe),
+        said(host.ensure(&ensure).await),
+        said(host.put_next(&name, 1, &Next::End).await),
+        said(host.put_epoch(&name, 2).await),
+        said(host.cancel(&name, 1, "stop", 1).await),
+        said(host.capture(&name, 1).await),
+        said(host.release(&name, &[], &terms).await),
+    ]
+    .join("\n")
+}
+
+fn said<T: Debug>(answer: Result<T, RemoteError>) -> String {
+    match answer {
+        Ok(facts) => format!("{facts:?}"),
+        Err(error) => {
+            let words = error.to_string();
+            words.lines().for_each(|line| assert_harmless(&handoff::ui::text::neutral(line)));
+            words
+        }
+    }
+}
