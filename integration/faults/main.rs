@@ -14,6 +14,7 @@ mod line;
 mod logs;
 mod logs_kept;
 mod matrix;
+mod memory;
 mod ownership;
 mod races;
 mod report;
@@ -26,6 +27,7 @@ mod upgrades;
 #[path = "../support"]
 mod support {
     pub mod agent;
+    pub mod cgroup;
     pub mod disk;
     pub mod dropbear;
     pub mod laptop;

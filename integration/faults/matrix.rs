@@ -147,12 +147,17 @@ pub const FAULTS: &[Fault] = &[
     ),
     row(26, "agent_killed", "SIGKILL of the agent", "the signal is recorded: `crashed`"),
     row(27, "agent_stopped", "SIGSTOP of the agent", "`stopped` is shown; the limit for no progress ends it"),
-    row(28, "agent_out_of_memory", "a memory cgroup kills the agent", "`oom`; the watcher lives"),
+    row(
+        28,
+        "agent_out_of_memory",
+        "the host has a memory cgroup with a limit, and the agent outgrows it",
+        "`oom`, by the counter of the cgroup; the watcher lives",
+    ),
     row(
         29,
         "everything_out_of_memory",
-        "the cgroup kills agent, wrapper and watcher",
-        "`oom` or `lost`, never a made-up exit code",
+        "the cgroup's limit kills watcher, wrapper and agent",
+        "`oom` at the next contact, by the counter noted before the agent; no exit code is made up",
     ),
     row(30, "disk_full_before_the_start", "the host's file system is full", "refused; nothing half-made"),
     row(

@@ -152,6 +152,11 @@ impl Sshd {
         });
     }
 
+    /// The process that listens.
+    pub fn pid(&self) -> i32 {
+        self.child.as_ref().expect("this server is down").id() as i32
+    }
+
     fn command(&self) -> Command {
         let mut mounts = self.setup.mounts.clone();
         if self.setup.boots {

@@ -213,6 +213,9 @@ fn ended_from_outside(profile: &Profile, log: &Log, outcome: &Outcome, context: 
         "timeout" => log.with_last_words(Class::Timeout, &told(&format!("its time was up after {minutes} min"))),
         "no-first-output" => verdict(Class::Hung, &told(&format!("no output within {minutes} min")), None),
         "no-progress" => log.with_last_words(Class::Hung, &told("log, CPU time and files stood still")),
+        "lost" if outcome.class == Class::Oom.word() => {
+            verdict(Class::Oom, &told("the agent is gone and left no exit status"), None)
+        }
         "lost" => log.with_last_words(Class::Lost, &told("the agent is gone and left no exit status")),
         "disk-full" => verdict(Class::DiskFull, &told("the host's disk is full"), None),
         "agent-missing" => {
@@ -280,8 +283,9 @@ fn unproved(end: &End, outcome: &Outcome) -> Option<Verdict> {
 fn judge_failure(profile: &Profile, log: &Log, outcome: &Outcome, context: &Context) -> Verdict {
     // Only the host can know: the kernel's kill looks like any other.
     if outcome.class == Class::Oom.word() {
+        let how = outcome.exit.filter(|code| *code > 128).map(|code| format!("killed by {}; ", signal(code - 128)));
         let detail = outcome.detail.as_deref().unwrap_or("the host recorded that it ran out of memory");
-        return verdict(Class::Oom, detail, None);
+        return verdict(Class::Oom, &format!("{}{detail}", how.unwrap_or_default()), None);
     }
     if let Some((line, fault)) = log.reader.fault()
         && let Some(class) = fault.class
@@ -341,7 +345,10 @@ fn by_exit(log: &Log, outcome: &Outcome) -> Verdict {
         Some(code @ (126 | 127)) if !log.started => {
             log.with_last_words(Class::Config, &format!("the agent could not be started (exit code {code})"))
         }
-        Some(code) if code > 128 => log.with_last_words(Class::Crashed, &format!("killed by {}", signal(code - 128))),
+        Some(code) if code > 128 => {
+            let told = outcome.detail.as_ref().map_or_else(String::new, |detail| format!("; {detail}"));
+            log.with_last_words(Class::Crashed, &format!("killed by {}{told}", signal(code - 128)))
+        }
         Some(0) => match &log.finished {
             Some((line, _, words)) => verdict(Class::Crashed, &format!("the agent reports: {words}"), Some(*line)),
             None => truncated(log),

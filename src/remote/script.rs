@@ -78,6 +78,7 @@ pub fn text() -> &'static str {
         include_str!("runner/task.sh"),
         include_str!("runner/limits.sh"),
         include_str!("runner/capture.sh"),
+        include_str!("runner/oom.sh"),
         include_str!("runner/verdict.sh"),
         include_str!("runner/next.sh"),
         include_str!("runner/prepare.sh"),

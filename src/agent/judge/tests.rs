@@ -130,6 +130,17 @@ fn the_host_alone_knows_of_memory_and_disk() {
     let (log, _) = fixture("cursor-torn");
     let oom = Outcome { class: "oom".into(), ..exited(137) };
     assert_eq!(judge_at_2_utc(&profile("cursor"), &log, &oom).class, Class::Oom);
+    let detail = || Some("oom_kill in /x rose from 0 to 1".into());
+    let verdict = judge_at_2_utc(&profile("cursor"), &log, &Outcome { detail: detail(), ..oom.clone() });
+    assert_eq!(verdict.evidence, "killed by SIGKILL; oom_kill in /x rose from 0 to 1");
+    let lost = Outcome { class: "oom".into(), reason: "lost".into(), detail: detail(), ..Outcome::default() };
+    let verdict = judge_at_2_utc(&profile("cursor"), &log, &lost);
+    assert_eq!(verdict.class, Class::Oom);
+    assert!(verdict.evidence.ends_with("no exit status: oom_kill in /x rose from 0 to 1"), "{}", verdict.evidence);
+    // Memory that ran out elsewhere on the host is told, and no proof.
+    let told = judge_at_2_utc(&profile("cursor"), &log, &Outcome { detail: detail(), ..exited(137) });
+    assert_eq!(told.class, Class::Crashed);
+    assert!(told.evidence.contains("SIGKILL; oom_kill in /x"), "{}", told.evidence);
     let full = Outcome { class: "disk-full".into(), ..exited(1) };
     assert_eq!(judge_at_2_utc(&profile("cursor"), &log, &full).class, Class::DiskFull);
     let verdict = judge_at_2_utc(&profile("cursor"), b"Error: ENOSPC: no space left on device, write\n", &exited(1));

@@ -29,6 +29,7 @@ prepare() {
   make_prompt || return 1
   reason=epoch
   ! called_off || stopped_early || return 1
+  count_kills >"$at/kills"
   ln -s "$me" "$at/intent" 2>/dev/null || return 1
   event intent
   # Read again after the intent is public: whoever raises the epoch reads the intent after that.

@@ -50,8 +50,8 @@ read_status() {
   is_number "$status" || status=
 }
 
-# Waits until a task is over, called off ($ended: stop), or out of time (a limit's name). Each tick of the nap that was
-# slept to its end counts as active time, so a host that sleeps uses none up.
+# Waits until a task is over, called off ($ended: stop), or out of time (a limit's name). A tick of the nap counts as active
+# time, and no more than a tick for a nap, so a host that sleeps uses none up.
 follow() {
   link=$1 limit=$2 ended='' spent=0 missing=0
   while [ -z "$ended" ]; do
@@ -77,10 +77,19 @@ follow() {
     elif [ "$limit" -gt 0 ] && [ "$((served + spent))" -ge "$limit" ]; then
       ended=timeout
     else
-      if nap "$tick"; then spent=$((spent + tick)); fi
+      napped_at=$(date +%s)
+      if nap "$tick"; then spent=$((spent + tick)); else add_part_of_tick; fi
       [ "$link" != task ] || watch_agent
     fi
   done
+}
+
+# The part of a tick that passed before something woke us; never more than a tick, whatever the clock was set to.
+add_part_of_tick() {
+  part=$(($(date +%s) - napped_at))
+  [ "$part" -ge 0 ] || part=0
+  [ "$part" -le "$tick" ] || part=$tick
+  spent=$((spent + part))
 }
 
 # Whether the agent goes on without the wrapper that would record its end. On another boot nothing of it lives.

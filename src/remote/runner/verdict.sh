@@ -49,7 +49,9 @@ classify() {
     stop | epoch) class=stopped action=end ;;
     timeout) row pattern @timeout || class=timeout ;;
     no-first-output | no-progress) row pattern @hung || class=hung ;;
-    lost) row pattern @lost || class=lost ;;
+    lost)
+      if killed_for_memory; then class=oom; else row pattern @lost || class=lost; fi
+      ;;
     session) class=session ;;
     disk-full) class=disk-full ;;
     ship | agent-missing | setup | capture)
@@ -67,6 +69,11 @@ classify_end() {
       classify_success
       return
     fi
+  fi
+  # What the kernel did goes before what the agent may have said last.
+  if [ "$exit" = 137 ] && killed_for_memory; then
+    class=oom
+    return
   fi
   match_rows && return 0
   if is_full "$root"; then
