@@ -15,6 +15,8 @@ mod logs;
 mod logs_kept;
 mod matrix;
 mod memory;
+mod names;
+mod odd_hosts;
 mod ownership;
 mod races;
 mod report;

@@ -25,6 +25,7 @@ pub struct Setup {
     /// Files that stand in the place of others for everything on this host: source, target.
     mounts: Vec<(PathBuf, PathBuf)>,
     boots: bool,
+    jailed: bool,
     settings: Vec<String>,
     passphrase: String,
     dropbear: bool,
@@ -46,6 +47,12 @@ impl Setup {
     /// Gives the host a boot id of its own, so that [`Sshd::reboot`] can give it another. Needs [`can_replace_sh`].
     pub fn boots(mut self) -> Self {
         self.boots = true;
+        self
+    }
+
+    /// Lets the host find no commands but those that are put into [`Sshd::bin`].
+    pub fn jailed(mut self) -> Self {
+        self.jailed = true;
         self
     }
 
@@ -191,7 +198,7 @@ impl Sshd {
             format!("AuthorizedKeysFile {}", self.file("authorized_keys").display()),
             format!("PidFile {}", self.file("sshd.pid").display()),
             // The current user's home is no test's business.
-            format!("SetEnv HOME={}", self.user.home.display()),
+            format!("SetEnv HOME={}{}", self.user.home.display(), self.path()),
             "StrictModes no".into(),
             "UsePAM no".into(),
             "PasswordAuthentication no".into(),
@@ -202,6 +209,42 @@ impl Sshd {
             lines.push("MaxStartups 100".into());
         }
         lines.join("\n") + "\n"
+    }
+
+    fn path(&self) -> String {
+        if self.setup.jailed { format!(" PATH={}", self.bin().display()) } else { String::new() }
+    }
+
+    /// The one directory in which a jailed host finds its commands.
+    pub fn bin(&self) -> PathBuf {
+        let bin = self.file("bin");
+        if !bin.exists() {
+            std::fs::create_dir(&bin).unwrap();
+            std::fs::set_permissions(&bin, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        bin
+    }
+
+    /// Gives a jailed host every command of this machine but these.
+    pub fn all_but(&self, missing: &[&str]) {
+        for entry in ["/usr/bin", "/bin", "/usr/sbin"].iter().flat_map(|dir| std::fs::read_dir(dir).unwrap().flatten())
+        {
+            let name = entry.file_name();
+            if !missing
+                .iter()
+                .any(|missing| name == *missing || name.to_string_lossy().starts_with(&format!("{missing}3.")))
+            {
+                let _ = std::os::unix::fs::symlink(entry.path(), self.bin().join(name));
+            }
+        }
+    }
+
+    /// A script in the place of a command of a jailed host.
+    pub fn shim(&self, name: &str, script: &str) {
+        let path = self.bin().join(name);
+        let _ = std::fs::remove_file(&path);
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
     }
 
     /// A line more for sshd_config, from the next start on.

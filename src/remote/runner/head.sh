@@ -19,11 +19,33 @@ finish() {
   exit "$1"
 }
 
-free_kib() { df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4 + 0 }'; }
-free_inodes() { df -Pi "$1" 2>/dev/null | awk 'NR == 2 && $2 > 0 { print $4 + 0 }'; }
+# Runs a tool that may hang on a file system that does, for at most ten seconds.
+quickly() {
+  "$@" </dev/null 2>/dev/null &
+  quick=$!
+  (
+    trap 'kill "$limit_pid" 2>/dev/null; exit' TERM
+    sleep 10 &
+    limit_pid=$!
+    wait "$limit_pid"
+    kill -KILL "$quick" 2>/dev/null
+  ) >/dev/null 2>&1 &
+  wait "$quick" 2>/dev/null
+  kill "$!" 2>/dev/null
+}
+
+# What is free where a directory lies; nothing where `df` cannot say.
+free_kib() { quickly df -Pk "$1" | awk 'NR == 2 { print $4 + 0 }'; }
+free_inodes() { quickly df -Pi "$1" | awk 'NR == 2 && $2 > 0 { print $4 + 0 }'; }
+
+# Whether less than $2 KiB are free there; what nobody can tell is no reason to do nothing.
+has_less() {
+  free=$(free_kib "$1")
+  [ "${free:-$2}" -lt "$2" ]
+}
 
 # Whether a directory's file system has no room for anything of use.
-is_full() { [ "$(free_kib "$1")" -lt 1024 ] || [ "$(free_inodes "$1")" = 0 ]; }
+is_full() { has_less "$1" 1024 || [ "$(free_inodes "$1")" = 0 ]; }
 
 # Refuses because something could not be written below $2, in the system's own words where it has some.
 refuse_write() {

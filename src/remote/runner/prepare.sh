@@ -3,7 +3,7 @@
 # Everything before the agent. Fails with $reason set; until `intent` nothing has run.
 prepare() {
   reason=disk-full
-  allocate_result && [ "$(free_kib "$root")" -gt 2048 ] || return 1
+  allocate_result && ! has_less "$root" 2048 || return 1
   reason=ship
   land || stopped_early || return 1
   reason='agent-missing'

@@ -23,7 +23,7 @@ run_release() {
   [ -z "$loose" ] || [ -z "$tree" ] || refuse uncaptured "attempt $loose has run and was not captured"
   scratch=$job/.release
   # What is about to free a full disk needs some room elsewhere.
-  [ "$(free_kib "$root")" -gt 65536 ] || scratch=${TMPDIR:-/tmp}/.handoff-release.$name
+  ! has_less "$root" 65536 || scratch=${TMPDIR:-/tmp}/.handoff-release.$name
   rm -rf "$scratch"
   mkdir "$scratch" || refuse_write "$scratch could not be made" "$root"
   trap 'rm -rf "$scratch"' EXIT
