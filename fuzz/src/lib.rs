@@ -2,15 +2,19 @@
 
 pub mod canned;
 
+/// A number that depends on the bytes alone: FNV-1a.
+pub fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+}
+
 /// The bytes in pieces, by a rule that depends on them alone: an input that fails fails again.
 pub fn cut(bytes: &[u8]) -> Vec<&[u8]> {
-    // FNV-1a, then xorshift.
-    let hash = |seed: u64, byte: &u8| (seed ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
-    let mut state = bytes.iter().fold(0xcbf2_9ce4_8422_2325, hash) | 1;
+    let mut state = hash(bytes) | 1;
     // Every other input byte by byte: that meets each boundary there is.
     let longest = if state & 2 == 0 { 1 } else { 40 };
     let (mut rest, mut pieces) = (bytes, Vec::new());
     while !rest.is_empty() {
+        // Xorshift.
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
