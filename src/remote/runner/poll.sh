@@ -1,6 +1,7 @@
 # The verb `poll`: state and log bytes of several attempts in one bounded reply, as they come.
 
-# A want is kept in numbered variables: w_name_1, w_at_1, w_stream_1, w_inode_1, w_offset_1, and w_news_1 for its state.
+# A want is kept in numbered variables: w_name_1, w_at_1, w_stream_1, w_inode_1, w_offset_1, w_news_1 for its
+# state, and w_seen_1 for the bytes of events that were there before the last look.
 read_wants() {
   count=0
   while read -r want_name want_n stream inode offset end; do
@@ -13,7 +14,7 @@ read_wants() {
     [ -z "$end" ] || ends_alike || offset=0
     count=$((count + 1))
     eval "w_name_$count=$want_name w_at_$count=$want_n w_stream_$count=$stream w_inode_$count=$inode"
-    eval "w_offset_$count=$offset w_news_$count='' w_closed_$count=''"
+    eval "w_offset_$count=$offset w_news_$count='' w_seen_$count=0 w_closed_$count=''"
   done <<END
 $wants
 END
@@ -48,6 +49,7 @@ round() {
     if [ "$looked" != "$want_name $want_n" ]; then
       look "$want_name" "$want_n"
       looked="$want_name $want_n"
+      is_number "$events_bytes" && eval "w_seen_$w=$events_bytes"
     fi
     get news "$w"
     if [ "$got" != "$news" ] || [ -n "$1" ]; then

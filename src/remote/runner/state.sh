@@ -1,14 +1,16 @@
 # The state line of an attempt: one look at its directory, and what the processes named there are doing.
 
-# Looks at attempt $2 of handoff $1; sets $state, the part of it that makes news in $news, and the sizes of the streams.
+# Looks at attempt $2 of handoff $1; sets $state, the part of it that makes news in $news, the sizes of the streams, and
+# how many bytes of events there were before.
 look() {
   at_attempt "$1" "$2"
   name=$1 watch=0 claim='' intent=0 placed='' task='' cancel=0 exit=- result=0 next=- session=-
-  top_epoch=0 last=0 section='' log_inode=0 log_bytes=0 check_inode=0 check_bytes=0
+  top_epoch=0 last=0 events_bytes=0 section='' log_inode=0 log_bytes=0 check_inode=0 check_bytes=0
   while read -r inode _ _ _ _ bytes _ _ _ entry _ target; do
     case $inode in *:) section=${inode%:} ;; esac
     case $section/$entry in
       ./session) session=$target ;;
+      ./events) events_bytes=$bytes ;;
       ./[1-9]*) if is_number "$entry" && [ "$entry" -gt "$last" ]; then last=$entry; fi ;;
       epoch/[1-9]*) if is_number "$entry" && [ "$entry" -gt "$top_epoch" ]; then top_epoch=$entry; fi ;;
       "$2"/watch.*) if [ "${entry#watch.}" -gt "$watch" ]; then watch=${entry#watch.} claim=$target; fi ;;

@@ -68,7 +68,8 @@ start_tails() {
     tail_from "$((got + 1))" "$root/work/$want_name/$want_n/$stream"
     case $followed in *" $want_name "*) continue ;; esac
     followed="$followed$want_name "
-    tail_from "$(($(wc -c <"$root/work/$want_name/events") + 1))" "$root/work/$want_name/events"
+    get seen "$w"
+    tail_from "$((got + 1))" "$root/work/$want_name/events"
   done
 }
 

@@ -145,3 +145,32 @@ fn a_poll_leaves_nothing_behind_when_its_reader_goes() {
         output.stdout.is_empty().then_some(())
     });
 }
+
+/// What happens while a poll makes itself ready to wait must not be waited for.
+#[test]
+fn a_change_between_the_look_and_the_wait_is_seen() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell.clone(), "until [ -e \"$HOME/go\" ]; do sleep 0.05; done");
+        host.ensure(1, &[]);
+        host.until("the agent's start", || host.link(1, "task"));
+        let bin = host.home().join("slow");
+        std::fs::create_dir(&bin).unwrap();
+        let (next, events) = (host.at(1).join("next"), host.work().join("events"));
+        let late = format!(
+            "#!/bin/sh\nln -s laptop:end:0 '{}' && echo 1 next >>'{}'\nPATH=${{PATH#*:}}\nexec mkfifo \"$@\"\n",
+            next.display(),
+            events.display()
+        );
+        std::fs::write(bin.join("mkfifo"), late).unwrap();
+        std::fs::set_permissions(bin.join("mkfifo"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let line = format!("PATH='{}':$PATH; export PATH; {}", bin.display(), loader(Verb::Poll));
+        let began = std::time::Instant::now();
+        let request = format!("wait 20000\nmax 100000\nwant {} 1 log 0 0\n\n", host.name);
+        let mut child = host.start(&line, request.as_bytes());
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains(" next=laptop:end:0 ")), "{shell}: never told");
+        assert!(began.elapsed() < Duration::from_secs(15), "{shell}: told only at the end of the poll");
+        std::fs::write(host.home().join("go"), "").unwrap();
+        child.wait().unwrap();
+    }
+}
