@@ -22,11 +22,10 @@ impl Driver {
     /// Fetches and verifies all that a host has of the handoff. What is held then, and the host's last attempt: it may
     /// have gone on alone before it heard of a takeover.
     pub(super) async fn hold_all(&mut self, remote: &Remote, host: &str) -> Result<(Vec<Receipt>, AttemptNo), Error> {
-        let attempts = self.handoff().attempts.iter().filter(|(_, attempt)| attempt.host == host);
-        let mut todo: Vec<AttemptNo> = attempts.map(|(n, _)| *n).collect();
-        let mut last = todo.last().copied().unwrap_or(0);
+        // Earlier ones too: two names may stand for one directory, which is asked about as a whole.
+        let mut last = self.handoff().last_on(host).unwrap_or(0);
+        let mut todo: Vec<AttemptNo> = (1..=last).rev().collect();
         let mut receipts = Vec::new();
-        todo.reverse();
         while let Some(n) = todo.pop() {
             let Some((receipt, highest)) = self.hold(remote, n).await? else { continue };
             receipts.push(receipt);
