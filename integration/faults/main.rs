@@ -16,6 +16,7 @@ mod logs_kept;
 mod matrix;
 mod memory;
 mod names;
+mod nodes;
 mod odd_hosts;
 mod ownership;
 mod races;

@@ -251,7 +251,12 @@ pub const FAULTS: &[Fault] = &[
         "a host goes on behind a black hole, the handoff is moved to another, and the hole heals",
         "told of the epoch, stopped, its work kept as superseded and applied nowhere",
     ),
-    row(47, "claim_of_another_node", "a claim bears another node's name", "unknown, not dead: nothing starts"),
+    row(
+        47,
+        "claim_of_another_node",
+        "another machine with the same home answers in the middle of a run; the first one dies",
+        "unknown, not dead: nothing starts, what is written there is followed, and it is said what to do",
+    ),
     row(
         48,
         "tools_that_hang",

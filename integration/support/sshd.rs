@@ -26,6 +26,7 @@ pub struct Setup {
     mounts: Vec<(PathBuf, PathBuf)>,
     boots: bool,
     jailed: bool,
+    node: Option<String>,
     settings: Vec<String>,
     passphrase: String,
     dropbear: bool,
@@ -53,6 +54,12 @@ impl Setup {
     /// Lets the host find no commands but those that are put into [`Sshd::bin`].
     pub fn jailed(mut self) -> Self {
         self.jailed = true;
+        self
+    }
+
+    /// What the machine is called on which everything of this host runs. Needs [`can_name_nodes`].
+    pub fn node(mut self, name: &str) -> Self {
+        self.node = Some(name.to_owned());
         self
     }
 
@@ -97,6 +104,12 @@ impl Setup {
 /// Whether a mount namespace of our own can be made, in which `/bin/sh` is another file.
 pub fn can_replace_sh() -> bool {
     let tried = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
+    tried.is_ok_and(|status| status.success())
+}
+
+/// Whether a machine can be called something else for what runs in a namespace of our own.
+pub fn can_name_nodes() -> bool {
+    let tried = Command::new("unshare").args(["--uts", "true"]).stderr(Stdio::null()).status();
     tried.is_ok_and(|status| status.success())
 }
 
@@ -170,13 +183,14 @@ impl Sshd {
             mounts.push((self.file("boot_id"), PathBuf::from(BOOT_ID)));
         }
         let server = if self.setup.dropbear { dropbear::binary().expect("ask can_run first") } else { binary() };
-        if mounts.is_empty() {
+        if mounts.is_empty() && self.setup.node.is_none() {
             return Command::new(server);
         }
-        let script = r#"while [ "$1" != -- ]; do mount --bind "$1" "$(readlink -f "$2")" || exit 1; shift 2; done
+        let script = r#"[ -z "$1" ] || echo "$1" >/proc/sys/kernel/hostname || exit 1; shift
+            while [ "$1" != -- ]; do mount --bind "$1" "$(readlink -f "$2")" || exit 1; shift 2; done
             shift && exec "$@""#;
         let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", script, "sh"]);
+        command.args(["--mount", "--uts", "sh", "-c", script, "sh", self.setup.node.as_deref().unwrap_or_default()]);
         command.args(mounts.iter().flat_map(|(source, target)| [source, target]));
         command.arg("--").arg(server);
         command
@@ -187,6 +201,13 @@ impl Sshd {
         assert!(self.setup.boots, "only a host that boots can be rebooted");
         self.down();
         self.user.end_processes();
+        self.up();
+    }
+
+    /// The same directories and users behind another machine; what runs on the one before goes on there.
+    pub fn becomes(&mut self, node: &str) {
+        self.down();
+        self.setup.node = Some(node.to_owned());
         self.up();
     }
 

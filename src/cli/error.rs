@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use super::exit;
 use crate::git;
-use crate::remote::error::RemoteError;
+use crate::remote::error::{OTHER_NODE, RemoteError};
 use crate::state;
 use crate::supervise::error::Error as EngineError;
 use crate::transport::TransportError;
@@ -60,6 +60,11 @@ impl Error {
 /// Messages may quote a host: lines stay, everything else a terminal obeys does not.
 fn clean(text: &str) -> String {
     text.lines().map(crate::ui::text::neutral).collect::<Vec<_>>().join("\n")
+}
+
+/// What helps where the machine that answers is not the one that began an attempt.
+pub(super) fn on_that_machine(host: &str, command: &str) -> String {
+    format!("set `address` of {host} in hosts.toml to the machine that began it, then {command}")
 }
 
 impl From<TransportError> for Error {
@@ -134,6 +139,9 @@ impl From<EngineError> for Error {
             }
             EngineError::NotNow { id, .. } => Error::usage(message).hint(format!("handoff show {id}")),
             EngineError::Driven { id, .. } => Error::failed(message).hint(format!("handoff logs -f {id}")),
+            EngineError::Elsewhere { id, host, .. } => Error::failed(message)
+                .hint(on_that_machine(&host, &format!("handoff stop {id}")))
+                .hint(format!("handoff takeover {id}, which goes on without that machine")),
             EngineError::Agent(_) => Error::usage(message).hint("handoff agents"),
             EngineError::HostName(_) => Error::usage(message).hint("handoff hosts list"),
             EngineError::Template(_) | EngineError::Secret(_) | EngineError::Profile { .. } => Error::usage(message),
@@ -146,6 +154,10 @@ impl From<RemoteError> for Error {
     fn from(error: RemoteError) -> Self {
         match error {
             RemoteError::Transport(error) => error.into(),
+            RemoteError::Refused { ref host, ref class, .. } if class == OTHER_NODE => {
+                let hint = on_that_machine(host, "the same command");
+                Error::failed(error).hint(hint).hint("handoff takeover, which goes on without that machine")
+            }
             RemoteError::Refused { ref host, .. } | RemoteError::NotInstalled { ref host, .. } => {
                 let hint = format!("handoff hosts check {host}");
                 Error::failed(error).hint(hint)

@@ -2,7 +2,7 @@
 
 use super::Global;
 use super::context;
-use super::error::Error;
+use super::error::{Error, on_that_machine};
 use super::exit;
 use super::watch::wait_for;
 use crate::model::event::Owner;
@@ -118,7 +118,13 @@ fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
         outln!("  host out of reach since {} ({})", ago(*since), first_line(reason, 80));
     }
     match host {
-        Some(Ok(line)) => outln!("  the host says now: {}", says(line)),
+        Some(Ok(line)) => {
+            outln!("  the host says now: {}", says(line));
+            if line.watch == Alive::Unknown && !line.result {
+                outln!("    {}", on_that_machine(&neutral(handoff.host()), &format!("`handoff watch {}`", made.id)));
+                outln!("    where it is gone for good: `handoff takeover {}`", made.id);
+            }
+        }
         Some(Err(reason)) => outln!("  the host gave no state: {}", first_line(reason, 100)),
         None => {}
     }
@@ -130,6 +136,12 @@ fn says(line: &StateLine) -> String {
     let beat = line.beat.map_or(String::new(), |beat| format!(", last tick {beat} s ago"));
     if line.result {
         return format!("attempt {} has ended, `handoff watch` reads its end", line.attempt);
+    }
+    if line.watch == Alive::Unknown {
+        return format!(
+            "another machine that shares its directory began attempt {}, and whether it lives is seen only there{beat}",
+            line.last
+        );
     }
     format!("attempt {}: agent {}, watcher {}, active {active}{beat}", line.last, word(line.task), word(line.watch))
 }

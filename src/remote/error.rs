@@ -2,6 +2,9 @@
 
 use crate::transport::TransportError;
 
+/// The class of a refusal because another machine that shares the directory owns the attempt.
+pub const OTHER_NODE: &str = "other-node";
+
 /// A verb had no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {

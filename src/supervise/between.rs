@@ -17,6 +17,9 @@ use crate::remote::poll::{Alive, StateLine};
 /// Longest time between two looks at a host that waits for its next attempt's time.
 const LONGEST_NAP: Duration = Duration::from_secs(10);
 
+/// A watcher ticks every 5 s, and less often while it ends what runs and captures it, in seconds.
+const LONGEST_SILENCE: u64 = 60;
+
 impl Driver {
     /// The host goes on by itself within its grant: its next attempt is followed from now on.
     pub(super) fn take_up(&mut self, n: AttemptNo) -> Result<(), Error> {
@@ -36,6 +39,9 @@ impl Driver {
         }
         let Some(before) = before else { return self.ensure_again(n).await };
         let state = remote.state(&self.name, before).await?;
+        if let Some(line) = &state {
+            self.is_elsewhere(line)?;
+        }
         let watched = state.is_some_and(|line| matches!(line.watch, Alive::Yes | Alive::Unknown) || line.last >= n);
         if watched {
             self.wait_for(before, n).await?;
@@ -92,6 +98,27 @@ impl Driver {
             }
             _ => Ok(Turn::Again),
         }
+    }
+
+    /// Says once that another machine began the attempt. A stop is waited for as long as that one gives signs of life.
+    pub(super) fn is_elsewhere(&mut self, line: &StateLine) -> Result<(), Error> {
+        if line.watch != Alive::Unknown || line.result {
+            return Ok(());
+        }
+        let (attempt, host) = (line.attempt, self.link.host.name.clone());
+        if line.cancel && line.beat.is_none_or(|beat| beat > LONGEST_SILENCE) {
+            return Err(Error::Elsewhere { id: self.id().clone(), host, attempt, beat: line.beat });
+        }
+        if self.elsewhere.replace(attempt) != Some(attempt) {
+            let id = self.id();
+            let text = format!(
+                "another machine that shares the directory of {host} began attempt {attempt}: whether it lives is seen \
+                 only there, and nothing is started here. What it writes is followed; where it is gone for good, \
+                 `handoff takeover {id}` goes on without it"
+            );
+            self.tell(&Progress::Note { text });
+        }
+        Ok(())
     }
 
     pub(super) async fn new_session(&mut self, n: AttemptNo, delay: u64) -> Result<Turn, Error> {

@@ -29,6 +29,8 @@ pub struct Driver {
     pub(super) sent: Option<u32>,
     /// Milliseconds after which a poll ends by itself.
     pub(super) longest_wait: u64,
+    /// The attempt of which it was told that another machine began it.
+    pub(super) elsewhere: Option<AttemptNo>,
     pub(super) logs: BTreeMap<AttemptNo, Log>,
     pub(super) checks: BTreeMap<AttemptNo, LogMirror>,
     _lock: DriverLock,
@@ -68,6 +70,7 @@ impl Driver {
             profile,
             name,
             sent: None,
+            elsewhere: None,
             longest_wait: LONGEST_WAIT,
             logs,
             checks,

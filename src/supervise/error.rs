@@ -1,6 +1,7 @@
 //! What can keep the engine from doing what it was asked.
 
 use super::retry::{Remedy, remedy};
+use crate::model::attempt::AttemptNo;
 use crate::model::id::HandoffId;
 use crate::remote::error::RemoteError;
 use crate::transport::TransportError;
@@ -41,6 +42,9 @@ pub enum Error {
     /// The handoff's state does not allow what was asked.
     #[error("{id} {why}")]
     NotNow { id: HandoffId, why: String },
+    /// Its host shares a directory with the machine that began the attempt, which shows no sign of life.
+    #[error("another machine that shares the directory of {host} began attempt {attempt}{}; the stop is marked there, and whether it lives is seen only there", last_tick(.beat))]
+    Elsewhere { id: HandoffId, host: String, attempt: AttemptNo, beat: Option<u64> },
     /// Another process drives it.
     #[error("{id} is driven by another process{holder}")]
     Driven { id: HandoffId, holder: String },
@@ -74,4 +78,8 @@ impl Error {
             _ => false,
         }
     }
+}
+
+fn last_tick(beat: &Option<u64>) -> String {
+    beat.map_or(String::new(), |beat| format!(", and has said nothing for {beat} s"))
 }

@@ -71,7 +71,8 @@ impl Driver {
         }
         match tokio::time::timeout(DYING, self.collect()).await {
             Ok(Ok(())) => Ok(true),
-            Err(_) => Ok(false),
+            // Whatever kept its end from being read, it was not read.
+            Err(_) | Ok(Err(Error::Elsewhere { .. })) => Ok(false),
             Ok(Err(error)) => self.later(error),
         }
     }

@@ -151,6 +151,7 @@ impl Driver {
                             line => line?,
                         };
                         cancelled = true;
+                        self.is_elsewhere(&line)?;
                         // Without a watcher nothing will wake this poll.
                         if !line.result && matches!(line.watch, Alive::No | Alive::Never) {
                             return self.after_quiet_poll(n, Some(line)).await;
@@ -164,6 +165,7 @@ impl Driver {
                 None => break,
                 Some(Message::State(line)) if line.attempt == n => {
                     self.on_state(&line)?;
+                    self.is_elsewhere(&line)?;
                     if until == Until::Started && line.intent {
                         return Ok(Turn::Left);
                     }

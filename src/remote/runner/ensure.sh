@@ -54,7 +54,7 @@ await_watcher() {
   judge_watch
   case $life in
     alive | stopped) return 0 ;;
-    unknown) refuse other-node "the attempt belongs to another node of this host" ;;
+    unknown) refuse other-node "another machine that shares this directory began attempt $n, and whether it lives is seen only there: nothing was started" ;;
   esac
   start_watcher
   left=100
@@ -125,7 +125,7 @@ run_capture() {
   cache=$root/cache/$key.git
   if [ ! -h "$at/capture" ]; then
     judge_watch
-    case $life in alive | stopped) refuse busy "a watcher lives" ;; unknown) refuse other-node "its watcher is on another node" ;; esac
+    case $life in alive | stopped) refuse busy "a watcher lives" ;; unknown) refuse other-node "attempt $n belongs to another machine that shares this directory" ;; esac
     judge_task
     case $life in alive | stopped) refuse busy "the agent runs" ;; esac
     highest "$job/"
