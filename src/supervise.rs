@@ -27,6 +27,7 @@ mod ship;
 pub mod spec;
 pub mod start;
 pub mod stop;
+mod take_in;
 pub mod takeover;
 pub mod unfinished;
 pub mod wake;
