@@ -10,6 +10,7 @@ mod checkout;
 mod deaths;
 mod disk;
 mod dispatch;
+mod launchers;
 mod line;
 mod logs;
 mod logs_kept;

@@ -263,8 +263,18 @@ pub const FAULTS: &[Fault] = &[
         "flock, setsid or df never return",
         "given up after a while, with a message or by another way",
     ),
-    row(49, "batch_queue", "sbatch submits and then fails", "one run, never a false `lost`"),
-    row(50, "user_manager_dies", "systemd's user manager ends at logout", "noticed by a canary; not used"),
+    row(
+        49,
+        "batch_queue",
+        "an agent CLI, allowed one attempt, submits a job to a queue and then fails",
+        "one run, its own exit status, never a false `lost`; the job is left alone",
+    ),
+    row(
+        50,
+        "user_manager_dies",
+        "systemd's user manager is stopped while the agent works",
+        "not used to start anything: the task does not notice",
+    ),
     row(
         51,
         "clock_skew",
