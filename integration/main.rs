@@ -8,6 +8,7 @@ mod custody;
 mod dropbear;
 mod harness;
 mod links;
+mod login;
 mod main_job;
 mod real_agents;
 mod shells;

@@ -1,5 +1,6 @@
 //! An ordinary user for one test: a name, a home and a login shell of its own where root may make one.
 
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -73,6 +74,15 @@ impl User {
         std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
         self.give(&file);
         file
+    }
+
+    /// Gives a user made for this test a password.
+    pub fn set_password(&self, password: &str) {
+        assert!(self.ours, "only a user made for this test gets a password; ask can_be_made first");
+        let _lock = PASSWD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut child = Command::new("/usr/sbin/chpasswd").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        writeln!(child.stdin.take().unwrap(), "{}:{password}", self.name).unwrap();
+        assert!(child.wait().unwrap().success(), "chpasswd");
     }
 
     fn give(&self, path: &Path) {
