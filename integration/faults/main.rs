@@ -10,6 +10,8 @@ mod checkout;
 mod deaths;
 mod disk;
 mod dispatch;
+mod endings;
+mod escapees;
 mod launchers;
 mod line;
 mod logs;

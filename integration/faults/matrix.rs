@@ -132,7 +132,12 @@ pub const FAULTS: &[Fault] = &[
         "`lost`, said to be by a reboot; no signal is sent; tried again by the policy",
     ),
     row(22, "reboot_after_the_result", "the same, after the result was written", "the result counts"),
-    row(23, "pid_recycled", "the recorded pids belong to other processes now", "not taken for ours, and not killed"),
+    row(
+        23,
+        "pid_recycled",
+        "the kernel gives the pids of watcher, wrapper and agent to other processes of the user",
+        "not taken for ours, and not killed",
+    ),
     row(
         24,
         "watcher_killed",
@@ -146,7 +151,12 @@ pub const FAULTS: &[Fault] = &[
         "still running; stop works; its end is `lost`",
     ),
     row(26, "agent_killed", "SIGKILL of the agent", "the signal is recorded: `crashed`"),
-    row(27, "agent_stopped", "SIGSTOP of the agent", "`stopped` is shown; the limit for no progress ends it"),
+    row(
+        27,
+        "agent_stopped",
+        "SIGSTOP of the agent",
+        "`show` says that it is stopped; the limit for no progress ends it",
+    ),
     row(
         28,
         "agent_out_of_memory",
@@ -206,8 +216,8 @@ pub const FAULTS: &[Fault] = &[
     row(
         40,
         "escapees",
-        "children with sessions of their own, double forks, daemons, stopped processes",
-        "all gone within the grace; bystanders live",
+        "children with sessions of their own, double forks, stopped processes, ones that ignore TERM, and daemons that cleared their environment",
+        "all gone before the result is there, at an exit and at a stop; a bystander of the same name and user lives",
     ),
     row(
         41,

@@ -70,6 +70,7 @@ pub fn text() -> &'static str {
         include_str!("runner/head.sh"),
         include_str!("runner/request.sh"),
         include_str!("runner/claim.sh"),
+        include_str!("runner/kin.sh"),
         include_str!("runner/kill.sh"),
         include_str!("runner/detach.sh"),
         include_str!("runner/git.sh"),

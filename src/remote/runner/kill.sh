@@ -1,6 +1,6 @@
-# Ending what an attempt started: its group, then every process that carries its mark, wherever it went.
+# Ending what an attempt started: its group, then every process that carries its mark or descends from it.
 
-# The processes that carry the mark of this attempt, in $marked.
+# The processes of this attempt, in $marked: those that carry its mark, and their kin.
 find_marked() {
   mark=HANDOFF_MARK=$name.$n marked=
   if [ -n "$proc" ]; then
@@ -21,6 +21,7 @@ find_marked() {
     marked=$(ps -axE -o pid= -o command= 2>/dev/null | grep -F " $mark" | grep -v grep |
       awk -v mark="$mark" '{ for (i = 2; i <= NF; i++) if ($i == mark) { print $1; next } }')
   fi
+  add_kin
 }
 
 # Sends a signal to every marked process whose identity still holds; a zombie is none.
@@ -32,6 +33,8 @@ signal_marked() {
     case $mode in Z* | X*) continue ;; esac
     alive_marked=$((alive_marked + 1))
     kill "-$1" "$entry" 2>/dev/null
+    # What is stopped acts on nothing but KILL until it goes on.
+    [ "$1" != TERM ] || kill -CONT "$entry" 2>/dev/null
   done
 }
 

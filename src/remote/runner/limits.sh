@@ -40,6 +40,8 @@ beat() { printf 'active %-12s %s\n' "$((served + spent))" "$(date +%s)" 1<>"$at/
 # One look at a running agent; sets $ended to the limit that was reached.
 watch_agent() {
   beat
+  marked=
+  add_kin
   log_size
   watch_session
   if [ "$size" != "$seen_size" ]; then

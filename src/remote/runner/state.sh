@@ -1,5 +1,17 @@
 # The state line of an attempt: one look at its directory, and what the processes named there are doing.
 
+# Whether what the wrapper $pid waits for is stopped, which the wrapper itself is not.
+agent_stopped() {
+  children=
+  # The list has no line break at its end, so reading it fails.
+  read -r children 2>/dev/null <"/proc/$pid/task/$pid/children"
+  for child in $children; do
+    inspect "$child" || return 1
+    case $mode in T*) ;; *) return 1 ;; esac
+  done
+  [ -n "$children" ]
+}
+
 # Looks at attempt $2 of handoff $1; sets $state, the part of it that makes news in $news, the sizes of the streams, and
 # how many bytes of events there were before.
 look() {
@@ -35,7 +47,10 @@ END
     placed=${placed#*:}
     judge "$task:${placed#*:}"
     working=$life
-    [ "$life" != unknown ] || working=none
+    case $life in
+      unknown) working=none ;;
+      alive) ! agent_stopped || working=stopped ;;
+    esac
   fi
   read_status "$at/exit"
   active=0 beat=-
