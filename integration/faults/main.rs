@@ -25,6 +25,7 @@ mod ownership;
 mod races;
 mod report;
 mod repository;
+mod rivals;
 mod row;
 mod server;
 mod starts;

@@ -209,8 +209,8 @@ pub const FAULTS: &[Fault] = &[
     row(
         38,
         "stop_meets_exit",
-        "`stop` in the moment the agent exits, again and again",
-        "one result, which never changes",
+        "`stop` in the moment the agent exits, six times at once",
+        "one result, `done` or `stopped`, the same on both sides, which never changes",
     ),
     row(39, "limit_meets_exit", "the time limit in the moment the agent exits", "one result, which never changes"),
     row(

@@ -126,6 +126,10 @@ conclude() {
         ;;
     esac
   fi
+  # A stop that came before the check was over leaves nobody to say whether the end was a good one.
+  if [ -h "$at/cancel" ] && [ -f "$spec/check" ] && [ -z "$check" ]; then
+    case $reason in 'exit' | grace) reason=stop ;; esac
+  fi
   classify
   write_result
 }
