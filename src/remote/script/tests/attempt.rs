@@ -226,6 +226,14 @@ fn work_without_output_is_progress() {
 }
 
 #[test]
+fn computing_without_output_is_progress() {
+    let host =
+        TestHost::shipped(shells().remove(0), "echo hi; timeout 6 sh -c 'while :; do :; done'; echo w >w; echo end");
+    host.ensure(1, &[("grant", &grant(&[("no_progress", "2"), ("last", "1")]))]);
+    assert_eq!((host.result(1).class(), host.log(1).as_str()), ("unchecked", "hi\nend\n"));
+}
+
+#[test]
 fn a_throttled_agent_is_resumed_alone_in_its_session() {
     for shell in shells() {
         let host = TestHost::shipped(
