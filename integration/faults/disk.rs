@@ -50,8 +50,8 @@ fn r32_no_inodes() {
     site.plan(
         "turn 1\nsay Working.\nrun mkdir -p many; i=0; while : >many/$i; do i=$((i + 1)); done 2>/dev/null; true\nfinish Done.\n",
     );
-    let _ = site.run_checked("true", &[]).run();
-    let result = site.wait_for_result(1);
+    let ran = site.run_checked("true", &[]).run();
+    let result = site.on_host(1, "result").unwrap_or_else(|| panic!("no result: {ran:#?}"));
     assert!(result.contains("exit 0"), "{result}");
     let (class, evidence) = site.verdicts()[0].clone();
     // The work could not be read into objects: that is said, and success is not claimed.

@@ -15,7 +15,7 @@ run_ensure() {
   { [ "$n" -ge "$first" ] && [ "$n" -le "$last" ]; } || refuse grant "attempt $n is not in grant $g"
   if [ ! -f "$at/result" ]; then
     make_cache "$key" "$format" || refuse_write "the cache could not be made" "$root"
-    { : >>"$job/epoch/$grant_epoch" && : >>"$job/events"; } || refuse_write "the epoch could not be written" "$root"
+    { true >>"$job/epoch/$grant_epoch" && true >>"$job/events"; } || refuse_write "the epoch could not be written" "$root"
     highest "$job/epoch/"
     [ "$top" -eq "$grant_epoch" ] || [ -h "$at/intent" ] || refuse epoch "the handoff is at epoch $top"
     earlier_over
@@ -73,7 +73,7 @@ run_put() {
   [ -n "$name" ] || refuse request "name is missing"
   if [ -n "$epoch" ]; then
     job=$root/work/$name
-    { mkdir -p "$job/epoch" && : >>"$job/epoch/$epoch"; } || refuse_write "the epoch could not be written" "$root"
+    { mkdir -p "$job/epoch" && true >>"$job/epoch/$epoch"; } || refuse_write "the epoch could not be written" "$root"
     highest "$job/"
     at_attempt "$name" "$top"
     if [ -h "$at/intent" ]; then say "intent 1"; else say "intent 0"; fi

@@ -73,7 +73,7 @@ watch_progress() {
   if [ -z "$base" ]; then
     measure
     base=$cpu base_marked=$marked
-    : >"$at/quiet"
+    true >"$at/quiet" 2>/dev/null || base=
     return
   fi
   [ "$((spent - moved_at))" -ge "$limit_no_progress" ] || return 0

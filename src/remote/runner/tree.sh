@@ -70,7 +70,7 @@ make_capture_git() {
   mkdir -p "$job/capture.git/info"
   cat "$spec/config" >>"$job/capture.git/config" 2>/dev/null
   cat "$spec/exclude" >"$job/capture.git/info/exclude" 2>/dev/null
-  : >"$job/capture.git/ready"
+  true >"$job/capture.git/ready"
 }
 
 # Writes the shipped files into the tree. What is ignored stays (a warm build); all else gives way.

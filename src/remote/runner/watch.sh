@@ -22,7 +22,7 @@ run_watch() {
 # The directory of an attempt; its streams exist from the start, so that a poll can wait on them.
 make_attempt() {
   # Of two requests at once the later finds the link made, and that is as good.
-  mkdir -p "$at" && { ln -s "$g" "$at/grant" 2>/dev/null || [ -h "$at/grant" ]; } && : >>"$at/log" && : >>"$at/check.log"
+  mkdir -p "$at" && { ln -s "$g" "$at/grant" 2>/dev/null || [ -h "$at/grant" ]; } && true >>"$at/log" && true >>"$at/check.log"
 }
 
 # Takes the attempt if nobody has it: one wins. A claim of a dead watcher stays, the next number is taken.
@@ -120,7 +120,7 @@ conclude() {
     case $reason in
       exit | grace)
         ended=''
-        : >"$at/check.log"
+        true >"$at/check.log"
         if run_script check "$at/check.log" check; then check=$status; fi
         sweep 5
         ;;

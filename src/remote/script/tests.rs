@@ -37,6 +37,15 @@ fn the_script_is_in_small_files_and_each_says_what_it_is_for() {
     assert_eq!(lines, text().lines().count());
 }
 
+/// On a full disk it would: a redirection that fails ends the shell when it stands with a special builtin.
+#[test]
+fn no_redirection_ends_the_shell() {
+    for line in text().lines().map(str::trim_start).filter(|line| !line.starts_with('#')) {
+        let special = line.contains(": >") && !line.contains("(: >");
+        assert!(!special, "`true >` here, for its failure is only a status: {line}");
+    }
+}
+
 #[test]
 fn shellcheck_has_nothing_to_say() {
     let file = tempfile::NamedTempFile::new().unwrap();
