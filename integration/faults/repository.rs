@@ -198,3 +198,18 @@ fn blob_in_pack(site: &Site, name: &str) -> (usize, usize) {
     let words: Vec<_> = line.split_whitespace().collect();
     (words[4].parse().unwrap(), words[3].parse().unwrap())
 }
+
+/// Not a row: handoffs of one repository that begin at once push the same refs to a host that has none of them.
+#[test]
+fn many_handoffs_begin_at_once() {
+    let site = Site::new();
+    site.plan("turn 1\nedit new.txt <<END\nnew\nEND\nfinish Done.\n");
+    let start = |n: u32| {
+        let (id, task) = (format!("at-once-{n}"), format!("task {n}"));
+        site.laptop.handoff(&["run", "--host", HOST, "--id", &id, "--detach", &task]).start()
+    };
+    let running: Vec<_> = (0..6).map(start).collect();
+    for run in running {
+        run.end().success();
+    }
+}

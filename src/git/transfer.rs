@@ -80,6 +80,19 @@ pub fn is_damage(error: &Error) -> bool {
             .any(|line| line.ends_with("missing necessary objects") || line.ends_with("unpacker error"))
 }
 
+/// Whether a push failed because another one moved or made the same ref in between. Refs that handoffs share are pushed
+/// by each that finds them missing; looked at again, they are there.
+pub fn is_race(error: &Error) -> bool {
+    let Error::Failed { command, stderr, .. } = error else { return false };
+    let refused = |line: &str| {
+        line.starts_with("error refs/")
+            && ["atomic transaction failed", "failed to update ref", "fetch first"]
+                .iter()
+                .any(|why| line.ends_with(why))
+    };
+    command == "send-pack" && stderr.lines().any(refused) && stderr.contains("cannot lock ref")
+}
+
 /// Brings refs of the host to below `refs/handoff/`, and proves that the expected objects are here.
 ///
 /// A refspec is `<ref on the host>:<ref under refs/handoff/>`, both with or both without one `*`; where the ref stands,

@@ -12,6 +12,9 @@ use crate::model::verdict::Class;
 use crate::remote::bridge::{Bridge, Service};
 use crate::remote::client::Remote;
 
+/// Pushes of one repository that may come in between, one after the other.
+const MOST_RIVALS: u32 = 10;
+
 impl Driver {
     /// Whether the attempt before `n` ended because objects of the ship were missing or damaged on the host.
     pub(super) fn ship_was_broken(&self, prepared: &Prepared) -> bool {
@@ -41,13 +44,24 @@ pub(super) async fn push(
     if broken {
         mend().await?;
     }
-    match once(remote, prepared, repository, broken).await {
+    match unrivalled(remote, prepared, repository, broken).await {
         Err(Error::Git(error)) if !broken && transfer::is_damage(&error) => match mend().await? {
-            true => once(remote, prepared, repository, true).await,
+            true => unrivalled(remote, prepared, repository, true).await,
             false => Err(error.into()),
         },
         pushed => pushed,
     }
+}
+
+/// Pushes until no other push has come in between.
+async fn unrivalled(remote: &Remote, prepared: &Prepared, repository: &Repository, whole: bool) -> Result<(), Error> {
+    for _ in 0..MOST_RIVALS {
+        match once(remote, prepared, repository, whole).await {
+            Err(Error::Git(error)) if transfer::is_race(&error) => {}
+            pushed => return pushed,
+        }
+    }
+    once(remote, prepared, repository, whole).await
 }
 
 async fn once(remote: &Remote, prepared: &Prepared, repository: &Repository, whole: bool) -> Result<(), Error> {
