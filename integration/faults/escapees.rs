@@ -135,12 +135,10 @@ fn r23_pid_recycled() {
             processes::of_user(site.host.user.uid).is_empty().then_some(())
         });
         let mut born: Vec<Bystander> = pids.iter().map(|pid| recycle(&site, *pid)).collect();
-        if stop {
-            let _ = site.handoff(&["stop"]).run();
-        }
-        let _ = site.handoff(&["watch"]).run();
+        let stopped = stop.then(|| site.handoff(&["stop"]).run());
+        let watched = site.handoff(&["watch"]).run();
         let verdicts = site.verdicts();
-        assert_eq!(verdicts[0].0, if stop { "stopped" } else { "lost" }, "{verdicts:?}");
+        assert_eq!(verdicts[0].0, if stop { "stopped" } else { "lost" }, "{verdicts:?}\n{stopped:#?}\n{watched:#?}");
         assert!(born.iter_mut().all(Bystander::lives), "a process that took over a pid was ended");
     }
 }

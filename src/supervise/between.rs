@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::driver::Driver;
 use super::error::Error;
-use super::follow::{TICK, Turn};
+use super::follow::{KILL_GRACE, TICK, Turn};
 use super::launch::{Launch, facts};
 use super::link::pause;
 use super::progress::Progress;
@@ -93,6 +93,11 @@ impl Driver {
                 if !line.intent && self.handoff().is_outdated(n) {
                     let remote = self.link.once().await?;
                     return Ok(if self.call_off(&remote, n).await? { Turn::Left } else { Turn::Again });
+                }
+                // The watcher that comes finds the stop there, or it would call the end something else.
+                if let Some(reason) = self.to_cancel(n) {
+                    let remote = self.link.once().await?;
+                    remote.cancel(&self.name, n, reason, KILL_GRACE).await?;
                 }
                 self.ensure_again(n).await
             }
