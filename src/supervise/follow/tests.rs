@@ -52,6 +52,10 @@ impl Hole {
         say(format!("@handoff {nonce} begin\n"));
         if verb == "put" {
             say("next laptop:end:0\n".into());
+        } else if verb == "capture" {
+            say(format!("error capture nothing is left of the tree\n@handoff {nonce} end 1\n"));
+            let _ = out.send(Output::Exit(Exit::Code(1)));
+            return;
         } else {
             let want = request.lines().find_map(|line| line.strip_prefix("want ")).unwrap_or_default();
             let words: Vec<&str> = want.split(' ').collect();
@@ -108,7 +112,8 @@ impl Transport for Line {
     async fn exec(&self, command: &str) -> Result<Exec, TransportError> {
         let (stdin, mut input) = mpsc::channel(8);
         let (sender, output) = mpsc::unbounded_channel();
-        let (hole, verb) = (self.0.clone(), if command.contains(" put ") { "put" } else { "poll" });
+        let verb = ["put", "capture"].into_iter().find(|verb| command.contains(&format!(" {verb} ")));
+        let (hole, verb) = (self.0.clone(), verb.unwrap_or("poll"));
         tokio::spawn(async move {
             let Some(bytes): Option<Bytes> = input.recv().await else { return };
             hole.answer(verb, &String::from_utf8_lossy(&bytes), &sender).await;
