@@ -131,13 +131,15 @@ fn what_is_missing_here_is_fetched_before_anything_goes() {
 }
 
 #[test]
-fn a_log_that_is_longer_here_than_there_is_not_taken_for_held() {
+fn a_log_that_is_longer_here_than_there_is_fetched_as_a_part_of_its_own() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
+    let log = laptop.hosts[0].log(1);
     let mut file = std::fs::File::options().append(true).open(laptop.truth("attempt-1.log")).unwrap();
     std::io::Write::write_all(&mut file, b"not the host's\n").unwrap();
-    laptop.handoff(["clean", ID]).run().exits(1).says("kept").done();
-    assert!(is_owned(&laptop) && work_dirs(&laptop) == 1);
+    laptop.handoff(["clean", ID]).run().exits(0).says("released").done();
+    assert_eq!(std::fs::read(laptop.truth("attempt-1.2.log")).unwrap(), log, "held whole before it went");
+    assert_eq!(work_dirs(&laptop), 0);
 }
 
 #[test]
