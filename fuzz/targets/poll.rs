@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
 async fn poll(host: Remote) -> String {
     let id: HandoffId = "x".parse().unwrap();
     let name = HostName::new(&id, &Uid::from_random([0; 10]));
-    let want = Want { name, attempt: 1, stream: Stream::Log, inode: 7, offset: 0 };
+    let want = Want { name, attempt: 1, stream: Stream::Log, inode: 7, offset: 0, end: None };
     let mut poll = match host.poll(&[want], 0).await {
         Ok(poll) => poll,
         Err(error) => return error.to_string(),
