@@ -11,11 +11,11 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::client::{MOST_UNHEARD, Remote, Reply};
+use super::client::{Remote, Reply};
 use super::error::RemoteError;
 use super::frames::Piece;
-use super::request::{Request, nonce};
-use super::script::{self, Verb};
+use super::request::Request;
+use super::script::Verb;
 use crate::model::id::HostName;
 
 /// Which of git's two services.
@@ -73,37 +73,23 @@ impl Bridge {
             Service::Receive { .. } => Verb::Receive,
             Service::Upload => Verb::Upload,
         };
-        let (mut installs, mut unheard) = (0, 0);
-        while installs < 2 {
-            let seen = self.remote.installs().await;
-            let nonce = nonce();
+        let request = || {
             let request = Request::new().line("name", &self.name).line("key", &self.key).line("format", &self.format);
-            let request = match self.service {
+            match self.service {
                 Service::Receive { whole: true } => request.line("whole", "yes"),
                 _ => request,
-            };
-            let input = request.encode(&nonce, self.remote.root());
-            let mut reply = self.remote.start(&script::loader(verb), verb.word(), &nonce, input, false).await?;
-            let mut lines = Vec::new();
-            loop {
-                match reply.next().await? {
-                    Some(Piece::Line(line)) if line == "serving" => return Ok(reply),
-                    Some(Piece::Line(line)) if lines.len() < 16 => lines.push(line),
-                    Some(Piece::NeedRunner) => {
-                        self.remote.install(seen).await?;
-                        installs += 1;
-                        break;
-                    }
-                    Some(_) => return Err(self.remote.refusal(&lines)),
-                    None if reply.was_unheard() && unheard < MOST_UNHEARD => {
-                        unheard += 1;
-                        break;
-                    }
-                    None => return Err(reply.cut()),
-                }
+            }
+        };
+        let mut reply = self.remote.begin(verb, request, false).await?;
+        let mut lines = Vec::new();
+        while let Some(piece) = reply.next().await? {
+            match piece {
+                Piece::Line(line) if line == "serving" => return Ok(reply),
+                Piece::Line(line) if lines.len() < 16 => lines.push(line),
+                _ => return Err(reply.refused(&lines)),
             }
         }
-        Err(self.remote.not_installed("it is gone again after it was written".into()))
+        Err(reply.cut())
     }
 }
 

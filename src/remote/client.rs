@@ -12,7 +12,7 @@ use super::script::{self, Verb};
 use crate::transport::{Exec, Exit, Output, Transport};
 
 /// So often a command is sent that the server did not hear.
-pub(super) const MOST_UNHEARD: u32 = 4;
+const MOST_UNHEARD: u32 = 4;
 /// Most lines a buffered answer may have.
 const MAX_LINES: usize = 4096;
 
@@ -34,10 +34,6 @@ impl Remote {
 
     pub fn host(&self) -> &str {
         &self.host
-    }
-
-    pub(super) fn root(&self) -> &str {
-        &self.root
     }
 
     /// Whether the host runs only one command of ours at a time.
@@ -62,10 +58,20 @@ impl Remote {
 
     /// Sends a verb and gives the reply as it comes. Puts the runner on the host first where it is missing.
     pub async fn open(&self, verb: Verb, request: impl Fn() -> Request) -> Result<Reply, RemoteError> {
+        self.begin(verb, request, true).await
+    }
+
+    /// The same; `end` closes the input behind the request.
+    pub(super) async fn begin(
+        &self,
+        verb: Verb,
+        request: impl Fn() -> Request,
+        end: bool,
+    ) -> Result<Reply, RemoteError> {
         let (mut installs, mut unheard) = (0, 0);
         while installs < 2 {
             let seen = *self.install.lock().await;
-            let mut reply = self.send(verb, request()).await?;
+            let mut reply = self.send(verb, request(), end).await?;
             match reply.next().await? {
                 Some(Piece::NeedRunner) => {
                     self.install(seen).await?;
@@ -82,14 +88,14 @@ impl Remote {
         Err(self.not_installed("it is gone again after it was written".into()))
     }
 
-    async fn send(&self, verb: Verb, request: Request) -> Result<Reply, RemoteError> {
+    async fn send(&self, verb: Verb, request: Request, end: bool) -> Result<Reply, RemoteError> {
         let nonce = nonce();
         let bytes = request.encode(&nonce, &self.root);
-        self.start(&script::loader(verb), verb.word(), &nonce, bytes, true).await
+        self.start(&script::loader(verb), verb.word(), &nonce, bytes, end).await
     }
 
     /// Starts a command and sends its input; `end` closes the input behind it.
-    pub(super) async fn start(
+    async fn start(
         &self,
         command: &str,
         verb: &'static str,
@@ -114,7 +120,7 @@ impl Remote {
     }
 
     /// Puts the runner on the host, unless another call did since `seen`.
-    pub(super) async fn install(&self, seen: Option<u64>) -> Result<(), RemoteError> {
+    async fn install(&self, seen: Option<u64>) -> Result<(), RemoteError> {
         let mut done = self.install.lock().await;
         if *done != seen {
             return Ok(());
@@ -153,13 +159,8 @@ impl Remote {
         Err(self.not_installed(lines.join("; ").replacen("error install ", "", 1)))
     }
 
-    pub(super) fn not_installed(&self, reason: String) -> RemoteError {
+    fn not_installed(&self, reason: String) -> RemoteError {
         RemoteError::NotInstalled { host: self.host.to_string(), reason }
-    }
-
-    /// How often the runner was put there by this process.
-    pub(super) async fn installs(&self) -> Option<u64> {
-        *self.install.lock().await
     }
 
     /// The error in a refused reply's lines.
@@ -183,7 +184,7 @@ pub struct Reply {
     host: Arc<str>,
     verb: &'static str,
     frames: Frames,
-    /// Open only where the input goes on after the request (git).
+    /// Open only where the input goes on after the request (git, a pack).
     pub(super) stdin: Option<mpsc::Sender<Bytes>>,
     output: mpsc::UnboundedReceiver<Output>,
     stderr: Vec<u8>,
@@ -248,7 +249,7 @@ impl Reply {
     }
 
     /// Whether the server never began the command, once it has ended.
-    pub(super) fn was_unheard(&self) -> bool {
+    fn was_unheard(&self) -> bool {
         self.exit.is_none()
     }
 
