@@ -8,6 +8,7 @@ pub mod command;
 pub mod config;
 pub mod facts;
 pub mod land;
+pub mod pack;
 pub mod record;
 pub mod refs;
 pub mod repository;

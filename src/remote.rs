@@ -10,6 +10,7 @@ pub mod ensure;
 pub mod error;
 pub mod frames;
 pub mod mend;
+pub mod pack;
 pub mod poll;
 pub mod probe;
 pub mod put;

@@ -309,4 +309,10 @@ pub const FAULTS: &[Fault] = &[
         "branch, path, task and environment full of quotes, newlines, escapes",
         "nothing is executed; exact bytes arrive",
     ),
+    row(
+        55,
+        "large_push_cut",
+        "a push of 48 MiB is cut twice, and the laptop's program killed in between",
+        "goes on where it was, the program's next call too; one start; no part of it is left on either side",
+    ),
 ];

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::row::Row;
+use crate::starts::{by_proxy, starts};
 use crate::support::agent::{self, folders};
 use crate::support::laptop::Call;
 use crate::support::processes;
@@ -108,6 +109,36 @@ fn r41_push_cut() {
     assert!(failed.stderr.contains("handoff watch refused"), "{}", failed.stderr);
     mode(0o755);
     site.laptop.handoff(&["watch", "refused"]).run().success();
+}
+
+#[test]
+fn r55_large_push_cut() {
+    const LENGTH: u64 = 48 << 20;
+    let _row = Row::begin(55);
+    let (site, line) = by_proxy(Setup::default());
+    site.plan("turn 1\nedit new.txt <<END\nnew\nEND\nfinish Done.\n");
+    add_incompressible(&site.laptop.repo, "large.bin", LENGTH);
+    let outbox = site.laptop.repo.join(".git/handoff/fix/outbox");
+
+    line.throttle(Way::Up, 24 << 20);
+    line.cut_after(Way::Up, 14 << 20);
+    let running = site.run_checked("true", &[]).start();
+    wait::until("the cut", PATIENCE, || (!line.cut_is_due(Way::Up)).then_some(()));
+    wait::until("more of the pack", PATIENCE, || (line.bytes(Way::Up) > 26 << 20).then_some(()));
+    assert_eq!(ships(&site), "", "a part of a pack moved a ref");
+    running.kill();
+    assert!(outbox.exists(), "what is to be sent is kept");
+
+    line.cut_after(Way::Up, 8 << 20);
+    site.laptop.handoff(&["watch"]).run().success();
+    assert!(!line.cut_is_due(Way::Up));
+    let sent = line.bytes(Way::Up);
+    assert!(sent > LENGTH && sent < LENGTH + (12 << 20), "{sent} bytes were sent of {LENGTH}");
+    assert_eq!(starts(&site.host.user).len(), 1);
+    assert!(!outbox.exists());
+    let incoming = cache(&site).unwrap().join("incoming");
+    assert_eq!(folders(&incoming), [] as [PathBuf; 0]);
+    site.logs_are_mirrored();
 }
 
 /// A pack of the cache, the largest.

@@ -138,10 +138,13 @@ pub async fn fetch(
         let listed = destinations.iter().map(|below| repo.list_refs(below));
         Ok(listed.collect::<Result<Vec<_>>>()?.concat())
     };
-    tokio::task::spawn_blocking(verify).await.map_err(|error| Error::Io {
-        what: "could not verify what was fetched".into(),
-        source: std::io::Error::other(error),
-    })?
+    blocking(verify).await
+}
+
+/// Does what blocks beside the loop.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let failed = |error| Error::Io { what: "git was not waited for".into(), source: std::io::Error::other(error) };
+    tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
 
 /// Brings everything that attempt `n` left on the host to `refs/handoff/<id>/<n>/`, and proves that its capture is
@@ -196,14 +199,14 @@ fn bridged(repo: &Repository, bridge: &Bridge, verb: &'static str) -> Git {
         .env("GIT_SSH_VARIANT", "simple") // do not try the command for OpenSSH's options
 }
 
-struct Ran {
-    status: ExitStatus,
-    stdout: String,
+pub(super) struct Ran {
+    pub(super) status: ExitStatus,
+    pub(super) stdout: String,
     stderr: String,
 }
 
 impl Ran {
-    fn failed(self, verb: &str) -> Error {
+    pub(super) fn failed(self, verb: &str) -> Error {
         // For a ref that was refused, send-pack says why on stdout.
         let refused = self.stdout.lines().filter(|line| line.starts_with("error "));
         let stderr = refused.fold(self.stderr.clone(), |text, line| format!("{text}{line}\n"));
@@ -211,7 +214,8 @@ impl Ran {
     }
 }
 
-async fn run(git: Git, input: Vec<u8>) -> Result<Ran> {
+/// Runs git with bytes on its stdin; it is killed when this is dropped.
+pub(super) async fn run(git: Git, input: Vec<u8>) -> Result<Ran> {
     let io = |source| Error::Io { what: "could not run git".into(), source };
     let mut child = git.into_tokio().stdin(Stdio::piped()).spawn().map_err(io)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());

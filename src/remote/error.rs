@@ -26,6 +26,9 @@ pub enum RemoteError {
     /// The socket of the bridge could not be made.
     #[error("could not make the socket that joins git to the connection: {0}")]
     Bridge(#[source] std::io::Error),
+    /// The file that was to be sent could not be read.
+    #[error("could not read the pack that is being sent: {0}")]
+    Pack(#[source] std::io::Error),
 }
 
 impl RemoteError {

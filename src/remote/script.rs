@@ -30,11 +30,13 @@ pub enum Verb {
     Release,
     /// Make a damaged cache fit to take its objects again.
     Mend,
+    /// Take the objects of a large push as a file, from where the last connection was cut.
+    Pack,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 10] = [
+    pub const ALL: [Verb; 11] = [
         Verb::Probe,
         Verb::Receive,
         Verb::Upload,
@@ -45,6 +47,7 @@ impl Verb {
         Verb::Capture,
         Verb::Release,
         Verb::Mend,
+        Verb::Pack,
     ];
 
     /// The word the runner knows it by.
@@ -60,6 +63,7 @@ impl Verb {
             Verb::Capture => "capture",
             Verb::Release => "release",
             Verb::Mend => "mend",
+            Verb::Pack => "pack",
         }
     }
 }
@@ -92,6 +96,7 @@ pub fn text() -> &'static str {
         include_str!("runner/probe.sh"),
         include_str!("runner/serve.sh"),
         include_str!("runner/mend.sh"),
+        include_str!("runner/pack.sh"),
         include_str!("runner/main.sh"),
     )
 }

@@ -68,6 +68,11 @@ impl Store {
         self.directory(id).join(format!("attempt-{n}.check.log"))
     }
 
+    /// Where the pack of a large push lies until it is on its host.
+    pub fn outbox(&self, id: &HandoffId) -> PathBuf {
+        self.directory(id).join("outbox")
+    }
+
     /// Makes a handoff: its directory is there whole or not at all.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Gets an attempt under way on a host: the push and `ensure` travel side by side.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::error::Error;
 use super::link::{QUIET, pause};
 use super::progress::{Progress, Reporter};
 use super::retry::{Retries, Stage};
-use super::ship;
+use super::ship::Push;
 use super::spec::{Parts, Prompts, Start, files};
 use super::wake::woken;
 use crate::agent::command;
@@ -51,6 +52,8 @@ pub struct Prepared {
     pub(super) key: String,
     pub(super) format: String,
     pub(super) refs: Vec<(Oid, String)>,
+    /// Where the pack of a large push lies until it is there.
+    pub(super) outbox: PathBuf,
 }
 
 impl Driver {
@@ -140,7 +143,8 @@ impl Driver {
         refs.sort();
         refs.dedup();
         refs.push((launch.ship.commit.clone(), format!("refs/handoff/{}/ship/{}", self.name, grant.number)));
-        Ok(Prepared { ensure, key: facts.cache_key.clone(), format: facts.object_format.clone(), refs })
+        let outbox = self.engine.store.outbox(self.id());
+        Ok(Prepared { ensure, key: facts.cache_key.clone(), format: facts.object_format.clone(), refs, outbox })
     }
 
     /// Sends a prepared launch until the host has answered; what was sent before is sent again. Left undone where somebody
@@ -223,7 +227,8 @@ async fn send(
     broken: bool,
     reporter: Arc<dyn Reporter>,
 ) -> Result<Result<StateLine, Error>, RemoteError> {
-    let push = ship::push(&remote, prepared, &repository, broken, &reporter);
+    let push = Push { remote: &remote, prepared, repository: &repository, reporter: &reporter };
+    let push = push.run(broken);
     let (pushed, state) = if remote.is_single() {
         match push.await {
             Ok(pushed) => (Ok(pushed), remote.ensure(&prepared.ensure).await),
@@ -257,7 +262,8 @@ async fn send(
 
 /// Whether git's end on the host did not live to say how it went.
 fn is_killed(error: &Error) -> bool {
-    matches!(error, Error::Remote(RemoteError::Cut { verb, .. }) if *verb == Verb::Receive.word())
+    let of_push = |verb: &str| [Verb::Receive, Verb::Pack].iter().any(|it| it.word() == verb);
+    matches!(error, Error::Remote(RemoteError::Cut { verb, .. }) if of_push(verb))
 }
 
 /// The work tree may be one of several runs at once: the seed differs, so that they do not retry in step.

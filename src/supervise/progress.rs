@@ -35,6 +35,12 @@ pub enum Progress {
     Shipping {
         host: String,
     },
+    /// So much of a large push is there or on its way, in bytes.
+    Sending {
+        host: String,
+        sent: u64,
+        length: u64,
+    },
     /// The host has proved files, index and HEAD.
     Shipped {
         host: String,

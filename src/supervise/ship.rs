@@ -1,19 +1,29 @@
 //! The push of a launch, and what is done where the host has lost what the push builds on.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::driver::Driver;
+use super::engine::blocking;
 use super::error::Error;
 use super::launch::Prepared;
 use super::progress::{Progress, Reporter};
+use crate::git::pack::{self, Pack};
 use crate::git::repository::Repository;
 use crate::git::transfer;
+use crate::model::snapshot::Oid;
 use crate::model::verdict::Class;
 use crate::remote::bridge::{Bridge, Service};
 use crate::remote::client::Remote;
+use crate::remote::error::RemoteError;
+use crate::remote::pack::{Cache, DAMAGED, LACKING};
 
 /// Pushes of one repository that may come in between, one after the other.
 const MOST_RIVALS: u32 = 10;
+/// So often it is told how far a large push is.
+const BETWEEN_WORDS: Duration = Duration::from_millis(500);
 
 impl Driver {
     /// Whether the attempt before `n` ended because objects of the ship were missing or damaged on the host.
@@ -24,60 +34,124 @@ impl Driver {
     }
 }
 
-/// Pushes the refs of a launch. A cache that is found damaged, or known to be (`broken`), is mended first and gets
-/// everything: what it still has is not relied on.
-pub(super) async fn push(
-    remote: &Remote,
-    prepared: &Prepared,
-    repository: &Repository,
-    broken: bool,
-    reporter: &Arc<dyn Reporter>,
-) -> Result<(), Error> {
-    let mend = async || -> Result<bool, Error> {
-        let mended = remote.mend(&prepared.ensure.name, &prepared.key, &prepared.format).await?;
+/// What a push needs.
+pub(super) struct Push<'a> {
+    pub remote: &'a Remote,
+    pub prepared: &'a Prepared,
+    pub repository: &'a Repository,
+    pub reporter: &'a Arc<dyn Reporter>,
+}
+
+impl Push<'_> {
+    /// Pushes the refs of a launch. A cache that is found damaged, or known to be (`broken`), is mended first and gets
+    /// everything: what it still has is not relied on.
+    pub async fn run(&self, broken: bool) -> Result<(), Error> {
+        if broken {
+            self.mend().await?;
+        }
+        let pushed = match self.unrivalled(broken).await {
+            Err(error) if !broken && is_damage(&error) => match self.mend().await? {
+                true => self.unrivalled(true).await,
+                // Of a pack that was made earlier, what it builds on may have gone since.
+                false if is_of_pack(&error) => self.unrivalled(false).await,
+                false => Err(error),
+            },
+            pushed => pushed,
+        };
+        pushed?;
+        Ok(pack::forget(&self.prepared.outbox)?)
+    }
+
+    async fn mend(&self) -> Result<bool, Error> {
+        let Prepared { ensure, key, format, .. } = self.prepared;
+        let mended = self.remote.mend(&ensure.name, key, format).await?;
         if mended {
-            let text = format!("the repository kept on {} has lost objects: it is sent again whole", remote.host());
-            reporter.tell(&Progress::Note { text });
+            let text =
+                format!("the repository kept on {} has lost objects: it is sent again whole", self.remote.host());
+            self.reporter.tell(&Progress::Note { text });
         }
         Ok(mended)
-    };
-    if broken {
-        mend().await?;
     }
-    match unrivalled(remote, prepared, repository, broken).await {
-        Err(Error::Git(error)) if !broken && transfer::is_damage(&error) => match mend().await? {
-            true => unrivalled(remote, prepared, repository, true).await,
-            false => Err(error.into()),
-        },
-        pushed => pushed,
-    }
-}
 
-/// Pushes until no other push has come in between.
-async fn unrivalled(remote: &Remote, prepared: &Prepared, repository: &Repository, whole: bool) -> Result<(), Error> {
-    for _ in 0..MOST_RIVALS {
-        match once(remote, prepared, repository, whole).await {
-            Err(Error::Git(error)) if transfer::is_race(&error) => {}
-            pushed => return pushed,
+    /// Pushes until no other push has come in between.
+    async fn unrivalled(&self, whole: bool) -> Result<(), Error> {
+        for _ in 0..MOST_RIVALS {
+            match self.once(whole).await {
+                Err(Error::Git(error)) if transfer::is_race(&error) => {}
+                pushed => return pushed,
+            }
+        }
+        self.once(whole).await
+    }
+
+    async fn once(&self, whole: bool) -> Result<(), Error> {
+        if let Some(pack) = self.large(whole).await? {
+            return self.send(&pack).await;
+        }
+        let Prepared { ensure, key, format, refs, .. } = self.prepared;
+        let bridge = Bridge::new(self.remote, Service::Receive { whole }, &ensure.name, key, format)?;
+        let command = transfer::Bridge { command: bridge.command() };
+        let pushed = transfer::push(self.repository, &command, refs);
+        tokio::pin!(pushed);
+        tokio::select! {
+            biased;
+            result = &mut pushed => drop(result?),
+            served = bridge.serve() => match served {
+                // The host's end is told apart from git's: only the former is a matter of the link.
+                Err(error) => return Err(Error::Remote(error)),
+                Ok(()) => drop(pushed.await?),
+            },
+        }
+        Ok(())
+    }
+
+    /// The pack of this push, where it is a large one: one that was begun to be sent before, or a new one.
+    async fn large(&self, whole: bool) -> Result<Option<Pack>, Error> {
+        let Prepared { refs, outbox, .. } = self.prepared;
+        let tips: Vec<Oid> = refs.iter().map(|(oid, _)| oid.clone()).collect();
+        if !whole && let Some(pack) = pack::kept(self.repository, outbox, &tips) {
+            return Ok(Some(pack));
+        }
+        let repository = self.repository.clone();
+        if !blocking(move || repository.may_be_large()).await?? {
+            return Ok(None);
+        }
+        let held = if whole { Vec::new() } else { self.remote.tips(self.cache()).await? };
+        match pack::make(self.repository, outbox, &tips, &held).await {
+            Ok(pack) => Ok(pack),
+            // No room for a file: git's own push needs none.
+            Err(_) => pack::forget(outbox).map(|()| None).map_err(Error::Git),
         }
     }
-    once(remote, prepared, repository, whole).await
+
+    async fn send(&self, pack: &Pack) -> Result<(), Error> {
+        let Prepared { refs, outbox, .. } = self.prepared;
+        let (host, length) = (self.remote.host().to_owned(), pack.length);
+        let mut told = None::<Instant>;
+        let arrived = |sent| {
+            if sent == length || told.is_none_or(|at| at.elapsed() >= BETWEEN_WORDS) {
+                told = Some(Instant::now());
+                self.reporter.tell(&Progress::Sending { host: host.clone(), sent, length });
+            }
+        };
+        let sent = self.remote.send_pack(self.cache(), pack, refs, arrived).await.map_err(Error::Remote);
+        if sent.as_ref().is_err_and(is_of_pack) {
+            pack::forget(outbox)?;
+        }
+        sent
+    }
+
+    fn cache(&self) -> Cache<'_> {
+        let Prepared { ensure, key, format, .. } = self.prepared;
+        Cache { name: &ensure.name, key, format }
+    }
 }
 
-async fn once(remote: &Remote, prepared: &Prepared, repository: &Repository, whole: bool) -> Result<(), Error> {
-    let Prepared { ensure, key, format, refs } = prepared;
-    let bridge = Bridge::new(remote, Service::Receive { whole }, &ensure.name, key, format)?;
-    let command = transfer::Bridge { command: bridge.command() };
-    let pushed = transfer::push(repository, &command, refs);
-    tokio::pin!(pushed);
-    tokio::select! {
-        biased;
-        result = &mut pushed => drop(result?),
-        served = bridge.serve() => match served {
-            // The host's end is told apart from git's: only the former is a matter of the link.
-            Err(error) => return Err(Error::Remote(error)),
-            Ok(()) => drop(pushed.await?),
-        },
-    }
-    Ok(())
+fn is_damage(error: &Error) -> bool {
+    is_of_pack(error) || matches!(error, Error::Git(error) if transfer::is_damage(error))
+}
+
+/// Whether the host has refused the pack itself.
+fn is_of_pack(error: &Error) -> bool {
+    matches!(error, Error::Remote(RemoteError::Refused { class, .. }) if [LACKING, DAMAGED].contains(&class.as_str()))
 }

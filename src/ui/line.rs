@@ -22,7 +22,9 @@ pub fn lines(progress: &Progress) -> Vec<String> {
             vec![format!("{id}: {} at {}", neutral(branch), snapshot.head.short())]
         }
         Progress::LeftBehind { items } => left_behind(items),
-        Progress::Connecting { .. } | Progress::Shipping { .. } | Progress::Log { .. } => vec![],
+        Progress::Connecting { .. } | Progress::Shipping { .. } | Progress::Sending { .. } | Progress::Log { .. } => {
+            vec![]
+        }
         Progress::Note { text } => vec![format!("note: {}", neutral(text))],
         Progress::Shipped { host } => vec![format!("{host} has the repository: files, index and HEAD are equal")],
         Progress::Dispatched { .. } => vec![],

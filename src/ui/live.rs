@@ -125,6 +125,10 @@ impl Reporter for Live {
                 self.doing(format!("connecting to {host}"));
             }
             Progress::Shipping { host } => self.doing(format!("sending the repository to {host}")),
+            Progress::Sending { host, sent, length } => {
+                let (sent, length) = (sent >> 20, length >> 20);
+                self.doing(format!("sending the repository to {host}: {sent} of {length} MiB"));
+            }
             Progress::Dispatched { attempt, host, .. } => self.attempt(*attempt, host, "starting"),
             Progress::Started { attempt, host } => {
                 self.bar.reset_elapsed();

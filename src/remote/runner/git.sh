@@ -18,10 +18,17 @@ capture_git() { own_git "$cache/objects" "${borrow-}" --work-tree="$tree" "$@"; 
 
 # The same with the object directories as arguments.
 own_git() (
-  export GIT_OBJECT_DIRECTORY="$1" GIT_ALTERNATE_OBJECT_DIRECTORIES="$2"
   [ -z "${index-}" ] || export GIT_INDEX_FILE="$index"
+  write_to=$1 read_too=$2
   shift 2
-  cd "$tree" && clean_git --git-dir="$job/capture.git" "$@"
+  cd "$tree" && with_objects "$write_to" "$read_too" clean_git --git-dir="$job/capture.git" "$@"
+)
+
+# Calls the third argument with those behind it; git writes objects to the first directory and reads from both.
+with_objects() (
+  export GIT_OBJECT_DIRECTORY="$1" GIT_ALTERNATE_OBJECT_DIRECTORIES="$2"
+  shift 2
+  "$@"
 )
 
 # Puts every file of the tree into the capture's index but our record; fails when one could not be read.

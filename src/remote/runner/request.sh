@@ -2,7 +2,7 @@
 
 read_request() {
   name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
-  parts='' secrets='' wants='' acks='' caches='' discard='' dry='' asks='' whole='' all=''
+  pack='' length='' parts='' secrets='' wants='' acks='' caches='' discard='' dry='' asks='' whole='' all=''
   while IFS= read -r line; do
     if [ -z "$line" ]; then
       whole=1
@@ -13,6 +13,8 @@ read_request() {
       'name '*) is_name "$value" && name=$value ;;
       'key '*) is_hex "$value" && key=$value ;;
       'format '*) format=$value ;;
+      'pack '*) is_hex "$value" && pack=$value ;;
+      'length '*) is_number "$value" && length=$value ;;
       'attempt '*) is_number "$value" && attempt=$value ;;
       'grant '*) is_number "$value" && grant=$value ;;
       'epoch '*) is_number "$value" && epoch=$value ;;
@@ -47,7 +49,7 @@ need_attempt() {
 # Takes the blob from stdin into $request, whole or not at all.
 take_blob() {
   request=$root/.request.$$
-  trap 'rm -f "$request"' EXIT
+  trap 'rm -f "$request" "$request.refs"' EXIT
   head -c "${blob:-0}" >"$request" || refuse_write "the request could not be stored" "$root"
   size=$(wc -c <"$request")
   [ "$((size))" -eq "${blob:-0}" ] || refuse truncated "$((size)) of $blob bytes of the request came"

@@ -1,10 +1,12 @@
 # The agent's checkout: taking one, filling it with what was shipped, and making its repository fit to work in.
 
-# Waits up to $1 seconds for the ship ref, which the push makes last.
+# Waits for the ship ref, which the push makes last: up to $1 seconds without a byte of a pack that comes as a file.
 await_ship() {
   ref=refs/handoff/$name/ship/$g
-  passed=0
+  passed=0 arrived=
   until [ "$(cache_git rev-parse -q --verify "$ref^{commit}" 2>/dev/null)" = "$commit" ]; do
+    came=$(ls -ln "$cache/incoming/$name/objects/pack" 2>/dev/null)
+    [ "$came" = "$arrived" ] || passed=0 arrived=$came
     [ "$passed" -lt "$(($1 * 10))" ] && ! called_off || return 1
     left=10
     # Between two looks through git, the loose ref is looked for, which costs nothing.

@@ -4,6 +4,7 @@ mod attempt;
 mod capture;
 mod epoch;
 mod host;
+mod pack;
 mod release;
 mod stream;
 

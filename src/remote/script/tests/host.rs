@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -84,6 +84,11 @@ impl TestHost {
         host
     }
 
+    /// The words that start its shell.
+    pub fn shell(&self) -> &str {
+        &self.shell
+    }
+
     pub fn home(&self) -> PathBuf {
         self.dir.path().canonicalize().unwrap()
     }
@@ -141,6 +146,11 @@ impl TestHost {
     }
 
     pub fn start(&self, line: &str, input: &[u8]) -> Child {
+        self.open(line, input).0
+    }
+
+    /// Starts a command whose input goes on.
+    pub fn open(&self, line: &str, input: &[u8]) -> (Child, ChildStdin) {
         let line = line.replace("h=/bin/sh;", &format!("h=\"{}\";", self.shell));
         let mut child = Command::new("sh")
             .args(["-c", &line])
@@ -156,7 +166,7 @@ impl TestHost {
         let mut stdin = child.stdin.take().unwrap();
         // Who refuses a request need not read it to its end.
         let _ = stdin.write_all(format!("{NONCE}\n\n").as_bytes()).and_then(|()| stdin.write_all(input));
-        child
+        (child, stdin)
     }
 
     pub fn exec_raw(&self, line: &str, input: &[u8]) -> Vec<u8> {

@@ -1,0 +1,145 @@
+//! `pack`: the objects of a large push as a file, from where the last connection was cut.
+
+use std::io::SeekFrom;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio::sync::mpsc;
+
+use super::client::{Remote, Reply};
+use super::error::RemoteError;
+use super::frames::Piece;
+use super::request::Request;
+use super::script::Verb;
+use crate::git::pack::Pack;
+use crate::model::id::HostName;
+use crate::model::snapshot::Oid;
+
+/// The class of a refusal because objects are missing that the pack builds on.
+pub const LACKING: &str = "lacking";
+/// The class of a refusal because what arrived is not what was sent.
+pub const DAMAGED: &str = "damaged";
+
+/// Bytes that are read from the file at a time.
+const CHUNK: usize = 256 << 10;
+/// Most tips of a cache that are listened to. Those that are not cost a larger pack.
+const MAX_TIPS: usize = 1 << 16;
+
+/// The cache that a handoff pushes to.
+#[derive(Clone, Copy)]
+pub struct Cache<'a> {
+    pub name: &'a HostName,
+    /// 40 hex digits.
+    pub key: &'a str,
+    /// `sha1` or `sha256`.
+    pub format: &'a str,
+}
+
+impl Cache<'_> {
+    fn request(self) -> Request {
+        Request::new().line("name", self.name).line("key", self.key).line("format", self.format)
+    }
+}
+
+impl Remote {
+    /// The commits and tags in a cache that a push can build on.
+    pub async fn tips(&self, cache: Cache<'_>) -> Result<Vec<Oid>, RemoteError> {
+        let mut reply = self.open(Verb::Pack, || cache.request()).await?;
+        let (mut tips, mut lines) = (Vec::new(), Vec::new());
+        while let Some(piece) = reply.next().await? {
+            match piece {
+                Piece::Line(line) => match line.strip_prefix("tip ").map(str::parse) {
+                    Some(Ok(oid)) if tips.len() < MAX_TIPS => tips.push(oid),
+                    Some(_) => {}
+                    None if lines.len() < 16 => lines.push(line),
+                    None => return Err(reply.garbled("more than it was asked for")),
+                },
+                Piece::End(0) => return Ok(tips),
+                _ => return Err(reply.refused(&lines)),
+            }
+        }
+        Err(reply.cut())
+    }
+
+    /// Sends what the host has not got yet of a pack, and has it make `refs`, each an object and a name. May be sent
+    /// again at any time. `arrived` is told how many bytes are on their way or there.
+    ///
+    /// # Errors
+    /// [`RemoteError::Refused`] with [`LACKING`] or [`DAMAGED`]: this pack is of no use there.
+    pub async fn send_pack(
+        &self,
+        cache: Cache<'_>,
+        pack: &Pack,
+        refs: &[(Oid, String)],
+        arrived: impl FnMut(u64),
+    ) -> Result<(), RemoteError> {
+        let lines: String = refs.iter().map(|(oid, name)| format!("{oid} {name}\n")).collect();
+        let request =
+            || cache.request().line("pack", &pack.hash).line("length", pack.length).part("refs", lines.clone());
+        let mut reply = self.begin(Verb::Pack, request, false).await?;
+        let have = match reply.next().await? {
+            Some(Piece::Line(line)) => match line.strip_prefix("have ").map(str::parse) {
+                Some(Ok(have)) if have <= pack.length => have,
+                _ => return self.ended(reply, vec![line]).await,
+            },
+            _ => return self.ended(reply, Vec::new()).await,
+        };
+        let stdin = reply.stdin.take();
+        let feed = async {
+            match stdin {
+                Some(stdin) => feed(pack, have, &stdin, arrived).await.map_err(RemoteError::Pack),
+                None => Ok(()),
+            }
+        };
+        // A host that refuses reads no further: its answer must be heard while the rest is still to be sent.
+        let ended = self.ended(reply, Vec::new());
+        tokio::pin!(feed, ended);
+        tokio::select! {
+            biased;
+            ended = &mut ended => ended,
+            fed = &mut feed => {
+                fed?;
+                ended.await
+            }
+        }
+    }
+
+    /// The end of a reply, and what it says.
+    async fn ended(&self, mut reply: Reply, mut lines: Vec<String>) -> Result<(), RemoteError> {
+        while let Some(piece) = reply.next().await? {
+            match piece {
+                Piece::Line(line) if lines.len() < 16 => lines.push(line),
+                Piece::End(0) => return Ok(()),
+                _ => return Err(reply.refused(&lines)),
+            }
+        }
+        Err(reply.cut())
+    }
+}
+
+/// Sends a pack's bytes from an offset on; the input is closed behind them. Ends early when nobody takes them.
+async fn feed(
+    pack: &Pack,
+    from: u64,
+    stdin: &mpsc::Sender<bytes::Bytes>,
+    mut arrived: impl FnMut(u64),
+) -> std::io::Result<()> {
+    let mut file = tokio::fs::File::open(&pack.path).await?;
+    file.set_max_buf_size(CHUNK);
+    file.seek(SeekFrom::Start(from)).await?;
+    let mut sent = from;
+    while sent < pack.length {
+        arrived(sent);
+        let mut chunk = BytesMut::with_capacity(CHUNK);
+        let read = file.read_buf(&mut chunk).await?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if stdin.send(chunk.freeze()).await.is_err() {
+            return Ok(());
+        }
+        sent += read as u64;
+    }
+    arrived(sent);
+    Ok(())
+}

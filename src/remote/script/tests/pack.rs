@@ -1,0 +1,182 @@
+//! A large push as a file: what is there is not sent again, and only what git has read whole becomes objects and refs.
+
+use std::io::{BufRead, BufReader, Read, Write};
+
+use super::host::{TestHost, shells};
+use super::*;
+
+/// A pack of the laptop's snapshot and of a file that does not compress.
+struct Sent {
+    host: TestHost,
+    commit: String,
+    hash: String,
+    bytes: Vec<u8>,
+}
+
+impl Sent {
+    fn new(shell: String) -> Sent {
+        let host = TestHost::shipped(shell, "true");
+        let laptop = host.laptop();
+        let noise: Vec<u8> = (0..40_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        std::fs::write(laptop.join("large"), noise).unwrap();
+        host.git(&laptop, &["add", "large"]);
+        host.git(&laptop, &["commit", "-qm", "large"]);
+        let commit = host.git(&laptop, &["rev-parse", "HEAD"]);
+        let mut sent = Sent { host, commit, hash: String::new(), bytes: Vec::new() };
+        sent.pack(&format!("{}\n^{}\n", sent.commit, sent.host.oids[0]));
+        sent
+    }
+
+    /// Packs what these ends say.
+    fn pack(&mut self, ends: &str) {
+        let laptop = self.host.laptop();
+        let ends_file = self.host.home().join("ends");
+        std::fs::write(&ends_file, ends).unwrap();
+        let output = std::process::Command::new("git")
+            .args(["pack-objects", "--revs", "--stdout", "-q"])
+            .current_dir(laptop)
+            .stdin(std::fs::File::open(ends_file).unwrap())
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        self.bytes = output.stdout;
+        self.hash = self.bytes[self.bytes.len() - 20..].iter().map(|byte| format!("{byte:02x}")).collect();
+    }
+
+    fn request(&self, refs: &str) -> String {
+        let (name, key, hash) = (&self.host.name, "a".repeat(40), &self.hash);
+        let (length, blob) = (self.bytes.len(), refs.len());
+        format!(
+            "name {name}\nkey {key}\nformat sha1\npack {hash}\nlength {length}\npart refs {blob}\nblob {blob}\n\n{refs}"
+        )
+    }
+
+    fn refs(&self) -> String {
+        let Sent { commit, host, .. } = self;
+        format!("{commit} refs/keep/{commit}\n{commit} refs/handoff/{}/ship/2\n", host.name)
+    }
+
+    /// Offers the pack: how many bytes are there already, and the end of the answer after `send` was sent.
+    fn offer(&self, refs: &str, send: impl FnOnce(usize) -> Vec<u8>) -> (usize, String) {
+        let (mut child, mut stdin) = self.host.open(&loader(Verb::Pack), self.request(refs).as_bytes());
+        let mut answer = BufReader::new(child.stdout.take().unwrap());
+        let (mut begin, mut have, mut rest) = (String::new(), String::new(), String::new());
+        answer.read_line(&mut begin).unwrap();
+        answer.read_line(&mut have).unwrap();
+        let Some(have) = have.trim_end().strip_prefix("have ") else { return (0, have) };
+        let have = have.parse().unwrap();
+        let _ = stdin.write_all(&send(have));
+        drop(stdin);
+        answer.read_to_string(&mut rest).unwrap();
+        child.wait().unwrap();
+        (have, rest)
+    }
+
+    fn incoming(&self) -> std::path::PathBuf {
+        self.host.cache().join("incoming").join(&self.host.name)
+    }
+}
+
+#[test]
+fn a_pack_that_was_cut_goes_on_where_it_was() {
+    for shell in shells() {
+        let sent = Sent::new(shell);
+        if sent.host.shell().starts_with("busybox") {
+            sent.host.only_busybox();
+        }
+        let refs = sent.refs();
+        let (have, cut) = sent.offer(&refs, |_| sent.bytes[..100_000].to_vec());
+        assert_eq!(have, 0);
+        assert!(cut.contains(&format!("error truncated 100000 of {} bytes", sent.bytes.len())), "{cut}");
+        // Whole blocks only: the end of what came may be anything after a power cut.
+        let (have, cut) = sent.offer(&refs, |have| sent.bytes[have..140_000].to_vec());
+        assert_eq!(have, 65536, "{cut}");
+        let (have, whole) = sent.offer(&refs, |have| sent.bytes[have..].to_vec());
+        assert_eq!(have, 131_072, "{whole}");
+        assert!(whole.ends_with("end 0\n"), "{whole}");
+        let cache = sent.host.cache();
+        sent.host.git(&cache, &["fsck", "--connectivity-only"]);
+        for name in [format!("refs/keep/{}", sent.commit), format!("refs/handoff/{}/ship/2", sent.host.name)] {
+            assert_eq!(sent.host.git(&cache, &["rev-parse", &name]), sent.commit);
+        }
+        assert!(!sent.incoming().exists());
+        // Sent again, nothing is.
+        let (have, again) = sent.offer(&refs, |_| Vec::new());
+        assert_eq!((have, again.ends_with("end 0\n")), (sent.bytes.len(), true), "{again}");
+        let tips = sent
+            .host
+            .call(Verb::Pack, format!("name {}\nkey {}\nformat sha1\n\n", sent.host.name, "a".repeat(40)).as_bytes());
+        assert!(tips.contains(&format!("\ntip {}\n", sent.commit)), "{tips}");
+    }
+}
+
+#[test]
+fn what_comes_late_over_a_dead_connection_does_no_harm() {
+    for shell in shells() {
+        let sent = Sent::new(shell);
+        let refs = sent.refs();
+        sent.offer(&refs, |_| sent.bytes[..70_000].to_vec());
+        let (mut late, mut stdin) = sent.host.open(&loader(Verb::Pack), sent.request(&refs).as_bytes());
+        let mut answer = BufReader::new(late.stdout.take().unwrap());
+        let mut line = String::new();
+        while !line.starts_with("have") {
+            line.clear();
+            answer.read_line(&mut line).unwrap();
+        }
+        let (_, whole) = sent.offer(&refs, |have| {
+            let bytes = sent.bytes[have..].to_vec();
+            stdin.write_all(&bytes[..50_000]).unwrap();
+            drop(stdin);
+            late.wait().unwrap();
+            bytes
+        });
+        assert!(whole.ends_with("end 0\n"), "{whole}");
+        sent.host.git(&sent.host.cache(), &["fsck", "--connectivity-only"]);
+    }
+}
+
+#[test]
+fn what_is_not_what_was_sent_becomes_nothing() {
+    for shell in shells() {
+        let sent = Sent::new(shell);
+        let refs = sent.refs();
+        let (_, refused) = sent.offer(&refs, |_| {
+            let mut bytes = sent.bytes.clone();
+            bytes[100_000] ^= 1;
+            bytes
+        });
+        assert!(refused.contains("error damaged "), "{refused}");
+        assert!(!sent.host.cache().join("refs/keep").join(&sent.commit).exists());
+        let (have, whole) = sent.offer(&refs, |_| sent.bytes.clone());
+        assert_eq!((have, whole.ends_with("end 0\n")), (0, true), "{whole}");
+    }
+}
+
+#[test]
+fn a_pack_that_builds_on_what_is_gone_is_refused() {
+    for shell in shells() {
+        let mut sent = Sent::new(shell);
+        let laptop = sent.host.laptop();
+        std::fs::write(laptop.join("more"), "more\n").unwrap();
+        sent.host.git(&laptop, &["add", "more"]);
+        sent.host.git(&laptop, &["commit", "-qm", "more"]);
+        let tip = sent.host.git(&laptop, &["rev-parse", "HEAD"]);
+        sent.pack(&format!("{tip}\n^{}\n", sent.commit));
+        let (_, refused) = sent.offer(&format!("{tip} refs/keep/{tip}\n"), |_| sent.bytes.clone());
+        assert!(refused.contains("error lacking "), "{refused}");
+        assert!(!sent.host.cache().join("refs/keep").join(&tip).exists());
+        assert!(!sent.incoming().exists());
+    }
+}
+
+#[test]
+fn no_other_ref_can_be_made() {
+    for shell in shells() {
+        let sent = Sent::new(shell);
+        for name in ["refs/heads/main", "refs/handoff/other/ship/1", "refs/keep/x", "refs/keep/a b"] {
+            let (_, refused) = sent.offer(&format!("{} {name}\n", sent.commit), |have| sent.bytes[have..].to_vec());
+            assert!(refused.contains("error request "), "{name}: {refused}");
+        }
+        assert!(!sent.host.cache().join("refs/heads/main").exists());
+    }
+}
