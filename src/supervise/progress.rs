@@ -105,6 +105,8 @@ pub enum Progress {
         host: String,
         reason: String,
         retry: Duration,
+        /// The host has confirmed the start of the last attempt.
+        begun: bool,
     },
     Reachable {
         host: String,

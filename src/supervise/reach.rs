@@ -20,7 +20,8 @@ impl Driver {
         }
         if self.out_of_reach(error)? {
             let (host, reason) = (self.link.host.name.clone(), error.reason());
-            self.tell(&Progress::Unreachable { host, reason, retry });
+            let begun = self.handoff().attempts.values().last().is_some_and(|attempt| attempt.started.is_some());
+            self.tell(&Progress::Unreachable { host, reason, retry, begun });
         }
         Ok(())
     }

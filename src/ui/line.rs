@@ -49,8 +49,9 @@ pub fn lines(progress: &Progress) -> Vec<String> {
             vec![format!("attempt {attempt} follows at {time}, when the usage window resets")]
         }
         Progress::Parked { why, .. } => why.lines().map(|line| format!("parked: {}", neutral(line))).collect(),
-        Progress::Unreachable { host, reason, .. } => {
-            vec![format!("{host} is out of reach ({}); the task goes on there, trying again", first_line(reason, 80))]
+        Progress::Unreachable { host, reason, begun, .. } => {
+            let task = if *begun { "the task goes on there" } else { "the start is not confirmed" };
+            vec![format!("{host} is out of reach ({}); {task}, trying again", first_line(reason, 80))]
         }
         Progress::Reachable { host } => vec![format!("{host} is back")],
         Progress::Rest { .. } => vec![],
@@ -146,6 +147,16 @@ mod tests {
         let ended = |active| lines(&Progress::Ended { attempt: 1, verdict: verdict.clone(), active });
         assert_eq!(ended(0), ["attempt 1: throttled: 429 (attempt-1.log:3)"]);
         assert_eq!(ended(75), ["attempt 1: throttled after 1 min: 429 (attempt-1.log:3)"]);
+    }
+
+    #[test]
+    fn a_task_is_only_said_to_go_on_once_it_has_begun() {
+        let away = |begun| {
+            let (host, reason, retry) = ("buildbox".to_owned(), "refused".to_owned(), Duration::from_secs(1));
+            lines(&Progress::Unreachable { host, reason, retry, begun })
+        };
+        assert_eq!(away(true), ["buildbox is out of reach (refused); the task goes on there, trying again"]);
+        assert_eq!(away(false), ["buildbox is out of reach (refused); the start is not confirmed, trying again"]);
     }
 
     #[test]
