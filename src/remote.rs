@@ -17,3 +17,4 @@ pub mod put;
 pub mod release;
 pub mod request;
 pub mod script;
+pub mod unpack;

@@ -315,4 +315,10 @@ pub const FAULTS: &[Fault] = &[
         "a push of 48 MiB is cut twice, and the laptop's program killed in between",
         "goes on where it was, the program's next call too; one start; no part of it is left on either side",
     ),
+    row(
+        56,
+        "large_fetch_cut",
+        "the fetch of a 48 MiB capture is cut, and the laptop's program killed later in it",
+        "goes on where it was, the program's next call too; what was captured is here whole; no part of it is left",
+    ),
 ];

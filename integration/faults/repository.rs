@@ -141,6 +141,29 @@ fn r55_large_push_cut() {
     site.logs_are_mirrored();
 }
 
+#[test]
+fn r56_large_fetch_cut() {
+    const LENGTH: u64 = 48 << 20;
+    let _row = Row::begin(56);
+    let (site, line) = by_proxy(Setup::default());
+    site.plan("turn 1\nsay Making it.\nrun head -c 50331648 /dev/urandom >large.bin\nfinish Done.\n");
+    line.throttle(Way::Down, 24 << 20);
+    let running = site.run_checked("true", &[]).start();
+    let before = wait::until("the pack on its way", PATIENCE, || Some(line.bytes(Way::Down)).filter(|n| *n > 4 << 20));
+    line.cut_after(Way::Down, (14 << 20) - before);
+    wait::until("the cut", PATIENCE, || (!line.cut_is_due(Way::Down)).then_some(()));
+    wait::until("more of the pack", PATIENCE, || (line.bytes(Way::Down) > 26 << 20).then_some(()));
+    running.kill();
+    site.laptop.handoff(&["watch"]).run().success();
+    let came = line.bytes(Way::Down);
+    assert!(came > LENGTH && came < LENGTH + (8 << 20), "{came} bytes came for {LENGTH}");
+    site.laptop.git(&["rev-list", "--objects", "--quiet", "refs/handoff/fix/1/work"]);
+    let size = site.laptop.git(&["cat-file", "-s", "refs/handoff/fix/1/work:large.bin"]);
+    assert_eq!(size.trim(), LENGTH.to_string());
+    assert!(!site.laptop.repo.join(".git/handoff/fix/inbox").exists());
+    assert_eq!(folders(&cache(&site).unwrap().join("outgoing")), [] as [PathBuf; 0]);
+}
+
 /// A pack of the cache, the largest.
 fn pack(site: &Site) -> PathBuf {
     let packs =

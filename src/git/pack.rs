@@ -106,6 +106,26 @@ impl Repository {
     }
 }
 
+/// Takes the objects of a pack into the repository, once git has read all of it and found what each refers to.
+///
+/// # Errors
+/// It is not the pack it is called, an object is malformed, or one is missing.
+pub async fn unpack(repo: &Repository, pack: &Pack) -> Result<()> {
+    let (repo, pack) = (repo.clone(), pack.clone());
+    let unpack = move || {
+        let file = std::fs::File::open(&pack.path).map_err(Error::io("read", &pack.path))?;
+        // The host deletes its copy after this.
+        let index =
+            repo.git("index-pack").config("core.fsync=committed").args(["--stdin", "--strict"]).stdin_file(file);
+        let told = index.line()?;
+        match told.split_once('\t') {
+            Some(("pack", hash)) if hash == pack.hash.as_str() => Ok(()),
+            _ => Err(Error::untrusted(format!("the pack {} came as another one", pack.hash.short()))),
+        }
+    };
+    blocking(unpack).await
+}
+
 /// One name for the same tips, in whatever order.
 fn name(tips: &[Oid]) -> String {
     let mut tips: Vec<_> = tips.iter().map(Oid::as_str).collect();

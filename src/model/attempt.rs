@@ -46,6 +46,9 @@ pub struct Outcome {
     /// Commit of the capture, in the host's cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<String>,
+    /// Bytes on the host's disk of what the capture has beyond the ships and the captures before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u64>,
     /// Files tree of the capture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,

@@ -36,7 +36,7 @@ pub struct Cache<'a> {
 }
 
 impl Cache<'_> {
-    fn request(self) -> Request {
+    pub(super) fn request(self) -> Request {
         Request::new().line("name", self.name).line("key", self.key).line("format", self.format)
     }
 }

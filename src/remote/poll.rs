@@ -267,6 +267,7 @@ pub fn read_result(text: &str) -> Option<Outcome> {
             "check" => outcome.check = value.parse().ok(),
             "check_before" => outcome.check_before = value.parse().ok(),
             "capture" => outcome.capture = kept(),
+            "weight" => outcome.weight = value.parse().ok(),
             "tree" => outcome.tree = kept(),
             "baseline" => outcome.baseline = kept(),
             "head" => outcome.head = kept(),

@@ -32,11 +32,13 @@ pub enum Verb {
     Mend,
     /// Take the objects of a large push as a file, from where the last connection was cut.
     Pack,
+    /// Give a large capture as a file, likewise.
+    Unpack,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 11] = [
+    pub const ALL: [Verb; 12] = [
         Verb::Probe,
         Verb::Receive,
         Verb::Upload,
@@ -48,6 +50,7 @@ impl Verb {
         Verb::Release,
         Verb::Mend,
         Verb::Pack,
+        Verb::Unpack,
     ];
 
     /// The word the runner knows it by.
@@ -64,6 +67,7 @@ impl Verb {
             Verb::Release => "release",
             Verb::Mend => "mend",
             Verb::Pack => "pack",
+            Verb::Unpack => "unpack",
         }
     }
 }
@@ -97,6 +101,7 @@ pub fn text() -> &'static str {
         include_str!("runner/serve.sh"),
         include_str!("runner/mend.sh"),
         include_str!("runner/pack.sh"),
+        include_str!("runner/unpack.sh"),
         include_str!("runner/main.sh"),
     )
 }

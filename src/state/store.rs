@@ -73,6 +73,11 @@ impl Store {
         self.directory(id).join("outbox")
     }
 
+    /// Where the pack of a large capture lies until it is whole.
+    pub fn inbox(&self, id: &HandoffId) -> PathBuf {
+        self.directory(id).join("inbox")
+    }
+
     /// Makes a handoff: its directory is there whole or not at all.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::model::agent_event::AgentEvent;
 use crate::model::attempt::AttemptNo;
@@ -80,6 +81,12 @@ pub enum Progress {
         verdict: Verdict,
         active: u64,
     },
+    /// So much of a large capture is here, in bytes.
+    Receiving {
+        attempt: AttemptNo,
+        received: u64,
+        length: u64,
+    },
     /// The work of an attempt lies in this repository.
     Fetched {
         attempt: AttemptNo,
@@ -121,6 +128,24 @@ pub enum Progress {
 /// Who is told. Must not block: it is called from the loop that reads from the host.
 pub trait Reporter: Send + Sync {
     fn tell(&self, progress: &Progress);
+}
+
+/// How often it is told how far a transfer is.
+const BETWEEN_WORDS: Duration = Duration::from_millis(500);
+
+/// When it was last told how far a transfer is.
+#[derive(Default)]
+pub struct Spoken(Option<Instant>);
+
+impl Spoken {
+    /// Whether it is time to tell it again; at the end it always is.
+    pub fn is_due(&mut self, at_end: bool) -> bool {
+        let due = at_end || self.0.is_none_or(|at| at.elapsed() >= BETWEEN_WORDS);
+        if due {
+            self.0 = Some(Instant::now());
+        }
+        due
+    }
 }
 
 /// Tells nobody.

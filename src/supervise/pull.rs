@@ -3,7 +3,8 @@
 use super::driver::Driver;
 use super::error::Error;
 use super::fence::PATIENCE;
-use super::progress::Progress;
+use super::progress::{Progress, Spoken};
+use crate::git::pack::{self, LARGE};
 use crate::git::transfer;
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::event::Kind;
@@ -12,6 +13,7 @@ use crate::model::snapshot::Oid;
 use crate::remote::bridge::{Bridge, Service};
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
+use crate::remote::pack::Cache;
 
 impl Driver {
     /// Fetches the capture of attempt `n` unless it is here already. One that was not made at the time is made now.
@@ -70,6 +72,10 @@ impl Driver {
         let (engine, id, name) = (self.engine.clone(), self.id().clone(), self.name.clone());
         let repository = &engine.repository;
         let (key, format) = (repository.cache_key_of(&self.handoff().made.base.head)?, repository.format().word());
+        let weight = self.handoff().attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref()?.weight);
+        if weight.is_some_and(|weight| weight >= LARGE) {
+            self.bring(remote, n, Cache { name: &name, key: &key, format }).await?;
+        }
         let bridge = Bridge::new(remote, Service::Upload, &name, &key, format)?;
         let command = transfer::Bridge { command: bridge.command() };
         let fetched = transfer::pull(repository, &command, (&id, &name), n, commit);
@@ -93,6 +99,26 @@ impl Driver {
             self.tell(&Progress::Fetched { attempt: n, commit: commit.to_string() });
         }
         Ok(())
+    }
+
+    /// Brings the objects of a large capture as a file, so that git has only refs to fetch. Where that cannot be done, git
+    /// fetches the objects too.
+    async fn bring(&self, remote: &Remote, n: AttemptNo, cache: Cache<'_>) -> Result<(), Error> {
+        let inbox = self.engine.store.inbox(self.id());
+        let mut spoken = Spoken::default();
+        let received = |received, length| {
+            if spoken.is_due(received == length) {
+                self.tell(&Progress::Receiving { attempt: n, received, length });
+            }
+        };
+        let fetched = match remote.fetch_pack(cache, n, &inbox, received).await {
+            Err(RemoteError::Refused { .. }) => return Ok(()),
+            fetched => fetched?,
+        };
+        // What did not come as it was sent is of no use.
+        let _ = pack::unpack(&self.engine.repository, &fetched).await;
+        pack::forget(&inbox)?;
+        Ok(remote.forget_packs(cache, n).await?)
     }
 
     /// As [`Driver::pull`]; what keeps it from coming is told and holds nothing up.

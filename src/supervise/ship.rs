@@ -1,15 +1,12 @@
 //! The push of a launch, and what is done where the host has lost what the push builds on.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::driver::Driver;
 use super::engine::blocking;
 use super::error::Error;
 use super::launch::Prepared;
-use super::progress::{Progress, Reporter};
+use super::progress::{Progress, Reporter, Spoken};
 use crate::git::pack::{self, Pack};
 use crate::git::repository::Repository;
 use crate::git::transfer;
@@ -22,8 +19,6 @@ use crate::remote::pack::{Cache, DAMAGED, LACKING};
 
 /// Pushes of one repository that may come in between, one after the other.
 const MOST_RIVALS: u32 = 10;
-/// So often it is told how far a large push is.
-const BETWEEN_WORDS: Duration = Duration::from_millis(500);
 
 impl Driver {
     /// Whether the attempt before `n` ended because objects of the ship were missing or damaged on the host.
@@ -127,10 +122,9 @@ impl Push<'_> {
     async fn send(&self, pack: &Pack) -> Result<(), Error> {
         let Prepared { refs, outbox, .. } = self.prepared;
         let (host, length) = (self.remote.host().to_owned(), pack.length);
-        let mut told = None::<Instant>;
+        let mut spoken = Spoken::default();
         let arrived = |sent| {
-            if sent == length || told.is_none_or(|at| at.elapsed() >= BETWEEN_WORDS) {
-                told = Some(Instant::now());
+            if spoken.is_due(sent == length) {
                 self.reporter.tell(&Progress::Sending { host: host.clone(), sent, length });
             }
         };

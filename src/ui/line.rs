@@ -22,7 +22,11 @@ pub fn lines(progress: &Progress) -> Vec<String> {
             vec![format!("{id}: {} at {}", neutral(branch), snapshot.head.short())]
         }
         Progress::LeftBehind { items } => left_behind(items),
-        Progress::Connecting { .. } | Progress::Shipping { .. } | Progress::Sending { .. } | Progress::Log { .. } => {
+        Progress::Connecting { .. }
+        | Progress::Shipping { .. }
+        | Progress::Sending { .. }
+        | Progress::Receiving { .. }
+        | Progress::Log { .. } => {
             vec![]
         }
         Progress::Note { text } => vec![format!("note: {}", neutral(text))],

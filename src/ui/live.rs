@@ -129,6 +129,10 @@ impl Reporter for Live {
                 let (sent, length) = (sent >> 20, length >> 20);
                 self.doing(format!("sending the repository to {host}: {sent} of {length} MiB"));
             }
+            Progress::Receiving { attempt, received, length } => {
+                let (received, length) = (received >> 20, length >> 20);
+                self.doing(format!("fetching attempt {attempt}'s work: {received} of {length} MiB"));
+            }
             Progress::Dispatched { attempt, host, .. } => self.attempt(*attempt, host, "starting"),
             Progress::Started { attempt, host } => {
                 self.bar.reset_elapsed();

@@ -131,3 +131,18 @@ take_capture() {
   done | cache_git update-ref -z --stdin || return 1
   ln -s "$work" "$at/capture" && capture=$work && event capture
 }
+
+# The ends of what a laptop lacks that holds the ships of this handoff and the captures of its earlier attempts.
+capture_ends() {
+  cache_git for-each-ref --format='%(objectname)' "refs/capture/$name/$n/"
+  set -- "refs/handoff/$name/ship/"
+  before=$n
+  while [ "$before" -gt 1 ]; do
+    before=$((before - 1))
+    set -- "$@" "refs/capture/$name/$before/"
+  done
+  cache_git for-each-ref --format='^%(objectname)' "$@"
+}
+
+# How many bytes that is, in $weight; empty where git cannot say (before 2.31).
+weigh() { weight=$(capture_ends | cache_git rev-list --objects --disk-usage --stdin 2>/dev/null); }

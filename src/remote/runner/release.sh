@@ -49,7 +49,7 @@ let_go() {
     mv -f "$job/capture.git/index" "${tree%/*}/index" 2>/dev/null
     rm -f "${tree%/*}/owner"
   fi
-  [ -z "$cache" ] || rm -rf "$cache/incoming/$name"
+  [ -z "$cache" ] || rm -rf "$cache/incoming/$name" "$cache/outgoing/$name"
   mv "$job" "$gone" || refuse busy "$job could not be removed"
   rm -rf "$gone"
 }

@@ -2,7 +2,7 @@
 
 read_request() {
   name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
-  pack='' length='' parts='' secrets='' wants='' acks='' caches='' discard='' dry='' asks='' whole='' all=''
+  pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' asks='' whole='' all=''
   while IFS= read -r line; do
     if [ -z "$line" ]; then
       whole=1
@@ -14,6 +14,7 @@ read_request() {
       'key '*) is_hex "$value" && key=$value ;;
       'format '*) format=$value ;;
       'pack '*) is_hex "$value" && pack=$value ;;
+      'have '*) is_number "$value" && have=$value ;;
       'length '*) is_number "$value" && length=$value ;;
       'attempt '*) is_number "$value" && attempt=$value ;;
       'grant '*) is_number "$value" && grant=$value ;;

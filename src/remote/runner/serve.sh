@@ -32,8 +32,8 @@ sweep_cache() {
   for left in "$cache/objects"/tmp_objdir-* "$cache/objects/pack"/tmp_*; do
     recent=$(find "$left" -mmin -60 2>/dev/null) && [ -z "$recent" ] && rm -rf "$left"
   done
-  # Of a laptop that was closed over a long push, what came is kept for a week.
-  for left in "$cache/incoming"/*; do
+  # Of a laptop that was closed over a long transfer, the files are kept for a week.
+  for left in "$cache/incoming"/* "$cache/outgoing"/*; do
     recent=$(find "$left" -mmin -10080 2>/dev/null) && [ -z "$recent" ] && rm -rf "$left"
   done
 }

@@ -48,7 +48,7 @@ claim_attempt() {
 }
 
 reset_facts() {
-  class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' agent_head='' start_head=''
+  class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' weight='' agent_head='' start_head=''
   spent=0 served=0 active='' note='' detail='' task_place='' session='' session_mode=none agent='' terminal_at=''
   seen_size=0 moved_at=0 base='' ended='' lacking=''
   find_path "$spec/agent"
@@ -113,7 +113,9 @@ conclude() {
   fi
   active=$((served + spent)) served=0
   watch_session
-  if ! take_capture; then
+  if take_capture; then
+    weigh
+  else
     note="${note}the work could not be captured; " files=
   fi
   if [ -f "$spec/check" ] && [ ! -h "$at/cancel" ]; then

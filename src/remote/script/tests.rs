@@ -7,6 +7,7 @@ mod host;
 mod pack;
 mod release;
 mod stream;
+mod unpack;
 
 use super::*;
 use host::{TestHost, shells};

@@ -1,0 +1,39 @@
+# The verb `unpack`: a large capture as one file, a piece at a time, so that a cut line goes on where it was.
+
+# Answers the name and the length of the pack, and from the offset `have` on at most `max` bytes of the pack `pack`; of
+# another one, from its start. With `discard yes` the file goes: the laptop has unpacked it.
+run_unpack() {
+  read_request
+  begin
+  need_attempt
+  open_cache
+  outgoing=$cache/outgoing/$name
+  if [ -n "$discard" ]; then
+    rm -rf "$outgoing"
+    finish 0
+  fi
+  file=$outgoing/$n.pack
+  [ -f "$file" ] || pack_capture
+  length=$(wc -c <"$file")
+  length=$((length))
+  sum=20
+  [ -z "$format" ] || sum=32
+  hash=$(tail -c "$sum" "$file" | od -An -tx1 | tr -d ' \n')
+  { [ "$hash" = "$pack" ] && [ "$have" -le "$length" ]; } || have=0
+  [ "$max" -le "$((length - have))" ] || max=$((length - have))
+  say "pack $hash $length"
+  say "d $name $n pack $have $max"
+  tail -c "+$((have + 1))" "$file" 2>/dev/null | head -c "$max"
+  say ""
+  finish 0
+}
+
+# What the capture has beyond the ships and the captures before it. Complete before it has its name.
+pack_capture() {
+  mkdir -p "$outgoing" && capture_ends >"$outgoing/.ends.$$" &&
+    cache_git pack-objects -q --revs --stdout --delta-base-offset <"$outgoing/.ends.$$" >"$outgoing/.$n.$$" 2>/dev/null &&
+    mv "$outgoing/.$n.$$" "$file"
+  made=$?
+  rm -f "$outgoing/.ends.$$" "$outgoing/.$n.$$"
+  [ "$made" -eq 0 ] || refuse_write "the capture could not be packed" "$root"
+}

@@ -1,0 +1,152 @@
+//! `unpack`: a large capture as a file, from where the last connection was cut.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::client::Remote;
+use super::error::RemoteError;
+use super::frames::Piece;
+use super::pack::Cache;
+use super::request::Request;
+use super::script::Verb;
+use crate::git::pack::Pack;
+use crate::model::attempt::AttemptNo;
+use crate::model::snapshot::Oid;
+
+/// Bytes asked for at a time: what has come and is not yet written stays in memory.
+const AT_A_TIME: u64 = 32 << 20;
+
+impl Remote {
+    /// Brings the pack of attempt `n`'s capture into the directory `inbox`, on from what is there of it. `received` is told
+    /// how many bytes are here, and of how many.
+    ///
+    /// # Errors
+    /// What has come by then stays.
+    pub async fn fetch_pack(
+        &self,
+        cache: Cache<'_>,
+        n: AttemptNo,
+        inbox: &Path,
+        mut received: impl FnMut(u64, u64),
+    ) -> Result<Pack, RemoteError> {
+        let mut part = Part::find(inbox, n);
+        loop {
+            let before = part.as_ref().map(|part| (part.hash.clone(), part.have));
+            let length = self.fetch_more(cache, n, inbox, &mut part, &mut received).await?;
+            match &part {
+                Some(Part { hash, have, path, .. }) if *have == length => {
+                    return Ok(Pack { path: path.clone(), hash: hash.clone(), length });
+                }
+                Some(part) if before != Some((part.hash.clone(), part.have)) => {}
+                _ => return Err(self.garbled(Verb::Unpack, "no more of a pack that is not whole")),
+            }
+        }
+    }
+
+    /// One piece more, and the pack's length.
+    async fn fetch_more(
+        &self,
+        cache: Cache<'_>,
+        n: AttemptNo,
+        inbox: &Path,
+        part: &mut Option<Part>,
+        received: &mut impl FnMut(u64, u64),
+    ) -> Result<u64, RemoteError> {
+        let request = || {
+            let request = of(cache, n).line("max", AT_A_TIME);
+            match &part {
+                Some(part) => request.line("pack", &part.hash).line("have", part.have),
+                None => request,
+            }
+        };
+        let mut reply = self.open(Verb::Unpack, request).await?;
+        let mut lines = Vec::new();
+        let mut length = None;
+        while let Some(piece) = reply.next().await? {
+            match (piece, length) {
+                (Piece::Line(line), None) => match read_pack(&line) {
+                    Some((hash, whole)) => {
+                        if part.as_ref().is_none_or(|part| part.hash != hash) {
+                            *part = Some(Part::new(inbox, n, hash).map_err(RemoteError::Pack)?);
+                        }
+                        length = Some(whole);
+                    }
+                    None => lines.push(line),
+                },
+                (Piece::Data { header, at, bytes }, Some(length)) => {
+                    let Some(part) = part
+                        .as_mut()
+                        .filter(|part| offset(&header).and_then(|from| from.checked_add(at)) == Some(part.have))
+                    else {
+                        return Err(reply.garbled("bytes of another place in the pack"));
+                    };
+                    part.add(&bytes).map_err(RemoteError::Pack)?;
+                    received(part.have, length);
+                }
+                (Piece::End(0), Some(length)) => return Ok(length),
+                _ => return Err(reply.refused(&lines)),
+            }
+        }
+        Err(reply.cut())
+    }
+
+    /// Lets the host forget the packs that it made of this handoff's captures.
+    pub async fn forget_packs(&self, cache: Cache<'_>, n: AttemptNo) -> Result<(), RemoteError> {
+        self.call(Verb::Unpack, || of(cache, n).line("discard", "yes")).await.map(drop)
+    }
+}
+
+fn of(cache: Cache<'_>, n: AttemptNo) -> Request {
+    cache.request().line("attempt", n)
+}
+
+/// As much of a pack as has come, in `<n>-<hash>.pack`: the name says of which pack it is.
+struct Part {
+    hash: Oid,
+    path: PathBuf,
+    file: File,
+    have: u64,
+}
+
+impl Part {
+    fn find(inbox: &Path, n: AttemptNo) -> Option<Part> {
+        let names = std::fs::read_dir(inbox).ok()?.flatten().map(|entry| entry.file_name());
+        let hash = |name: &str| name.strip_prefix(&format!("{n}-"))?.strip_suffix(".pack")?.parse().ok();
+        let hash = names.filter_map(|name| hash(name.to_str()?)).next()?;
+        Part::open(inbox, n, hash).ok()
+    }
+
+    /// The first of a pack; what is there of others goes.
+    fn new(inbox: &Path, n: AttemptNo, hash: Oid) -> std::io::Result<Part> {
+        match std::fs::remove_dir_all(inbox) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => std::fs::create_dir_all(inbox)?,
+        }
+        Part::open(inbox, n, hash)
+    }
+
+    fn open(inbox: &Path, n: AttemptNo, hash: Oid) -> std::io::Result<Part> {
+        let path = inbox.join(format!("{n}-{hash}.pack"));
+        let file = File::options().append(true).create(true).open(&path)?;
+        let have = file.metadata()?.len();
+        Ok(Part { hash, path, file, have })
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.have += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// `pack <hash> <length>`.
+fn read_pack(line: &str) -> Option<(Oid, u64)> {
+    let (hash, length) = line.strip_prefix("pack ")?.split_once(' ')?;
+    Some((hash.parse().ok()?, length.parse().ok()?))
+}
+
+/// The offset in `d <name> <n> pack <offset> <bytes>`.
+fn offset(header: &str) -> Option<u64> {
+    header.split(' ').nth(4)?.parse().ok()
+}
