@@ -5,6 +5,7 @@ use super::engine::blocking;
 use super::error::Error;
 use crate::git::refs;
 use crate::model::attempt::{AttemptNo, Outcome};
+use crate::model::event::Kind;
 use crate::model::snapshot::Oid;
 use crate::remote::client::Remote;
 use crate::remote::poll::{Message, StateLine, Stream, Want};
@@ -105,6 +106,9 @@ impl Driver {
                             _ => &mut log,
                         };
                         if mirror.starts_again(inode, offset) {
+                            if stream == Stream::Log {
+                                self.append(Kind::LogReplaced { attempt: n, part: mirror.part() + 1 })?;
+                            }
                             mirror.begin_part()?;
                         }
                         mirror.append(inode, offset, &bytes)?;

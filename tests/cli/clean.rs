@@ -139,6 +139,8 @@ fn a_log_that_is_longer_here_than_there_is_fetched_as_a_part_of_its_own() {
     std::io::Write::write_all(&mut file, b"not the host's\n").unwrap();
     laptop.handoff(["clean", ID]).run().exits(0).says("released").done();
     assert_eq!(std::fs::read(laptop.truth("attempt-1.2.log")).unwrap(), log, "held whole before it went");
+    let journal = std::fs::read_to_string(laptop.truth("journal.jsonl")).unwrap();
+    assert!(journal.contains(r#""event":"log-replaced","attempt":1,"part":2"#), "{journal}");
     assert_eq!(work_dirs(&laptop), 0);
 }
 
