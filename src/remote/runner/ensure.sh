@@ -9,17 +9,17 @@ run_ensure() {
   g=$grant spec=$job/spec/$grant
   case $(command -v printf) in printf) ;; *) [ -z "$secrets" ] || refuse shell "printf is not built into this shell" ;; esac
   command -v git >/dev/null 2>&1 || refuse no-git "git was not found on the host"
-  mkdir -p "$root/lib" "$job/spec" "$job/epoch" || refuse_write "$job could not be made" "$root"
+  mkdir -p "$root/lib" "$job/spec" "$job/epoch" || refuse_write "$job could not be made"
   store_spec
   { read_grant && read_ship; } || refuse request "the grant or the ship is malformed"
   { [ "$n" -ge "$first" ] && [ "$n" -le "$last" ]; } || refuse grant "attempt $n is not in grant $g"
   if [ ! -f "$at/result" ]; then
-    make_cache "$key" "$format" || refuse_write "the cache could not be made" "$root"
-    { true >>"$job/epoch/$grant_epoch" && true >>"$job/events"; } || refuse_write "the epoch could not be written" "$root"
+    make_cache "$key" "$format" || refuse_write "the cache could not be made"
+    { true >>"$job/epoch/$grant_epoch" && true >>"$job/events"; } || refuse_write "the epoch could not be written"
     highest "$job/epoch/"
     [ "$top" -eq "$grant_epoch" ] || [ -h "$at/intent" ] || refuse epoch "the handoff is at epoch $top"
     earlier_over
-    make_attempt || refuse_write "$at could not be made" "$root"
+    make_attempt || refuse_write "$at could not be made"
     await_watcher
   fi
   look "$name" "$n"
@@ -31,12 +31,12 @@ run_ensure() {
 store_spec() {
   [ ! -d "$spec" ] || return 0
   fresh=$job/spec/.$g.$$
-  mkdir "$fresh" || refuse_write "$fresh could not be made" "$root"
+  mkdir "$fresh" || refuse_write "$fresh could not be made"
   cut_parts "$fresh"
   # A rename onto a directory that another request made meanwhile moves ours into it.
   mv "$fresh" "$spec" 2>/dev/null
   rm -rf "$fresh" "$spec/.$g.$$"
-  [ -d "$spec" ] || refuse_write "$spec could not be made" "$root"
+  [ -d "$spec" ] || refuse_write "$spec could not be made"
 }
 
 # One tree, one agent: what was started before must have ended.
@@ -73,7 +73,7 @@ run_put() {
   [ -n "$name" ] || refuse request "name is missing"
   if [ -n "$epoch" ]; then
     job=$root/work/$name
-    { mkdir -p "$job/epoch" && true >>"$job/epoch/$epoch"; } || refuse_write "the epoch could not be written" "$root"
+    { mkdir -p "$job/epoch" && true >>"$job/epoch/$epoch"; } || refuse_write "the epoch could not be written"
     highest "$job/"
     at_attempt "$name" "$top"
     if [ -h "$at/intent" ]; then say "intent 1"; else say "intent 0"; fi

@@ -47,12 +47,12 @@ has_less() {
 # Whether a directory's file system has no room for anything of use.
 is_full() { has_less "$1" 1024 || [ "$(free_inodes "$1")" = 0 ]; }
 
-# Refuses because something could not be written below $2, in the system's own words where it has some.
+# Refuses because something could not be written below the root, in the system's own words where it has some.
 refuse_write() {
-  why=$({ mkdir -p "$2" && echo | tee "$2/.try.$$" >/dev/null; } 2>&1)
-  rm -f "$2/.try.$$"
+  why=$({ mkdir -p "$root" && echo | tee "$root/.try.$$" >/dev/null; } 2>&1)
+  rm -f "$root/.try.$$"
   why=${why##*: }
-  [ -n "$why" ] || ! is_full "$2" || why="No space left on device"
+  [ -n "$why" ] || ! is_full "$root" || why="No space left on device"
   refuse disk-full "$1${why:+: $why}"
 }
 

@@ -19,7 +19,7 @@ run_mend() {
   [ "$format" = sha256 ] || format=
   cache=$root/cache/$key.git mended=0
   [ -f "$cache/config" ] || finish 0
-  mkdir -p "$cache/damaged" || refuse disk-full "nothing could be moved aside in the cache"
+  mkdir -p "$cache/damaged" || refuse_write "nothing could be moved aside in the cache"
   for index in "$cache/objects/pack"/pack-*.idx; do
     base=${index%.idx}
     [ -f "$index" ] || continue
@@ -40,7 +40,7 @@ mend_pack() {
   fresh=$cache/objects/tmp_objdir-mend-$$
   rm -rf "$fresh"
   clean_git init -q --bare --template= ${format:+--object-format="$format"} "$fresh" ||
-    refuse disk-full "a damaged pack could not be unpacked"
+    refuse_write "a damaged pack could not be unpacked"
   clean_git --git-dir="$fresh" unpack-objects -q -r <"$base.pack" >/dev/null 2>&1
   clean_git --git-dir="$fresh" cat-file --batch-all-objects --batch-check='%(objectname)' |
     clean_git --git-dir="$fresh" pack-objects -q "$fresh/saved" >/dev/null 2>&1

@@ -29,7 +29,7 @@ find_part() {
   for left in "$incoming/objects/pack"/*; do
     case $left in "${part%.pack}".*) ;; *) rm -f "$left" ;; esac
   done
-  { mkdir -p "${part%/*}" && true >>"$part"; } || refuse_write "the pack could not be stored" "$root"
+  { mkdir -p "${part%/*}" && true >>"$part"; } || refuse_write "the pack could not be stored"
   have=$(wc -c <"$part")
   if [ "$((have))" -gt "$length" ] && true >"$part"; then have=0; fi
   [ "$((have))" -eq "$length" ] || have=$((have / block * block))
@@ -40,7 +40,7 @@ block=65536
 # Written in place: what an earlier connection still brings late are the same bytes at the same offset.
 take_rest() {
   dd ibs="$block" obs="$block" seek="$((have / block))" conv=notrunc of="$part" 2>/dev/null ||
-    refuse_write "the pack could not be stored" "$root"
+    refuse_write "the pack could not be stored"
   have=$(wc -c <"$part")
   [ "$((have))" -eq "$length" ] || refuse truncated "$((have)) of $length bytes of the pack came"
 }
@@ -48,7 +48,7 @@ take_rest() {
 # In quarantine until git has read every object and followed every link from the new tips to what is here.
 take_in_pack() {
   if [ "$(cache_git index-pack "$part" 2>/dev/null)" != "$pack" ]; then
-    ! is_full "$root" || refuse_write "the pack could not be indexed" "$root"
+    ! is_full "$root" || refuse_write "the pack could not be indexed"
     rm -rf "$incoming"
     refuse damaged "the pack is not what was sent"
   fi
@@ -60,7 +60,7 @@ take_in_pack() {
   for made in pack rev idx; do
     [ ! -f "${part%.pack}.$made" ] || mv -f "${part%.pack}.$made" "$cache/objects/pack/" 2>/dev/null
   done
-  [ -f "$cache/objects/pack/pack-$pack.idx" ] || refuse_write "the pack could not be moved into the cache" "$root"
+  [ -f "$cache/objects/pack/pack-$pack.idx" ] || refuse_write "the pack could not be moved into the cache"
 }
 
 incoming_git() { with_objects "$incoming/objects" "$cache/objects" cache_git "$@"; }
@@ -72,5 +72,5 @@ make_pushed_refs() {
     { print "update " $2 " " $1 }' "$request" >"$request.refs" ||
     refuse request "bad name of a ref"
   cache_git -c core.filesRefLockTimeout=10000 update-ref --stdin <"$request.refs" 2>/dev/null ||
-    refuse_write "the refs of the push could not be made" "$root"
+    refuse_write "the refs of the push could not be made"
 }

@@ -25,7 +25,7 @@ run_release() {
   # What is about to free a full disk needs some room elsewhere.
   ! has_less "$root" 65536 || scratch=${TMPDIR:-/tmp}/.handoff-release.$name
   rm -rf "$scratch"
-  mkdir "$scratch" || refuse_write "$scratch could not be made" "$root"
+  mkdir "$scratch" || refuse_write "$scratch could not be made"
   trap 'rm -rf "$scratch"' EXIT
   find_kept
   find_refs
@@ -113,13 +113,13 @@ find_kept() {
   index=$scratch/index
   cp -p "$job/capture.git/index" "$index" 2>/dev/null
   capture_git read-tree -m "$base" 2>/dev/null || { rm -f "$index" && capture_git read-tree "$base"; } ||
-    refuse_write "the tree could not be compared with what is held" "$root"
+    refuse_write "the tree could not be compared with what is held"
   capture_git update-index -q --refresh >/dev/null 2>&1
   {
     capture_git ls-files -z -o -X "$scratch/caches" && capture_git ls-files -z -m &&
       # Of a nested repository, a capture holds the name of a commit and nothing else.
       capture_git ls-files -z -s | tr '\n\0' '?\n' | sed -n "s/^160000 [^$tab]*$tab//p" | tr '\n' '\0'
-  } >"$scratch/differs" || refuse_write "the tree could not be compared with what is held" "$root"
+  } >"$scratch/differs" || refuse_write "the tree could not be compared with what is held"
   index=
   find_since
   # shellcheck disable=SC2016,SC2086 # expanded by the shell it is for; that is a list of words
@@ -134,7 +134,7 @@ find_kept() {
       shift
     done
     [ $# -eq 0 ] || look "$@"; :' sh) \
-    <"$scratch/differs" >"$scratch/kept" || refuse_write "the files of the tree could not be listed" "$root"
+    <"$scratch/differs" >"$scratch/kept" || refuse_write "the files of the tree could not be listed"
   kept=$(tr -cd '\0' <"$scratch/kept" | wc -c)
   kept=$((kept))
 }

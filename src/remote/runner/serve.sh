@@ -24,7 +24,7 @@ open_cache() {
   case $format in '' | sha1 | sha256) ;; *) refuse request "bad format" ;; esac
   command -v git >/dev/null 2>&1 || refuse no-git "git was not found on the host"
   [ "$format" = sha256 ] || format=
-  make_cache "$key" "$format" || refuse_write "the cache could not be made" "$root"
+  make_cache "$key" "$format" || refuse_write "the cache could not be made"
 }
 
 # A push that was cut or killed leaves what it had received. After an hour without a byte it is nobody's any more.

@@ -35,5 +35,5 @@ pack_capture() {
     mv "$outgoing/.$n.$$" "$file"
   made=$?
   rm -f "$outgoing/.ends.$$" "$outgoing/.$n.$$"
-  [ "$made" -eq 0 ] || refuse_write "the capture could not be packed" "$root"
+  [ "$made" -eq 0 ] || refuse_write "the capture could not be packed"
 }
