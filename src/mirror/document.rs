@@ -160,5 +160,4 @@ fn level(section: &str) -> Option<usize> {
 }
 
 #[cfg(test)]
-#[path = "document/tests.rs"]
 mod tests;

@@ -347,5 +347,4 @@ fn unset<T>(slot: &Option<T>, why: &'static str) -> Result<(), Refused> {
 }
 
 #[cfg(test)]
-#[path = "handoff_tests.rs"]
 mod tests;

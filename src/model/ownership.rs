@@ -113,5 +113,4 @@ impl Handoff {
 }
 
 #[cfg(test)]
-#[path = "ownership_tests.rs"]
 mod tests;

@@ -137,8 +137,4 @@ fn line_of(event: &Event, path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 #[cfg(test)]
-#[path = "journal/tests.rs"]
-mod crashes;
-#[cfg(test)]
-#[path = "journal_tests.rs"]
 mod tests;

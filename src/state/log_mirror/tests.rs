@@ -1,8 +1,84 @@
-//! A mirror whose writer ends at any write, of a host's log that is truncated and replaced.
+//! A mirror of a log that is cut, replaced and begun anew, and one whose writer ends at any write.
 
 use proptest::prelude::*;
 
 use super::*;
+
+#[test]
+fn a_gap_is_refused_and_nothing_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("attempt-1.log");
+    let mut mirror = LogMirror::open(&path).unwrap();
+    mirror.append(5, 0, b"abc").unwrap();
+    assert!(matches!(mirror.append(5, 4, b"x"), Err(Error::Gap { .. })));
+    assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+}
+
+#[test]
+fn a_replaced_log_leaves_the_old_bytes_and_begins_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("attempt-1.log");
+    let mut mirror = LogMirror::open(&path).unwrap();
+    mirror.append(5, 0, b"old").unwrap();
+    mirror.append(6, 0, b"new").unwrap();
+    mirror.append(7, 0, b"newer").unwrap();
+    drop(mirror);
+    let read = |name: &str| std::fs::read(directory.path().join(name)).unwrap();
+    assert_eq!((read("attempt-1.log"), read("attempt-1.2.log")), (b"old".to_vec(), b"new".to_vec()));
+    let mirror = LogMirror::open(&path).unwrap();
+    assert_eq!((mirror.len(), mirror.inode(), mirror.part()), (5, 7, 3), "the newest goes on");
+    let names = parts(&path).into_iter().map(|part| part.file_name().unwrap().to_owned());
+    assert!(names.eq(["attempt-1.log", "attempt-1.2.log", "attempt-1.3.log"]));
+}
+
+#[test]
+fn a_log_that_begins_anew_in_the_same_file_is_told_from_one_that_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("attempt-1.log");
+    let mut mirror = LogMirror::open(&path).unwrap();
+    assert!(!mirror.starts_again(5, 0), "nothing was mirrored");
+    mirror.append(5, 0, b"old").unwrap();
+    assert!(!mirror.starts_again(5, 3));
+    assert!(mirror.starts_again(5, 0) && mirror.starts_again(6, 3));
+    mirror.begin_part().unwrap();
+    mirror.append(5, 0, b"new").unwrap();
+    assert_eq!(std::fs::read(directory.path().join("attempt-1.2.log")).unwrap(), b"new");
+}
+
+#[test]
+fn a_mirror_whose_origin_was_lost_in_a_crash_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("attempt-1.log");
+    LogMirror::open(&path).unwrap().append(5, 0, b"abc").unwrap();
+    std::fs::write(source_of(&path), "").unwrap();
+    let mut mirror = LogMirror::open(&path).unwrap();
+    mirror.append(5, 3, b"def").unwrap();
+    assert_eq!((std::fs::read(&path).unwrap(), mirror.inode()), (b"abcdef".to_vec(), 5));
+}
+
+proptest! {
+    #[test]
+    fn it_is_a_prefix_at_all_times_and_equal_at_the_end(
+        log in proptest::collection::vec(any::<u8>(), 1..3000),
+        steps in proptest::collection::vec((0usize..3000, 1usize..900, any::<bool>()), 0..40),
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("attempt-1.log");
+        let mut mirror = LogMirror::open(&path).unwrap();
+        for (offset, length, crash) in steps {
+            let (from, to) = (offset.min(log.len()), (offset + length).min(log.len()));
+            let before = mirror.len();
+            let result = mirror.append(9, from as u64, &log[from..to]);
+            prop_assert_eq!(result.is_err(), from as u64 > before);
+            if crash {
+                mirror = LogMirror::open(&path).unwrap();
+            }
+            prop_assert_eq!(&std::fs::read(&path).unwrap()[..], &log[..mirror.len() as usize]);
+        }
+        mirror.append(9, 0, &log).unwrap();
+        prop_assert_eq!(std::fs::read(&path).unwrap(), log);
+    }
+}
 
 /// The host's log, and every file that ever stood in its place.
 struct Host {
