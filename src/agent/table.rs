@@ -8,7 +8,7 @@ const MAX_SESSION: usize = 128;
 
 /// Rows of `table` for ends that no line of the log proves. The watcher knows no history: what the policy does
 /// differently the second time is left to the laptop.
-const FACTS: [(Class, &str); 8] = [
+const FACTS: [(Class, &str); 9] = [
     (Class::Truncated, "@truncated"),
     (Class::CheckFailed, "@check-failed"),
     (Class::Hung, "@hung"),
@@ -16,6 +16,7 @@ const FACTS: [(Class, &str); 8] = [
     (Class::Crashed, "@crashed"),
     (Class::Lost, "@lost"),
     (Class::NoWork, "@no-work"),
+    (Class::Network, "@ship"),
     (Class::Crashed, "@any"),
 ];
 
@@ -89,7 +90,7 @@ mod tests {
                 assert!(Class::from_word(columns[0]).is_some(), "{row}");
                 assert!(["resume", "check", "wait", "park"].contains(&columns[1]), "{row}");
             }
-            assert!(table.ends_with("crashed\tpark\t@any\n"));
+            assert!(table.ends_with("network\tresume\t@ship\ncrashed\tpark\t@any\n"));
             assert!(table.find("throttled\tresume\t").unwrap() < table.find("@truncated").unwrap());
         }
     }

@@ -56,7 +56,8 @@ classify() {
     disk-full) class=disk-full ;;
     ship | agent-missing | setup | capture)
       class=config
-      [ -z "$lacking" ] || class=network action=resume
+      # The tables of 0.1 have no row for it.
+      [ -z "$lacking" ] || row pattern @ship || class=network action=resume
       ;;
     *) classify_end ;;
   esac

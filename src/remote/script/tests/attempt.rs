@@ -112,6 +112,25 @@ fn a_ship_that_differs_starts_nothing() {
 }
 
 #[test]
+fn what_follows_a_ship_with_a_lost_object_stands_in_the_table() {
+    let rest = "throttled\tresume\trate.?limit\ncrashed\tpark\t@any\n";
+    // A spec of an earlier version has no row for it.
+    for (row, next) in [
+        ("network\tpark\t@ship\n", "host:park:0"),
+        ("network\tresume\t@ship\n", "host:resume:1"),
+        ("", "host:resume:1"),
+    ] {
+        let host = TestHost::shipped(shells().remove(0), "echo start >>$HOME/starts");
+        let oid = host.git(&host.laptop(), &["hash-object", "untracked one"]);
+        std::fs::remove_file(host.cache().join("objects").join(&oid[..2]).join(&oid[2..])).unwrap();
+        host.ensure(1, &[("table", &format!("{rest}{row}")), ("grant", &grant(&[("last", "2")]))]);
+        let result = host.result(1);
+        assert_eq!((result.class(), result.get("reason"), host.starts()), ("network", Some("ship"), 0), "{}", result.0);
+        assert_eq!(host.until("next", || host.link(1, "next")), next, "{row}");
+    }
+}
+
+#[test]
 fn a_cut_request_changes_nothing() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
