@@ -85,8 +85,17 @@ attend() {
   # The time it was active under earlier watchers.
   read -r _ served _ 2>/dev/null <"$at/beat"
   is_number "${served:-x}" || served=0
-  follow task "$limit_active"
+  # A limit that an earlier watcher noted has been reached, whatever became of that watcher.
+  [ -h "$at/limit" ] || follow task "$limit_active"
   conclude
+}
+
+# Notes which limit ends the agent before the agent is told, for a later watcher: the status that comes of the signal, in
+# $exit, is not how the agent ended by itself.
+note_limit() {
+  [ -n "$exit" ] || case $ended in '' | stop) ;; *) ln -s "$ended" "$at/limit" 2>/dev/null ;; esac
+  noted=$(link_of "$at/limit")
+  case $noted in timeout | no-first-output | no-progress | grace) ended=$noted exit= ;; esac
 }
 
 # After the agent: nothing of it may be left before its work is captured and checked.
@@ -94,6 +103,7 @@ conclude() {
   # What it wrote down counts, even when a limit struck in the same moment.
   read_status "$at/exit"
   exit=$status
+  note_limit
   grace=5
   stop=$(link_of "$at/cancel") && is_number "${stop##*:}" && grace=${stop##*:}
   end_task "$grace" || note="processes of the attempt would not end; "

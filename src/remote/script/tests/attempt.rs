@@ -215,6 +215,33 @@ fn every_limit_ends_an_agent_and_says_which() {
 }
 
 #[test]
+fn a_limit_stays_the_cause_when_its_watcher_dies_while_it_ends_the_agent() {
+    let agent = "trap 'echo >$HOME/told; until [ -e $HOME/go ]; do sleep 0.05; done; exit 143' TERM; \
+                 while :; do sleep 0.1; done";
+    for shell in shells() {
+        // The next watcher finds the status that came of the signal, or an agent that is still at it.
+        for (obeys, limit, class, reason) in
+            [(true, "active", "timeout", "timeout"), (false, "first_output", "hung", "no-first-output")]
+        {
+            let host = TestHost::shipped(shell.clone(), agent);
+            let grant = grant(&[(limit, "2"), ("last", "1")]);
+            host.ensure(1, &[("grant", &grant)]);
+            host.until("the signal", || host.home().join("told").exists().then_some(()));
+            kill(host.pid(1, "watch.1"));
+            if obeys {
+                std::fs::write(host.home().join("go"), "").unwrap();
+                let exit = || std::fs::read_to_string(host.at(1).join("exit")).unwrap();
+                host.until("the status", || exit().starts_with("143").then_some(()));
+            }
+            host.ensure(1, &[("grant", &grant)]);
+            let result = host.result(1);
+            assert!(host.link(1, "watch.2").is_some());
+            assert_eq!((result.class(), result.get("reason")), (class, Some(reason)), "{limit}: {}", result.0);
+        }
+    }
+}
+
+#[test]
 fn a_host_that_slept_has_used_no_time() {
     std::thread::scope(|scope| shells().into_iter().for_each(|shell| drop(scope.spawn(|| slept(shell)))));
 }
