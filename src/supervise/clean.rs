@@ -9,6 +9,7 @@ use super::driver::Driver;
 use super::engine::Engine;
 use super::error::Error;
 use super::fence::PATIENCE;
+use crate::git::pack;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::Kind;
 use crate::model::id::HandoffId;
@@ -204,6 +205,9 @@ impl Cleaner {
                     if part.standing == Standing::Held {
                         part.standing = Standing::Released;
                         driver.append(Kind::Released { host, last, confirmed: true })?;
+                        // A transfer that was given up has left its file.
+                        pack::forget(&driver.engine.store.outbox(&part.id))?;
+                        pack::forget(&driver.engine.store.inbox(&part.id))?;
                     }
                 }
                 Err(error) => {

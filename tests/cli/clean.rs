@@ -40,11 +40,14 @@ fn a_host_lets_go_of_what_is_held_and_the_laptop_goes_on_from_its_own() {
     dry.says("attempt 1: capture ").done();
     assert!(is_owned(&laptop) && work_dirs(&laptop) == 1 && cache_refs(&laptop).contains(ID));
     assert_eq!(laptop.shown()["handoff"]["released"], serde_json::json!({}));
+    let given_up = laptop.repository().join(".git/handoff").join(ID).join("inbox");
+    std::fs::create_dir(&given_up).unwrap();
 
     let held = format!("capture {} held as refs/handoff/{ID}/1/work, log of {} bytes held", &commit[..10], log.len());
     let ran = laptop.handoff(["clean", ID]).run().exits(0).says("on box: released").says(&held);
     ran.says("till-1/till is free for the next handoff").says("2 refs of the cache").done();
     assert!(!is_owned(&laptop) && tree(&laptop).exists());
+    assert!(!given_up.exists(), "the file of a transfer that was given up stays");
     assert_eq!((work_dirs(&laptop), cache_refs(&laptop).as_str()), (0, ""));
     assert_eq!(laptop.shown()["handoff"]["released"]["box"]["confirmed"], true);
     laptop.handoff(["show", ID, "--offline"]).run().exits(0).says("released").done();
