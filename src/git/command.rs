@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 
 use super::{Error, Result};
 
-/// The oldest git that works: `fetch --no-write-fetch-head` and `rev-parse --show-object-format` came with 2.29.
+/// The oldest git that works: `fetch --no-write-fetch-head`, `worktree repair` and `rev-parse --show-object-format` came
+/// with 2.29 at the latest.
 pub const MINIMUM: (u32, u32) = (2, 29);
 
 /// Variables of the `GIT_` family that say where the user's own configuration is; every other one is removed, because

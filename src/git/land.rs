@@ -1,12 +1,16 @@
 //! A takeover: the agent's working state in a new worktree beside the repository, exactly as it was left.
 
+mod draft;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use draft::Draft;
+
 use super::capture::Captured;
 use super::{Error, Repository, Result};
-use crate::model::id::HandoffId;
+use crate::model::id::{HandoffId, HostName};
 use crate::model::snapshot::Snapshot;
 
 /// Where the work was put.
@@ -18,6 +22,8 @@ pub struct Landed {
     pub branch: Option<String>,
     /// Paths that this file system could not hold as they were (two names that differ only in case), lossy.
     pub differing: Vec<String>,
+    /// An earlier takeover made it and could not say so: it was left as it is.
+    pub before: bool,
 }
 
 impl From<&Snapshot> for Captured {
@@ -39,34 +45,31 @@ pub fn default_destination(repo: &Repository, id: &HandoffId) -> PathBuf {
 }
 
 /// Makes a worktree in which HEAD, index and files are as in `work`, so that `git status` says what it said to the
-/// agent. All or nothing: on an error the directory is gone again. No hook runs, and LFS content is not downloaded.
+/// agent. All or nothing, whenever it is killed: it is made under a name of its own beside `destination`, and gets its
+/// own when it is whole. No hook runs, and LFS content is not downloaded.
 ///
 /// The branch is `handoff/<id>` at the agent's HEAD: a name of ours, because the agent's own branch name is most likely
 /// checked out by the user, and git keeps a branch in one worktree only. Where that name is taken, HEAD is detached
 /// rather than a branch of the user's moved.
 ///
 /// [`Error::Unfit`] when the destination exists.
-pub fn worktree_for_takeover(repo: &Repository, id: &HandoffId, work: &Captured, destination: &Path) -> Result<Landed> {
+pub fn worktree_for_takeover(
+    repo: &Repository,
+    (id, name): (&HandoffId, &HostName),
+    work: &Captured,
+    destination: &Path,
+) -> Result<Landed> {
     let destination = std::path::absolute(destination).map_err(Error::io("find", destination))?;
-    claim(&destination)?;
-    let unfinished = Unfinished { repo, destination: &destination, done: false };
-    let add = repo.git("worktree").args(["add", "--quiet", "--detach", "--no-checkout", "--"]);
-    add.arg(&destination).arg(work.head.as_str()).run()?;
-    let tree = Repository::discover(&destination)?;
+    if let Some(tree) = draft::look(repo, name, &destination)? {
+        let branch = tree.branch()?;
+        return Ok(Landed { path: tree.top().to_owned(), branch, differing: vec![], before: true });
+    }
+    let draft = Draft::begin(repo, (id, name), work, &destination)?;
+    let tree = Repository::discover(draft.path())?;
     let differing = fill(&tree, work)?;
     let branch = attach(&tree, id, work)?;
-    unfinished.done();
-    Ok(Landed { path: tree.top().to_owned(), branch, differing })
-}
-
-/// Makes the directory: of two takeovers to one place, one succeeds.
-fn claim(destination: &Path) -> Result<()> {
-    std::fs::create_dir(destination).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            Error::unfit(format!("{} exists already", destination.display()), "name another directory, or remove it")
-        }
-        _ => Error::io("make", destination)(error),
-    })
+    let tree = draft.finish(&destination)?;
+    Ok(Landed { path: tree.top().to_owned(), branch, differing, before: false })
 }
 
 /// Writes the files, then makes the index what was staged. Returns what the file system could not hold.
@@ -82,44 +85,26 @@ fn fill(tree: &Repository, work: &Captured) -> Result<Vec<String>> {
     Ok(differing)
 }
 
-/// Puts HEAD on `handoff/<id>`, if that branch can be made.
+/// The branch of a takeover.
+fn branch_of(id: &HandoffId) -> String {
+    format!("refs/heads/handoff/{}", id.as_str())
+}
+
+/// Puts HEAD on `handoff/<id>`, if that branch can be made. HEAD goes first: a branch that is there and on which no draft
+/// stands is not ours.
 fn attach(tree: &Repository, id: &HandoffId, work: &Captured) -> Result<Option<String>> {
-    let branch = format!("handoff/{}", id.as_str());
-    let name = format!("refs/heads/{branch}");
-    // A branch `handoff` would be in the way as well: git decides, and changes nothing when it refuses.
-    let create = tree.git("update-ref").args(["-m", "handoff: takeover", &name, work.head.as_str()]);
-    if !create.arg(tree.format().zero()).output()?.status.success() {
+    let name = branch_of(id);
+    if tree.git("rev-parse").args(["--quiet", "--verify", &name]).answer()?.is_some() {
         return Ok(None);
     }
-    let attached = tree.git("symbolic-ref").args(["-m", "handoff: takeover", "HEAD", &name]).run();
-    if attached.is_err() {
-        tree.git("update-ref").args(["-d", &name, work.head.as_str()]).run()?;
+    tree.git("symbolic-ref").args(["-m", "handoff: takeover", "HEAD", &name]).run()?;
+    // A branch `handoff` would be in the way as well: git decides, and changes nothing when it refuses.
+    let create = tree.git("update-ref").args(["-m", "handoff: takeover", &name, work.head.as_str()]);
+    if create.arg(tree.format().zero()).output()?.status.success() {
+        return Ok(name.strip_prefix("refs/heads/").map(str::to_owned));
     }
-    attached.map(|_| Some(branch))
-}
-
-/// Takes the worktree away again unless it was finished.
-struct Unfinished<'a> {
-    repo: &'a Repository,
-    destination: &'a Path,
-    done: bool,
-}
-
-impl Unfinished<'_> {
-    fn done(mut self) {
-        self.done = true;
-    }
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            // Best effort while another error is on its way to the user. The directory was made by us, empty.
-            let remove = self.repo.git("worktree").args(["remove", "--force", "--"]).arg(self.destination);
-            let _ = remove.output();
-            let _ = std::fs::remove_dir_all(self.destination);
-        }
-    }
+    tree.git("update-ref").args(["--no-deref", "HEAD", work.head.as_str()]).run()?;
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -127,15 +112,20 @@ mod tests {
     use super::*;
     use crate::git::snapshot;
     use crate::git::testing::{Repo, contents, git_in, status};
+    use crate::model::id::Uid;
     use crate::model::snapshot::Oid;
 
     fn id() -> HandoffId {
         "20260407-fix".parse().unwrap()
     }
 
+    fn name() -> HostName {
+        HostName::new(&id(), &Uid::from_random([7; 10]))
+    }
+
     fn land(repo: &Repo, work: &Captured) -> Result<Landed> {
         let git = repo.open();
-        worktree_for_takeover(&git, &id(), work, &default_destination(&git, &id()))
+        worktree_for_takeover(&git, (&id(), &name()), work, &default_destination(&git, &id()))
     }
 
     fn taken(repo: &Repo) -> Captured {
@@ -198,6 +188,17 @@ mod tests {
         std::fs::remove_dir_all(&destination).unwrap();
         std::os::unix::fs::symlink("nowhere", &destination).unwrap();
         assert!(matches!(land(&repo, &taken(&repo)), Err(Error::Unfit { .. })));
+    }
+
+    #[test]
+    fn what_another_repository_has_begun_is_refused_and_kept() {
+        let repo = Repo::with_commit();
+        let other = repo.beside(&format!("handoff-{}", name()));
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join(".git"), "gitdir: /elsewhere/.git/worktrees/x\n").unwrap();
+        let error = land(&repo, &taken(&repo)).unwrap_err();
+        assert!(matches!(&error, Error::Unfit { .. }), "{error}");
+        assert!(other.join(".git").exists());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use proptest::test_runner::Config;
 use super::capture::Captured;
 use super::testing::{Repo, raw, status};
 use super::{Repository, land, snapshot};
+use crate::model::id::{HostName, Uid};
 
 /// Names that collide as file and directory, that git might take for options or patterns, and that are not UTF-8.
 const NAMES: [&[u8]; 12] = [
@@ -143,8 +144,9 @@ fn ways_back(autocrlf: &str, committed: &[Deed], dirt: &[Deed]) -> Result<(), Te
     let git = repo.open();
     let taken = snapshot::take(&git).unwrap();
     let destination = repo.beside("landed");
-    let landed =
-        land::worktree_for_takeover(&git, &"x".parse().unwrap(), &Captured::from(&taken), &destination).unwrap();
+    let id = "x".parse().unwrap();
+    let name = HostName::new(&id, &Uid::from_random([7; 10]));
+    let landed = land::worktree_for_takeover(&git, (&id, &name), &Captured::from(&taken), &destination).unwrap();
     prop_assert_eq!(status(&landed.path), status(repo.top()));
     let again = snapshot::take(&Repository::discover(&landed.path).unwrap()).unwrap();
     let trees = |s: &crate::model::snapshot::Snapshot| (s.head.clone(), s.index_tree.clone(), s.files_tree.clone());

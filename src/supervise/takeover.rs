@@ -27,6 +27,8 @@ impl Driver {
         {
             let worktree = PathBuf::from(path);
             self.settle(PATIENCE).await?;
+            // It may have been killed before it could write the record there.
+            self.update_record()?;
             return Ok(Taken { worktree, untold: self.handoff().owing() });
         }
         if self.handoff().attempts.is_empty() {
@@ -74,13 +76,17 @@ impl Driver {
     async fn make_worktree(&self, destination: Option<PathBuf>) -> Result<PathBuf, Error> {
         let commit = self.last_work()?.commit;
         let repository = self.engine.repository.clone();
-        let id = self.id().clone();
+        let (id, name) = (self.id().clone(), self.name.clone());
         let landed = blocking(move || {
             let work = repository.read_capture(&commit)?;
             let destination = destination.unwrap_or_else(|| land::default_destination(&repository, &id));
-            land::worktree_for_takeover(&repository, &id, &work, &destination)
+            land::worktree_for_takeover(&repository, (&id, &name), &work, &destination)
         });
         let landed = landed.await??;
+        if landed.before {
+            let text = format!("{} was made by an earlier takeover, and is left as it is", landed.path.display());
+            self.tell(&Progress::Note { text });
+        }
         for path in landed.differing {
             self.tell(&Progress::Note { text: format!("{path} could not be written here as it was") });
         }

@@ -1,9 +1,11 @@
 //! `handoff takeover`: the work, as the agent left it, in a worktree with the record in it.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::support::laptop::Laptop;
-use crate::support::{HANGS, ID, TASK, wait_for};
+use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
 
 #[test]
 fn the_worktree_is_as_the_agent_left_it_and_there_is_one() {
@@ -59,7 +61,7 @@ fn while_another_process_drives() {
 
 #[test]
 fn a_place_that_is_taken_is_refused_and_kept() {
-    let laptop = Laptop::with_plan(crate::support::QUICK);
+    let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
     std::fs::create_dir(laptop.worktree()).unwrap();
     laptop.takeover().exits(2).complains("exists already").done();
@@ -67,6 +69,71 @@ fn a_place_that_is_taken_is_refused_and_kept() {
     let ran = laptop.handoff(["takeover", ID, "--editor", "none", "--worktree"]).args([&other]).run();
     ran.exits(0).says("'").done();
     assert!(other.join("notes.txt").exists());
+}
+
+/// A `git` in front of the real one, which kills whoever calls it: `before` or `after` the first call that has `words`.
+fn deadly_git(laptop: &Laptop, when: &str, words: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    let git = std::env::split_paths(&path).map(|directory| directory.join("git")).find(|file| file.exists()).unwrap();
+    let bin = laptop.home().join("deadly");
+    std::fs::create_dir_all(&bin).unwrap();
+    let (git, file) = (git.display(), bin.join("git"));
+    let text = format!(
+        "#!/bin/sh\ncase \" $* \" in *\" {words} \"*)\n[ {when} = before ] || {git} \"$@\"\nkill -9 $PPID\nexit 9;; \
+         esac\nexec {git} \"$@\"\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&path))).unwrap().into()
+}
+
+#[test]
+fn one_that_was_killed_is_made_again_or_finished() {
+    for (when, words) in [
+        ("before", "worktree add"),
+        ("after", "worktree add"),
+        ("before", "read-tree --reset -u"),
+        ("after", "read-tree --reset -u"),
+        ("before", "update-ref -m"),
+        ("after", "update-ref -m"),
+        ("before", "worktree repair"),
+        ("after", "worktree repair"),
+    ] {
+        let laptop = Laptop::with_plan(QUICK);
+        laptop.run([TASK]).run().exits(0).done();
+        let takeover = laptop.handoff(["takeover", ID, "--editor", "none"]);
+        let killed = takeover.env("PATH", deadly_git(&laptop, when, words)).run();
+        assert_eq!(killed.code, None, "{when} {words}: {}\n{}", killed.text(), killed.stderr);
+        let whole = words == "worktree repair";
+        assert_eq!(laptop.worktree().exists(), whole, "{when} {words}: all of it, or nothing");
+        if whole {
+            std::fs::write(laptop.worktree().join("mine.txt"), "by the user\n").unwrap();
+        }
+
+        laptop.takeover().exits(0).says("is yours").says(&laptop.worktree().display().to_string()).done();
+        let read = |name: &str| std::fs::read_to_string(laptop.worktree().join(name)).unwrap();
+        assert_eq!(read("notes.txt"), "by the agent\n", "{when} {words}");
+        let changed = if whole { "?? mine.txt\n?? notes.txt\n" } else { "?? notes.txt\n" };
+        assert_eq!(laptop.git_in(&laptop.worktree(), &["status", "--porcelain"]), changed);
+        let branch = laptop.git_in(&laptop.worktree(), &["branch", "--show-current"]);
+        assert_eq!(branch, format!("handoff/{ID}\n"), "{when} {words}");
+        let beside = std::fs::read_dir(laptop.top().join("work")).unwrap().count();
+        assert_eq!((beside, laptop.git(&["worktree", "list"]).lines().count()), (2, 2), "{when} {words}");
+        assert!(laptop.worktree().join(".cursor/agent-handoffs").join(ID).join("handoff.md").exists());
+        laptop.git(&["fsck", "--no-dangling"]);
+    }
+}
+
+#[test]
+fn a_worktree_that_git_still_expects_is_no_place() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.takeover().exits(0).done();
+    std::fs::remove_dir_all(laptop.worktree()).unwrap();
+    laptop.takeover().exits(2).complains("git worktree prune").done();
+    laptop.git(&["worktree", "prune"]);
+    laptop.takeover().exits(0).says("is yours").done();
+    assert_eq!(std::fs::read_to_string(laptop.worktree().join("notes.txt")).unwrap(), "by the agent\n");
 }
 
 #[test]
