@@ -138,6 +138,10 @@ impl From<EngineError> for Error {
                 Error::usage(message).hint(format!("handoff watch {id}")).hint("or start another one with --again")
             }
             EngineError::NotNow { id, .. } => Error::usage(message).hint(format!("handoff show {id}")),
+            EngineError::Untold { id, host } => Error::failed(message)
+                .code(exit::UNREACHABLE)
+                .hint(format!("handoff hosts check {host}"))
+                .hint(format!("handoff resume {id} --host {host}, once it answers")),
             EngineError::Driven { id, .. } => Error::failed(message).hint(format!("handoff logs -f {id}")),
             EngineError::Elsewhere { id, host, .. } => Error::failed(message)
                 .hint(on_that_machine(&host, &format!("handoff stop {id}")))

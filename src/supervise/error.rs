@@ -42,6 +42,9 @@ pub enum Error {
     /// The handoff's state does not allow what was asked.
     #[error("{id} {why}")]
     NotNow { id: HandoffId, why: String },
+    /// A host is to have the work again that could not be told that it went on elsewhere.
+    #[error("{id} cannot go on on {host}, which could not be told yet that it moved")]
+    Untold { id: HandoffId, host: String },
     /// Its host shares a directory with the machine that began the attempt, which shows no sign of life.
     #[error("another machine that shares the directory of {host} began attempt {attempt}{}; the stop is marked there, and whether it lives is seen only there", last_tick(.beat))]
     Elsewhere { id: HandoffId, host: String, attempt: AttemptNo, beat: Option<u64> },

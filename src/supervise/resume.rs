@@ -21,11 +21,9 @@ impl Driver {
         if self.handoff().owner == Owner::Laptop {
             return refuse(self.handoff(), "was taken over: it is yours now, in its worktree".to_owned());
         }
+        // Told just now, it has ended what ran there, and that lies here; else it might still start something.
         if let Some(host) = host.filter(|host| self.handoff().owing().iter().any(|owing| owing == host)) {
-            return refuse(
-                self.handoff(),
-                format!("cannot go on on {host}, which could not be told yet that it moved"),
-            );
+            return Err(Error::Untold { id: self.id().clone(), host: host.to_owned() });
         }
         let elsewhere = host.is_some_and(|host| host != self.handoff().host());
         let active = self.handoff().status().is_active();

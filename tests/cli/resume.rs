@@ -51,6 +51,31 @@ fn another_host_gets_the_work() {
 }
 
 #[test]
+fn back_on_a_host_that_could_not_be_told_it_goes_on_once_that_host_was() {
+    let mut laptop = Laptop::with_plan(HANGS);
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    wait_for("the work", || laptop.hosts[0].running().join(" ").contains("sleep 99731"));
+    laptop.add_host("other").write_plan("turn 1\nedit more.txt <<END\nmore\nEND\nfinish More.\n");
+    laptop.write_hosts();
+    laptop.hosts[0].out_of_reach(true);
+    laptop.handoff(["resume", ID, "--host", "other"]).run().exits(0).done();
+    let back = ["resume", ID, "--host", "box"];
+    let refused = laptop.handoff(back).run().exits(5).complains("on box, which could not be told yet");
+    refused.complains("try: handoff hosts check box").complains(&format!("handoff resume {ID} --host box")).done();
+
+    laptop.hosts[0].out_of_reach(false);
+    laptop.hosts[0].write_plan(
+        "turn 1\nrun cat more.txt notes.txt >\"$HOME/found\" 2>&1\nedit back.txt <<END\nback\nEND\nfinish Back.\n",
+    );
+    laptop.handoff(back).run().exits(0).says("came too late").done();
+    assert!(!laptop.hosts[0].running().join(" ").contains("sleep 99731"), "what ran there was ended first");
+    let found = std::fs::read_to_string(laptop.hosts[0].home.join("found")).unwrap();
+    assert!(found.starts_with("more\n") && !found.contains("by the agent"), "the work of the other host: {found}");
+    let superseded = laptop.git(&["show", &format!("refs/handoff/{ID}/1/work:notes.txt")]);
+    assert_eq!(superseded, "by the agent\n", "what it had made meanwhile is kept");
+}
+
+#[test]
 fn what_is_at_work_is_not_resumed() {
     let laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
