@@ -11,6 +11,7 @@ mod links;
 mod login;
 mod main_job;
 mod real_agents;
+mod screen;
 mod shells;
 #[allow(dead_code, reason = "shared with the benchmark; each uses its part")]
 mod support;

@@ -11,5 +11,6 @@ pub mod site;
 pub mod skip;
 pub mod ssh_config;
 pub mod sshd;
+pub mod terminal;
 pub mod user;
 pub mod wait;

@@ -4,7 +4,10 @@
 macro_rules! outln {
     ($($text:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), $($text)*);
+        // On a terminal, the line that moves stands where this would be written.
+        $crate::ui::live::aside(|| {
+            let _ = writeln!(std::io::stdout(), $($text)*);
+        });
     }};
 }
 
