@@ -32,9 +32,10 @@ impl Show {
         let id = context::resolve(&engine, self.id.as_deref())?;
         let mut journal = engine.store.open(&id)?;
         if !self.offline && !journal.handoff().owing().is_empty() {
-            // A host that could not be told may be back; what stands in the way of telling it is no error of `show`'s.
+            // A host that could not be told may be back; what stands in the way of telling it is no error of `show`'s, and
+            // what is not over by then the next command goes on with.
             if let Ok(mut driver) = Driver::open(&engine, &id) {
-                _ = driver.settle(SHORT).await;
+                _ = tokio::time::timeout(SHORT, driver.settle(SHORT)).await;
             }
             journal.refresh()?;
         }

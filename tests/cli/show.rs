@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::laptop::Laptop;
-use crate::support::{HANGS, ID, QUICK, TASK};
+use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
 
 #[test]
 fn shows_what_the_host_says_now_and_does_without_it() {
@@ -28,4 +28,20 @@ fn an_id_is_resolved_by_its_beginning() {
     laptop.run([TASK]).run().exits(0).done();
     laptop.handoff(["show", "20260407-fix"]).run().exits(0).says(ID).done();
     laptop.handoff(["show", "20990101-nothing"]).run().exits(2).complains("handoff list").done();
+}
+
+#[test]
+fn a_host_that_is_back_is_told_and_its_end_is_not_waited_for() {
+    let plan = "turn 1\nrun (trap '' TERM; setsid sh -c 'sleep 99731; sleep 99731') >/dev/null 2>&1 &\nsay Now I wait.\nhang\n";
+    let laptop = Laptop::with_plan(plan);
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    wait_for("the work", || laptop.hosts[0].running().join(" ").contains("sleep 99731"));
+    laptop.hosts[0].out_of_reach(true);
+    laptop.takeover().exits(0).says("without confirmation").done();
+    laptop.hosts[0].out_of_reach(false);
+    // What runs there does not heed the first signal: its end takes longer than two looks.
+    let ran = laptop.handoff(["show", ID]).run().exits(0).says("could not be told yet");
+    assert!(ran.took < Duration::from_secs(4), "{:?}", ran.took);
+    wait_for("a confirmation", || !laptop.handoff(["show", ID]).run().exits(0).text().contains("could not be told"));
+    assert!(laptop.hosts[0].running().is_empty());
 }
