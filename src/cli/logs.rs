@@ -134,7 +134,7 @@ async fn attach_from(
         let orphaned = until.is_some() && look % FREE == 0 && is_free(engine, id);
         // The state is read before the log: what was written before the end is then read after it.
         journal.refresh()?;
-        let handoff = journal.handoff().clone();
+        let handoff = journal.handoff();
         tail.read(engine)?;
         let attempt = handoff.attempts.get(&tail.attempt);
         let ended = attempt.is_some_and(|attempt| attempt.ended.is_some());
@@ -142,12 +142,12 @@ async fn attach_from(
             tail.finish(engine);
             let next = handoff.last_attempt().map(|(n, _)| n).filter(|n| *n > tail.attempt && onward);
             match next {
-                Some(n) => *tail = Tail::new(engine, &handoff, n)?,
-                None if !onward || !handoff.status().is_active() => return Ok(End::Rest(handoff)),
+                Some(n) => *tail = Tail::new(engine, handoff, n)?,
+                None if !onward || !handoff.status().is_active() => return Ok(End::Rest(handoff.clone())),
                 None => {}
             }
         } else if until == Some(Until::Started) && attempt.is_some_and(|attempt| attempt.started.is_some()) {
-            return Ok(End::Started(handoff));
+            return Ok(End::Started(handoff.clone()));
         }
         if orphaned {
             return Ok(End::Orphaned);

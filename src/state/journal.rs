@@ -97,13 +97,12 @@ impl Journal {
         let mut after = self.handoff.clone();
         after.apply(&event).map_err(refused)?;
         let line = line_of(&event, &self.path)?;
-        let write = || -> std::io::Result<()> {
+        let mut write = || -> std::io::Result<()> {
             file.set_len(self.length)?;
             file.seek(SeekFrom::Start(self.length))?;
             file.write_all(&line)?;
             file.sync_data()
         };
-        let mut write = write;
         write().map_err(Error::io("write", &self.path))?;
         self.handoff = after;
         self.length += line.len() as u64;

@@ -94,12 +94,11 @@ impl LogMirror {
             return Ok(None);
         }
         let mut end = Vec::new();
-        let read = || -> std::io::Result<usize> {
+        let mut read = || -> std::io::Result<usize> {
             let mut file = File::open(&self.path)?;
             file.seek(SeekFrom::Start(self.length.saturating_sub(SHOWN)))?;
             file.take(SHOWN).read_to_end(&mut end)
         };
-        let mut read = read;
         read().map_err(Error::io("read", &self.path))?;
         Ok(Some(cksum(&end)))
     }

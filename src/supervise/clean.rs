@@ -109,7 +109,7 @@ impl Cleaner {
             parts.push(self.plan_part(&mut driver, id, host).await);
         }
         if parts.is_empty() {
-            let host = self.wish.host.as_deref().unwrap_or(handoff_host(&driver)).to_owned();
+            let host = self.wish.host.as_deref().unwrap_or(driver.handoff().host()).to_owned();
             let part = Part::kept(id, &host, "nothing of it was sent there".into(), None);
             parts.push(Part { standing: Standing::Nothing, ..part });
         }
@@ -200,8 +200,8 @@ impl Cleaner {
             };
             match released {
                 Ok(answer) => {
-                    let fresh = Part::of(&part.id, &host, part.held.clone(), last, answer);
-                    *part = fresh;
+                    let held = std::mem::take(&mut part.held);
+                    *part = Part::of(&part.id, &host, held, last, answer);
                     if part.standing == Standing::Held {
                         part.standing = Standing::Released;
                         driver.append(Kind::Released { host, last, confirmed: true })?;
@@ -224,10 +224,6 @@ impl Cleaner {
         let remote = self.connect(driver, &part.host).await?;
         Ok(remote.release(&driver.name, &part.held, &self.terms(driver, false)).await?)
     }
-}
-
-fn handoff_host(driver: &Driver) -> &str {
-    driver.handoff().host()
 }
 
 impl Part {

@@ -102,8 +102,10 @@ impl Driver {
                     Message::State(line) if line.attempt == n => state = Some(line),
                     Message::Bytes { attempt, stream, inode, offset, bytes } if attempt == n => {
                         let mirror = match (stream, &mut check) {
+                            (Stream::Log, _) => &mut log,
                             (Stream::Check, Some(check)) => check,
-                            _ => &mut log,
+                            // Nobody asked for it.
+                            (Stream::Check, None) => continue,
                         };
                         if mirror.starts_again(inode, offset) {
                             if stream == Stream::Log {

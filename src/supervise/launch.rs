@@ -18,6 +18,7 @@ use crate::agent::command;
 use crate::config::secrets;
 use crate::config::templates::{self, PromptKind};
 use crate::git::facts::ShipFacts;
+use crate::git::repository::Repository;
 use crate::mirror::page;
 use crate::model::attempt::{AttemptNo, Grant};
 use crate::model::event::{Kind, Owner};
@@ -26,7 +27,6 @@ use crate::model::snapshot::{Oid, Snapshot};
 use crate::remote::client::Remote;
 use crate::remote::ensure::Ensure;
 use crate::remote::error::RemoteError;
-use crate::remote::poll::StateLine;
 use crate::remote::script::Verb;
 
 /// How long a watcher waits for the push beside it, in seconds; a push of a large repository takes its time.
@@ -194,8 +194,7 @@ impl Driver {
     async fn send_once(&mut self, prepared: &Prepared) -> Result<(), Error> {
         let remote = self.link.once().await?;
         let (repository, reporter) = (self.engine.repository.clone(), self.engine.reporter.clone());
-        send(remote, prepared, repository, self.ship_was_broken(prepared), reporter).await??;
-        Ok(())
+        send(&remote, prepared, &repository, self.ship_was_broken(prepared), &reporter).await
     }
 
     fn prompts(&self, launch: &Launch, facts: &ShipFacts) -> Result<Prompts, Error> {
@@ -221,42 +220,34 @@ impl Driver {
 /// Push and ensure side by side, or one after the other where the host takes only one command at a time. A git failure
 /// of ours is final; the host's side may be tried again.
 async fn send(
-    remote: Remote,
+    remote: &Remote,
     prepared: &Prepared,
-    repository: crate::git::repository::Repository,
+    repository: &Repository,
     broken: bool,
-    reporter: Arc<dyn Reporter>,
-) -> Result<Result<StateLine, Error>, RemoteError> {
-    let push = Push { remote: &remote, prepared, repository: &repository, reporter: &reporter };
+    reporter: &Arc<dyn Reporter>,
+) -> Result<(), Error> {
+    let push = Push { remote, prepared, repository, reporter };
     let push = push.run(broken);
-    let (pushed, state) = if remote.is_single() {
-        match push.await {
-            Ok(pushed) => (Ok(pushed), remote.ensure(&prepared.ensure).await),
-            Err(Error::Remote(error)) => return Err(error),
-            Err(error) => return Ok(Err(error)),
-        }
-    } else {
-        tokio::join!(push, remote.ensure(&prepared.ensure))
-    };
-    let error = match pushed {
-        Ok(_) => return state.map(Ok),
-        Err(error) if error.may_retry() => error,
-        Err(error) => {
+    let ensure = remote.ensure(&prepared.ensure);
+    if remote.is_single() {
+        push.await?;
+        ensure.await?;
+        return Ok(());
+    }
+    let (pushed, state) = tokio::join!(push, ensure);
+    match (pushed, state) {
+        (Ok(()), Ok(_)) => Ok(()),
+        (Ok(()), Err(error)) => Err(error.into()),
+        (Err(error), _) if error.may_retry() => Err(error),
+        // Where the host refused both, it says better than git what is wrong with it.
+        (Err(_), Err(refusal @ RemoteError::Refused { .. })) => Err(refusal.into()),
+        (Err(error), Err(_)) => Err(error),
+        (Err(error), Ok(_)) => {
             // A watcher that was started would wait for what does not come. What cannot be told now is told by what is
             // sent next, or the wait ends by itself.
-            if state.is_ok() {
-                let _ = remote.withdraw(&prepared.ensure.name, prepared.ensure.attempt).await;
-            }
-            // Where the host refused both, it says better than git what is wrong with it.
-            match state {
-                Err(refusal @ RemoteError::Refused { .. }) => refusal.into(),
-                _ => error,
-            }
+            let _ = remote.withdraw(&prepared.ensure.name, prepared.ensure.attempt).await;
+            Err(error)
         }
-    };
-    match error {
-        Error::Remote(error) => Err(error),
-        error => Ok(Err(error)),
     }
 }
 
@@ -282,10 +273,7 @@ fn uuid() -> Result<String, Error> {
 }
 
 /// Facts for a ship, read beside the loop; of what is checked out, or of an earlier base.
-pub(super) async fn facts(
-    repository: &crate::git::repository::Repository,
-    base: Option<Snapshot>,
-) -> Result<ShipFacts, Error> {
+pub(super) async fn facts(repository: &Repository, base: Option<Snapshot>) -> Result<ShipFacts, Error> {
     let repository = repository.clone();
     Ok(blocking(move || ShipFacts::of(&repository, base.as_ref())).await??)
 }

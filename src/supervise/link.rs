@@ -11,8 +11,7 @@ use super::retry::{Remedy, Retries, Stage, remedy};
 use super::wake::woken;
 use crate::model::host::Host;
 use crate::remote::client::Remote;
-use crate::transport::{Asker, TransportError};
-use crate::transport::{Connected, Options, connect};
+use crate::transport::{Asker, Connected, Options, TransportError, connect};
 
 /// A failure shorter than this is nobody's business.
 pub(super) const QUIET: Duration = Duration::from_secs(3);
