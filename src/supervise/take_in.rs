@@ -72,10 +72,9 @@ impl Driver {
             self.next_part(n)?;
         }
         let log = self.log(n)?;
-        let events = match log.mirror.append(inode, offset, &bytes)? {
-            Appended::New(length) => log.study.push(&bytes[bytes.len() - length..]),
-            Appended::Nothing => vec![],
-        };
+        let Appended::New(length) = log.mirror.append(inode, offset, &bytes)? else { return Ok(()) };
+        let bytes = bytes.slice(bytes.len() - length..);
+        let events = log.study.push(&bytes);
         self.tell(&Progress::Log { attempt: n, bytes });
         for (line, event) in events {
             self.tell(&Progress::Agent { attempt: n, line, event });

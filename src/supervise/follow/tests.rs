@@ -16,10 +16,11 @@ use crate::model::attempt::Grant;
 use crate::model::handoff::Status;
 use crate::model::host::Host;
 use crate::model::testing::created;
+use crate::remote::poll::Stream;
 use crate::state::store::Store;
 use crate::supervise::engine::Engine;
 use crate::supervise::link::{Dial, Link};
-use crate::supervise::progress::Silent;
+use crate::supervise::progress::{Reporter, Silent};
 use crate::transport::{Connected, Exec, Exit, Nobody, Options, Output, Transport};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -194,4 +195,29 @@ async fn a_day_in_a_black_hole_is_no_failure_and_no_hammering() {
         assert_eq!(count, 1, "one event each, not one a try:\n{text}");
     }
     assert_eq!(std::fs::read(engine.store.log(&id, 1)).unwrap(), LOG, "the log is whole");
+}
+
+/// Keeps the bytes of the log that it is told of.
+#[derive(Default)]
+struct Heard(Mutex<Vec<u8>>);
+
+impl Reporter for Heard {
+    fn tell(&self, progress: &Progress) {
+        if let Progress::Log { bytes, .. } = progress {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+        }
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_come_twice_are_told_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut engine = scene(directory.path());
+    let heard = Arc::new(Heard::default());
+    Arc::get_mut(&mut engine).unwrap().reporter = heard.clone();
+    let mut driver = Driver::open(&engine, &"20261121-x".parse().unwrap()).unwrap();
+    for (offset, end) in [(0, 7), (3, LOG.len()), (9, 11)] {
+        driver.on_bytes(1, Stream::Log, 7, offset as u64, Bytes::from_static(&LOG[offset..end])).unwrap();
+    }
+    assert_eq!(*heard.0.lock().unwrap(), LOG);
 }
