@@ -10,6 +10,7 @@ use super::context::{self, Show};
 use super::error::Error;
 use super::exit;
 use super::watch::{follow, go_on};
+use crate::config::hosts::is_pattern;
 use crate::config::settings::parse_duration;
 use crate::model::host::{Host, LOCAL, Limits};
 use crate::model::id::HandoffId;
@@ -45,6 +46,9 @@ pub struct Run {
     /// A command that must pass in the checkout before the work counts as done
     #[arg(long, value_name = "COMMAND")]
     check: Option<String>,
+    /// Send ignored files that match, too; a pattern as in .gitignore
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    include: Vec<String>,
     /// Attempts before it counts as failed
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     attempts: Option<u32>,
@@ -74,11 +78,19 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
 
+fn pattern(text: &str) -> Result<String, String> {
+    match is_pattern(text) {
+        true => Ok(text.to_owned()),
+        false => Err("a pattern as in .gitignore is wanted, such as `.env`, without `!` and `#` in front".to_owned()),
+    }
+}
+
 impl Run {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
         let task = self.task()?;
         let engine = context::engine(global, self.show.reporter())?;
-        let host = self.host(&engine)?;
+        let mut host = self.host(&engine)?;
+        host.include.extend(self.include.iter().cloned());
         let until = if self.detach { Until::Started } else { Until::Rest };
         if let Some(id) = &self.id
             && engine.store.directory(id).exists()

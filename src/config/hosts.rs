@@ -16,7 +16,7 @@ use super::paths::{HOSTS_VARIABLE, HostsFile, NamedBy};
 use crate::model::host::{Host, LOCAL};
 use entry::Entry;
 
-pub use rules::is_name;
+pub use rules::{is_name, is_pattern};
 
 /// The commented example that users start from.
 pub const EXAMPLE: &str = include_str!("../../config/hosts.toml");

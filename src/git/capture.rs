@@ -80,7 +80,7 @@ mod tests {
         repo.git(["add", "-A"]);
         repo.write("README", "unstaged");
         let git = repo.open();
-        let taken = snapshot::take(&git).unwrap();
+        let taken = snapshot::take(&git, &[]).unwrap();
         let read = git.read_capture(&taken.commit).unwrap();
         let expected = (taken.head.clone(), taken.index_tree.clone(), taken.files_tree.clone());
         assert_eq!((read.head, read.index_tree, read.files_tree), expected);

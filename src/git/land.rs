@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn taken(repo: &Repo) -> Captured {
-        Captured::from(&snapshot::take(&repo.open()).unwrap())
+        Captured::from(&snapshot::take(&repo.open(), &[]).unwrap())
     }
 
     #[test]

@@ -35,6 +35,11 @@ pub fn base(id: &HandoffId) -> String {
     format!("{}base", of(id))
 }
 
+/// The ref that keeps the ignored files that went with it.
+pub fn extra(id: &HandoffId) -> String {
+    format!("{}extra", of(id))
+}
+
 impl Repository {
     /// Lets a ref hold an object, so that no gc of the user's can lose it. Moves it where it stands already.
     pub fn keep_ref(&self, name: &str, oid: &Oid) -> Result<()> {

@@ -142,13 +142,13 @@ fn ways_back(autocrlf: &str, committed: &[Deed], dirt: &[Deed]) -> Result<(), Te
     repo.commit("committed");
     dirt.iter().for_each(|deed| act(&repo, deed));
     let git = repo.open();
-    let taken = snapshot::take(&git).unwrap();
+    let taken = snapshot::take(&git, &[]).unwrap();
     let destination = repo.beside("landed");
     let id = "x".parse().unwrap();
     let name = HostName::new(&id, &Uid::from_random([7; 10]));
     let landed = land::worktree_for_takeover(&git, (&id, &name), &Captured::from(&taken), &destination).unwrap();
     prop_assert_eq!(status(&landed.path), status(repo.top()));
-    let again = snapshot::take(&Repository::discover(&landed.path).unwrap()).unwrap();
+    let again = snapshot::take(&Repository::discover(&landed.path).unwrap(), &[]).unwrap();
     let trees = |s: &crate::model::snapshot::Snapshot| (s.head.clone(), s.index_tree.clone(), s.files_tree.clone());
     prop_assert_eq!(trees(&again), trees(&taken));
     Ok(())

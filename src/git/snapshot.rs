@@ -6,6 +6,7 @@
 //! 3. A second copy, with the flags cleared that hide edits, takes `add -A` and becomes the files tree.
 //! 4. The two trees become a stash-shaped commit, and only then do the objects move into the user's object store.
 
+mod extra;
 mod fit;
 mod hidden;
 mod left_behind;
@@ -31,25 +32,29 @@ const PAUSE: Duration = Duration::from_millis(30);
 ///
 /// Changes neither the index nor a ref: the caller keeps the commit with [`Repository::keep_ref`] before it uses it.
 /// [`Error::Unfit`] where the state cannot be shipped whole (an unfinished merge, a shallow or partial clone).
-pub fn take(repo: &Repository) -> Result<Snapshot> {
+///
+/// `include`: patterns as in .gitignore of ignored files that go with it, in a tree of their own. Its commit is kept by
+/// the caller too.
+pub fn take(repo: &Repository, include: &[String]) -> Result<Snapshot> {
     // Both only read, and what is wrong with the state is told before what it made fail.
     let (fit, taken) = std::thread::scope(|scope| {
         let fit = scope.spawn(|| fit::check(repo));
-        let taken = take_fit(repo);
+        let taken = take_fit(repo, include);
         (fit.join(), taken)
     });
     fit.unwrap_or_else(|_| fit::check(repo))?;
     let (scratch, snapshot) = taken?;
-    scratch.migrate(&snapshot.commit, &snapshot.head)?;
+    let commits: Vec<_> = snapshot.extra.iter().map(|extra| &extra.commit).chain([&snapshot.commit]).collect();
+    scratch.migrate(&commits, &snapshot.head)?;
     Ok(snapshot)
 }
 
 /// A snapshot whose objects are still in a directory of our own.
-fn take_fit(repo: &Repository) -> Result<(Scratch, Snapshot)> {
+fn take_fit(repo: &Repository, include: &[String]) -> Result<(Scratch, Snapshot)> {
     let end = Instant::now() + PATIENCE;
     for tries in 1.. {
         let before = Stamp::read(repo)?;
-        let (scratch, snapshot) = attempt(repo, &before)?;
+        let (scratch, snapshot) = attempt(repo, &before, include)?;
         if Stamp::read(repo)? == before {
             return Ok((scratch, snapshot));
         }
@@ -61,7 +66,7 @@ fn take_fit(repo: &Repository) -> Result<(Scratch, Snapshot)> {
     Err(Error::unfit("the index or HEAD changed each time it was read", "wait until the other git command is done"))
 }
 
-fn attempt(repo: &Repository, stamp: &Stamp) -> Result<(Scratch, Snapshot)> {
+fn attempt(repo: &Repository, stamp: &Stamp, include: &[String]) -> Result<(Scratch, Snapshot)> {
     let scratch = Scratch::new(repo)?;
     scratch.pin_record(scratch.staged(), &stamp.head)?;
     let index_tree = scratch.write_tree(scratch.staged())?;
@@ -71,10 +76,11 @@ fn attempt(repo: &Repository, stamp: &Stamp) -> Result<(Scratch, Snapshot)> {
     hidden::clear_flags(repo, &scratch)?;
     let all_added = scratch.add_all()?;
     let files = scratch.entries(scratch.files())?;
+    let (extra, sent) = extra::take(repo, &scratch, include)?;
     let (left_behind, files_tree) = std::thread::scope(|scope| {
         // The look at the directory reads this index; the tree is written from a copy without foreign commits.
         let tree = scope.spawn(|| scratch.files_tree(&staged, &files));
-        let found = left_behind::find(repo, &scratch, (&staged, &index_tree), &files, all_added);
+        let found = left_behind::find(repo, &scratch, (&staged, &index_tree), &files, all_added, &sent);
         (found, tree.join())
     });
     let left_behind = left_behind?;
@@ -83,7 +89,7 @@ fn attempt(repo: &Repository, stamp: &Stamp) -> Result<(Scratch, Snapshot)> {
     let index_commit = scratch.commit("handoff: what is staged", &index_tree, &[&stamp.head])?;
     let commit = scratch.commit("handoff: what lies in the directory", &files_tree, &[&stamp.head, &index_commit])?;
     let (head, branch) = (stamp.head.clone(), stamp.branch.clone());
-    Ok((scratch, Snapshot { commit, head, index_tree, files_tree, branch, left_behind }))
+    Ok((scratch, Snapshot { commit, head, index_tree, files_tree, branch, extra, left_behind }))
 }
 
 /// What must not change between the first and the last look, or HEAD and index would be of different moments: git

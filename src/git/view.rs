@@ -42,13 +42,13 @@ mod tests {
     fn a_difference_is_shown_without_the_users_commands() {
         let repo = Repo::with_commit();
         let git = repo.open();
-        let base = snapshot::take(&git).unwrap().commit;
+        let base = snapshot::take(&git, &[]).unwrap().commit;
         repo.write("README", "changed\n");
         repo.write(".gitattributes", "README diff=mine\n");
         let tool = repo.script("tool", "echo ran");
         repo.git(["config", "diff.external", &tool]);
         repo.git(["config", "diff.mine.textconv", &tool]);
-        let work = snapshot::take(&git).unwrap().commit;
+        let work = snapshot::take(&git, &[]).unwrap().commit;
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let patch = text(git.diff(&base, &work, false).unwrap());
         assert!(patch.contains("-hello\n+changed\n") && !patch.contains("ran"), "{patch}");
@@ -60,10 +60,10 @@ mod tests {
     fn the_commands_that_are_shown_work() {
         let repo = Repo::with_commit();
         let (git, id) = (repo.open(), "x".parse().unwrap());
-        git.keep_ref(&refs::base(&id), &snapshot::take(&git).unwrap().commit).unwrap();
+        git.keep_ref(&refs::base(&id), &snapshot::take(&git, &[]).unwrap().commit).unwrap();
         repo.write("README", "changed\n");
         repo.commit("by the agent");
-        git.keep_ref("refs/handoff/x/1/work", &snapshot::take(&git).unwrap().commit).unwrap();
+        git.keep_ref("refs/handoff/x/1/work", &snapshot::take(&git, &[]).unwrap().commit).unwrap();
         let [diff, log] = how_to_see(&id, 1).map(|command| repo.git(command.split(' ').skip(1)));
         assert!(diff.contains("+changed") && log.contains("by the agent"), "{diff}{log}");
     }

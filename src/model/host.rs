@@ -79,6 +79,8 @@ pub struct Host {
     pub secrets: BTreeMap<String, SecretSource>,
     /// Patterns of what may go or stay on the host without a word when a tree is given back.
     pub caches: Vec<String>,
+    /// Patterns of ignored files that the work needs.
+    pub include: Vec<String>,
     /// Run by `sh -c` in the checkout before each attempt.
     pub setup: Option<String>,
     pub agent: Option<String>,
@@ -165,6 +167,7 @@ impl Host {
             env: BTreeMap::new(),
             secrets: BTreeMap::new(),
             caches: default_caches(),
+            include: Vec::new(),
             setup: None,
             agent: None,
             model: None,

@@ -67,9 +67,22 @@ pub struct Snapshot {
     pub files_tree: Oid,
     /// Short branch name; `None` when HEAD is detached.
     pub branch: Option<String>,
+    /// Ignored files that the work needs, beside the others and in no capture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Extra>,
     /// What was not put in, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<LeftBehind>,
+}
+
+/// Ignored files as git objects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extra {
+    /// Holds the tree, and has no parent.
+    pub commit: Oid,
+    pub tree: Oid,
+    /// Files in it.
+    pub files: u64,
 }
 
 /// Something of the user's that the host does not get.

@@ -23,6 +23,7 @@ pub(crate) fn created(id: &str) -> Created {
             index_tree: oid('3'),
             files_tree: oid('4'),
             branch: Some("main".into()),
+            extra: None,
             left_behind: vec![],
         },
         limits: Limits::default().filled(),

@@ -142,6 +142,9 @@ impl Driver {
             facts.refs.iter().map(|(oid, _)| (oid.clone(), format!("refs/keep/{oid}"))).collect();
         refs.sort();
         refs.dedup();
+        if let Some(extra) = launch.ship.extra.as_ref().filter(|_| launch.checkout) {
+            refs.push((extra.commit.clone(), format!("refs/handoff/{}/extra/{}", self.name, grant.number)));
+        }
         refs.push((launch.ship.commit.clone(), format!("refs/handoff/{}/ship/{}", self.name, grant.number)));
         let outbox = self.engine.store.outbox(self.id());
         Ok(Prepared { ensure, key: facts.cache_key.clone(), format: facts.object_format.clone(), refs, outbox })

@@ -140,6 +140,7 @@ impl Driver {
             index_tree: captured.index_tree,
             files_tree: captured.files_tree,
             branch: handoff.made.base.branch.clone(),
+            extra: handoff.made.base.extra.clone(),
             left_behind: vec![],
         })
     }

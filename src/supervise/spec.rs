@@ -127,6 +127,9 @@ fn ship(parts: &Parts) -> String {
     line("head", ship.head.as_str());
     line("index_tree", ship.index_tree.as_str());
     line("files_tree", ship.files_tree.as_str());
+    if let Some(extra) = ship.extra.as_ref().filter(|_| *checkout) {
+        line("extra_tree", extra.tree.as_str());
+    }
     line("branch", ship.branch.as_deref().unwrap_or(""));
     if let Some((remote, merge)) = &facts.upstream {
         line("upstream", &format!("{remote} {merge}"));

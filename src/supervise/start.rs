@@ -39,7 +39,7 @@ impl Driver {
             refuse_equivalent(engine, &plan)?;
         }
         let link = Link::new(plan.host.clone(), engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
-        let (link, snapshot, facts) = prepare(engine, link).await?;
+        let (link, snapshot, facts) = prepare(engine, link, plan.host.include.clone()).await?;
         let made = Created {
             id: plan.id.clone().unwrap_or_else(|| free_id(engine, &plan.task)),
             uid: uid()?,
@@ -61,6 +61,9 @@ impl Driver {
         let lock = DriverLock::try_take(&directory)?;
         let lock = lock.ok_or_else(|| Error::Driven { id: id.clone(), holder: String::new() })?;
         engine.repository.keep_ref(&refs::base(&id), &snapshot.commit)?;
+        if let Some(extra) = &snapshot.extra {
+            engine.repository.keep_ref(&refs::extra(&id), &extra.commit)?;
+        }
         engine.repository.exclude_record()?;
         // The index only helps `list --all`; a handoff is whole without it.
         if let Err(error) = crate::state::index::remember(&engine.state_dir, engine.repository.common_dir()) {
@@ -89,9 +92,10 @@ impl Driver {
 async fn prepare(
     engine: &Arc<Engine>,
     mut link: Link,
+    include: Vec<String>,
 ) -> Result<(Link, crate::model::snapshot::Snapshot, crate::git::facts::ShipFacts), Error> {
     let repository = engine.repository.clone();
-    let snapshot = blocking(move || snapshot::take(&repository));
+    let snapshot = blocking(move || snapshot::take(&repository, &include));
     let (connected, snapshot, facts) = tokio::join!(link.patiently(), snapshot, facts(&engine.repository, None));
     // What is wrong here is told before what is wrong there.
     let (snapshot, facts) = (snapshot??, facts?);

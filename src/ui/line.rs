@@ -19,7 +19,11 @@ pub fn lines(progress: &Progress) -> Vec<String> {
     match progress {
         Progress::Snapshot { id, snapshot } => {
             let branch = snapshot.branch.as_deref().unwrap_or("a detached HEAD");
-            vec![format!("{id}: {} at {}", neutral(branch), snapshot.head.short())]
+            let extra = snapshot.extra.iter().map(|extra| match extra.files {
+                1 => ", with 1 ignored file".to_owned(),
+                files => format!(", with {files} ignored files"),
+            });
+            vec![format!("{id}: {} at {}{}", neutral(branch), snapshot.head.short(), extra.collect::<String>())]
         }
         Progress::LeftBehind { items } => left_behind(items),
         Progress::Connecting { .. }

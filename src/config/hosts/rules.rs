@@ -25,14 +25,17 @@ pub(super) const ROOT: Rule = Rule { holds: is_directory, wants: "absolute or st
 pub(super) const DIRECTORY: Rule =
     Rule { holds: |s| is_directory(s) && !s.contains(':'), wants: "absolute or start with `~/`, without `..` and `:`" };
 /// A pattern of gitignore(5) that takes nothing back and is no comment.
-pub(super) const CACHE: Rule = Rule {
-    holds: |s| is_line(s) && !s.starts_with(['!', '#', ' ', '\\']),
-    wants: "a pattern as in .gitignore, such as `target/`, without `!` and `#` in front",
-};
+pub(super) const PATTERN: Rule =
+    Rule { holds: is_pattern, wants: "a pattern as in .gitignore, such as `target/`, without `!` and `#` in front" };
 /// Script text, or nothing.
 pub(super) const SCRIPT: Rule = Rule { holds: |s| !s.contains('\0'), wants: "without a zero byte" };
 pub(super) const VARIABLE: Rule =
     Rule { holds: is_variable, wants: "the name of a variable: letters, digits and `_`, not starting with a digit" };
+
+/// Whether this is a pattern of gitignore(5) that takes nothing back and is no comment.
+pub fn is_pattern(text: &str) -> bool {
+    is_line(text) && !text.starts_with(['!', '#', ' ', '\\'])
+}
 
 /// Whether a host can have this name: `[A-Za-z0-9][A-Za-z0-9._@-]*`.
 pub fn is_name(name: &str) -> bool {

@@ -16,15 +16,16 @@ use crate::model::snapshot::{LeftBehind, Oid};
 const LISTED: usize = 200;
 
 /// Looks at the directory after `add -A` has filled the index of files, which holds `files`. `all_added`: it met
-/// nothing that it could not add.
+/// nothing that it could not add. `sent`: an index of all that goes with the snapshot.
 pub(super) fn find(
     repo: &Repository,
     scratch: &Scratch,
     (staged, index_tree): (&Entries, &Oid),
     files: &Entries,
     all_added: bool,
+    sent: &Path,
 ) -> Result<Vec<LeftBehind>> {
-    let ignored = ignored(repo, scratch)?;
+    let ignored = ignored(repo, scratch, sent)?;
     let mut found = Found::default();
     walk(repo.top(), &ignored, staged, files, &mut found);
     submodules(scratch, staged, &mut found)?;
@@ -62,15 +63,15 @@ impl Found {
 }
 
 /// Ignored paths, a directory with nothing but ignored files as one with `/` at its end; without the record.
-fn ignored(repo: &Repository, scratch: &Scratch) -> Result<HashSet<Vec<u8>>> {
+fn ignored(repo: &Repository, scratch: &Scratch, sent: &Path) -> Result<HashSet<Vec<u8>>> {
     let question = ["-z", "-o", "-i", "--exclude-standard", "--directory"];
-    let printed = scratch.git("ls-files").index(scratch.files()).args(question).run()?;
+    let printed = scratch.git("ls-files").index(sent).args(question).run()?;
     let paths = printed.split(|b| *b == 0).filter(|path| !path.is_empty() && !is_record(repo, path));
     Ok(paths.map(<[u8]>::to_vec).collect())
 }
 
 /// The record, something in it, or its parent where that holds nothing else.
-fn is_record(repo: &Repository, path: &[u8]) -> bool {
+pub(super) fn is_record(repo: &Repository, path: &[u8]) -> bool {
     let path = path_of(path);
     if path.starts_with(RECORD) {
         return true;

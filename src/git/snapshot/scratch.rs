@@ -97,6 +97,36 @@ impl Scratch {
         }
     }
 
+    /// A file of this directory.
+    pub(super) fn place(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Adds these paths to an index, ignored or not; those that cannot be read are left out.
+    pub(super) fn add_these(&self, index: &Path, paths: &[&[u8]]) -> Result<()> {
+        let add = self.git("add").index(index).env("GIT_LITERAL_PATHSPECS", "1");
+        let add = add.args(["-f", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul"]);
+        let output = add.stdin(paths.join(&0)).output()?;
+        match output.status.code() {
+            Some(0 | 1) => Ok(()),
+            _ => Err(failed("add -f".into(), &output)),
+        }
+    }
+
+    /// A copy of an index that has these entries too.
+    pub(super) fn with_entries(&self, index: &Path, entries: &Entries) -> Result<PathBuf> {
+        let all = self.place("all");
+        copy_with_time(index, &all)?;
+        let mut input = Vec::new();
+        for (path, (mode, object)) in entries {
+            input.extend(format!("{mode} {object}\t").into_bytes());
+            input.extend(path);
+            input.push(0);
+        }
+        self.update(&all, input)?;
+        Ok(all)
+    }
+
     pub(super) fn write_tree(&self, index: &Path) -> Result<Oid> {
         oid(&self.git("write-tree").index(index).line()?)
     }
@@ -178,14 +208,15 @@ impl Scratch {
         oid(&git.stdin(message).line()?)
     }
 
-    /// Moves the new objects of a commit into the user's object store by git's own means: each object or pack appears
-    /// whole or not at all. They are unreferenced until the caller keeps the commit; git prunes none so young.
-    pub(super) fn migrate(&self, commit: &Oid, head: &Oid) -> Result<()> {
-        let path = self.directory.path().join("pack");
+    /// Moves the new objects of commits into the user's object store by git's own means: each object or pack appears
+    /// whole or not at all. They are unreferenced until the caller keeps the commits; git prunes none so young.
+    pub(super) fn migrate(&self, commits: &[&Oid], head: &Oid) -> Result<()> {
+        let path = self.place("pack");
+        let tips: String = commits.iter().map(|commit| format!("{commit}\n")).collect();
         let pack = File::create_new(&path).map_err(Error::io("write", &path))?;
         // No deltas: the pack lives for a moment. `--local` leaves out what the user's store has.
         let pack_objects = self.git("pack-objects").args(["--stdout", "--revs", "--local", "-q", "--window=0"]);
-        pack_objects.stdin(format!("{commit}\n^{head}\n")).stdout_file(pack).run()?;
+        pack_objects.stdin(format!("{tips}^{head}\n")).stdout_file(pack).run()?;
         let mut file = File::open(&path).map_err(Error::io("read", &path))?;
         // gitformat-pack(5): "PACK", version, number of objects, each four bytes, big endian.
         let mut header = [0; 12];

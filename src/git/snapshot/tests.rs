@@ -1,3 +1,4 @@
+mod extra;
 mod left_behind;
 
 use std::ffi::OsStr;
@@ -10,7 +11,7 @@ use crate::git::{Error, Repository};
 use crate::model::snapshot::{Oid, Snapshot};
 
 fn snapshot(repo: &Repo) -> Snapshot {
-    take(&repo.open()).unwrap()
+    take(&repo.open(), &[]).unwrap()
 }
 
 /// A file of a tree, or nothing.
@@ -28,7 +29,7 @@ fn reasons(snapshot: &Snapshot) -> Vec<(&str, &str)> {
 }
 
 fn refusal(repo: &Repo) -> (String, String) {
-    match take(&repo.open()) {
+    match take(&repo.open(), &[]) {
         Err(Error::Unfit { what, hint }) => (what, hint),
         other => panic!("{other:?}"),
     }
@@ -187,7 +188,7 @@ fn a_linked_worktree_and_a_detached_head_are_themselves() {
     let linked = repo.beside("linked");
     repo.git(["worktree", "add", "-q", "--detach", linked.to_str().unwrap()]);
     std::fs::write(linked.join("only here"), "x").unwrap();
-    let taken = take(&Repository::discover(&linked).unwrap()).unwrap();
+    let taken = take(&Repository::discover(&linked).unwrap(), &[]).unwrap();
     assert_eq!(taken.branch, None);
     assert_eq!(file(&repo, &taken.files_tree, "only here").unwrap(), "x");
     assert_eq!(file(&repo, &snapshot(&repo).files_tree, "only here"), None);
@@ -200,7 +201,7 @@ fn objects_lent_by_another_repository_and_strange_paths_work() {
     let clone = repo.beside("a \"clone\":\n");
     repo.git(["clone", "-q", "--shared", origin.top().to_str().unwrap(), clone.to_str().unwrap()]);
     std::fs::write(clone.join("new"), "x").unwrap();
-    let taken = take(&Repository::discover(&clone).unwrap()).unwrap();
+    let taken = take(&Repository::discover(&clone).unwrap(), &[]).unwrap();
     crate::git::testing::git_in(&clone, ["cat-file", "-e", &format!("{}:new", taken.commit)]);
 }
 
@@ -233,7 +234,7 @@ fn clones_that_lack_objects_are_refused() {
     for (option, what) in [("--depth=1", "shallow"), ("--filter=blob:none", "partial")] {
         let clone = repo.beside(what);
         repo.git(["clone", "-q", option, &url, clone.to_str().unwrap()]);
-        let error = take(&Repository::discover(&clone).unwrap()).unwrap_err();
+        let error = take(&Repository::discover(&clone).unwrap(), &[]).unwrap_err();
         assert!(matches!(&error, Error::Unfit { .. }) && error.to_string().contains(what), "{error}");
     }
 }
@@ -247,7 +248,7 @@ fn a_failure_leaves_no_object_behind() {
     repo.write("a", "a new object");
     repo.write("b.x", "x");
     let before = contents(repo.top());
-    let error = take(&repo.open()).unwrap_err();
+    let error = take(&repo.open(), &[]).unwrap_err();
     assert!(error.to_string().contains("broken"), "{error}");
     let none: [&str; 0] = [];
     assert_eq!(before.changes(&contents(repo.top())), none);
@@ -268,7 +269,7 @@ fn a_snapshot_beside_commits_is_of_one_moment() {
             }
         });
         for _ in 0..6 {
-            match take(&repo.open()) {
+            match take(&repo.open(), &[]) {
                 Ok(taken) => assert_eq!(
                     taken.index_tree.as_str(),
                     repo.git(["rev-parse", &format!("{}^{{tree}}", taken.head)]).trim(),

@@ -55,7 +55,7 @@ async fn a_snapshot_goes_over_and_what_is_known_costs_nothing() {
     let known = |pushed: Vec<Pushed>| pushed.into_iter().map(|p| p.known).collect::<Vec<_>>();
     assert_eq!(known(push(&git, &cache.push, std::slice::from_ref(&keep)).await.unwrap()), [false]);
     assert!(cache.sent() > 300_000);
-    let taken = snapshot::take(&git).unwrap();
+    let taken = snapshot::take(&git, &[]).unwrap();
     let ship = (taken.commit.clone(), "refs/handoff/x-0000000000000000/ship/1".to_owned());
     let refs = [keep, ship];
     assert_eq!(known(push(&git, &cache.push, &refs).await.unwrap()), [true, false]);
@@ -118,7 +118,7 @@ fn capture(repo: &Repo, cache: &Cache, name: &HostName) -> Oid {
     let run = |words: &[&str]| git_in(&agent, identity.iter().chain(words));
     run(&["commit", "-q", "--allow-empty", "-m", "work"]);
     std::fs::write(agent.join("made"), "by the agent").unwrap();
-    let taken = snapshot::take(&Repository::discover(&agent).unwrap()).unwrap();
+    let taken = snapshot::take(&Repository::discover(&agent).unwrap(), &[]).unwrap();
     let below = format!("refs/capture/{}/1", name.as_str());
     let (work, branch) = (format!("{}:{below}/work", taken.commit), format!("HEAD:{below}/heads/main"));
     run(&["push", "-q", cache.directory.to_str().unwrap(), &work, &branch]);
@@ -197,7 +197,7 @@ fn a_hole_in_what_should_be_here_is_found() {
     let repo = Repo::with_commit();
     repo.write("new", "content that goes missing");
     let git = repo.open();
-    let taken = snapshot::take(&git).unwrap();
+    let taken = snapshot::take(&git, &[]).unwrap();
     git.verify_connected(std::slice::from_ref(&taken.commit)).unwrap();
     // A ref of ours at the object itself must not make the proof empty.
     git.keep_ref("refs/handoff/x/base", &taken.commit).unwrap();

@@ -67,8 +67,8 @@ incoming_git() { with_objects "$incoming/objects" "$cache/objects" cache_git "$@
 
 # The refs of the push, `<object> <ref>` in each line of the blob. Other pushes may be making the same tips just now.
 make_pushed_refs() {
-  awk -v ship="refs/handoff/$name/ship/" '
-    $1 !~ /^[0-9a-f]+$/ || ($2 != "refs/keep/" $1 && index($2, ship) != 1) || NF != 2 { exit 1 }
+  awk -v own="refs/handoff/$name/" '
+    $1 !~ /^[0-9a-f]+$/ || ($2 != "refs/keep/" $1 && index($2, own) != 1) || NF != 2 { exit 1 }
     { print "update " $2 " " $1 }' "$request" >"$request.refs" ||
     refuse request "bad name of a ref"
   cache_git -c core.filesRefLockTimeout=10000 update-ref --stdin <"$request.refs" 2>/dev/null ||

@@ -11,7 +11,7 @@ run_release() {
     say gone
     finish 0
   fi
-  cache='' base='' based='' loose=''
+  cache='' base='' based='' needed='' loose=''
   highest "$job/"
   newest=$top turn=0
   while [ "$turn" -lt "$newest" ]; do
@@ -89,7 +89,7 @@ check_ack() {
   if read_ship; then cache=$root/cache/$key.git; fi
   log_size
   say "$acks" | grep -qxF "$n $held $size" || refuse unacknowledged "attempt $n is $held with a log of $size bytes"
-  if [ "$g" != "$based" ] && [ "$adopt" = yes ] && [ -f "$job/landed.$g" ]; then base=$files_tree based=$g; fi
+  if [ "$g" != "$based" ] && [ "$adopt" = yes ] && [ -f "$job/landed.$g" ]; then base=$files_tree based=$g needed=$extra_tree; fi
   if [ "$held" != - ]; then
     base="$held^{tree}" loose=
   elif [ -h "$at/task" ]; then
@@ -113,6 +113,9 @@ find_kept() {
   index=$scratch/index
   cp -p "$job/capture.git/index" "$index" 2>/dev/null
   capture_git read-tree -m "$base" 2>/dev/null || { rm -f "$index" && capture_git read-tree "$base"; } ||
+    refuse_write "the tree could not be compared with what is held"
+  # Of the ignored files that were shipped, the laptop has what is still as it was.
+  [ -z "$needed" ] || capture_git ls-tree -r -z "$needed" | capture_git update-index -z --index-info ||
     refuse_write "the tree could not be compared with what is held"
   capture_git update-index -q --refresh >/dev/null 2>&1
   {

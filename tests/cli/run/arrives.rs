@@ -57,6 +57,37 @@ fn a_handoff_starts_where_its_user_stood() {
 }
 
 #[test]
+fn ignored_files_that_the_work_needs_go_too_and_never_come_back_as_work() {
+    let plan = "turn 1\nrun cat .env local/a.conf >seen.txt; git status --porcelain >\"$HOME/status\"\nfinish Done.\n";
+    let mut laptop = Laptop::with_plan(plan);
+    let other = laptop.add_host("other");
+    other.write_plan("turn 1\nrun cp .env \"$HOME/env\"\nedit ok.txt <<E\nok\nE\nfinish Done.\n");
+    laptop.write_hosts();
+    laptop.write(".gitignore", ".env\nlocal/\n");
+    laptop.git(&["add", ".gitignore"]);
+    laptop.git(&["commit", "-qm", "ignore"]);
+    laptop.write(".env", "KEY=1\n");
+    std::fs::create_dir(laptop.repository().join("local")).unwrap();
+    laptop.write("local/a.conf", "a\n");
+    laptop.write("local/b.conf", "b\n");
+    let ran = laptop.run(["--include", ".env", "--include", "a.conf", TASK]).run().exits(0);
+    assert!(ran.text().contains(", with 2 ignored files\n") && ran.text().contains("local/b.conf (ignored)"));
+    assert!(!ran.text().contains(".env (ignored)"), "{}", ran.text());
+    ran.done();
+    let work = format!("refs/handoff/{ID}/1/work");
+    assert_eq!(laptop.git(&["show", &format!("{work}:seen.txt")]), "KEY=1\na\n");
+    let names = laptop.git(&["ls-tree", "-r", "--name-only", &work]);
+    assert!(!names.contains(".env") && !names.contains("local"), "{names}");
+    assert_eq!(std::fs::read_to_string(laptop.hosts[0].home.join("status")).unwrap(), "?? seen.txt\n");
+    // As they were at the start, whatever has become of them here; and nothing of them holds the tree back.
+    laptop.write(".env", "KEY=2\n");
+    laptop.git(&["gc", "-q", "--prune=now"]);
+    laptop.handoff(["resume", ID, "--host", "other"]).run().exits(0).done();
+    assert_eq!(std::fs::read_to_string(laptop.hosts[1].home.join("env")).unwrap(), "KEY=1\n");
+    laptop.handoff(["clean", ID]).run().exits(0).says("on box: released").says("on other: released").done();
+}
+
+#[test]
 fn what_is_not_sent_is_said() {
     let laptop = Laptop::with_plan(crate::support::QUICK);
     laptop.write(".gitignore", "*.secret\n");

@@ -50,6 +50,39 @@ fn every_byte_is_acknowledged_before_the_tree_is_given_back() {
 }
 
 #[test]
+fn ignored_files_that_were_shipped_are_there_and_hold_nothing_back_unless_they_changed() {
+    for shell in shells() {
+        for (agent, kept) in [("cat ../made.o; echo w >w", false), ("cat ../made.o; echo new >../made.o", true)] {
+            let host = TestHost::shipped(shell.clone(), agent);
+            let laptop = host.laptop();
+            let blob = host.git(&laptop, &["hash-object", "-w", "made.o"]);
+            std::fs::write(laptop.join(".git/entries"), format!("100644 blob {blob}\tmade.o\n")).unwrap();
+            let made = std::process::Command::new("git")
+                .arg("mktree")
+                .current_dir(&laptop)
+                .stdin(std::fs::File::open(laptop.join(".git/entries")).unwrap())
+                .output()
+                .unwrap();
+            let extra = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+            let commit = host.git(&laptop, &["commit-tree", &extra, "-m", "extra"]);
+            let cache = host.cache();
+            let target = format!("{commit}:refs/handoff/{}/extra/1", host.name);
+            host.git(&laptop, &["push", "-q", cache.to_str().unwrap(), &target]);
+            let ship = format!("{}extra_tree {extra}\n", host.ship());
+            host.ensure(1, &[("ship", &ship), ("grant", &grant(&[("last", "1")]))]);
+            let result = host.result(1);
+            let capture = result.get("capture").unwrap().to_owned();
+            assert_eq!(host.log(1), "ignored\n", "{}", result.0);
+            let captured = host.git(&cache, &["ls-tree", "-r", "--name-only", &capture]);
+            assert!(!captured.contains("made.o"), "{captured}");
+            let reply = release(&host, &format!("ack 1 {capture} {}\n", host.log(1).len()));
+            assert_eq!(reply.contains("error kept 1 files"), kept, "{reply}");
+            assert_eq!(reply.ends_with("end 0\n"), !kept, "{reply}");
+        }
+    }
+}
+
+#[test]
 fn what_is_nowhere_else_is_listed_and_kept_until_it_is_discarded() {
     for shell in shells() {
         let agent = "cd ..; mkdir -p target/deep; echo c >target/deep/cache.o; printf 12345 >-only.o; \

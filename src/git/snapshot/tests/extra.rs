@@ -1,0 +1,61 @@
+//! Ignored files that go with a snapshot because the work needs them.
+
+use super::*;
+
+fn taken(repo: &Repo, include: &[&str]) -> Snapshot {
+    let include: Vec<_> = include.iter().map(|pattern| (*pattern).to_owned()).collect();
+    take(&repo.open(), &include).unwrap()
+}
+
+fn ignoring() -> Repo {
+    let repo = Repo::with_commit();
+    repo.write(".gitignore", ".env\nlocal/\n*.o\n");
+    repo.commit("ignore");
+    repo.write(".env", "KEY=1\n");
+    repo.write("local/a.conf", "a\n");
+    repo.write("local/b.conf", "b\n");
+    repo.write("made.o", "o\n");
+    repo.write("untracked", "u\n");
+    repo
+}
+
+#[test]
+fn what_is_named_goes_in_a_tree_of_its_own_and_the_rest_is_listed() {
+    let repo = ignoring();
+    let taken = taken(&repo, &[".env", "/local/a.conf", "untracked", "README", "nothing-here"]);
+    let extra = taken.extra.as_ref().unwrap();
+    let names = repo.git(["ls-tree", "-r", "--name-only", extra.tree.as_str()]);
+    assert_eq!((names.as_str(), extra.files), (".env\nlocal/a.conf\n", 2));
+    assert_eq!(repo.git(["log", "-1", "--format=%P%T", extra.commit.as_str()]).trim(), extra.tree.as_str());
+    assert_eq!(file(&repo, &taken.files_tree, ".env"), None);
+    assert_eq!(file(&repo, &taken.files_tree, "untracked").as_deref(), Some("u\n"));
+    assert_eq!(reasons(&taken), [("local/b.conf", "ignored"), ("made.o", "ignored")]);
+    assert_eq!(file(&repo, &extra.tree, ".env").as_deref(), Some("KEY=1\n"));
+}
+
+#[test]
+fn a_directory_goes_whole_and_then_nothing_of_it_is_listed() {
+    let repo = ignoring();
+    let taken = taken(&repo, &["local/"]);
+    assert_eq!(taken.extra.as_ref().unwrap().files, 2);
+    assert_eq!(reasons(&taken), [(".env", "ignored"), ("made.o", "ignored")]);
+}
+
+#[test]
+fn neither_the_record_nor_another_repository_is_taken() {
+    let repo = ignoring();
+    repo.write(".cursor/agent-handoffs/x/handoff.md", "h\n");
+    repo.git(["init", "-q", repo.path("local/nested").to_str().unwrap()]);
+    repo.write("local/nested/file", "n\n");
+    let taken = taken(&repo, &["*"]);
+    let names = repo.git(["ls-tree", "-r", "--name-only", taken.extra.as_ref().unwrap().tree.as_str()]);
+    assert_eq!(names, ".env\nlocal/a.conf\nlocal/b.conf\nmade.o\n");
+    assert!(reasons(&taken).contains(&("local/nested/", "ignored")), "{:?}", reasons(&taken));
+}
+
+#[test]
+fn where_nothing_matches_nothing_goes() {
+    let repo = ignoring();
+    assert_eq!(taken(&repo, &["nothing-here"]).extra, None);
+    assert_eq!(taken(&repo, &[]).extra, None);
+}
