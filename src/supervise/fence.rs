@@ -131,6 +131,10 @@ impl Driver {
         for n in known.first().map_or(1, |first| *first)..=last {
             let grant = self.handoff().grant_of(n).filter(|g| g.host == host).map(|grant| grant.number);
             let (Some(grant), false) = (grant, self.handoff().attempts.contains_key(&n)) else { continue };
+            // A grant that was cut short leaves numbers below those of a later one that nobody used.
+            if n < last && remote.state(&self.name, n).await?.is_none() {
+                continue;
+            }
             let (host, command) = (host.clone(), self.command(Start::Resume, n)?);
             let newest = self.handoff().attempts.last_key_value().is_none_or(|(last, _)| *last < n);
             self.append(if newest {
@@ -162,10 +166,13 @@ impl Driver {
         } else {
             Kind::Told { host: host.to_owned(), epoch }
         };
+        let told = handoff.told.get(host).copied().unwrap_or(0);
         if !self.append(event)? {
             return Ok(());
         }
-        for (n, attempt) in self.handoff().superseded().filter(|(_, attempt)| attempt.host == host) {
+        let handoff = self.handoff();
+        let is_news = |n| handoff.grant_of(n).is_none_or(|grant| grant.epoch >= told);
+        for (n, attempt) in handoff.superseded().filter(|(n, attempt)| attempt.host == host && is_news(*n)) {
             let class = attempt.verdict.as_ref().map_or("unknown", |verdict| verdict.class.word());
             let kept = attempt.fetched.as_ref().map_or("it left no work".to_owned(), |_| {
                 format!("kept as {}{n}/work, applied nowhere", refs::of(self.id()))

@@ -76,6 +76,31 @@ fn back_on_a_host_that_could_not_be_told_it_goes_on_once_that_host_was() {
 }
 
 #[test]
+fn what_came_too_late_is_told_once() {
+    let hangs = "turn 1\nedit notes.txt <<END\nby the agent\nEND\nrun sleep 99731 &\nsay Now I wait.\nhang\n";
+    let mut laptop = Laptop::with_plan(hangs);
+    laptop.add_host("other").write_plan("turn 1\nrun date >>more.txt; echo more >>more.txt\nfinish More.\n");
+    laptop.write_hosts();
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    for attempt in [1, 5] {
+        wait_for("the work", || laptop.hosts[0].running().join(" ").contains("sleep 99731"));
+        laptop.hosts[0].out_of_reach(true);
+        laptop.handoff(["resume", ID, "--host", "other"]).run().exits(0).done();
+        laptop.hosts[0].out_of_reach(false);
+        let told =
+            laptop.handoff(["watch", ID]).run().exits(0).says(&format!("attempt {attempt} on box came too late"));
+        assert_eq!(told.text().matches("came too late").count(), 1, "{}", told.text());
+        laptop.handoff(["resume", ID, "--host", "box", "--detach"]).run().exits(0).done();
+    }
+    laptop.handoff(["stop", ID]).run().exits(0).done();
+    let shown = laptop.shown();
+    let attempts = shown["handoff"]["attempts"].as_object().unwrap();
+    let hosts: Vec<_> = attempts.iter().map(|(n, attempt)| (n.as_str(), attempt["host"].as_str().unwrap())).collect();
+    let those = [("1", "box"), ("4", "other"), ("5", "box"), ("8", "other"), ("9", "box")];
+    assert_eq!(hosts, those, "a number that no host used is no attempt");
+}
+
+#[test]
 fn what_is_at_work_is_not_resumed() {
     let laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
