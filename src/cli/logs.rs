@@ -63,8 +63,10 @@ impl Logs {
         if journal.handoff().status().is_active() && is_free(&engine, &id) {
             eprintln!("nobody mirrors this log now: `handoff watch {id}` does");
         }
-        attach_from(&engine, &id, &mut tail, self.attempt.is_none(), None).await?;
-        Ok(exit::OK)
+        match attach_from(&engine, &id, &mut tail, self.attempt.is_none(), None).await? {
+            End::Left => Ok(exit::DETACHED),
+            End::Rest(_) | End::Started(_) | End::Orphaned => Ok(exit::OK),
+        }
     }
 }
 

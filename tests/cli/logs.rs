@@ -1,7 +1,7 @@
 //! `handoff logs`: the mirror, from the disk and while it grows.
 
 use crate::support::laptop::Laptop;
-use crate::support::{ID, QUICK, TASK, wait_for};
+use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
 
 #[test]
 fn prints_any_attempt_with_the_host_gone() {
@@ -35,4 +35,15 @@ fn follows_a_run_of_another_process_to_its_end() {
     running.wait().exits(0).done();
     assert_eq!(reader.wait().exits(0).stdout, laptop.hosts[0].log(1));
     second.wait().exits(0).says("All done.").complains("reading along").done();
+}
+
+#[test]
+fn who_leaves_while_it_grows_is_told_so_by_the_exit_code() {
+    let laptop = Laptop::with_plan(HANGS);
+    let running = laptop.run([TASK]).spawn();
+    wait_for("the start", || running.stdout().contains("attempt 1 runs"));
+    let reader = laptop.handoff(["logs", ID, "-f"]).spawn();
+    wait_for("the agent's words", || reader.stdout().contains("Now I wait."));
+    reader.interrupt().exits(130).done();
+    running.interrupt().exits(130).done();
 }
