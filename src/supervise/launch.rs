@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::backoff::attempt_delays;
 use super::driver::Driver;
-use super::engine::blocking;
+use super::engine::{Engine, blocking};
 use super::error::Error;
 use super::link::{QUIET, pause};
 use super::progress::{Progress, Reporter};
@@ -196,8 +196,8 @@ impl Driver {
 
     async fn send_once(&mut self, prepared: &Prepared) -> Result<(), Error> {
         let remote = self.link.once().await?;
-        let (repository, reporter) = (self.engine.repository.clone(), self.engine.reporter.clone());
-        send(&remote, prepared, &repository, self.ship_was_broken(prepared), &reporter).await
+        let Engine { repository, reporter, .. } = &*self.engine;
+        send(&remote, prepared, repository, self.ship_was_broken(prepared), reporter).await
     }
 
     fn prompts(&self, launch: &Launch, facts: &ShipFacts) -> Result<Prompts, Error> {
