@@ -11,7 +11,7 @@ use draft::Draft;
 use super::capture::Captured;
 use super::{Error, Repository, Result};
 use crate::model::id::{HandoffId, HostName};
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{Oid, Snapshot};
 
 /// Where the work was put.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +83,19 @@ fn fill(tree: &Repository, work: &Captured) -> Result<Vec<String>> {
     // Of the index only (`-i`), keeping what is known of files that are the same (`-m`): status need not read them.
     git("read-tree").args(["-i", "-m", work.index_tree.as_str()]).run()?;
     Ok(differing)
+}
+
+/// Lays the ignored files that went to the host into a worktree, but over none that is there.
+///
+/// # Errors
+/// git fails; some of them may be there.
+pub fn add_ignored(worktree: &Path, tree: &Oid) -> Result<()> {
+    let repo = Repository::discover(worktree)?;
+    let scratch = tempfile::tempdir().map_err(Error::io("write in", &std::env::temp_dir()))?;
+    let index = scratch.path().join("index");
+    repo.git("read-tree").index(&index).arg(tree.as_str()).run()?;
+    repo.git("checkout-index").index(&index).args(["-a", "-q"]).run()?;
+    Ok(())
 }
 
 /// The branch of a takeover.

@@ -87,6 +87,14 @@ impl Driver {
             let text = format!("{} was made by an earlier takeover, and is left as it is", landed.path.display());
             self.tell(&Progress::Note { text });
         }
+        if let Some(extra) = self.handoff().made.base.extra.clone().filter(|_| !landed.before) {
+            let worktree = landed.path.clone();
+            // The work is whole without them.
+            if let Err(error) = blocking(move || land::add_ignored(&worktree, &extra.tree)).await? {
+                let text = format!("the ignored files that went with the work are not in the worktree: {error}");
+                self.tell(&Progress::Note { text });
+            }
+        }
         for path in landed.differing {
             self.tell(&Progress::Note { text: format!("{path} could not be written here as it was") });
         }

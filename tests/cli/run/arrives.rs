@@ -85,6 +85,9 @@ fn ignored_files_that_the_work_needs_go_too_and_never_come_back_as_work() {
     laptop.handoff(["resume", ID, "--host", "other"]).run().exits(0).done();
     assert_eq!(std::fs::read_to_string(laptop.hosts[1].home.join("env")).unwrap(), "KEY=1\n");
     laptop.handoff(["clean", ID]).run().exits(0).says("on box: released").says("on other: released").done();
+    laptop.takeover().exits(0).done();
+    assert_eq!(std::fs::read_to_string(laptop.worktree().join(".env")).unwrap(), "KEY=1\n");
+    assert_eq!(laptop.git_in(&laptop.worktree(), &["status", "--porcelain"]), "?? ok.txt\n?? seen.txt\n");
 }
 
 #[test]
