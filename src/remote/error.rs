@@ -26,8 +26,8 @@ pub enum RemoteError {
     /// The socket of the bridge could not be made.
     #[error("could not make the socket that joins git to the connection: {0}")]
     Bridge(#[source] std::io::Error),
-    /// The file that was to be sent could not be read.
-    #[error("could not read the pack that is being sent: {0}")]
+    /// The file of a large transfer could not be read or written on this machine.
+    #[error("could not read or write the file of a large transfer here: {0}")]
     Pack(#[source] std::io::Error),
 }
 
