@@ -49,3 +49,43 @@ fn without_a_terminal_the_host_and_the_way_are_named_and_nothing_is_tried() {
     assert_eq!(site.host.log().matches("Failed").count(), 0, "{}", site.host.log());
     assert!(!site.host.user.home.join(".handoff").exists());
 }
+
+#[test]
+fn the_passphrase_of_a_key_is_asked_for_on_the_terminal() {
+    if !terminal::can_be_had() {
+        return skip!("script of util-linux");
+    }
+    let site = Site::with(Setup::default().passphrase(PASSWORD));
+    let mut terminal = OnTerminal::start(
+        &site.laptop,
+        &["run", "--host", HOST, "--id", ID, "--backoff", "1s", "--check", CHECK, TASK],
+    );
+    terminal.shows("assphrase");
+    terminal.types(PASSWORD);
+    assert_eq!(terminal.end(), Some(0), "{}", terminal.screen());
+    assert!(!terminal.screen().contains(PASSWORD), "it is on the screen:\n{}", terminal.screen());
+    site.work_is_back();
+}
+
+#[test]
+fn an_unknown_host_key_is_asked_about_on_the_terminal_and_then_known() {
+    if !terminal::can_be_had() {
+        return skip!("script of util-linux");
+    }
+    let site = Site::unknown(Setup::default());
+    let route = site.host.route(HOST);
+    std::fs::write(&route.known_hosts, "").unwrap();
+    site.laptop.knows(&route);
+    let run = ["run", "--host", HOST, "--id", ID, "--backoff", "1s", "--check", CHECK, TASK];
+    let mut refused = OnTerminal::start(&site.laptop, &run);
+    refused.shows("SHA256:");
+    refused.types("no");
+    assert_eq!(refused.end(), Some(1), "{}", refused.screen());
+    assert_eq!(std::fs::read_to_string(&route.known_hosts).unwrap(), "");
+    let mut taken = OnTerminal::start(&site.laptop, &run);
+    taken.shows("SHA256:");
+    taken.types("yes");
+    assert_eq!(taken.end(), Some(0), "{}", taken.screen());
+    assert!(!std::fs::read_to_string(&route.known_hosts).unwrap().is_empty());
+    site.work_is_back();
+}

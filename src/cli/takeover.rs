@@ -53,7 +53,13 @@ impl Takeover {
         outln!("  prompt:   \"Read {prompt} and continue from its Headed Takeover Prompt.\"");
         match open(self.editor.as_deref(), worktree, &record) {
             Some(editor) => outln!("opened in {editor}"),
-            None => outln!("  open it:  cursor {}", context::quoted(worktree)),
+            None => {
+                let editor = self.editor.as_deref().filter(|editor| *editor != "none");
+                if let Some(editor) = editor {
+                    outln!("  {editor} is not on PATH here");
+                }
+                outln!("  open it:  {} {}", editor.unwrap_or("cursor"), context::quoted(worktree));
+            }
         }
         Ok(exit::OK)
     }

@@ -151,3 +151,32 @@ fn a_host_that_is_gone_holds_nobody_up() {
     );
     assert_eq!(laptop.shown()["handoff"]["confirmed"], false);
 }
+
+#[test]
+fn the_first_editor_that_is_there_is_opened_on_the_worktree_and_the_record() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    let bin = laptop.path_of(&["git", "ssh", "sh"]);
+    let opened = laptop.home().join("opened");
+    let takeover = |more: &[&str]| {
+        laptop.handoff(["takeover", ID]).args(more).env("PATH", &bin).env("DISPLAY", ":9").run().exits(0)
+    };
+    let ran = takeover(&["--editor", "cursor"]).says("cursor is not on PATH here");
+    ran.says(&format!("open it:  cursor {}", laptop.worktree().display())).done();
+    for editor in ["code", "cursor"] {
+        let script =
+            format!("#!/bin/sh\nfor arg; do echo \"$arg\"; done >{0}.new && mv {0}.new {0}\n", opened.display());
+        std::fs::write(bin.join(editor), script).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(bin.join(editor), mode).unwrap();
+        std::os::unix::fs::symlink("/bin/mv", bin.join("mv")).ok();
+        takeover(&[]).says(&format!("opened in {editor}")).done();
+        wait_for("the editor", || opened.exists());
+        let record = laptop.worktree().join(".cursor/agent-handoffs").join(ID).join("handoff.md");
+        let expected = format!("{}\n--goto\n{}\n", laptop.worktree().display(), record.display());
+        assert_eq!(std::fs::read_to_string(&opened).unwrap(), expected);
+        std::fs::remove_file(&opened).unwrap();
+    }
+    // Without a screen nothing is opened that was not asked for.
+    laptop.handoff(["takeover", ID]).env("PATH", &bin).run().exits(0).says("open it:  cursor ").done();
+}
