@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -58,11 +58,9 @@ impl Disk {
 
     /// The kernel finds an error in it and lets nobody write any more, whoever has files open.
     pub fn fail(&self) {
-        let device = Path::new("/sys/dev/block").join(format!(
-            "{}:{}",
-            rustix::fs::major(std::fs::metadata(&self.path).unwrap().dev()),
-            rustix::fs::minor(std::fs::metadata(&self.path).unwrap().dev())
-        ));
+        let device = rustix::fs::stat(&self.path).unwrap().st_dev;
+        let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
+        let device = Path::new("/sys/dev/block").join(device);
         let name = device.canonicalize().unwrap().file_name().unwrap().to_owned();
         std::fs::write(Path::new("/sys/fs/ext4").join(name).join("trigger_fs_error"), "test").unwrap();
     }

@@ -17,25 +17,23 @@ const READS: u8 = 64;
 /// See the module.
 pub struct Prompt {
     socket: TcpStream,
+    /// Reads that are still to be acknowledged at once; only Linux can be asked for that.
     left: u8,
 }
 
 impl Prompt {
     pub fn new(socket: TcpStream) -> Self {
-        Prompt { socket, left: READS }
+        Prompt { socket, left: if cfg!(target_os = "linux") { READS } else { 0 } }
     }
 
-    #[cfg(target_os = "linux")]
     fn acknowledge(&mut self) {
         if self.left > 0 {
             self.left -= 1;
             // Linux falls back to delaying by itself, so it is asked again; without it things are only slower.
+            #[cfg(target_os = "linux")]
             let _ = rustix::net::sockopt::set_tcp_quickack(&self.socket, true);
         }
     }
-
-    #[cfg(not(target_os = "linux"))]
-    fn acknowledge(&mut self) {}
 }
 
 impl AsyncRead for Prompt {
