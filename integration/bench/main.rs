@@ -2,6 +2,7 @@
 //!
 //!     cargo bench --features integration --bench dispatch                  everything, some minutes
 //!     cargo bench --features integration --bench dispatch -- dispatch      one part: dispatch, logs or ship
+//!     cargo bench --features integration --bench dispatch -- logs 0        and at one delay only, in ms: 0 or 100
 //!     cargo bench --features integration --bench dispatch -- --quick       fewer rounds, smaller data: does it work?
 //!
 //! A private sshd on this machine is the host, reached through a proxy that adds 0 or 100 ms to every round trip; both
@@ -28,6 +29,9 @@ mod support {
     pub mod wait;
 }
 
+use std::time::Duration;
+
+use scene::ROUND_TRIPS;
 use table::Table;
 
 /// How much is measured.
@@ -38,30 +42,42 @@ pub struct Size {
     pub log: usize,
     /// Files of the large repository.
     pub files: usize,
+    /// The one round trip to measure at; `None`: at all of them.
+    pub only: Option<Duration>,
 }
 
-const FULL: Size = Size { rounds: 9, log: 256 << 20, files: 60_000 };
-const QUICK: Size = Size { rounds: 3, log: 16 << 20, files: 2_000 };
+impl Size {
+    pub fn round_trips(self) -> impl Iterator<Item = Duration> {
+        ROUND_TRIPS.into_iter().filter(move |trip| self.only.is_none_or(|only| only == *trip))
+    }
+}
+
+const FULL: Size = Size { rounds: 9, log: 256 << 20, files: 60_000, only: None };
+const QUICK: Size = Size { rounds: 3, log: 16 << 20, files: 2_000, only: None };
+const PARTS: [(&str, fn(Size, &mut Table)); 3] =
+    [("dispatch", dispatch::measure), ("logs", logs::measure), ("ship", ship::measure)];
 
 fn main() {
     // cargo adds --bench.
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let size = if args.iter().any(|arg| arg == "--quick") { QUICK } else { FULL };
-    let parts: Vec<&str> = args.iter().map(String::as_str).filter(|arg| *arg != "--quick").collect();
-    if let Some(unknown) = parts.iter().find(|part| !["dispatch", "logs", "ship"].contains(part)) {
-        eprintln!("no part {unknown}; the parts are dispatch, logs and ship");
-        std::process::exit(2);
+    let mut size = if args.iter().any(|arg| arg == "--quick") { QUICK } else { FULL };
+    let mut wanted = Vec::new();
+    for arg in args.iter().filter(|arg| *arg != "--quick") {
+        let part = PARTS.iter().find(|(name, _)| name == arg);
+        let trip = ROUND_TRIPS.into_iter().find(|trip| trip.as_millis().to_string() == *arg);
+        match (part, trip) {
+            (Some((_, measure)), _) => wanted.push(measure),
+            (None, Some(trip)) => size.only = Some(trip),
+            (None, None) => {
+                eprintln!("no part {arg}; the parts are dispatch, logs and ship, the round trips 0 and 100");
+                std::process::exit(2);
+            }
+        }
     }
-    let wanted = |part| parts.is_empty() || parts.contains(&part);
+    if wanted.is_empty() {
+        wanted.extend(PARTS.iter().map(|(_, measure)| measure));
+    }
     let mut table = Table::default();
-    if wanted("dispatch") {
-        dispatch::measure(size, &mut table);
-    }
-    if wanted("logs") {
-        logs::measure(size, &mut table);
-    }
-    if wanted("ship") {
-        ship::measure(size, &mut table);
-    }
+    wanted.into_iter().for_each(|measure| measure(size, &mut table));
     print!("{table}");
 }

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::Size;
-use crate::scene::{ROUND_TRIPS, Scene, change_a_file};
+use crate::scene::{Scene, change_a_file};
 use crate::table::{Pair, Table};
 
 pub fn measure(size: Size, table: &mut Table) {
     eprintln!("ship");
-    for round_trip in ROUND_TRIPS {
+    for round_trip in size.round_trips() {
         let (mut first, mut again) = (Pair::default(), Pair::default());
         for round in 0..size.rounds.min(3) {
             let mut scene = Scene::new(0);

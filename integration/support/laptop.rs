@@ -164,6 +164,15 @@ impl Call {
         self.start().end_within(LIMIT)
     }
 
+    /// Runs to a good end with its output thrown away; how long that took.
+    pub fn time(mut self) -> Duration {
+        let began = Instant::now();
+        self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let status = self.command.status().unwrap_or_else(|error| panic!("{}: {error}", self.shown));
+        assert!(status.success(), "{}: {status}", self.shown);
+        began.elapsed()
+    }
+
     /// Starts and lets it run.
     pub fn start(mut self) -> Running {
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
