@@ -41,13 +41,14 @@ commit_as_handoff() {
 }
 
 # Branches and tags that the agent made or moved and its stash, as lines `<oid> <name>` under the capture's refs, in $tips.
+# bash 3.2, the sh of macOS, would take the bracket of a lone pattern for the end of the command substitution.
 find_tips() {
   borrow=$tree/.git/objects
   tips=$(capture_git for-each-ref --format='%(objectname) %(refname)' refs/heads refs/tags refs/stash 2>/dev/null |
     while read -r oid ref; do
       case $ref in
-        "refs/heads/$branch") [ "$oid" != "$head" ] || continue ;;
-        *) ! grep -qxF "ref $oid $ref" "$spec/ship" || continue ;;
+        ("refs/heads/$branch") [ "$oid" != "$head" ] || continue ;;
+        (*) ! grep -qxF "ref $oid $ref" "$spec/ship" || continue ;;
       esac
       say "$oid ${ref#refs/}"
     done)

@@ -48,6 +48,39 @@ fn no_redirection_ends_the_shell() {
     }
 }
 
+/// Where bash 3.2, the sh of macOS, sees the end of what a bracket or a quote opened: it counts brackets and knows no `case`.
+fn end_for_bash_3_2(text: &[u8], mut at: usize, close: u8) -> usize {
+    let mut depth = 1;
+    loop {
+        let c = text[at];
+        at += 1;
+        match c {
+            b'\\' if close != b'\'' => at += 1,
+            b'#' if close == b')' && text[at - 2].is_ascii_whitespace() => {
+                at += text[at..].iter().position(|&c| c == b'\n').unwrap();
+            }
+            _ if c == close => depth -= 1,
+            b'(' if close == b')' => depth += 1,
+            b'(' if close == b'"' && text[at - 2] == b'$' => at = end_for_bash_3_2(text, at, b')'),
+            b'\'' | b'"' if close == b')' => at = end_for_bash_3_2(text, at, c),
+            _ => {}
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+}
+
+#[test]
+fn command_substitutions_end_where_bash_3_2_sees_their_end() {
+    let script = text().as_bytes();
+    for (at, _) in text().match_indices("$(").filter(|(at, _)| !text()[at + 2..].starts_with('(')) {
+        let inner = &text()[at + 2..end_for_bash_3_2(script, at + 2, b')') - 1];
+        let said = std::process::Command::new("sh").args(["-n", "-c", inner]).output().unwrap();
+        assert!(said.status.success(), "{inner}\n{}", String::from_utf8_lossy(&said.stderr));
+    }
+}
+
 #[test]
 fn shellcheck_has_nothing_to_say() {
     let file = tempfile::NamedTempFile::new().unwrap();
