@@ -135,6 +135,9 @@ field() {
   return 1
 }
 
+# The first bytes of stdin; BSD's head refuses to give none.
+first_bytes() { [ "$1" -eq 0 ] || head -c "$1"; }
+
 # Points the names of files at one attempt.
 at_attempt() {
   job=$root/work/$1 n=$2 at=$root/work/$1/$2

@@ -25,7 +25,7 @@ END
 ends_alike() {
   from=$((offset - 1024))
   [ "$from" -gt 0 ] || from=0
-  sum=$(tail -c "+$((from + 1))" "$root/work/$want_name/$want_n/$stream" | head -c "$((offset - from))" | cksum)
+  sum=$(tail -c "+$((from + 1))" "$root/work/$want_name/$want_n/$stream" | first_bytes "$((offset - from))" | cksum)
   [ -z "$sum" ] || [ "${sum%% *}" = "$end" ]
 } 2>/dev/null
 

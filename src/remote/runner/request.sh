@@ -51,7 +51,7 @@ need_attempt() {
 take_blob() {
   request=$root/.request.$$
   trap 'rm -f "$request" "$request.refs"' EXIT
-  head -c "${blob:-0}" >"$request" || refuse_write "the request could not be stored"
+  first_bytes "${blob:-0}" >"$request" || refuse_write "the request could not be stored"
   size=$(wc -c <"$request")
   [ "$((size))" -eq "${blob:-0}" ] || refuse truncated "$((size)) of $blob bytes of the request came"
 }
@@ -66,7 +66,7 @@ cut_parts() {
       '' | .* | *[!a-z_.-]*) refuse request "bad name of a part" ;;
     esac
     is_number "$bytes" || refuse request "bad size of a part"
-    tail -c "+$offset" "$request" | head -c "$bytes" >"$1/$file"
+    tail -c "+$offset" "$request" | first_bytes "$bytes" >"$1/$file"
     size=$(wc -c <"$1/$file")
     [ "$((size))" -eq "$bytes" ] || refuse_write "a part could not be stored"
     offset=$((offset + bytes))

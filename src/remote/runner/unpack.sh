@@ -23,7 +23,7 @@ run_unpack() {
   [ "$max" -le "$((length - have))" ] || max=$((length - have))
   say "pack $hash $length"
   say "d $name $n pack $have $max"
-  tail -c "+$((have + 1))" "$file" 2>/dev/null | head -c "$max"
+  tail -c "+$((have + 1))" "$file" 2>/dev/null | first_bytes "$max"
   say ""
   finish 0
 }

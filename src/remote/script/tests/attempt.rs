@@ -111,6 +111,18 @@ fn a_ship_that_differs_starts_nothing() {
     }
 }
 
+/// BSD's, which macOS has too.
+#[test]
+fn a_head_that_refuses_to_give_no_bytes_is_not_asked_to() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "true");
+        let body = "[ \"$2\" != 0 ] || { echo 'head: illegal byte count -- 0' >&2; exit 1; }";
+        host.shadow("head", &format!("{body}\nPATH=${{PATH#*:}} exec head \"$@\""));
+        host.ensure(1, &[("exclude", "")]);
+        assert_eq!(host.result(1).class(), "no-work");
+    }
+}
+
 #[test]
 fn what_follows_a_ship_with_a_lost_object_stands_in_the_table() {
     let rest = "throttled\tresume\trate.?limit\ncrashed\tpark\t@any\n";
