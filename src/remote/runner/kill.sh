@@ -17,6 +17,7 @@ find_marked() {
       [ "${entry%/environ}" = $$ ] || marked="$marked ${entry%/environ}"
     done
   else
+    # macOS shows no environment of the programs that come with it, its shells among them: those are found as kin only.
     # shellcheck disable=SC2009 # pgrep does not see environments
     marked=$(ps -axE -o pid= -o command= 2>/dev/null | grep -F " $mark" | grep -v grep |
       awk -v mark="$mark" '{ for (i = 2; i <= NF; i++) if ($i == mark) { print $1; next } }')
@@ -62,6 +63,9 @@ end_task() {
   judge_task
   case $life in
     stopped | alive)
+      # Once its parent is gone, nothing tells whose a process in a group of its own was.
+      marked=
+      add_kin
       kill -CONT "$pid" 2>/dev/null
       if [ "$group" = "$pid" ]; then kill -TERM "-$pid" 2>/dev/null; else kill -TERM "$pid" 2>/dev/null; fi
       ;;

@@ -1,11 +1,24 @@
 # Who descends from the agent, also without its mark: what clears its environment and leaves its parent is still known if it
 # was seen before that. Looked at once a tick and at each sweep.
 
+# Every process, as the lines of /proc/PID/stat. What `ps` knows fills the fields that count here; it knows no sessions.
+list_processes() {
+  if [ -n "$proc" ]; then
+    cat /proc/[0-9]*/stat 2>/dev/null
+    return
+  fi
+  LC_ALL=C TZ=UTC0 ps -ax -o pid= -o stat= -o ppid= -o pgid= -o lstart= 2>/dev/null | awk '{
+    start = ""
+    for (i = 5; i <= NF; i++) start = start $i
+    gsub(/[^A-Za-z0-9]/, "", start)
+    print $1, "(-)", $2, $3, $4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, start
+  }'
+}
+
 # Adds to $marked the processes that descend from it or from what the last look noted in `kin`, and those in a session or
 # a group that one of them leads or led. Notes them all, as lines `<pid>:<start>` and `in:<session or group>`. What has no
 # process left is noted no more, so a number that the system uses again is never taken for it.
 add_kin() {
-  [ -n "$proc" ] || return 0
   task=$(link_of "$at/task") || return 0
   # Pids and start times of another boot name other processes.
   here
@@ -15,20 +28,21 @@ add_kin() {
       # A task that was never looked at yet begins the notes.
       cat "$at/kin" 2>/dev/null || say "$task${nl}in:${task%%:*}"
       say 'in:'
-      cat /proc/[0-9]*/stat 2>/dev/null
+      list_processes
     } | LC_ALL=C awk -v marked="$marked" '
       BEGIN { split(marked, list, " "); for (i in list) ours[list[i]] = 1 }
       /^in:$/ { live = 1; next }
       !live && /^in:/ { led[substr($0, 4)] = 1; next }
       !live { noted[$0] = 1; next }
       {
-        pid = $1
+        pid = $1; rows++
         # The name may hold anything; what counts follows the last bracket.
         if (!sub(/^[0-9]+ \(.*\) /, "") || $1 ~ /^[ZX]/) next
         parent[pid] = $2; group[pid] = $3; session[pid] = $4; start[pid] = $20
         if ((pid ":" $20) in noted) ours[pid] = 1
       }
       END {
+        if (!rows) exit
         # A leader that lives and is another process than the one that was noted: the number was used again.
         for (id in led) if ((id in start) && !(id in ours)) delete led[id]
         do {

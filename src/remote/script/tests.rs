@@ -5,6 +5,7 @@ mod capture;
 mod epoch;
 mod host;
 mod pack;
+mod no_proc;
 mod release;
 mod stream;
 mod unpack;

@@ -23,7 +23,7 @@ pub fn shells() -> Vec<String> {
     ["dash", "bash", "busybox ash", "sh"].into_iter().filter(|s| there(s)).map(str::to_owned).take(3).collect()
 }
 
-fn script(path: &Path, body: &str) {
+pub fn script(path: &Path, body: &str) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
