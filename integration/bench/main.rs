@@ -54,8 +54,9 @@ impl Size {
 
 const FULL: Size = Size { rounds: 9, log: 256 << 20, files: 60_000, only: None };
 const QUICK: Size = Size { rounds: 3, log: 16 << 20, files: 2_000, only: None };
-const PARTS: [(&str, fn(Size, &mut Table)); 3] =
-    [("dispatch", dispatch::measure), ("logs", logs::measure), ("ship", ship::measure)];
+/// Measures a part into the table.
+type Part = fn(Size, &mut Table);
+const PARTS: [(&str, Part); 3] = [("dispatch", dispatch::measure), ("logs", logs::measure), ("ship", ship::measure)];
 
 fn main() {
     // cargo adds --bench.
