@@ -20,7 +20,7 @@ find_marked() {
     # macOS shows no environment of the programs that come with it, its shells among them: those are found as kin only.
     # shellcheck disable=SC2009 # pgrep does not see environments
     marked=$(ps -axE -o pid= -o command= 2>/dev/null | grep -F " $mark" | grep -v grep |
-      awk -v mark="$mark" '{ for (i = 2; i <= NF; i++) if ($i == mark) { print $1; next } }')
+      awk -v mark="$mark" '{ for (i = 2; i <= NF; i++) if ($i == mark) { printf " %s", $1; next } }')
   fi
   add_kin
 }

@@ -27,37 +27,58 @@ fn shells_without_proc() -> Vec<(tempfile::TempDir, String)> {
     able
 }
 
-/// A host in whose `ps` no environment shows, which on macOS is so for each program that comes with the system.
-fn host(shell: &str, agent: &str) -> TestHost {
+/// What `ps` tells of environments. On macOS there are none of the programs that come with the system.
+const NONE: &str = "-ax";
+const ALL: &str = "axeww";
+
+fn host(shell: &str, environments: &str, agent: &str) -> TestHost {
     let host = TestHost::shipped(shell.to_owned(), agent);
-    let body = "case $1 in -axE) shift; set -- -ax \"$@\" ;; esac\n[ ! -e /proc/self ] || exec /usr/bin/ps \"$@\"\n\
-                exec unshare -m /bin/sh -c 'umount /proc && exec /usr/bin/ps \"$@\"' ps \"$@\"";
-    host.shadow("ps", body);
+    let ps = "[ ! -e /proc/self ] || exec /usr/bin/ps \"$@\"\n\
+              exec unshare -m /bin/sh -c 'umount /proc && exec /usr/bin/ps \"$@\"' ps \"$@\"";
+    host.shadow("ps", &format!("case $1 in -axE) shift; set -- {environments} \"$@\" ;; esac\n{ps}"));
+    // The awk of BSD and macOS.
+    let awk = "case $1,$2 in -v,*'\n'*) echo 'awk: newline in string' >&2; exit 2 ;; esac\n\
+               PATH=${PATH#*:} exec awk \"$@\"";
+    host.shadow("awk", awk);
     host
+}
+
+/// Whether the process whose id the agent wrote down is gone.
+fn left_is_gone(host: &TestHost) -> bool {
+    let left = std::fs::read_to_string(host.home().join("left")).unwrap();
+    !std::fs::read_to_string(format!("/proc/{}/cmdline", left.trim())).is_ok_and(|command| command.contains("sleep"))
 }
 
 #[test]
 fn an_attempt_runs_and_what_it_left_behind_is_ended() {
     for (_dir, shell) in shells_without_proc() {
-        let host = host(&shell, "echo work >made; sleep 307 & echo $! >$HOME/left");
+        let host = host(&shell, NONE, "echo work >made; sleep 307 & echo $! >$HOME/left");
         host.ensure(1, &[]);
         assert_eq!(host.result(1).class(), "unchecked", "{shell}");
-        let left = std::fs::read_to_string(host.home().join("left")).unwrap();
-        let command = std::fs::read_to_string(format!("/proc/{}/cmdline", left.trim())).unwrap_or_default();
-        assert!(!command.contains("307"), "{shell}: it goes on beside the result");
+        assert!(left_is_gone(&host), "{shell}: it goes on beside the result");
     }
 }
 
 #[test]
 fn a_cancelled_agent_is_ended_with_what_left_its_group() {
     for (_dir, shell) in shells_without_proc() {
-        let host = host(&shell, "setsid sleep 308 & echo $! >$HOME/left; wait");
+        let host = host(&shell, NONE, "setsid sleep 308 & echo $! >$HOME/left; wait");
         host.ensure(1, &[]);
         host.until("the agent's child", || std::fs::metadata(host.home().join("left")).ok().filter(|m| m.len() > 0));
         host.call(super::Verb::Cancel, format!("name {}\nattempt 1\nreason stop\ngrace 2\n\n", host.name).as_bytes());
         assert_eq!(host.result(1).class(), "stopped", "{shell}");
-        let left = std::fs::read_to_string(host.home().join("left")).unwrap();
-        let command = std::fs::read_to_string(format!("/proc/{}/cmdline", left.trim())).unwrap_or_default();
-        assert!(!command.contains("308"), "{shell}: it goes on beside the result");
+        assert!(left_is_gone(&host), "{shell}: it goes on beside the result");
+    }
+}
+
+#[test]
+fn what_carries_the_mark_and_what_lost_it_are_ended_together() {
+    for (_dir, shell) in shells_without_proc() {
+        let host = host(&shell, ALL, "sleep 309 & sleep 309 & env -i sleep 309 & echo $! >$HOME/left");
+        host.ensure(1, &[]);
+        host.result(1);
+        assert!(left_is_gone(&host), "{shell}: it goes on beside the result");
+        let said = std::fs::read_to_string(host.work().join("runner.log")).unwrap();
+        assert_eq!(said, "", "{shell}");
     }
 }
