@@ -36,7 +36,12 @@ quickly() {
 
 # What is free where a directory lies; nothing where `df` cannot say.
 free_kib() { quickly df -Pk "$1" | awk 'NR == 2 { print $4 + 0 }'; }
-free_inodes() { quickly df -Pi "$1" | awk 'NR == 2 && $2 > 0 { print $4 + 0 }'; }
+# BSD's `df` puts the inodes behind the blocks, and names them.
+free_inodes() {
+  quickly df -Pi "$1" | awk '
+    NR == 1 { column = 4; for (i = 1; i <= NF; i++) if (tolower($i) == "ifree") column = i }
+    NR == 2 && $(column - 1) + $column > 0 { print $column + 0 }'
+}
 
 # Whether less than $2 KiB are free there; what nobody can tell is no reason to do nothing.
 has_less() {

@@ -130,3 +130,13 @@ fn probe_tells_what_the_host_has() {
         assert!(other.contains("\nagent fakeagent - fake 1.2\n"), "{other}");
     }
 }
+
+#[test]
+fn free_inodes_are_found_where_df_tells_of_blocks_first() {
+    for shell in shells() {
+        let host = TestHost::new(shell);
+        let header = "Filesystem 512-blocks Used Available Capacity iused ifree %iused  Mounted on";
+        host.shadow("df", &format!("echo '{header}'; echo '/dev/disk3s5 9000 8000 1000 89% 400 77 84% /'"));
+        assert!(host.call(Verb::Probe, b"\n").contains("\ninodes 77\n"));
+    }
+}
