@@ -1,6 +1,7 @@
 //! Notices that this machine, or this process, stood still: connections may have died meanwhile without a word.
 
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinSet;
@@ -29,14 +30,22 @@ impl Clocks for System {
         read(ClockId::Boottime)
     }
 
+    /// Apple's monotonic clock goes on while the machine sleeps.
+    #[cfg(target_vendor = "apple")]
+    fn boot(&self) -> Duration {
+        read(ClockId::Monotonic)
+    }
+
     /// Elsewhere the wall clock: one that is set costs a reconnection, no more.
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     fn boot(&self) -> Duration {
         read(ClockId::Realtime)
     }
 
+    /// The standard library asks each system for the clock that stands still.
     fn monotonic(&self) -> Duration {
-        read(ClockId::Monotonic)
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
     }
 }
 
