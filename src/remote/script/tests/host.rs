@@ -10,7 +10,8 @@ use super::super::*;
 
 pub const NONCE: &str = "00000000000000aa";
 
-/// The shells of this machine, as the words that start them; `HANDOFF_TEST_SHELL` names a single one.
+/// The shells of this machine, as the words that start them. `HANDOFF_TEST_SHELL` names a single one instead, such as a bash
+/// 3.2 for macOS's; tools of another system stand first on `PATH` then.
 pub fn shells() -> Vec<String> {
     if let Ok(shell) = std::env::var("HANDOFF_TEST_SHELL") {
         return vec![shell];

@@ -17,12 +17,13 @@ fn shells_without_proc() -> Vec<(tempfile::TempDir, String)> {
         (dir, word)
     });
     let works = |(_, word): &(_, String)| {
-        let status = Command::new(word).args(["-c", "[ ! -e /proc/self ]"]).stderr(Stdio::null()).status();
+        let status =
+            Command::new(word).args(["-c", "[ ! -e /proc/self ] && [ -x /usr/bin/ps ]"]).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
     };
     let (able, unable): (Vec<_>, Vec<_>) = wrapped.partition(works);
     if !unable.is_empty() {
-        eprintln!("skipped: {} shells without /proc, no mount namespace can be made", unable.len());
+        eprintln!("skipped: {} shells without /proc, no mount namespace can be made, or ps is missing", unable.len());
     }
     able
 }
