@@ -1,6 +1,7 @@
 //! One host, its runner, and calls to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc};
@@ -9,7 +10,7 @@ use super::error::RemoteError;
 use super::frames::{Frames, Piece};
 use super::request::{Request, nonce};
 use super::script::{self, Verb};
-use crate::transport::{Exec, Exit, Output, Transport};
+use crate::transport::{Exec, Exit, Output, Transport, TransportError};
 
 /// So often a command is sent that the server did not hear.
 const MOST_UNHEARD: u32 = 4;
@@ -168,9 +169,18 @@ impl Remote {
         refusal(&self.host, lines)
     }
 
+    /// The error of a host that takes a command and says nothing.
+    pub(super) fn silent(&self, verb: Verb, after: Duration) -> RemoteError {
+        silent(&self.host, verb.word(), after)
+    }
+
     pub(super) fn garbled(&self, verb: Verb, what: &str) -> RemoteError {
         RemoteError::Garbled { host: self.host.to_string(), verb: verb.word(), what: what.to_owned() }
     }
+}
+
+fn silent(host: &str, verb: &str, after: Duration) -> RemoteError {
+    TransportError::lost(host, format!("no word of `{verb}` within {} s", after.as_secs())).into()
 }
 
 fn refusal(host: &str, lines: &[String]) -> RemoteError {
@@ -255,6 +265,10 @@ impl Reply {
 
     pub(super) fn garbled(&self, what: &str) -> RemoteError {
         RemoteError::Garbled { host: self.host.to_string(), verb: self.verb, what: what.to_owned() }
+    }
+
+    pub(super) fn silent(&self, after: Duration) -> RemoteError {
+        silent(&self.host, self.verb, after)
     }
 
     pub(super) fn refused(&self, lines: &[String]) -> RemoteError {

@@ -1,6 +1,9 @@
 //! `poll`: state and log bytes of many attempts in one bounded exchange.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::client::{Remote, Reply};
 use super::error::RemoteError;
@@ -14,6 +17,9 @@ use crate::model::id::HostName;
 pub const LONGEST_WAIT: u64 = 20_000;
 /// Log bytes of one poll; the next one goes on from there.
 pub const MOST_BYTES: u64 = 64 << 20;
+/// Silence of a host beyond the wait that it was asked for, after which the poll is given up: its disk hangs, or what was
+/// to wake the poll was killed. As long as keepalives take to notice a dead connection.
+const SILENCE: Duration = Duration::from_secs(60);
 /// A result file is ten short lines.
 const LONGEST_RESULT: u64 = 16 << 10;
 
@@ -117,6 +123,10 @@ pub struct Poll {
     result: Vec<u8>,
     /// The reason of a refusal.
     refusal: Option<String>,
+    /// How long the host may say nothing.
+    silence: Duration,
+    /// Since when somebody waits for the next message.
+    waiting: Option<Instant>,
 }
 
 impl Remote {
@@ -148,13 +158,24 @@ impl Remote {
             }
             request
         };
-        Ok(Poll { reply: self.open(Verb::Poll, request).await?, result: Vec::new(), refusal: None })
+        let silence = Duration::from_millis(wait.min(LONGEST_WAIT)) + SILENCE;
+        let reply =
+            timeout(silence, self.open(Verb::Poll, request)).await.map_err(|_| self.silent(Verb::Poll, silence))??;
+        Ok(Poll { reply, result: Vec::new(), refusal: None, silence, waiting: None })
     }
 }
 
 impl Poll {
-    /// The next message; `None` when the poll has ended as it should.
+    /// The next message; `None` when the poll has ended as it should. May be dropped and called again.
     pub async fn next(&mut self) -> Result<Option<Message>, RemoteError> {
+        // The time that the caller took for the last message is not the host's.
+        let until = *self.waiting.get_or_insert_with(Instant::now) + self.silence;
+        let message = timeout_at(until, self.read()).await.unwrap_or_else(|_| Err(self.reply.silent(self.silence)));
+        self.waiting = None;
+        message
+    }
+
+    async fn read(&mut self) -> Result<Option<Message>, RemoteError> {
         loop {
             match self.reply.next().await? {
                 None => return Err(self.reply.cut()),

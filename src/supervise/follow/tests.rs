@@ -36,11 +36,17 @@ struct Hole {
     from: Instant,
     to: Instant,
     dials: AtomicUsize,
+    /// Polls that are still to say the state and then nothing, ever: what woke them on the host was killed.
+    stuck: AtomicUsize,
     /// When a connection was made again.
     back: Mutex<Option<Instant>>,
 }
 
 impl Hole {
+    fn new(from: Instant, to: Instant, stuck: usize) -> Arc<Hole> {
+        Arc::new(Hole { from, to, dials: AtomicUsize::new(0), stuck: AtomicUsize::new(stuck), back: Mutex::default() })
+    }
+
     fn swallows(&self) -> bool {
         (self.from..self.to).contains(&Instant::now())
     }
@@ -75,6 +81,10 @@ impl Hole {
             if over {
                 let result = "class stopped\nreason stop\nexit 0\nactive 86400\nend 1\n";
                 say(format!("r {name} 1 {}\n{result}\n", result.len()));
+            } else if self.stuck.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+            {
+                out.closed().await;
+                return;
             } else {
                 tokio::time::sleep(POLL).await;
             }
@@ -165,7 +175,7 @@ async fn a_day_in_a_black_hole_is_no_failure_and_no_hammering() {
     let engine = scene(directory.path());
     let id = "20261121-x".parse().unwrap();
     let from = Instant::now() + Duration::from_secs(100);
-    let hole = Arc::new(Hole { from, to: from + DAY, dials: AtomicUsize::new(0), back: Mutex::default() });
+    let hole = Hole::new(from, from + DAY, 0);
     let mut driver = Driver::open(&engine, &id).unwrap();
     driver.link = Link::by(Host::bare("buildbox"), Arc::new(Line(hole.clone())), Arc::new(Silent));
     let followed = tokio::spawn(async move { driver.follow(Until::Rest).await });
@@ -195,6 +205,23 @@ async fn a_day_in_a_black_hole_is_no_failure_and_no_hammering() {
         assert_eq!(count, 1, "one event each, not one a try:\n{text}");
     }
     assert_eq!(std::fs::read(engine.store.log(&id, 1)).unwrap(), LOG, "the log is whole");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_never_ends_is_asked_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = scene(directory.path());
+    let id = "20261121-x".parse().unwrap();
+    let began = Instant::now();
+    let hole = Hole::new(began + POLL, began + POLL, 1);
+    let mut driver = Driver::open(&engine, &id).unwrap();
+    driver.link = Link::by(Host::bare("buildbox"), Arc::new(Line(hole.clone())), Arc::new(Silent));
+    tokio::time::timeout(DAY, driver.follow(Until::Rest)).await.expect("it does not wait for ever").unwrap();
+    let took = began.elapsed();
+    assert!(took > POLL && took < 5 * POLL, "a poll may take its time, and is then given up: {took:?}");
+    assert_eq!(hole.dials.load(Ordering::Relaxed), 2, "over a new connection");
+    let journal = engine.store.open(&id).unwrap();
+    assert_eq!(journal.handoff().attempts[&1].verdict.as_ref().unwrap().class.word(), "stopped");
 }
 
 /// Keeps the bytes of the log that it is told of.
