@@ -51,6 +51,11 @@ enum Parser {
 }
 
 impl Parser {
+    /// Whether the line was read as one of the short kinds that most of a log consists of.
+    fn short(&mut self, line: &str, said: &mut Said) -> bool {
+        if let Parser::Cursor(cursor) = self { cursor.read_short(line, said) } else { false }
+    }
+
     fn value(&mut self, value: &json::Value, said: &mut Said) {
         match self {
             Parser::Cursor(cursor) => cursor.read(value, said),
@@ -180,6 +185,9 @@ impl Reader {
         if let Parser::Plain = self.parser {
             self.tail.add(self.number, self.offset, text);
             return plain::read(text, said);
+        }
+        if self.parser.short(text, said) {
+            return;
         }
         let parts = json::split(text);
         for stray in parts.stray {

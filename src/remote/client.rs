@@ -218,7 +218,7 @@ impl Reply {
                 return Ok(piece);
             }
             match self.output.recv().await {
-                Some(Output::Stdout(bytes)) => self.frames.push(&bytes),
+                Some(Output::Stdout(bytes)) => self.frames.push(bytes),
                 Some(Output::Stderr(bytes)) => self.keep_stderr(&bytes),
                 Some(Output::Exit(exit)) => self.exit = Some(exit),
                 Some(Output::Severed(error)) => return Err(error.into()),

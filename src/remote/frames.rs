@@ -1,6 +1,6 @@
 //! The reading side of a framed reply: noise, lines, data.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 /// The longest line a runner writes; a longer one is not ours.
 const MAX_LINE: usize = 8192;
@@ -40,7 +40,7 @@ pub struct Frames {
     begin: Vec<u8>,
     need: Vec<u8>,
     end: String,
-    held: BytesMut,
+    held: Bytes,
     noise: Vec<u8>,
     place: Place,
 }
@@ -59,22 +59,24 @@ impl Frames {
             begin: format!("@handoff {nonce} begin\n").into_bytes(),
             need: format!("@handoff {nonce} need-runner\n").into_bytes(),
             end: format!("@handoff {nonce} end "),
-            held: BytesMut::new(),
+            held: Bytes::new(),
             noise: Vec::new(),
             place: Place::Outside,
         }
     }
 
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: Bytes) {
         // Nothing behind the end is looked at.
-        if !matches!(self.place, Place::Ended) {
-            self.held.extend_from_slice(bytes);
+        if matches!(self.place, Place::Ended) {
+            return;
         }
+        // Within a data frame nothing is held, and its bytes are passed on as they came.
+        self.held = if self.held.is_empty() { bytes } else { [&self.held[..], &bytes[..]].concat().into() };
     }
 
     /// What was read behind the begin mark and not taken, where another protocol goes on from there.
     pub(super) fn take_rest(&mut self) -> Option<Bytes> {
-        let rest = self.held.split().freeze();
+        let rest = std::mem::take(&mut self.held);
         if rest.is_empty() { None } else { Some(rest) }
     }
 
@@ -174,7 +176,7 @@ impl Frames {
             return Ok(None);
         }
         let take = usize::try_from(*left).unwrap_or(usize::MAX).min(self.held.len());
-        let bytes = self.held.split_to(take).freeze();
+        let bytes = self.held.split_to(take);
         let at = *read;
         *read += take as u64;
         *left -= take as u64;
@@ -196,7 +198,7 @@ mod tests {
         let mut frames = Frames::new("aa");
         let mut pieces = Vec::new();
         for cut in cuts {
-            frames.push(cut);
+            frames.push(Bytes::copy_from_slice(cut));
             while let Some(piece) = frames.piece()? {
                 match (pieces.last_mut(), piece) {
                     // Data may come in any number of pieces; joined, it is what the host sent.
@@ -254,7 +256,7 @@ mod tests {
         assert!(all(&[b"@handoff aa begin\nd x 1\nabc"]).is_err());
         let mut frames = Frames::new("aa");
         for _ in 0..1000 {
-            frames.push(&long);
+            frames.push(long.clone().into());
             assert_eq!(frames.piece(), Ok(None));
         }
         assert!(frames.held.len() + frames.noise.len() < 100_000);

@@ -1,9 +1,40 @@
 //! Cursor's `--output-format stream-json`: <https://cursor.com/docs/cli/reference/output-format>, and, for what stands
 //! there not, the protobuf descriptors (`agent.v1.ToolCall`, `ShellResult`, `EditResult`) of `@cursor/sdk` 1.0.18.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
 use super::json::{Fields, Value, number, text, texts, tool_detail};
 use super::{Fault, Said};
 use crate::model::agent_event::AgentEvent;
+
+/// What nearly every line of a log begins with.
+const MESSAGE: &str = r#"{"type":"assistant","#;
+const THOUGHT: &str = r#"{"type":"thinking","#;
+
+/// What is read of such a line. Its type is there so that a second `type` is an error.
+#[derive(Deserialize)]
+struct Short<'a> {
+    #[serde(borrow, rename = "type")]
+    _kind: Cow<'a, str>,
+    #[serde(borrow)]
+    message: Option<Message<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    content: Vec<Block<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Block<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    text: Cow<'a, str>,
+}
 
 #[derive(Default)]
 pub(super) struct Cursor {
@@ -12,6 +43,21 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
+    /// Reads a whole line that is a message or a thought and nothing else, without a tree of its values. False where it
+    /// must be read as any other line.
+    pub(super) fn read_short(&mut self, line: &str, said: &mut Said) -> bool {
+        let is_message = line.starts_with(MESSAGE);
+        if !is_message && !line.starts_with(THOUGHT) {
+            return false;
+        }
+        let Ok(Short { message, .. }) = serde_json::from_str(line) else { return false };
+        if let Some(message) = message.filter(|_| is_message) {
+            let texts = message.content.iter().filter(|block| block.kind == "text");
+            self.say(texts.map(|block| &*block.text).collect(), said);
+        }
+        true
+    }
+
     pub(super) fn read(&mut self, line: &Value, said: &mut Said) {
         let subtype = text(line, "/subtype").unwrap_or_default();
         match (text(line, "/type").unwrap_or_default(), subtype) {
@@ -22,7 +68,7 @@ impl Cursor {
             ("system", "background_shell_timeout") => said
                 .events
                 .push(AgentEvent::Warning { text: "a background command was ended by its time limit".into() }),
-            ("assistant", _) => self.message(line, said),
+            ("assistant", _) => self.say(line.field("message").into_iter().flat_map(texts).collect(), said),
             ("tool_call", "started") => tool(line, said, started),
             ("tool_call", "completed") => tool(line, said, completed),
             ("connection", "reconnecting") | ("retry", "starting") => retrying(line, said),
@@ -32,8 +78,7 @@ impl Cursor {
         }
     }
 
-    fn message(&mut self, line: &Value, said: &mut Said) {
-        let message: String = line.field("message").into_iter().flat_map(texts).collect();
+    fn say(&mut self, message: String, said: &mut Said) {
         if !message.trim().is_empty() && message != self.last_text {
             self.last_text.clone_from(&message);
             said.events.push(AgentEvent::Text { text: message });

@@ -142,6 +142,30 @@ proptest! {
         }
     }
 
+    /// A line of which one character is another, or is gone: both ways of reading it agree, where the short one reads it.
+    #[test]
+    fn a_short_line_says_what_the_long_way_finds(
+        text in "[a\\\\\"nu0{}é ]{0,12}", kind in "assistant|thinking", block in "text|image",
+        at in 0usize..200, character in "[\"{}:,\\[\\]\\\\a7 ]?",
+    ) {
+        let text = serde_json::to_string(&text).unwrap();
+        let mut line = format!(
+            r#"{{"type":"{kind}","text":{text},"message":{{"content":[{{"type":"text","text":{text}}},{{"type":"{block}","text":{text}}}]}},"session_id":"s"}}"#
+        );
+        prop_assert!(cursor::Cursor::default().read_short(&line, &mut Said::default()), "{}", line);
+        if let Some((at, old)) = line.char_indices().nth(at) {
+            line.replace_range(at..at + old.len_utf8(), &character);
+        }
+        let (mut short, mut long) = (Said::default(), Said::default());
+        if cursor::Cursor::default().read_short(&line, &mut short) {
+            let parts = json::split(&line);
+            let mut cursor = cursor::Cursor::default();
+            parts.values.iter().for_each(|value| cursor.read(value, &mut long));
+            prop_assert!(parts.stray.is_empty(), "{}", line);
+            prop_assert_eq!(short.events, long.events, "{}", line);
+        }
+    }
+
     #[test]
     fn any_split_gives_the_same_events(at in prop::collection::vec(0usize..20_000, 0..12), which in 0usize..5, noise in any::<u8>()) {
         let name = ["cursor-ok", "claude-ok", "claude-noperm", "codex-f-429", "cursor-torn"][which];
