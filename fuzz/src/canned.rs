@@ -28,7 +28,7 @@ impl Transport for Canned {
 /// What `ask` makes of a host that answers with these pieces. In this build the nonce of every call is
 /// `0123456789abcdef`.
 pub fn told(pieces: &[&[u8]], ask: impl AsyncFnOnce(Remote) -> String) -> String {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let pieces = pieces.iter().map(|piece| Bytes::copy_from_slice(piece)).collect();
     runtime.block_on(async { ask(Remote::new(Arc::new(Canned { pieces }), "box", "")).await })
 }
