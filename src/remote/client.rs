@@ -170,8 +170,8 @@ impl Remote {
     }
 
     /// The error of a host that takes a command and says nothing.
-    pub(super) fn silent(&self, verb: Verb, after: Duration) -> RemoteError {
-        silent(&self.host, verb.word(), after)
+    pub(super) fn silent(&self, after: Duration) -> RemoteError {
+        silent(&self.host, after)
     }
 
     pub(super) fn garbled(&self, verb: Verb, what: &str) -> RemoteError {
@@ -179,8 +179,8 @@ impl Remote {
     }
 }
 
-fn silent(host: &str, verb: &str, after: Duration) -> RemoteError {
-    TransportError::lost(host, format!("no word of `{verb}` within {} s", after.as_secs())).into()
+fn silent(host: &str, after: Duration) -> RemoteError {
+    TransportError::lost(host, format!("it takes commands and has not answered for {} s", after.as_secs())).into()
 }
 
 fn refusal(host: &str, lines: &[String]) -> RemoteError {
@@ -268,7 +268,7 @@ impl Reply {
     }
 
     pub(super) fn silent(&self, after: Duration) -> RemoteError {
-        silent(&self.host, self.verb, after)
+        silent(&self.host, after)
     }
 
     pub(super) fn refused(&self, lines: &[String]) -> RemoteError {

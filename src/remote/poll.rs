@@ -159,8 +159,7 @@ impl Remote {
             request
         };
         let silence = Duration::from_millis(wait.min(LONGEST_WAIT)) + SILENCE;
-        let reply =
-            timeout(silence, self.open(Verb::Poll, request)).await.map_err(|_| self.silent(Verb::Poll, silence))??;
+        let reply = timeout(silence, self.open(Verb::Poll, request)).await.map_err(|_| self.silent(silence))??;
         Ok(Poll { reply, result: Vec::new(), refusal: None, silence, waiting: None })
     }
 }

@@ -36,15 +36,18 @@ struct Hole {
     from: Instant,
     to: Instant,
     dials: AtomicUsize,
-    /// Polls that are still to say the state and then nothing, ever: what woke them on the host was killed.
+    /// Polls that are still to be left without an end.
     stuck: AtomicUsize,
+    /// These say the state first: what was to wake them was killed. Else they say nothing at all: the host's disk hangs.
+    says_state: bool,
     /// When a connection was made again.
     back: Mutex<Option<Instant>>,
 }
 
 impl Hole {
-    fn new(from: Instant, to: Instant, stuck: usize) -> Arc<Hole> {
-        Arc::new(Hole { from, to, dials: AtomicUsize::new(0), stuck: AtomicUsize::new(stuck), back: Mutex::default() })
+    fn new(from: Instant, to: Instant) -> Hole {
+        let (dials, stuck) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Hole { from, to, dials, stuck, says_state: true, back: Mutex::default() }
     }
 
     fn swallows(&self) -> bool {
@@ -56,6 +59,11 @@ impl Hole {
         let nonce = request.lines().next().unwrap_or_default();
         let say = |text: String| drop(out.send(Output::Stdout(Bytes::from(text))));
         let over = Instant::now() >= self.to;
+        let stuck = verb == "poll"
+            && self.stuck.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok();
+        if stuck && !self.says_state {
+            return out.closed().await;
+        }
         say(format!("@handoff {nonce} begin\n"));
         if verb == "put" {
             say("next laptop:end:0\n".into());
@@ -81,10 +89,8 @@ impl Hole {
             if over {
                 let result = "class stopped\nreason stop\nexit 0\nactive 86400\nend 1\n";
                 say(format!("r {name} 1 {}\n{result}\n", result.len()));
-            } else if self.stuck.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
-            {
-                out.closed().await;
-                return;
+            } else if stuck {
+                return out.closed().await;
             } else {
                 tokio::time::sleep(POLL).await;
             }
@@ -175,7 +181,7 @@ async fn a_day_in_a_black_hole_is_no_failure_and_no_hammering() {
     let engine = scene(directory.path());
     let id = "20261121-x".parse().unwrap();
     let from = Instant::now() + Duration::from_secs(100);
-    let hole = Hole::new(from, from + DAY, 0);
+    let hole = Arc::new(Hole::new(from, from + DAY));
     let mut driver = Driver::open(&engine, &id).unwrap();
     driver.link = Link::by(Host::bare("buildbox"), Arc::new(Line(hole.clone())), Arc::new(Silent));
     let followed = tokio::spawn(async move { driver.follow(Until::Rest).await });
@@ -209,19 +215,22 @@ async fn a_day_in_a_black_hole_is_no_failure_and_no_hammering() {
 
 #[tokio::test(start_paused = true)]
 async fn a_poll_that_never_ends_is_asked_anew() {
-    let directory = tempfile::tempdir().unwrap();
-    let engine = scene(directory.path());
-    let id = "20261121-x".parse().unwrap();
-    let began = Instant::now();
-    let hole = Hole::new(began + POLL, began + POLL, 1);
-    let mut driver = Driver::open(&engine, &id).unwrap();
-    driver.link = Link::by(Host::bare("buildbox"), Arc::new(Line(hole.clone())), Arc::new(Silent));
-    tokio::time::timeout(DAY, driver.follow(Until::Rest)).await.expect("it does not wait for ever").unwrap();
-    let took = began.elapsed();
-    assert!(took > POLL && took < 5 * POLL, "a poll may take its time, and is then given up: {took:?}");
-    assert_eq!(hole.dials.load(Ordering::Relaxed), 2, "over a new connection");
-    let journal = engine.store.open(&id).unwrap();
-    assert_eq!(journal.handoff().attempts[&1].verdict.as_ref().unwrap().class.word(), "stopped");
+    for says_state in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = scene(directory.path());
+        let id = "20261121-x".parse().unwrap();
+        let began = Instant::now();
+        let stuck = AtomicUsize::new(1);
+        let hole = Arc::new(Hole { stuck, says_state, ..Hole::new(began + POLL, began + POLL) });
+        let mut driver = Driver::open(&engine, &id).unwrap();
+        driver.link = Link::by(Host::bare("buildbox"), Arc::new(Line(hole.clone())), Arc::new(Silent));
+        tokio::time::timeout(DAY, driver.follow(Until::Rest)).await.expect("it does not wait for ever").unwrap();
+        let took = began.elapsed();
+        assert!(took > POLL && took < 5 * POLL, "a poll may take its time, and is then given up: {took:?}");
+        assert_eq!(hole.dials.load(Ordering::Relaxed), 2, "over a new connection");
+        let journal = engine.store.open(&id).unwrap();
+        assert_eq!(journal.handoff().attempts[&1].verdict.as_ref().unwrap().class.word(), "stopped");
+    }
 }
 
 /// Keeps the bytes of the log that it is told of.
