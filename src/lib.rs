@@ -3,6 +3,15 @@
 //! The layers, each using those below it and never a neighbour (`tests/layers.rs` holds that):
 //! `cli` > `ui` > `supervise` > `remote`, `mirror` > `transport`, `git`, `config`, `state`, `agent` > `model`.
 
+// First, for its macro.
+#[cfg(test)]
+#[macro_use]
+#[path = "../integration/support"]
+mod support {
+    #[macro_use]
+    pub mod skip;
+}
+
 pub mod agent;
 pub mod cli;
 pub mod config;

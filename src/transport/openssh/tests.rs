@@ -6,7 +6,7 @@ use crate::transport::{Exit, Output};
 /// A fixture reached by the system's `ssh`; `None` where there is none.
 async fn fixture() -> Option<Fixture> {
     if std::process::Command::new("ssh").arg("-V").output().is_err() {
-        eprintln!("skipped: no ssh here");
+        skip!("no ssh here");
         return None;
     }
     let mut fixture = Fixture::new().await;

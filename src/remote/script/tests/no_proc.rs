@@ -23,7 +23,7 @@ fn shells_without_proc() -> Vec<(tempfile::TempDir, String)> {
     };
     let (able, unable): (Vec<_>, Vec<_>) = wrapped.partition(works);
     if !unable.is_empty() {
-        eprintln!("skipped: {} shells without /proc, no mount namespace can be made, or ps is missing", unable.len());
+        skip!("no mount namespace can be made for {} shells, or ps is missing", unable.len());
     }
     able
 }

@@ -29,8 +29,7 @@ fn lock(fixture: &Fixture, passphrase: &str) -> bool {
 async fn a_passphrase_is_asked_for_once_and_not_again_on_reconnection() {
     let fixture = Fixture::new().await;
     if !lock(&fixture, "open sesame") {
-        eprintln!("skipped: no ssh-keygen here");
-        return;
+        return skip!("no ssh-keygen here");
     }
     let person = Arc::new(Person { secret: Some("open sesame"), ..Person::default() });
     for _ in 0..2 {
@@ -45,8 +44,7 @@ async fn a_passphrase_is_asked_for_once_and_not_again_on_reconnection() {
 async fn nobody_there_for_a_passphrase_is_said() {
     let fixture = Fixture::new().await;
     if !lock(&fixture, "open sesame") {
-        eprintln!("skipped: no ssh-keygen here");
-        return;
+        return skip!("no ssh-keygen here");
     }
     let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
     assert!(matches!(error, TransportError::Auth { .. }), "{error:?}");

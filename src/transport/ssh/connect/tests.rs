@@ -164,7 +164,7 @@ async fn a_certified_host_needs_no_key_of_its_own_in_the_file() {
     ];
     for (arguments, valid) in cases {
         if !keygen(arguments) {
-            eprintln!("skipped: no ssh-keygen here that does {arguments:?}");
+            skip!("no ssh-keygen here that does {arguments:?}");
             continue;
         }
         let identity = fixture.host.identity.clone().unwrap();

@@ -120,8 +120,7 @@ fn what_is_appended_is_known_after_and_nothing_before_it_is_lost() {
 #[test]
 fn ssh_keygen_finds_the_same_lines() {
     if Command::new("ssh-keygen").arg("-?").output().is_err() {
-        eprintln!("skipped: no ssh-keygen here");
-        return;
+        return skip!("no ssh-keygen here");
     }
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("known_hosts");
@@ -168,8 +167,7 @@ async fn ssh_comes_to_the_same_verdicts() {
         ssh.arg(format!("-oHostKeyAlias={}", name.full)).arg("-i").arg(fixture.host.identity.as_ref().unwrap());
         ssh.args(["-p", &fixture.server.port().to_string(), "tester@127.0.0.1", "true"]);
         let Ok(output) = ssh.stdin(std::process::Stdio::null()).output().await else {
-            eprintln!("skipped: no ssh here");
-            return;
+            return skip!("no ssh here");
         };
         let said = String::from_utf8_lossy(&output.stderr);
         let theirs = match () {
