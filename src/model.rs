@@ -13,4 +13,5 @@ pub mod release;
 pub mod snapshot;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod uncaptured;
 pub mod verdict;

@@ -12,6 +12,7 @@ use crate::supervise::driver::Driver;
 use crate::supervise::fence::SHORT;
 use crate::supervise::look::look;
 use crate::supervise::progress::Silent;
+use crate::ui::line::uncaptured;
 use crate::ui::text::{age, clock, first_line, neutral};
 
 /// Show a handoff: the record, and what its host says now (at most 2 s)
@@ -103,6 +104,8 @@ fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
         };
         let superseded = if attempt.superseded { " (superseded: never applied)" } else { "" };
         outln!("  attempt {n} on {}: {state}{superseded}", neutral(&attempt.host));
+        let lacks = attempt.uncaptured.iter().flat_map(|lacks| uncaptured(&attempt.host, lacks));
+        lacks.for_each(|line| outln!("    {line}"));
     }
     for host in handoff.owing() {
         outln!("  {} could not be told yet: it may go on within its grant, superseded", neutral(&host));

@@ -236,6 +236,18 @@ fn extra(handoff: &Handoff) -> Vec<(String, String)> {
         });
         lines.push(("Superseded".to_owned(), format!("attempt {n} on {}: {class}{kept}", attempt.host)));
     }
+    for (n, attempt) in &handoff.attempts {
+        let Some(lacks) = &attempt.uncaptured else { continue };
+        for path in &lacks.first {
+            let text =
+                format!("{} ({} bytes; {}), still on {}", path.path, path.bytes, path.reason.text(), attempt.host);
+            lines.push((format!("Not captured of attempt {n}"), text));
+        }
+        if lacks.more() > 0 {
+            let text = format!("{} more paths, still on {}", lacks.more(), attempt.host);
+            lines.push((format!("Not captured of attempt {n}"), text));
+        }
+    }
     if let Some(worktree) = &handoff.worktree {
         lines.push(("Worktree".to_owned(), worktree.clone()));
     }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::uncaptured::Uncaptured;
+
 /// Grows at every change of owner, from 1.
 pub type Epoch = u32;
 /// Numbered from 1 across all hosts.
@@ -52,6 +54,9 @@ pub struct Outcome {
     /// Files tree of the capture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
+    /// What the capture lacks; `None` where it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncaptured: Option<Uncaptured>,
     /// Files tree before the agent ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,

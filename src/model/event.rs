@@ -7,6 +7,7 @@ use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome};
 use super::host::FilledLimits;
 use super::id::{HandoffId, Uid};
 use super::snapshot::{Oid, Snapshot};
+use super::uncaptured::Uncaptured;
 use super::verdict::Verdict;
 
 /// Version of the journal's format.
@@ -99,6 +100,9 @@ pub enum Kind {
     Fetched {
         attempt: AttemptNo,
         commit: Oid,
+        /// What a capture lacks that was made after the attempt's end was recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uncaptured: Option<Uncaptured>,
     },
     /// The host cannot be reached since the event's time.
     Unreachable {

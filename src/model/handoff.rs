@@ -9,6 +9,7 @@ use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome};
 use super::event::{Created, Event, FORMAT, Kind, Owner};
 use super::release::Release;
 use super::snapshot::Oid;
+use super::uncaptured::Uncaptured;
 use super::verdict::{Class, Verdict};
 
 /// Where a handoff stands; the word is the `Status` of `handoff.md`.
@@ -68,6 +69,9 @@ pub struct Attempt {
     pub log_parts: u32,
     /// Its capture, once it lies in this repository.
     pub fetched: Option<Oid>,
+    /// What the capture lacks: it is only on the host.
+    #[serde(default)]
+    pub uncaptured: Option<Uncaptured>,
     /// The work went on without it: kept under its own number, never built on.
     pub superseded: bool,
 }
@@ -179,6 +183,7 @@ impl Handoff {
             Kind::Ended { attempt, outcome, verdict } => {
                 let attempt = self.open_attempt(*attempt)?;
                 attempt.ended = Some(at);
+                attempt.uncaptured = outcome.uncaptured.clone();
                 attempt.outcome = Some((**outcome).clone());
                 attempt.verdict = Some(verdict.clone());
             }
@@ -194,12 +199,15 @@ impl Handoff {
                 unset(&attempt.next, "what follows the attempt is already decided")?;
                 attempt.next = Some(next.clone());
             }
-            Kind::Fetched { attempt, commit } => {
+            Kind::Fetched { attempt, commit, uncaptured } => {
                 let attempt = self.attempt_mut(*attempt)?;
                 if attempt.fetched.as_ref() == Some(commit) {
                     return Err(Refused::Stale("the capture is already fetched"));
                 }
                 attempt.fetched = Some(commit.clone());
+                if uncaptured.is_some() {
+                    attempt.uncaptured = uncaptured.clone();
+                }
             }
             Kind::Unreachable { reason, .. } => {
                 unset(&self.unreachable, "the host is already known to be out of reach")?;
@@ -263,6 +271,7 @@ impl Handoff {
             next: None,
             log_parts: 1,
             fetched: None,
+            uncaptured: None,
             superseded,
         };
         self.attempts.insert(n, attempt);

@@ -7,13 +7,15 @@ use super::script::Verb;
 use crate::model::attempt::AttemptNo;
 use crate::model::id::HostName;
 use crate::model::snapshot::Oid;
+use crate::model::uncaptured::Uncaptured;
 
 impl Remote {
-    /// The commit of the attempt's capture, made now unless there is one.
-    pub async fn capture(&self, name: &HostName, attempt: AttemptNo) -> Result<Oid, RemoteError> {
+    /// The commit of the attempt's capture, made now unless there is one, and what it lacks.
+    pub async fn capture(&self, name: &HostName, attempt: AttemptNo) -> Result<(Oid, Option<Uncaptured>), RemoteError> {
         let request = || Request::new().line("name", name).line("attempt", attempt);
         let lines = self.call(Verb::Capture, request).await?;
         let oid = lines.iter().find_map(|line| line.strip_prefix("capture ")?.trim().parse().ok());
-        oid.ok_or_else(|| self.garbled(Verb::Capture, "no object id"))
+        let lacks = Uncaptured::read(lines.iter().filter_map(|line| line.strip_prefix("lacks ")));
+        Ok((oid.ok_or_else(|| self.garbled(Verb::Capture, "no object id"))?, lacks))
     }
 }

@@ -12,6 +12,7 @@ use super::request::Request;
 use super::script::Verb;
 use crate::model::attempt::{AttemptNo, Epoch, Outcome};
 use crate::model::id::HostName;
+use crate::model::uncaptured::Uncaptured;
 
 /// Longest wait of one poll, in milliseconds: a dropped connection leaves nothing behind for longer.
 pub const LONGEST_WAIT: u64 = 20_000;
@@ -276,6 +277,7 @@ pub fn read_state(line: &str) -> Option<StateLine> {
 pub fn read_result(text: &str) -> Option<Outcome> {
     let mut outcome = Outcome::default();
     let mut whole = false;
+    let (mut count, mut lacks) = (0, Vec::new());
     for line in text.lines() {
         let Some((key, value)) = line.trim_end().split_once(' ') else { continue };
         let value = value.trim();
@@ -289,6 +291,8 @@ pub fn read_result(text: &str) -> Option<Outcome> {
             "capture" => outcome.capture = kept(),
             "weight" => outcome.weight = value.parse().ok(),
             "tree" => outcome.tree = kept(),
+            "uncaptured" => count = value.parse().unwrap_or(0),
+            "lacks" => lacks.push(value),
             "baseline" => outcome.baseline = kept(),
             "head" => outcome.head = kept(),
             "active" => outcome.active = value.parse().unwrap_or(0),
@@ -297,6 +301,11 @@ pub fn read_result(text: &str) -> Option<Outcome> {
             "end" => whole = value == "1",
             _ => {}
         }
+    }
+    // The result counts; the file with the names may be gone.
+    outcome.uncaptured = Uncaptured::read(lacks.into_iter());
+    if count > 0 {
+        outcome.uncaptured.get_or_insert_default().count = count;
     }
     whole.then_some(outcome)
 }
@@ -334,6 +343,16 @@ mod tests {
         assert_eq!(read_result(text), None);
         let outcome = read_result(&format!("{text}end 1\n")).unwrap();
         assert_eq!((outcome.exit, outcome.active, outcome.class.as_str()), (Some(1), 3, "truncated"));
+    }
+
+    #[test]
+    fn what_a_capture_lacks_comes_before_the_result() {
+        let text = "lacks count 2 bytes 30\nlacks 30 unreadable dist\nlacks 0 special p\nclass done\nend 1\n";
+        let lacks = read_result(text).unwrap().uncaptured.unwrap();
+        assert_eq!((lacks.count, lacks.bytes, lacks.first[1].path.as_str()), (2, 30, "p"));
+        let named_nowhere = read_result("class done\nuncaptured 3\nend 1\n").unwrap().uncaptured.unwrap();
+        assert_eq!((named_nowhere.count, named_nowhere.first.len()), (3, 0));
+        assert_eq!(read_result("class done\nuncaptured 0\nend 1\n").unwrap().uncaptured, None);
     }
 
     proptest! {

@@ -49,17 +49,19 @@ impl Driver {
         }
         let recorded = found.outcome.as_ref().and_then(|outcome| outcome.capture.as_deref()?.parse::<Oid>().ok());
         let known = self.handoff().attempts.get(&n).and_then(|attempt| attempt.fetched.clone());
-        let capture = match recorded.or(known) {
-            Some(commit) => Some(commit),
+        let (capture, lacks) = match recorded.or(known) {
+            Some(commit) => (Some(commit), None),
             // Its watcher died, or its disk was full.
-            None if state.intent => self.capture(remote, n).await?,
-            None => None,
+            None if state.intent => {
+                self.capture(remote, n).await?.map_or((None, None), |(commit, lacks)| (Some(commit), lacks))
+            }
+            None => (None, None),
         };
         if let Some(commit) = &capture
             && !self.is_held(n, commit).await?
         {
             let tree = found.outcome.as_ref().and_then(|outcome| outcome.tree.as_deref());
-            self.fetch_commit(remote, n, commit, tree).await?;
+            self.fetch_commit(remote, n, commit, tree, lacks).await?;
         }
         Ok(Some((Receipt { attempt: n, capture, log: found.log }, state.last)))
     }

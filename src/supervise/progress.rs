@@ -10,6 +10,7 @@ use crate::model::agent_event::AgentEvent;
 use crate::model::attempt::AttemptNo;
 use crate::model::handoff::Status;
 use crate::model::snapshot::{LeftBehind, Snapshot};
+use crate::model::uncaptured::Uncaptured;
 use crate::model::verdict::Verdict;
 
 /// One thing worth telling, in the order in which it happened.
@@ -81,6 +82,12 @@ pub enum Progress {
         verdict: Verdict,
         active: u64,
     },
+    /// What the capture of an attempt lacks: it is only on the host.
+    Uncaptured {
+        attempt: AttemptNo,
+        host: String,
+        uncaptured: Uncaptured,
+    },
     /// So much of a large capture is here, in bytes.
     Receiving {
         attempt: AttemptNo,
@@ -91,6 +98,8 @@ pub enum Progress {
     Fetched {
         attempt: AttemptNo,
         commit: String,
+        /// How many paths are not in it.
+        uncaptured: u64,
     },
     /// The next attempt follows after a while.
     BackingOff {

@@ -10,6 +10,7 @@ use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
 use crate::model::snapshot::Oid;
+use crate::model::uncaptured::Uncaptured;
 use crate::remote::bridge::{Bridge, Service};
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
@@ -19,10 +20,10 @@ impl Driver {
     /// Fetches the capture of attempt `n` unless it is here already. One that was not made at the time is made now.
     pub(super) async fn fetch(&mut self, remote: &Remote, n: AttemptNo, outcome: &Outcome) -> Result<(), Error> {
         let here = self.handoff().attempts.get(&n).and_then(|attempt| attempt.fetched.clone());
-        let commit = match outcome.capture.as_deref().and_then(|oid| oid.parse::<Oid>().ok()) {
-            Some(commit) => commit,
+        let (commit, lacks) = match outcome.capture.as_deref().and_then(|oid| oid.parse::<Oid>().ok()) {
+            Some(commit) => (commit, None),
             None if here.is_none() && self.lacks_capture(n) => match self.capture(remote, n).await? {
-                Some(commit) => commit,
+                Some(late) => late,
                 None => return Ok(()),
             },
             None => return Ok(()),
@@ -30,7 +31,7 @@ impl Driver {
         if here.as_ref() == Some(&commit) {
             return Ok(());
         }
-        self.fetch_commit(remote, n, &commit, outcome.tree.as_deref()).await
+        self.fetch_commit(remote, n, &commit, outcome.tree.as_deref(), lacks).await
     }
 
     /// Whether an agent ran whose work nobody captured, as far as the journal tells: its watcher died, or its disk was
@@ -47,10 +48,14 @@ impl Driver {
         })
     }
 
-    /// Has the host capture what an attempt left. `None`: it cannot, and why is told.
-    pub(super) async fn capture(&self, remote: &Remote, n: AttemptNo) -> Result<Option<Oid>, Error> {
+    /// Has the host capture what an attempt left: the commit, and what it lacks. `None`: it cannot, and why is told.
+    pub(super) async fn capture(
+        &self,
+        remote: &Remote,
+        n: AttemptNo,
+    ) -> Result<Option<(Oid, Option<Uncaptured>)>, Error> {
         match remote.capture(&self.name, n).await {
-            Ok(commit) => Ok(Some(commit)),
+            Ok(captured) => Ok(Some(captured)),
             Err(RemoteError::Refused { host, text, .. }) => {
                 let again = format!("`handoff pull {}` tries again", self.id());
                 let text = format!("{host} could not capture what attempt {n} left ({text}); {again}");
@@ -61,13 +66,15 @@ impl Driver {
         }
     }
 
-    /// Fetches a capture of attempt `n` whether it is here or not. `tree` is what its files are said to be.
+    /// Fetches a capture of attempt `n` whether it is here or not. `tree` is what its files are said to be, `lacks` what a
+    /// capture lacks that was made after the attempt's end.
     pub(super) async fn fetch_commit(
         &mut self,
         remote: &Remote,
         n: AttemptNo,
         commit: &Oid,
         tree: Option<&str>,
+        lacks: Option<Uncaptured>,
     ) -> Result<(), Error> {
         let (engine, id, name) = (self.engine.clone(), self.id().clone(), self.name.clone());
         let repository = &engine.repository;
@@ -95,8 +102,14 @@ impl Driver {
             let what = "a capture that is not the tree it named".to_owned();
             return Err(RemoteError::Garbled { host, verb: "capture", what }.into());
         }
-        if self.append(Kind::Fetched { attempt: n, commit: commit.clone() })? {
-            self.tell(&Progress::Fetched { attempt: n, commit: commit.to_string() });
+        if let Some(uncaptured) = &lacks {
+            let host = self.link.host.name.clone();
+            self.tell(&Progress::Uncaptured { attempt: n, host, uncaptured: uncaptured.clone() });
+        }
+        if self.append(Kind::Fetched { attempt: n, commit: commit.clone(), uncaptured: lacks })? {
+            let lacks = self.handoff().attempts.get(&n).and_then(|attempt| attempt.uncaptured.as_ref());
+            let uncaptured = lacks.map_or(0, |lacks| lacks.count);
+            self.tell(&Progress::Fetched { attempt: n, commit: commit.to_string(), uncaptured });
         }
         Ok(())
     }

@@ -121,6 +121,10 @@ impl Driver {
         let ended = Kind::Ended { attempt: n, outcome: Box::new(outcome.clone()), verdict: verdict.clone() };
         if self.append(ended)? {
             self.tell(&Progress::Ended { attempt: n, verdict, active });
+            if let Some(uncaptured) = outcome.uncaptured.clone() {
+                let host = self.handoff().attempts.get(&n).map_or(String::new(), |attempt| attempt.host.clone());
+                self.tell(&Progress::Uncaptured { attempt: n, host, uncaptured });
+            }
         }
         self.update_record()
     }

@@ -6,6 +6,7 @@ use super::text::{age, first_line, neutral};
 use crate::agent::text::in_checkout;
 use crate::model::agent_event::AgentEvent;
 use crate::model::snapshot::LeftBehind;
+use crate::model::uncaptured::{Uncaptured, UncapturedPath};
 use crate::model::verdict::Class;
 use crate::supervise::progress::Progress;
 
@@ -48,8 +49,17 @@ pub fn lines(progress: &Progress) -> Vec<String> {
             let after = if *active == 0 { String::new() } else { format!(" after {}", age(to_i64(*active))) };
             vec![format!("attempt {attempt}: {}{after}: {evidence}{at}", verdict.class)]
         }
-        Progress::Fetched { attempt, commit } => {
-            vec![format!("attempt {attempt}'s work is in this repository ({})", commit.get(..10).unwrap_or(commit))]
+        Progress::Uncaptured { host, uncaptured, .. } => self::uncaptured(host, uncaptured),
+        Progress::Fetched { attempt, commit, uncaptured } => {
+            let but = match uncaptured {
+                0 => String::new(),
+                1 => ", without 1 path that could not be captured".to_owned(),
+                n => format!(", without {n} paths that could not be captured"),
+            };
+            vec![format!(
+                "attempt {attempt}'s work is in this repository ({}){but}",
+                commit.get(..10).unwrap_or(commit)
+            )]
         }
         Progress::BackingOff { attempt, delay } => vec![format!("attempt {attempt} follows in {}", seconds(*delay))],
         Progress::WaitingUntil { attempt, at } => {
@@ -64,6 +74,19 @@ pub fn lines(progress: &Progress) -> Vec<String> {
         Progress::Reachable { host } => vec![format!("{host} is back")],
         Progress::Rest { .. } => vec![],
     }
+}
+
+/// What a capture lacks, a line each. The names come from the host.
+pub fn uncaptured(host: &str, lacks: &Uncaptured) -> Vec<String> {
+    let line = |path: &UncapturedPath| {
+        let (name, bytes, reason) = (neutral(&path.path), path.bytes, path.reason.text());
+        format!("not captured, still on {}: {name} ({bytes} bytes; {reason})", neutral(host))
+    };
+    let mut lines: Vec<String> = lacks.first.iter().map(line).collect();
+    if lacks.more() > 0 {
+        lines.push(format!("not captured, still on {}: {} more paths", neutral(host), lacks.more()));
+    }
+    lines
 }
 
 fn to_i64(seconds: u64) -> i64 {
@@ -165,6 +188,23 @@ mod tests {
         };
         assert_eq!(away(true), ["buildbox is out of reach (refused); the task goes on there, trying again"]);
         assert_eq!(away(false), ["buildbox is out of reach (refused); the start is not confirmed, trying again"]);
+    }
+
+    #[test]
+    fn what_a_capture_lacks_is_named_on_the_host_that_has_it() {
+        let lacks = Uncaptured::read(["count 3 bytes 9", "9 unreadable a\x1b[2J", "0 special p"].into_iter()).unwrap();
+        let told = Progress::Uncaptured { attempt: 1, host: "box".into(), uncaptured: lacks };
+        let expected = [
+            "not captured, still on box: a␛[2J (9 bytes; could not be read)",
+            "not captured, still on box: p (0 bytes; a pipe, socket or device)",
+            "not captured, still on box: 1 more paths",
+        ];
+        assert_eq!(lines(&told), expected);
+        let fetched = lines(&Progress::Fetched { attempt: 1, commit: "0123456789ab".into(), uncaptured: 3 });
+        assert_eq!(
+            fetched,
+            ["attempt 1's work is in this repository (0123456789), without 3 paths that could not be captured"]
+        );
     }
 
     #[test]

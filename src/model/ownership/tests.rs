@@ -78,7 +78,7 @@ fn kind(h: &Handoff, step: &Step) -> Option<Kind> {
             let outcome = Outcome { capture: captured.then(|| "1".repeat(40)), ..Outcome::default() };
             Kind::Ended { attempt: *n, outcome: Box::new(outcome), verdict }
         }
-        Step::Fetch { n } => Kind::Fetched { attempt: *n, commit: "1".repeat(40).parse().unwrap() },
+        Step::Fetch { n } => Kind::Fetched { attempt: *n, commit: "1".repeat(40).parse().unwrap(), uncaptured: None },
         Step::Owner { laptop, host, confirmed } => {
             let owner = if *laptop { Owner::Laptop } else { Owner::Host(HOSTS[*host].into()) };
             Kind::Owner { epoch: h.epoch + 1, owner, confirmed: *confirmed }

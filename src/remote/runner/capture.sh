@@ -145,5 +145,8 @@ capture_ends() {
   cache_git for-each-ref --format='^%(objectname)' "$@"
 }
 
+# What the capture lacks, as lines of a reply.
+tell_uncaptured() { sed 's/^/lacks /' "$at/uncaptured" 2>/dev/null; }
+
 # How many bytes that is, in $weight; empty where git cannot say (before 2.31).
 weigh() { weight=$(capture_ends | cache_git rev-list --objects --disk-usage --stdin 2>/dev/null); }

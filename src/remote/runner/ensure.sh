@@ -138,5 +138,6 @@ run_capture() {
     take_capture || refuse capture "${note}the work could not be captured"
   fi
   say "capture $(link_of "$at/capture")"
+  tell_uncaptured
   finish 0
 }

@@ -105,8 +105,11 @@ still_wanted() {
 }
 
 send_result() {
+  lacking=$(tell_uncaptured)
   bytes=$(wc -c <"$at/result")
+  [ -z "$lacking" ] || bytes=$((bytes + ${#lacking} + 1))
   say "r $want_name $want_n $((bytes))"
+  [ -z "$lacking" ] || say "$lacking"
   cat "$at/result"
   say ""
   resulted=$resulted$want_name' '$want_n$nl

@@ -119,7 +119,7 @@ write_result() {
   detail=$(printf %s "${note-}${detail-}" | tr '\n\t' '  ' | tr -cd '\040-\176' | cut -c 1-500)
   text="class $class${nl}reason $reason$nl"
   for line in "exit $exit" "check $check" "check_before $check_before" "baseline $baseline" "tree $files" \
-    "capture $capture" "weight $weight" "head $agent_head" "active ${active:-$spent}" "session $(link_of "$job/session")" "detail $detail"; do
+    "capture $capture" "uncaptured $uncaptured" "weight $weight" "head $agent_head" "active ${active:-$spent}" "session $(link_of "$job/session")" "detail $detail"; do
     [ -z "${line#* }" ] || text=$text$line$nl
   done
   text="${text}end 1$nl"

@@ -48,7 +48,7 @@ claim_attempt() {
 }
 
 reset_facts() {
-  class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' weight='' agent_head='' start_head=''
+  class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' weight='' uncaptured='' agent_head='' start_head=''
   spent=0 served=0 active='' note='' detail='' task_place='' session='' session_mode=none agent='' terminal_at=''
   seen_size=0 moved_at=0 base='' ended='' lacking=''
   find_path "$spec/agent"
