@@ -127,6 +127,9 @@ pub enum Away {
     Lost,
 }
 
+/// Why a server may hang up before its greeting.
+pub(crate) const TURNED_AWAY: &str = "too many logins at once (MaxStartups), a ban of this address, or a cut line";
+
 impl TransportError {
     /// A connection that is gone, or was never there.
     pub fn lost(host: &str, reason: impl Into<String>) -> Self {

@@ -1,7 +1,7 @@
 //! What `ssh` says when it fails, as an error that says who must act.
 
 use crate::model::host::Host;
-use crate::transport::{Away, TransportError};
+use crate::transport::{Away, TURNED_AWAY, TransportError};
 
 /// Most of `ssh`'s words that are put into an error, in characters.
 const SAID: usize = 300;
@@ -58,7 +58,16 @@ impl Place {
         if text.contains("Bad configuration option") || text.contains("terminating, ") {
             return TransportError::Config { host, reason };
         }
-        TransportError::Unreachable { host, reason, away: away(&text) }
+        match away(&text) {
+            Away::TurnedAway => self.turned_away(&reason),
+            away => TransportError::Unreachable { host, reason, away },
+        }
+    }
+
+    /// The server hung up before its greeting; `said` is `ssh`'s word for that.
+    pub fn turned_away(&self, said: &str) -> TransportError {
+        let reason = format!("{said}: {TURNED_AWAY}");
+        TransportError::Unreachable { host: self.host.clone(), reason, away: Away::TurnedAway }
     }
 }
 
@@ -70,7 +79,10 @@ fn away(text: &str) -> Away {
     if text.contains("Connection refused") {
         return Away::Refused;
     }
-    if text.contains("kex_exchange_identification: ") {
+    // The first name is that of OpenSSH before 7.9, the last comes when its own greeting cannot be written.
+    let marks = ["ssh_exchange_identification: ", "kex_exchange_identification: ", "banner exchange: "];
+    let reset = text.contains("connect to host ") && text.contains("Connection reset by peer");
+    if reset || marks.iter().any(|mark| text.contains(mark)) {
         return Away::TurnedAway;
     }
     Away::Lost

@@ -131,7 +131,14 @@ impl Master {
             },
         };
         let output = output.map_err(|e| place.config(format!("ssh was lost: {e}")))?;
-        if output.status.success() { Ok(()) } else { Err(place.read(&output.stderr)) }
+        match output {
+            output if output.status.success() => Ok(()),
+            // At this log level it says nothing of a connection that the server ended.
+            output if output.stderr.trim_ascii().is_empty() => {
+                Err(place.turned_away("the connection was closed early"))
+            }
+            output => Err(place.read(&output.stderr)),
+        }
     }
 }
 

@@ -146,9 +146,18 @@ impl Dialer<'_> {
             Err(_) => Err(unreachable((Away::Lost, format!("no answer within {} s", HANDSHAKE.as_secs())))),
             Ok(Err(reason)) => Err(unreachable(reason)),
             Ok(Ok((Ok(handle), stop, _))) => Ok((handle, fate, stop)),
-            // A proxy command that hangs up says nothing of the server behind it.
             Ok(Ok((Err(_), None, greeting))) if !greeting.came() => Err(unreachable(greeting.turned_away())),
-            Ok(Ok((Err(error), stop, _))) => Err(refusal(label, &fate, &error, stop.as_ref())),
+            Ok(Ok((Err(error), stop, greeting))) => {
+                let said = match stop {
+                    Some(stop) => stop.said().await,
+                    None => String::new(),
+                };
+                let said = if said.is_empty() { said } else { format!(" ({said})") };
+                if greeting.came() {
+                    return Err(refusal(label, &fate, &error, &said));
+                }
+                Err(unreachable(silent_proxy(&greeting, &said)))
+            }
         }
     }
 
@@ -182,8 +191,17 @@ fn unknown(label: &str, key: &KeyData) -> TransportError {
     }
 }
 
-/// What a failed key exchange means: the verdict on the key first, else what russh says.
-fn refusal(label: &str, fate: &Fate, error: &russh::Error, stop: Option<&Stop>) -> Refusal {
+/// A proxy command that ended before a greeting came: only what it passed on is the server's.
+fn silent_proxy(greeting: &Greeting, said: &str) -> (Away, String) {
+    if greeting.words().is_empty() {
+        return (Away::Lost, format!("its ProxyCommand ended before the server's greeting{said}"));
+    }
+    let (away, reason) = greeting.turned_away();
+    (away, format!("{reason}{said}"))
+}
+
+/// What a failed key exchange means: the verdict on the key first, else what russh says. `said` goes with the latter.
+fn refusal(label: &str, fate: &Fate, error: &russh::Error, said: &str) -> Refusal {
     let host = label.to_owned();
     let failed = |error: TransportError| Refusal::Failure(error.into());
     match fate.refused() {
@@ -197,11 +215,7 @@ fn refusal(label: &str, fate: &Fate, error: &russh::Error, stop: Option<&Stop>) 
             russh::Error::NoCommonAlgo { kind, .. } => {
                 Refusal::Failure(Failure::Beyond(format!("the server's {kind:?} algorithms")))
             }
-            other => {
-                let said = stop.map(Stop::said).unwrap_or_default();
-                let said = if said.is_empty() { said } else { format!(" ({said})") };
-                failed(TransportError::lost(&host, format!("{}{said}", lower(other))))
-            }
+            other => failed(TransportError::lost(&host, format!("{}{said}", lower(other)))),
         },
     }
 }

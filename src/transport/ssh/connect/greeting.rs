@@ -1,4 +1,8 @@
 //! Whether a server ever greeted us: one that hangs up before it turns connections away, and says why at most in words.
+//!
+//! A reset of the server's can arrive before, between or after its words, and our own greeting is under way at the same
+//! time. Until the server has greeted us only the reader ends the connection: a write that fails is no reason to stop
+//! reading, and whatever ends the connection in this time is the same refusal.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +12,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::stream::BoxStream;
-use crate::transport::Away;
+use crate::transport::{Away, TURNED_AWAY};
 
 /// Bytes that are kept of what comes first; the greeting is at most as long, and words before it are few.
 const KEPT: usize = 512;
@@ -19,7 +23,7 @@ const MARK: &[u8] = b"SSH-";
 #[derive(Clone, Debug, Default)]
 pub struct Greeting(Arc<Mutex<Vec<u8>>>);
 
-/// A stream that keeps the beginning of what it brings.
+/// A stream that keeps the beginning of what it brings, and whose writes cannot fail before the greeting came.
 pub struct Heard {
     inner: BoxStream,
     greeting: Greeting,
@@ -42,13 +46,26 @@ impl Greeting {
         self.bytes().split(|byte| *byte == b'\n').any(|line| line.starts_with(MARK))
     }
 
+    /// What the server said instead of it, harmless to print; empty: nothing.
+    pub fn words(&self) -> String {
+        String::from_utf8_lossy(&self.bytes()).trim().replace(|c: char| c.is_control(), " ")
+    }
+
     /// The error of a connection that ended without it, with the server's words where it had some.
     pub fn turned_away(&self) -> (Away, String) {
-        let text = String::from_utf8_lossy(&self.bytes()).trim().replace(|c: char| c.is_control(), " ");
+        let text = self.words();
         let words = if text.is_empty() { String::new() } else { format!(" saying {text:?}") };
-        let why = "too many logins at once (MaxStartups), a ban of this address, or a cut line";
-        (Away::TurnedAway, format!("the connection was closed before the server's greeting{words}: {why}"))
+        (Away::TurnedAway, format!("the connection was closed before the server's greeting{words}: {TURNED_AWAY}"))
     }
+}
+
+/// Whether this error of a new socket means that the server took the connection and hung up at once: a server that
+/// takes none refuses it, or is silent.
+pub fn hung_up(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe
+    )
 }
 
 impl AsyncRead for Heard {
@@ -69,11 +86,17 @@ impl AsyncRead for Heard {
 
 impl AsyncWrite for Heard {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        match Pin::new(&mut self.inner).poll_write(cx, bytes) {
+            Poll::Ready(Err(_)) if !self.greeting.came() => Poll::Ready(Ok(bytes.len())),
+            written => written,
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        match Pin::new(&mut self.inner).poll_flush(cx) {
+            Poll::Ready(Err(_)) if !self.greeting.came() => Poll::Ready(Ok(())),
+            flushed => flushed,
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

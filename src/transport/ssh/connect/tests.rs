@@ -1,3 +1,5 @@
+mod hang_ups;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
