@@ -225,6 +225,53 @@ fn ssh_goes_through_the_proxy() {
 }
 
 #[test]
+#[ignore = "fails on purpose, for the next one"]
+fn fails_while_a_task_runs() {
+    let site = Site::new();
+    site.plan("turn 1\nsay Working.\nhang\n");
+    let running = site.run(&[]).start();
+    running.line("the agent's words", |line| line.contains("Working."));
+    wait::until("what never comes", Duration::from_secs(1), || None::<()>);
+}
+
+#[test]
+#[ignore = "fails on purpose, for the next one"]
+fn waits_for_a_program_that_has_ended() {
+    let site = Site::new();
+    let running = site.handoff(&["show"]).start();
+    running.line("the agent's words", |line| line.contains("Working."));
+}
+
+#[test]
+fn a_wait_that_fails_shows_both_sides() {
+    let fails = |name: &str| {
+        let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+        test.args(["--ignored", "--exact", "--nocapture", name]);
+        let ran = test.output().unwrap();
+        assert!(!ran.status.success(), "{name} passed");
+        String::from_utf8_lossy(&ran.stderr).into_owned()
+    };
+    let text = fails("harness::fails_while_a_task_runs");
+    let parts = [
+        "in vain for what never comes",
+        "--- handoff run --host buildbox",
+        "it had not ended",
+        "--- the server of",
+        "--- attempt 1",
+        "Accepted publickey",
+        "runner.log:",
+        "watch.1 -> ",
+        "--- its processes",
+    ];
+    parts.iter().for_each(|part| assert!(text.contains(part), "{part:?} is not in\n{text}"));
+    assert!(text.matches("Working.").count() >= 2, "the agent's words on both sides:\n{text}");
+    let began = Instant::now();
+    let text = fails("harness::waits_for_a_program_that_has_ended");
+    assert!(text.contains("has ended without the agent's words") && text.contains("exit status: "), "{text}");
+    assert!(began.elapsed() < Duration::from_secs(60), "it waited for a program that had ended");
+}
+
+#[test]
 fn a_mock_model_answers_and_records() {
     let Some(mock) = crate::support::mock::Mock::start("429once") else {
         return skip!("python3 is not installed");

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod dropbear;
+pub mod evidence;
 pub mod laptop;
 pub mod mock;
 pub mod npm;
@@ -12,5 +13,6 @@ pub mod skip;
 pub mod ssh_config;
 pub mod sshd;
 pub mod terminal;
+pub mod transcript;
 pub mod user;
 pub mod wait;

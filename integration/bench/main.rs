@@ -20,11 +20,13 @@ mod table;
 mod support {
     pub mod agent;
     pub mod dropbear;
+    pub mod evidence;
     pub mod laptop;
     pub mod processes;
     pub mod proxy;
     pub mod ssh_config;
     pub mod sshd;
+    pub mod transcript;
     pub mod user;
     pub mod wait;
 }

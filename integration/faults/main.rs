@@ -37,6 +37,7 @@ mod support {
     pub mod cgroup;
     pub mod disk;
     pub mod dropbear;
+    pub mod evidence;
     pub mod laptop;
     pub mod processes;
     pub mod proxy;
@@ -44,6 +45,7 @@ mod support {
     pub mod skip;
     pub mod ssh_config;
     pub mod sshd;
+    pub mod transcript;
     pub mod user;
     pub mod wait;
 }

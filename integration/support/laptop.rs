@@ -1,10 +1,9 @@
 //! A laptop of its own for one test: home, configuration, git identity, ssh, a repository, and the built binary.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -12,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::ssh_config::Route;
+use super::transcript::{Collected, Entry, Transcript};
 use super::{processes, wait};
 
 /// Longest time a command may take before its test fails.
@@ -22,6 +22,8 @@ pub struct Laptop {
     dir: TempDir,
     /// A git repository with a test that fails, and work that is not committed.
     pub repo: PathBuf,
+    /// What every command of the program printed, for a test that fails.
+    calls: Transcript,
 }
 
 impl Laptop {
@@ -30,7 +32,7 @@ impl Laptop {
         let dir = tempfile::Builder::new().prefix("handoff-laptop-").tempdir().unwrap();
         // One path for git, the journal and us, also where the temporary directory is a symlink (macOS).
         let root = dir.path().canonicalize().unwrap();
-        let laptop = Laptop { repo: root.join("greeter"), dir };
+        let laptop = Laptop { repo: root.join("greeter"), dir, calls: Transcript::default() };
         for folder in ["home/.ssh", "home/.config/handoff", "home/.local/state"] {
             std::fs::create_dir_all(root.join(folder)).unwrap();
         }
@@ -85,12 +87,15 @@ impl Laptop {
         let built = env!("CARGO_BIN_EXE_handoff");
         let mut command = self.program(&std::env::var("HANDOFF_BIN").unwrap_or_else(|_| built.to_owned()));
         command.args(args);
-        Call { command, shown: format!("handoff {}", args.join(" ")) }
+        Call { command, shown: format!("handoff {}", args.join(" ")), transcript: self.calls.clone() }
     }
 
     /// `git ARGS…` in the repository; its output without the last newline.
     pub fn git(&self, args: &[&str]) -> String {
-        let ran = Call { command: self.program_with("git", args), shown: format!("git {}", args.join(" ")) }.run();
+        let shown = format!("git {}", args.join(" "));
+        // What git prints is in its test's assertions.
+        let transcript = Transcript::default();
+        let ran = Call { command: self.program_with("git", args), shown, transcript }.run();
         ran.success().stdout.trim_end_matches('\n').to_owned()
     }
 
@@ -100,7 +105,8 @@ impl Laptop {
     pub fn ssh(&self, alias: &str, command: &str) -> Ran {
         let config = self.path("home/.ssh/config");
         let args = ["-F", config.to_str().unwrap(), "-o", "BatchMode=yes", alias, command];
-        Call { command: self.program_with("ssh", &args), shown: format!("ssh {alias} {command}") }.run()
+        let shown = format!("ssh {alias} {command}");
+        Call { command: self.program_with("ssh", &args), shown, transcript: self.calls.clone() }.run()
     }
 
     fn program_with(&self, program: &str, args: &[&str]) -> Command {
@@ -134,11 +140,20 @@ impl Laptop {
     }
 }
 
+impl Drop for Laptop {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.calls.text());
+        }
+    }
+}
+
 /// A command that has not begun.
 #[must_use = "a call does nothing until it is run or started"]
 pub struct Call {
     command: Command,
     shown: String,
+    transcript: Transcript,
 }
 
 impl Call {
@@ -179,7 +194,8 @@ impl Call {
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{}: {error}", self.shown));
         let stdout = Collected::of(child.stdout.take().unwrap());
         let stderr = Collected::of(child.stderr.take().unwrap());
-        Running { child, shown: self.shown, stdout, stderr, began: Instant::now() }
+        let entry = self.transcript.begin(&self.shown, &stdout, &stderr);
+        Running { child, shown: self.shown, stdout, stderr, began: Instant::now(), entry }
     }
 }
 
@@ -191,15 +207,30 @@ pub struct Running {
     stdout: Collected,
     stderr: Collected,
     began: Instant,
+    entry: Entry,
 }
 
 impl Running {
-    /// Waits for a line of stdout that `wanted` accepts.
+    /// Waits for a line of stdout that `wanted` accepts. A program that has ended prints no more.
     #[track_caller]
     pub fn line(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        wait::until(&format!("{what} from {}\n{}", self.shown, self.stderr.text()), LIMIT, || {
-            self.stdout.text().lines().find(|line| wanted(line)).map(str::to_owned)
-        })
+        let found = wait::until(&format!("{what} from {}", self.shown), LIMIT, || {
+            let ended = self.is_over();
+            let line = self.stdout.text().lines().find(|line| wanted(line)).map(str::to_owned);
+            if line.is_none() && !ended { None } else { Some(line) }
+        });
+        found.unwrap_or_else(|| panic!("{} has ended without {what}", self.shown))
+    }
+
+    /// Whether the program has ended and all that it printed is read; leaves its status for [`Running::end`].
+    fn is_over(&self) -> bool {
+        let gone = rustix::process::waitid(
+            rustix::process::WaitId::Pid(rustix::process::Pid::from_child(&self.child)),
+            rustix::process::WaitIdOptions::EXITED
+                | rustix::process::WaitIdOptions::NOHANG
+                | rustix::process::WaitIdOptions::NOWAIT,
+        );
+        gone.is_ok_and(|status| status.is_some()) && self.stdout.is_whole()
     }
 
     /// What it has printed so far.
@@ -242,10 +273,11 @@ impl Running {
                 break status;
             }
             if Instant::now() >= end {
-                panic!("{} did not end within {limit:?}\n{}\n{}", self.shown, self.stdout.text(), self.stderr.text());
+                panic!("{} did not end within {limit:?}", self.shown);
             }
             std::thread::sleep(Duration::from_millis(5));
         };
+        self.entry.ended(&status.to_string());
         let took = self.began.elapsed();
         let (stdout, stderr) = (self.stdout.all(), self.stderr.all());
         Ran { shown: self.shown.clone(), status, stdout, stderr, took }
@@ -254,45 +286,12 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        match self.child.try_wait() {
+            Ok(Some(status)) => self.entry.ended(&status.to_string()),
+            _ => self.entry.ended("it had not ended, and was killed with the test"),
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A pipe, read by a thread as it comes.
-struct Collected {
-    text: Arc<Mutex<Vec<u8>>>,
-    reader: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Collected {
-    fn of(pipe: impl Read + Send + 'static) -> Collected {
-        let text = Arc::new(Mutex::new(Vec::new()));
-        let into = text.clone();
-        let reader = std::thread::spawn(move || {
-            let mut pipe = BufReader::new(pipe);
-            while let Ok(bytes @ [_, ..]) = pipe.fill_buf() {
-                let length = bytes.len();
-                into.lock().unwrap().extend_from_slice(bytes);
-                pipe.consume(length);
-            }
-        });
-        Collected { text, reader: Some(reader) }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
-    }
-
-    /// Everything, once the writer is gone. A descendant that kept the pipe open would keep us here for ever.
-    fn all(&mut self) -> String {
-        let reader = self.reader.take().unwrap();
-        let end = Instant::now() + Duration::from_secs(5);
-        while !reader.is_finished() {
-            assert!(Instant::now() < end, "something the command started still holds its output");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        self.text()
     }
 }
 

@@ -32,6 +32,16 @@ pub fn of_user(uid: u32) -> Vec<i32> {
     all().into_iter().filter(|p| p.uid == uid && p.state != 'Z').map(|p| p.pid).collect()
 }
 
+/// One line for each process of a user: pid, parent, state and command line.
+pub fn shown(uid: u32) -> String {
+    let line = |p: Process| {
+        let command = std::fs::read(format!("/proc/{}/cmdline", p.pid)).unwrap_or_default();
+        let command: String = String::from_utf8_lossy(&command).replace('\0', " ").chars().take(200).collect();
+        format!("{} {} {} {}\n", p.pid, p.parent, p.state, command.replace('\n', " "))
+    };
+    all().into_iter().filter(|p| p.uid == uid).map(line).collect()
+}
+
 /// Processes that have this word among their arguments.
 pub fn with_argument(word: &str) -> Vec<i32> {
     let has = |pid: &i32| match std::fs::read(format!("/proc/{pid}/cmdline")) {

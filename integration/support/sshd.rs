@@ -1,7 +1,7 @@
 //! A private SSH server for one test, OpenSSH's or dropbear: its own port, keys, configuration and user, gone when dropped.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::dropbear;
+use super::evidence;
 use super::processes;
 use super::ssh_config::Route;
 use super::user::{self, User};
@@ -138,15 +139,29 @@ impl Sshd {
         if setup.dropbear {
             dropbear::authorize(&user, &dir.path().join("login_key.pub"));
         }
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut server = Sshd { user, address, dir, setup, child: None };
-        server.up();
+        let mut server = Sshd { user, address: free_address(), dir, setup, child: None };
+        wait::until("a server at a free address", Duration::from_secs(30), || {
+            let up = server.try_up();
+            if !up {
+                // Another program took the port in between.
+                server.address = free_address();
+            }
+            up.then_some(())
+        });
         server
     }
 
     /// Starts the server again, at the same address with the same keys.
     pub fn up(&mut self) {
+        // An outgoing connection of another program may hold the port for a moment.
+        wait::until("a server at the same address", Duration::from_secs(30), || self.try_up().then_some(()));
+    }
+
+    /// Starts the server; false where it ends at once.
+    #[must_use]
+    fn try_up(&mut self) -> bool {
         assert!(self.child.is_none(), "this server is up");
+        let _ = std::fs::remove_file(self.file("sshd.pid"));
         if self.setup.boots {
             let random = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap();
             std::fs::write(self.file("boot_id"), random).unwrap();
@@ -165,11 +180,15 @@ impl Sshd {
             command.args(["-D", "-e", "-f"]).arg(self.file("sshd_config"));
         }
         self.child = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
-        wait::until("the server to listen", Duration::from_secs(10), || {
-            let gone = self.child.as_mut().unwrap().try_wait().unwrap();
-            assert!(gone.is_none(), "sshd ended at once: {}", self.log());
-            TcpStream::connect(self.address).ok()
-        });
+        let pid = format!("{}\n", self.pid());
+        // It writes this once it listens. A connection would prove less: another server may have taken the port.
+        wait::until("the server to listen", Duration::from_secs(30), || {
+            if self.child.as_mut().unwrap().try_wait().unwrap().is_some() {
+                self.child = None;
+                return Some(false);
+            }
+            std::fs::read_to_string(self.file("sshd.pid")).is_ok_and(|written| written == pid).then_some(true)
+        })
     }
 
     /// The process that listens.
@@ -338,11 +357,21 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
+        let failed = std::thread::panicking();
+        if failed {
+            eprintln!("--- its processes\n{}", processes::shown(self.user.uid));
+        }
         self.down();
-        if std::thread::panicking() {
-            eprintln!("--- sshd of {} said\n{}", self.user.name, self.log());
+        if failed {
+            eprintln!("--- the server of {} said\n{}", self.user.name, evidence::end_of(&self.file("sshd.log")));
+            eprintln!("{}", evidence::of_home(&self.user.home));
         }
     }
+}
+
+/// An address of the loopback interface where nobody listens now.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// OpenSSH's server. sshd wants to be called by its absolute path.

@@ -1,5 +1,7 @@
 //! An isolated laptop and its hosts: nothing of whoever runs the tests is read, and nothing a test starts outlives it.
 
+#[path = "../../integration/support/evidence.rs"]
+pub mod evidence;
 pub mod host;
 pub mod laptop;
 pub mod processes;

@@ -9,7 +9,7 @@ use handoff::transport::ssh::server::key;
 
 use super::host::Host;
 use super::program::{Program, Ran};
-use super::{ID, processes};
+use super::{ID, evidence, processes};
 
 pub struct Laptop {
     pub hosts: Vec<Host>,
@@ -216,8 +216,25 @@ impl Laptop {
     }
 }
 
+/// The end of what every program of a test printed, in the order of their starts.
+fn transcript(runs: &Path) -> String {
+    let mut text = String::new();
+    for run in (0..).map(|number: u32| runs.join(number.to_string())).take_while(|run| run.exists()) {
+        let [line, end, stdout, stderr] =
+            ["line", "end", "stdout", "stderr"].map(|file| evidence::end_of(&run.join(file)));
+        text += &format!("--- {line}: {end}\n{stdout}\n{stderr}\n");
+    }
+    text
+}
+
 impl Drop for Laptop {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", transcript(&self.top().join("runs")));
+            for host in &self.hosts {
+                eprintln!("--- on {}\n{}", host.name, evidence::of_home(&host.home));
+            }
+        }
         processes::end(&self.home());
     }
 }

@@ -76,6 +76,7 @@ impl Program {
         self.command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });
         self.command.stdout(file("stdout")).stderr(file("stderr"));
         let line = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
+        std::fs::write(self.output.join("line"), &line).unwrap();
         let mut child = self.command.spawn().unwrap();
         if let Some(input) = self.input {
             let mut pipe = child.stdin.take().unwrap();
@@ -98,6 +99,12 @@ impl Running {
     /// What it has printed so far.
     pub fn stdout(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.output.join("stdout")).unwrap()).into_owned()
+    }
+
+    /// Notes its end for a test that fails later.
+    fn ended(&self, how: &str) {
+        // A laptop that is gone has no test that could fail.
+        let _ = std::fs::write(self.output.join("end"), how);
     }
 
     /// Whether it has ended; what it said is for [`Running::wait`].
@@ -130,11 +137,11 @@ impl Running {
                 break status;
             }
             if self.since.elapsed() > DEADLINE {
-                let _ = kill_process_group(self.pid(), Signal::KILL);
-                panic!("{} did not end; it said:\n{}", self.line, self.stdout());
+                panic!("{} did not end within {DEADLINE:?}", self.line);
             }
             std::thread::sleep(Duration::from_millis(5));
         };
+        self.ended(&status.to_string());
         let read = |name| std::fs::read(self.output.join(name)).unwrap();
         Ran {
             stdout: read("stdout"),
@@ -149,6 +156,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
+            self.ended("it had not ended, and was killed with the test");
             let _ = kill_process_group(self.pid(), Signal::KILL);
             let _ = self.child.wait();
         }
