@@ -110,14 +110,14 @@ fn what_a_host_went_on_to_make_after_a_takeover_is_held_before_it_goes() {
     assert_eq!(left(&site), (1, 1));
     site.host.up();
     site.handoff(&["clean", "--dry-run"]).run().fails_with(1);
-    assert!(!processes::with_argument("987651").is_empty(), "asking ends nothing");
+    assert!(!processes::with_argument(site.host.user.uid, "987651").is_empty(), "asking ends nothing");
     says(&site.handoff(&["clean"]).run().success(), &["attempt 2: capture ", "released"]);
     assert_eq!(left(&site), (0, 0));
     assert_eq!(site.laptop.git(&["show", &format!("refs/handoff/{ID}/2/work:late.txt")]), "late");
     let late = std::fs::read_to_string(site.laptop.mirror(ID).join("attempt-2.log")).unwrap();
     assert!(late.contains("Late."), "{late}");
     wait::until("the agent's processes to be gone", Duration::from_secs(10), || {
-        processes::with_argument("987651").is_empty().then_some(())
+        processes::with_argument(site.host.user.uid, "987651").is_empty().then_some(())
     });
     let shown = site.handoff(&["show", "--offline", "--json"]).run().success().json();
     assert_eq!(shown["handoff"]["confirmed"], true);

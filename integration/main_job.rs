@@ -126,7 +126,7 @@ fn stop_ends_the_whole_tree_of_processes() {
     site.handoff(&["stop"]).run().success();
     assert!(site.wait_for_result(1).contains("class stopped"));
     wait::until("the agent's processes to be gone", Duration::from_secs(10), || {
-        processes::with_argument("987654").is_empty().then_some(())
+        processes::with_argument(site.host.user.uid, "987654").is_empty().then_some(())
     });
 }
 

@@ -1,9 +1,9 @@
 //! Several machines behind one home, and several ways to run on one machine.
 
 use crate::row::Row;
-use crate::support::agent;
 use crate::support::site::{HOST, ID, PATIENCE, Site};
 use crate::support::sshd::{Setup, can_name_nodes};
+use crate::support::{agent, wait};
 
 /// Works, says so, and waits for the file `go` in the home.
 const WAITS: &str = "turn 1\nedit new.txt <<END\nwritten\nEND\nsay Written.\n\
@@ -75,13 +75,13 @@ fn died_and_is_not_judged(mut site: Site) {
     die(&site);
     let stopped = site.handoff(&["stop"]).run().fails();
     let stopped = stopped.says(&["another machine", &format!("set `address` of {HOST}"), "handoff takeover"]);
-    assert!(stopped.took < PATIENCE / 4, "it waited {:?}", stopped.took);
+    assert!(stopped.took < wait::stretched(PATIENCE / 4), "it waited {:?}", stopped.took);
     nothing_was_started(&site);
     assert_eq!(site.on_host(1, "result"), None, "what is not known was judged");
 
     site.host.becomes("login1");
     let stopped = site.handoff(&["stop"]).run().success();
-    assert!(stopped.took < PATIENCE / 8, "it waited {:?}", stopped.took);
+    assert!(stopped.took < wait::stretched(PATIENCE / 8), "it waited {:?}", stopped.took);
     assert_eq!(turns(&site), 1, "a second agent");
     assert_eq!(site.verdicts()[0].0, "stopped", "{:?}", site.verdicts());
     site.logs_are_mirrored();

@@ -54,8 +54,7 @@ fn ships(site: &Site) -> String {
 
 /// Processes of the host's user that have this word among their arguments.
 fn of_host(site: &Site, word: &str) -> Vec<i32> {
-    let ours = processes::of_user(site.host.user.uid);
-    processes::with_argument(word).into_iter().filter(|pid| ours.contains(pid)).collect()
+    processes::with_argument(site.host.user.uid, word)
 }
 
 #[test]

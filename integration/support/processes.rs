@@ -42,13 +42,13 @@ pub fn shown(uid: u32) -> String {
     all().into_iter().filter(|p| p.uid == uid).map(line).collect()
 }
 
-/// Processes that have this word among their arguments.
-pub fn with_argument(word: &str) -> Vec<i32> {
+/// Processes of a user that have this word among their arguments. Other tests, here and in other runs, use the word too.
+pub fn with_argument(uid: u32, word: &str) -> Vec<i32> {
     let has = |pid: &i32| match std::fs::read(format!("/proc/{pid}/cmdline")) {
         Ok(line) => line.split(|byte| *byte == 0).any(|arg| arg == word.as_bytes()),
         Err(_) => false,
     };
-    all().into_iter().filter(|p| p.state != 'Z').map(|p| p.pid).filter(has).collect()
+    of_user(uid).into_iter().filter(has).collect()
 }
 
 /// Sends a signal; a process that is gone is none of our worry.

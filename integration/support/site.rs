@@ -91,10 +91,9 @@ impl Site {
     /// The process of the agent itself: the scripted agent, in a run.
     #[track_caller]
     pub fn agent_pid(&self) -> i32 {
-        let runs = super::processes::with_argument("--print");
+        let runs = super::processes::with_argument(self.host.user.uid, "--print");
         // Its subshells bear its name too; it is the one whose parent does not.
-        let own = |p: &super::processes::Process| p.uid == self.host.user.uid && runs.contains(&p.pid);
-        let agent = super::processes::all().into_iter().find(|p| own(p) && !runs.contains(&p.parent));
+        let agent = super::processes::all().into_iter().find(|p| runs.contains(&p.pid) && !runs.contains(&p.parent));
         agent.expect("no agent runs").pid
     }
 

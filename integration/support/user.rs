@@ -1,5 +1,6 @@
 //! An ordinary user for one test: a name, a home and a login shell of its own where root may make one.
 
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -9,11 +10,29 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::processes;
 
-/// useradd and userdel take a lock on /etc/passwd and fail when another holds it.
+/// Held where users are made and removed, for threads; [`Passwd`] is for other runs of the tests too.
 static PASSWD: Mutex<()> = Mutex::new(());
+/// The lock's file. Nothing is ever in it.
+const LOCK: &str = "/run/handoff-tests.lock";
 static NEXT: AtomicU32 = AtomicU32::new(0);
 /// The prefix of the names we make; the pid of the test program and a number follow.
 const PREFIX: &str = "handoff-t";
+
+/// useradd and userdel fail when another of them is at work. And a user that is removed twice could take with it the
+/// processes of one that was made in between and got its uid.
+struct Passwd {
+    _threads: std::sync::MutexGuard<'static, ()>,
+    _runs: File,
+}
+
+impl Passwd {
+    fn lock() -> Passwd {
+        let threads = PASSWD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let file = File::options().create(true).append(true).open(LOCK).unwrap();
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        Passwd { _threads: threads, _runs: file }
+    }
+}
 
 /// Whom the tests log in as.
 pub struct User {
@@ -38,7 +57,7 @@ impl User {
     }
 
     fn made(home: PathBuf, shell: &str) -> User {
-        let _lock = PASSWD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _lock = Passwd::lock();
         remove_stale();
         let name = format!("{PREFIX}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         // The password `*` matches nothing and, unlike `!`, does not make sshd call the account locked.
@@ -79,7 +98,7 @@ impl User {
     /// Gives a user made for this test a password.
     pub fn set_password(&self, password: &str) {
         assert!(self.ours, "only a user made for this test gets a password; ask can_be_made first");
-        let _lock = PASSWD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _lock = Passwd::lock();
         let mut child = Command::new("/usr/sbin/chpasswd").stdin(std::process::Stdio::piped()).spawn().unwrap();
         writeln!(child.stdin.take().unwrap(), "{}:{password}", self.name).unwrap();
         assert!(child.wait().unwrap().success(), "chpasswd");
@@ -103,7 +122,7 @@ impl Drop for User {
     fn drop(&mut self) {
         if self.ours {
             self.end_processes();
-            let _lock = PASSWD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let _lock = Passwd::lock();
             remove(&self.name);
         }
     }

@@ -5,15 +5,42 @@ use std::time::{Duration, Instant};
 /// How often a condition is looked at.
 const STEP: Duration = Duration::from_millis(20);
 
-/// Waits until `condition` gives a value, and fails the test with `what` when it has not within `limit`.
+/// The most by which a limit is stretched.
+const MOST: f64 = 8.0;
+
+/// Waits until `condition` gives a value, and fails the test with `what` when it has not within `limit`, or longer where
+/// the machine is busy.
 #[track_caller]
 pub fn until<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + limit;
+    let began = Instant::now();
+    let mut end = began + limit;
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(Instant::now() < end, "waited {limit:?} in vain for {what}");
+        if Instant::now() >= end {
+            end = end.max(began + stretched(limit));
+            assert!(Instant::now() < end, "waited {:?} in vain for {what}", began.elapsed());
+        }
         std::thread::sleep(STEP);
     }
+}
+
+/// A limit for what has a time of its own on an idle machine: longer by as much as others keep this one busy.
+pub fn stretched(limit: Duration) -> Duration {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    let waiting = std::fs::read_to_string("/proc/loadavg").ok();
+    let waiting = waiting.and_then(|text| text.split(' ').next()?.parse::<f64>().ok()).unwrap_or_default();
+    limit.mul_f64((waiting / cores).max(share()).clamp(1.0, MOST))
+}
+
+/// How many times longer than alone a short computation takes now.
+fn share() -> f64 {
+    let processor = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+    };
+    let (began, used) = (Instant::now(), processor());
+    while processor() - used < Duration::from_millis(20) {}
+    began.elapsed().as_secs_f64() / (processor() - used).as_secs_f64()
 }

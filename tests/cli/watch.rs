@@ -1,7 +1,7 @@
 //! `handoff watch`: coming back, after leaving and after a crash.
 
 use crate::support::laptop::Laptop;
-use crate::support::{ID, TASK, wait_for};
+use crate::support::{ID, TASK, wait, wait_for};
 
 #[test]
 fn the_host_goes_on_alone_when_the_program_is_killed() {
@@ -46,7 +46,7 @@ fn an_end_that_nobody_can_know_has_an_exit_code_of_its_own() {
     // As in a power cut: no process is left to write down how it ended.
     crate::support::processes::end(&laptop.hosts[0].home);
     let ran = laptop.handoff(["watch", ID]).run().exits(4).says("lost");
-    assert!(ran.took < std::time::Duration::from_secs(15), "nothing was waited for: {:?}", ran.took);
+    assert!(ran.took < wait::stretched(std::time::Duration::from_secs(15)), "nothing was waited for: {:?}", ran.took);
     assert_eq!(laptop.verdicts(), ["lost"]);
     laptop.status_is("failed");
     laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").done();
