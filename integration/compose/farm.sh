@@ -8,7 +8,7 @@
 #   integration/compose/farm.sh --probe    says whether it can run here: exit 0, or 1 with the reason on stderr
 #
 # Uses the docker daemon that answers; else, as root, starts one of its own (data in target/farm, socket in a private
-# directory, no iptables rules) and ends it with the farm. HANDOFF_BIN names the binary; else the release build is used.
+# directory, no iptables rules) and ends it with the farm. HANDOFF_BIN names the binary; else one is built.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -42,7 +42,8 @@ start_daemon() {
     docker info >/dev/null 2>&1 && return 0
     export DOCKER_HOST="unix://$DIR/docker.sock"
     for driver in overlay2 vfs; do
-        dockerd --data-root "$FARM/docker" --exec-root "$DIR/exec" --host "$DOCKER_HOST" --pidfile "$DIR/dockerd.pid" \
+        # In a session of its own: Ctrl-C is for us, who take the hosts down before their daemon.
+        setsid dockerd --data-root "$FARM/docker" --exec-root "$DIR/exec" --host "$DOCKER_HOST" --pidfile "$DIR/dockerd.pid" \
             --storage-driver $driver --bridge none --iptables=false --ip6tables=false >"$DIR/dockerd.log" 2>&1 &
         daemon=$!
         tries=0
@@ -128,6 +129,7 @@ END
 }
 
 down() {
+    trap '' INT TERM HUP # a second Ctrl-C must not leave half of it
     [ -e "$STATE" ] || return 0
     DIR=$(cat "$STATE")
     export HANDOFF_FARM_DIR="$DIR"
@@ -160,8 +162,9 @@ logins() {
 
 handoffs() {
     if [ -z "${HANDOFF_BIN:-}" ]; then
-        cargo build --release --locked --quiet || die "the binary does not build"
-        HANDOFF_BIN=$PWD/target/release/handoff
+        # With the features of the tests, which have built it then.
+        cargo build --locked --quiet --features integration || die "the binary does not build"
+        HANDOFF_BIN=$PWD/target/debug/handoff
     fi
     (handoff_on_each)
 }
@@ -199,7 +202,7 @@ case ${1:-run} in
         ;;
     logins | run)
         trap down EXIT
-        trap 'exit 130' INT TERM
+        trap 'exit 130' INT TERM HUP
         up
         logins
         [ "${1:-run}" = logins ] || handoffs
