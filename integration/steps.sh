@@ -180,6 +180,12 @@ with_skips() {
 # One set of features for all tests, so that the library is compiled once.
 tests() { cargo test --locked --no-fail-fast --features integration "$@"; }
 
+# Tests with a real server wait more than they compute: one more at once than there are cores.
+waiting_tests() {
+    cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null) || cores=2
+    tests "$@" -- --test-threads $((cores + 1))
+}
+
 step_unit() { with_skips tests --lib --bins --test layers --test cli; }
 
 # What users build.
@@ -207,7 +213,7 @@ prepare_sshd() {
 step_sshd() {
     has_sshd || { skip "OpenSSH's sshd is not installed"; return; }
     have ssh || { skip "OpenSSH's ssh is not installed"; return; }
-    with_skips tests --test integration
+    with_skips waiting_tests --test integration
 }
 
 prepare_faults() {
@@ -226,7 +232,7 @@ step_faults() {
     HANDOFF_FAULTS=$PWD/target/faults
     export HANDOFF_FAULTS
     rm -rf "$HANDOFF_FAULTS" && mkdir -p "$HANDOFF_FAULTS" || return 1
-    with_skips tests --test faults || return 1
+    with_skips waiting_tests --test faults || return 1
     tests --quiet --test faults -- --ignored --exact --nocapture report::the_page_says_what_the_run_found
 }
 

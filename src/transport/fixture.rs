@@ -10,7 +10,7 @@ use super::{Asker, Connected, Exec, Nobody, Options, Output, TransportError, con
 use crate::model::host::Host;
 
 /// Far more than anything here takes, and less than a test run's patience.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 pub struct Fixture {
     pub server: Server,

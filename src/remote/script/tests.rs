@@ -9,6 +9,8 @@ mod pack;
 mod release;
 mod stream;
 mod unpack;
+#[path = "../../../integration/support/wait.rs"]
+mod wait;
 
 use super::*;
 use host::{TestHost, shells};

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::*;
+use super::wait::stretched;
 
 pub const NONCE: &str = "00000000000000aa";
 
@@ -305,15 +306,18 @@ impl TestHost {
         self.git(&self.laptop(), &["push", "-q", cache.to_str().unwrap(), &target]);
     }
 
-    /// Waits for a condition, at most 20 seconds.
+    /// Waits for a condition, 20 seconds on a machine that is not busy.
+    #[track_caller]
     pub fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-        let end = Instant::now() + Duration::from_secs(20);
+        let (began, limit) = (Instant::now(), Duration::from_secs(20));
         loop {
             if let Some(found) = look() {
                 return found;
             }
-            let log = || std::fs::read_to_string(self.work().join("runner.log")).unwrap_or_default();
-            assert!(Instant::now() < end, "{}: no {what}; {}", self.shell, log());
+            if began.elapsed() >= limit && began.elapsed() >= stretched(limit) {
+                let log = std::fs::read_to_string(self.work().join("runner.log")).unwrap_or_default();
+                panic!("{}: no {what}; {log}", self.shell);
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
