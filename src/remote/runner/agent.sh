@@ -35,32 +35,6 @@ find_path() {
   agent_path=$agent_path$HOME/.local/bin:$HOME/bin:$HOME/.cargo/bin:/usr/local/bin:/opt/homebrew/bin:$PATH
 }
 
-# Runs a command for at most $1 seconds; its output is one file's. Its status, or 124 when the time was up.
-bounded() {
-  seconds=$1 output=$2
-  shift 2
-  "$@" </dev/null >"$output" 2>/dev/null &
-  bounded_pid=$!
-  (
-    trap 'kill "$nap" 2>/dev/null; exit' TERM
-    sleep "$seconds" &
-    nap=$!
-    wait "$nap"
-    kill -KILL "$bounded_pid" 2>/dev/null
-  ) >/dev/null 2>&1 &
-  guard=$!
-  # A signal to this process ends one wait, not the command.
-  while :; do
-    wait "$bounded_pid"
-    status=$?
-    kill -0 "$bounded_pid" 2>/dev/null || break
-  done 2>/dev/null
-  kill "$guard" 2>/dev/null
-  wait "$guard" 2>/dev/null
-  [ "$status" -ne 137 ] || status=124
-  return "$status"
-}
-
 # Finds a command by name, in $found: on the path, else as the login shell finds it.
 find_command() {
   case $1 in '' | -* | *[!A-Za-z0-9._+-]*) return 1 ;; esac

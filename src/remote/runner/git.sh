@@ -31,9 +31,6 @@ with_objects() (
   "$@"
 )
 
-# Puts every file of the tree into the capture's index but our record; fails when one could not be read.
-add_files() { capture_git add -A --ignore-errors -- . ':(exclude,top).cursor/agent-handoffs'; }
-
 # Makes the cache of a key, once: complete under another name, then renamed.
 make_cache() {
   cache=$root/cache/$1.git

@@ -19,21 +19,6 @@ finish() {
   exit "$1"
 }
 
-# Runs a tool that may hang on a file system that does, for at most ten seconds.
-quickly() {
-  "$@" </dev/null 2>/dev/null &
-  quick=$!
-  (
-    trap 'kill "$limit_pid" 2>/dev/null; exit' TERM
-    sleep 10 &
-    limit_pid=$!
-    wait "$limit_pid"
-    kill -KILL "$quick" 2>/dev/null
-  ) >/dev/null 2>&1 &
-  wait "$quick" 2>/dev/null
-  kill "$!" 2>/dev/null
-}
-
 # What is free where a directory lies; nothing where `df` cannot say.
 free_kib() { quickly df -Pk "$1" | awk 'NR == 2 { print $4 + 0 }'; }
 # BSD's `df` puts the inodes behind the blocks, and names them.

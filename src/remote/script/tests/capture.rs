@@ -66,7 +66,7 @@ fn files_come_back_when_the_repository_is_gone() {
         let capture = result.get("capture").unwrap();
         assert_eq!(host.git(&host.cache(), &["diff", "--name-only", &host.oids[0], capture]), "new");
         assert_eq!(host.git(&host.cache(), &["rev-parse", &format!("{capture}^1")]), host.oids[1]);
-        assert!(result.get("detail").unwrap().contains("HEAD could not be read"), "{}", result.0);
+        assert!(result.get("detail").unwrap().contains("git directory is gone"), "{}", result.0);
     }
 }
 
@@ -83,7 +83,9 @@ fn the_stash_comes_back_and_nested_repositories_are_named() {
     let result = host.result(1);
     let stash = format!("refs/capture/{}/1/stash", host.name);
     assert_eq!(host.git(&host.cache(), &["show", &format!("{stash}^3:stashed")]), "s");
-    assert!(result.get("detail").unwrap().contains("nest"), "{}", result.0);
+    let lacking = std::fs::read_to_string(host.at(1).join("uncaptured")).unwrap();
+    assert_eq!(lacking.lines().nth(1).unwrap().split_once(' ').unwrap().1, "nested nest");
+    assert_eq!(result.get("uncaptured"), Some("1"), "{}", result.0);
 }
 
 #[test]

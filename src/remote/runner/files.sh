@@ -1,0 +1,126 @@
+# The files of a checkout: into a tree as far as git takes them, and the names of those that it does not take.
+
+# Puts every file of the tree into the capture's index but our record. A path that git cannot add costs itself only.
+add_files() {
+  # Git opens these two by their names; a pipe would stop it.
+  find "$tree" -name .git -prune -o \( -name .gitignore -o -name .gitattributes \) ! -type f ! -type d ! -type l -print 2>/dev/null |
+    while IFS= read -r file; do set_aside "$file"; done
+  capture_git add -A --ignore-errors -- .
+  # 1: some files could not be added; everything else is not about files alone, and nothing may have been added.
+  if [ $? -gt 1 ]; then
+    bad=/dev/null
+    capture_git ls-files -o -m -d --exclude-standard | sort -u >"$job/capture.git/todo" || return 1
+    by_halves add_paths "$job/capture.git/todo"
+    rm -f "$job/capture.git/todo"
+  fi
+  drop_record
+}
+
+# Moves what is no file out of git's way, to where the attempt's own files are.
+set_aside() { mkdir -p "$job/aside" && mv -f "$1" "$job/aside/$(date +%s).${1##*/}.$$"; }
+
+add_paths() { capture_git update-index --add --remove --replace --stdin <"$1" 2>/dev/null; }
+
+# Gives the directory of the record in the index what was shipped there: no capture contains the record. Names that are
+# given to git as data cannot fail, whatever `.cursor` has become.
+drop_record() {
+  record="^[^$tab]*$tab\"\\{0,1\\}\\.cursor/agent-handoffs/"
+  capture_git ls-files -s | sed -n "/$record/s/^[0-7]* \\([0-9a-f]*\\) [0-3]$tab/0 \\1$tab/p" >"$job/capture.git/record"
+  [ -h "$tree/.cursor" ] || [ ! -d "$tree/.cursor" ] ||
+    cache_git ls-tree -r "$files_tree" 2>/dev/null | sed -n "/$record/p" >>"$job/capture.git/record"
+  [ ! -s "$job/capture.git/record" ] || capture_git update-index --index-info <"$job/capture.git/record"
+  recorded=$?
+  rm -f "$job/capture.git/record"
+  return "$recorded"
+}
+
+# The tree of all files, in $files.
+hash_files() {
+  within "$step_limit" add_files 2>>"$job/runner.log"
+  [ $? -ne 124 ] || note="${note-}the files could not be read within $step_limit s; "
+  [ "$status" -eq 0 ] && files=$(capture_git write-tree) && is_hex "$files"
+}
+
+# Notes paths that the capture lacks, from stdin: a line each, from the top of the checkout.
+lack() { cat >>"$lacking"; }
+
+# Names what the tree has and the index has not. The two are compared: no word of git's is believed.
+find_lacking() {
+  found=$job/capture.git/found
+  {
+    capture_git ls-files -z -o --exclude-standard -x /.cursor/agent-handoffs/
+    capture_git ls-files -z -m
+    capture_git ls-files -z -s | tr '\n\0' '\001\n' | sed -n "s/^160000 [^$tab]*$tab//p" | while IFS= read -r path; do
+      [ -z "$(ls -A "$tree/$path" 2>/dev/null)" ] || printf '%s\0' "$path"
+    done
+  } 2>/dev/null | tr '\n\0' '?\n' | sed 's|/$||' | sort -u >"$found"
+  lack <"$found"
+  # Pipes and the like, and what is called `.git` below the top, are no files to git.
+  if ! (cd "$tree" && find . -path ./.git -prune -o -name .git -print0 -prune -o ! -type d ! -type f ! -type l -print0) \
+    2>/dev/null >"$found.odd"; then
+    find_unreadable | lack
+  fi
+  if [ -s "$found.odd" ]; then
+    tr '\n\0' '?\n' <"$found.odd" | sed 's|^\./||' | sort >"$found.all"
+    capture_git check-ignore -z --no-index --stdin <"$found.odd" 2>/dev/null | tr '\n\0' '?\n' | sed 's|^\./||' >"$found.not"
+    # A nested repository is one path.
+    sed 's|$|/.git|' "$found" >>"$found.not"
+    not_in "$found.not" 0 <"$found.all" | lack
+  fi
+  if [ -d "$tree/.cursor/agent-handoffs" ] && [ ! -h "$tree/.cursor" ]; then
+    capture_git ls-files -o -m -- .cursor/agent-handoffs 2>/dev/null | grep -q . && say .cursor/agent-handoffs | lack
+  fi
+  rm -f "$found" "$found.odd" "$found.all" "$found.not"
+  return 0
+}
+
+# The directories that cannot be listed or entered, and those that are too deep.
+find_unreadable() {
+  # shellcheck disable=SC2016,SC2086 # expanded by the shell it is for; that is a list of words
+  (cd "$tree" && find . -path ./.git -prune -o -type d -exec $shell -c '
+    for place; do
+      [ -r "$place" ] && [ -x "$place" ] && continue
+      printf %s "${place#./}" | tr "\n" "?"
+      echo
+    done' sh {} +) 2>/dev/null | sort | LC_ALL=C awk 'above == "" || index($0, above "/") != 1 { above = $0; print }'
+}
+
+# Why a path is not captured, in $reason_word.
+find_reason() {
+  case $1 in
+    .git/modules | */.git) reason_word=nested ;;
+    .cursor/agent-handoffs) reason_word=record ;;
+    *)
+      if [ ${#1} -gt 3000 ]; then
+        reason_word=too-long
+      elif [ -e "$tree/$1/.git" ]; then
+        reason_word=nested
+      elif [ ! -e "$tree/$1" ] && [ ! -h "$tree/$1" ]; then
+        reason_word=other
+      elif [ ! -f "$tree/$1" ] && [ ! -d "$tree/$1" ] && [ ! -h "$tree/$1" ]; then
+        reason_word=special
+      elif [ ! -h "$tree/$1" ] && { [ ! -r "$tree/$1" ] || { [ -d "$tree/$1" ] && [ ! -x "$tree/$1" ]; }; }; then
+        reason_word=unreadable
+      else
+        case $1 in .git/*) reason_word=other ;; *) reason_word=refused ;; esac
+      fi
+      ;;
+  esac
+}
+
+# Writes the attempt's file `uncaptured`; $uncaptured counts its paths, empty for none.
+write_uncaptured() {
+  uncaptured=
+  sort -u "$lacking" 2>/dev/null | grep . | not_in "$own/captured-worktrees" 0 >"$lacking.all"
+  if [ -s "$lacking.all" ]; then
+    uncaptured=$(wc -l <"$lacking.all")
+    uncaptured=$((uncaptured))
+    say "count $uncaptured bytes $(sed 's|^|./|' "$lacking.all" | tr '\n' '\0' | count_bytes)" >"$at/.uncaptured"
+    head -n 10 "$lacking.all" | while IFS= read -r path; do
+      find_reason "$path"
+      say "$(printf './%s\0' "$path" | count_bytes) $reason_word $(say "$path" | LC_ALL=C tr '\001-\011\013-\037\177' '?' | cut -c 1-400)"
+    done >>"$at/.uncaptured"
+    mv -f "$at/.uncaptured" "$at/uncaptured"
+  fi
+  rm -f "$lacking" "$lacking.all"
+}

@@ -1,0 +1,48 @@
+# Linked worktrees of the agent's: what was not committed in them. Their commits are found like all others.
+
+# Captures each worktree as a tip below `worktrees/`, and notes what is lacking of it.
+capture_worktrees() {
+  true >"$own/captured-worktrees"
+  count=0
+  for place in "$common_dir"/worktrees/*/; do
+    place=${place%/}
+    if [ ! -d "$place" ] || [ "$place" = "$git_dir" ] || ! find_worktree; then continue; fi
+    count=$((count + 1))
+    main_tree=$tree main_files_tree=$files_tree main_head=$agent_head main_lacking=$lacking
+    tree=$place_of agent_head='' lacking=$own/worktree-lacking
+    capture_worktree
+    whole=$?
+    tree=$main_tree files_tree=$main_files_tree agent_head=$main_head lacking=$main_lacking index='' borrow=''
+    # From the top of the handoff's checkout, or whole where it is elsewhere.
+    case $place_of in "$tree"/*) above=${place_of#"$tree"/} ;; *) above=$place_of ;; esac
+    sed "s|^|$above/|" "$own/worktree-lacking" 2>/dev/null | lack
+    if [ "$whole" -eq 0 ]; then say "$above" >>"$own/captured-worktrees"; else say "$above" | lack; fi
+  done
+}
+
+# The directory of the worktree, in $place_of: only where it names this repository, too.
+find_worktree() {
+  line=$(read_small "$place/gitdir")
+  place_of=$(cd "$place" && cd "${line%/.git}" 2>/dev/null && pwd -P) || return 1
+  [ "$place_of" != "$tree" ] && [ -f "$place_of/.git" ] || return 1
+  line=$(read_small "$place_of/.git")
+  back=$(cd "$place_of" && cd "${line#gitdir: }" 2>/dev/null && pwd -P)
+  [ "$back" = "$(cd "$place" && pwd -P)" ]
+}
+
+# Its files, index and HEAD as a tip.
+capture_worktree() {
+  rm -f "$lacking" "$own/worktree-index"
+  line=$(read_small "$place/HEAD")
+  case $line in
+    'ref: '*) line=$(LC_ALL=C awk -v name="${line#ref: }" '$2 == name { oid = $1 } END { print oid }' "$own/found-refs") ;;
+  esac
+  ! is_hex "$line" || agent_head=$(borrowing capture_git rev-parse -q --verify "$line^{commit}" 2>/dev/null)
+  files_tree=$agent_head index=$own/worktree-index borrow=$borrow_dir
+  [ -z "$agent_head" ] || capture_git read-tree "$agent_head" || return 1
+  add_files 2>/dev/null
+  worktree_files=$(capture_git write-tree) || return 1
+  find_lacking
+  index=
+  make_commit "$agent_head" "$place" "$worktree_files" "worktrees/$count/" && say "$made worktrees/$count/work" >>"$own/tips"
+}
