@@ -38,7 +38,7 @@ pub enum UncapturedReason {
     Special,
     /// Below the directory of the record, which no capture contains.
     Record,
-    /// A name that git accepts in no tree.
+    /// Git does not take it: a name that no tree may have, a content that its attributes do not fit.
     Refused,
     /// A reason of a newer runner, or one without a word of its own.
     #[serde(other)]
@@ -70,7 +70,7 @@ impl UncapturedReason {
             Self::TooLong => "the path is too long",
             Self::Special => "a pipe, socket or device",
             Self::Record => "in the record's directory",
-            Self::Refused => "a name that git refuses",
+            Self::Refused => "refused by git",
             Self::Other => "could not be captured",
         }
     }

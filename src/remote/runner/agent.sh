@@ -71,6 +71,7 @@ find_agent() {
     find_command "$candidate" || continue
     if [ -n "$pattern" ] && ! check_version "$found" "$pattern"; then
       detail="$found calls itself '$version', which is another tool"
+      [ -n "$version" ] || detail="$found --version told no version within 20 s"
       continue
     fi
     agent=$found detail=
@@ -130,6 +131,7 @@ create_session() {
   session=$(tr -d '\r' 2>/dev/null <"$at/scratch" | awk 'NF { word = $NF } END { print word }')
   rm -f "$at/scratch"
   detail="the agent made no session: status $status"
+  [ "$status" -ne 124 ] || detail="the agent made no session within 90 s"
   [ "$status" -eq 0 ] && is_session "$session" && keep_session "$session"
 }
 

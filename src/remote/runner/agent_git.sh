@@ -62,7 +62,8 @@ list_ids() {
 find_git_lacking() {
   {
     (cd "$git_dir" && find . ! -type f ! -type d ! -type l) | sed 's|^\./||'
-    (cd "$common_dir" && find -H refs -type f -exec grep -aLE '^(ref: |[0-9a-f]{40})' /dev/null {} +) | grep -v '^/dev/null$'
+    (cd "$common_dir" && find -H refs -type f -size -9 -exec grep -aLE '^(ref: |[0-9a-f]{40}|this repository uses)' /dev/null {} +) | grep -v '^/dev/null$'
+    (cd "$common_dir" && find -H refs -type f -size +8)
     (cd "$common_dir" && find . \( -name objects -o -name modules -o -name lfs -o -name annex \) -prune -o -type f -size +262143 ! -name index -print) | sed 's|^\./||'
     for place in modules lfs/objects annex/objects; do
       [ -z "$(find "$common_dir/$place" -type f 2>/dev/null | head -n 1)" ] || say "$place"
@@ -70,20 +71,23 @@ find_git_lacking() {
   } 2>/dev/null | sed 's|^|.git/|' | lack
 }
 
-# Reads the agent's repository: $agent_head is its HEAD or empty, `refs` and `ids` in our own directory are what it names.
+# Reads the agent's repository, fails where that took too long: $agent_head is its HEAD or empty, `refs` and `ids` in our own directory are what it names.
 read_agent_git() {
   own=$job/capture.git agent_head='' borrow_dir=''
   rm -rf "$own/refs" "$own/packed-refs" "$own/logs" "$own/agent-index"
   mkdir -p "$own/refs" && say 'ref: refs/heads/none' >"$own/HEAD"
-  true >"$own/found-refs" && true >"$own/found-ids" || return 1
+  true >"$own/found-refs" && true >"$own/found-ids" || return 2
   if ! find_git_dir; then
     note="${note-}the agent's git directory is gone; "
     return 0
   fi
   # A pipe among the objects would stop git.
   find "$borrow_dir/." ! -type f ! -type d ! -type l -print 2>/dev/null | while IFS= read -r file; do set_aside "$file"; done
-  within "$git_limit" list_refs >"$own/found-refs" 2>/dev/null || note="${note-}not all refs could be read; "
+  all_read=0
+  within "$git_limit" list_refs >"$own/found-refs" 2>/dev/null
+  [ $? -ne 124 ] || all_read=1
   within "$git_limit" list_ids >"$own/found-ids" 2>/dev/null
+  [ $? -ne 124 ] || all_read=1
   line=$(read_small "$git_dir/HEAD")
   case $line in
     'ref: refs/heads/.invalid')
@@ -92,6 +96,7 @@ read_agent_git() {
     'ref: '*) line=$(LC_ALL=C awk -v name="${line#ref: }" '$2 == name { oid = $1 } END { print oid }' "$own/found-refs") ;;
   esac
   ! is_hex "$line" || agent_head=$(borrowing capture_git rev-parse -q --verify "$line^{commit}" 2>/dev/null)
+  return "$all_read"
 }
 
 # Calls git with the agent's objects to read from.

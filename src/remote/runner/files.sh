@@ -25,9 +25,9 @@ add_paths() { capture_git update-index --add --remove --replace --stdin <"$1" 2>
 # given to git as data cannot fail, whatever `.cursor` has become.
 drop_record() {
   record="^[^$tab]*$tab\"\\{0,1\\}\\.cursor/agent-handoffs/"
-  capture_git ls-files -s | sed -n "/$record/s/^[0-7]* \\([0-9a-f]*\\) [0-3]$tab/0 \\1$tab/p" >"$job/capture.git/record"
+  capture_git ls-files -s | sed -n "\\|$record|s/^[0-7]* \\([0-9a-f]*\\) [0-3]$tab/0 \\1$tab/p" >"$job/capture.git/record"
   [ -h "$tree/.cursor" ] || [ ! -d "$tree/.cursor" ] ||
-    cache_git ls-tree -r "$files_tree" 2>/dev/null | sed -n "/$record/p" >>"$job/capture.git/record"
+    cache_git ls-tree -r "$files_tree" 2>/dev/null | sed -n "\\|$record|p" >>"$job/capture.git/record"
   [ ! -s "$job/capture.git/record" ] || capture_git update-index --index-info <"$job/capture.git/record"
   recorded=$?
   rm -f "$job/capture.git/record"
@@ -56,10 +56,8 @@ find_lacking() {
   } 2>/dev/null | tr '\n\0' '?\n' | sed 's|/$||' | sort -u >"$found"
   lack <"$found"
   # Pipes and the like, and what is called `.git` below the top, are no files to git.
-  if ! (cd "$tree" && find . -path ./.git -prune -o -name .git -print0 -prune -o ! -type d ! -type f ! -type l -print0) \
-    2>/dev/null >"$found.odd"; then
-    find_unreadable | lack
-  fi
+  (cd "$tree" && find . -path ./.git -prune -o -name .git -print0 -prune -o ! -type d ! -type f ! -type l -print0) 2>/dev/null >"$found.odd"
+  find_unreadable | lack
   if [ -s "$found.odd" ]; then
     tr '\n\0' '?\n' <"$found.odd" | sed 's|^\./||' | sort >"$found.all"
     capture_git check-ignore -z --no-index --stdin <"$found.odd" 2>/dev/null | tr '\n\0' '?\n' | sed 's|^\./||' >"$found.not"
@@ -102,10 +100,17 @@ find_reason() {
       elif [ ! -h "$tree/$1" ] && { [ ! -r "$tree/$1" ] || { [ -d "$tree/$1" ] && [ ! -x "$tree/$1" ]; }; }; then
         reason_word=unreadable
       else
-        case $1 in .git/*) reason_word=other ;; *) reason_word=refused ;; esac
+        case $1 in .git | .git/*) reason_word=other ;; *) reason_word=refused ;; esac
       fi
       ;;
   esac
+}
+
+# The bytes of files, and of the files in directories, whose names come with a NUL after each.
+count_bytes() {
+  # shellcheck disable=SC2016,SC2086 # expanded by the shell it is for; that is a list of words
+  (cd "$tree" && xargs -0 -n 100 $shell -c 'find "$@" ! -type d -exec ls -lnd {} + 2>/dev/null' sh) |
+    awk '/^[-l]/ { s += $5 } END { printf "%.0f", s }'
 }
 
 # Writes the attempt's file `uncaptured`; $uncaptured counts its paths, empty for none.

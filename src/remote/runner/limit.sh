@@ -37,6 +37,14 @@ bounded() {
 # Runs a tool that may hang on a file system that does.
 quickly() { within 10 "$@" 2>/dev/null; }
 
+# Removes the lock files that a crash of ours left: whoever has the claim is the only writer of the first two places. In the
+# cache other handoffs are at work, so a lock there has to be old.
+clear_locks() {
+  rm -f "$job/capture.git/"*.lock
+  find "$cache/refs/capture/$name" -name '*.lock' -type f -exec rm -f {} +
+  find "$cache"/*.lock "$cache/refs" -name '*.lock' -type f -mmin +10 -exec rm -f {} +
+} 2>/dev/null
+
 # Ends a process and all that descends from it.
 kill_tree() {
   # shellcheck disable=SC2046 # a list of pids

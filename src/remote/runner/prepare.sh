@@ -14,6 +14,7 @@ prepare() {
   if [ -f "$spec/setup" ]; then
     if ! run_script setup "$at/setup.log" setup || [ "$status" != 0 ]; then
       detail="setup ended with ${status:-no status}"
+      [ "$ended" != timeout ] || detail="setup was ended after $limit_active s"
       stopped_early
       return 1
     fi
@@ -21,7 +22,8 @@ prepare() {
   check_first || stopped_early || return 1
   reason=capture
   detail="the files could not be read before the start"
-  hash_files && read_agent_git || return 1
+  hash_files || return 1
+  read_agent_git
   baseline=$files start_head=$agent_head files=
   carry_baseline
   say "baseline $baseline${nl}head $start_head${nl}check $check_before" >"$at/before"

@@ -153,13 +153,6 @@ find_since() {
   find "$since" -cnewer "$since" >/dev/null 2>&1 || since=
 }
 
-# The bytes of files, and of the files in directories, whose names come with a NUL after each.
-count_bytes() {
-  # shellcheck disable=SC2016,SC2086 # expanded by the shell it is for; that is a list of words
-  (cd "$tree" && xargs -0 -n 100 $shell -c 'find "$@" ! -type d -exec ls -lnd {} + 2>/dev/null' sh) |
-    awk '/^[-l]/ { s += $5 } END { printf "%.0f", s }'
-}
-
 # What is kept, as one data frame: the size and the name of the first ones, a line each.
 tell_kept() {
   [ "$kept" -gt 0 ] || return 0

@@ -117,14 +117,12 @@ set_config() { clean_git config --file "$git/config" "$1" "$2"; }
 
 # Refs, HEAD and what is staged. The files' state is taken over from the proof, so `status` need not read them again.
 make_refs() {
+  # As one file, whatever the number of refs: git makes a file for each, which takes seconds for many.
   {
-    while IFS= read -r line; do
-      case $line in 'ref '*) ;; *) continue ;; esac
-      line=${line#ref }
-      printf 'update %s\0%s\0\0' "${line#* }" "${line%% *}"
-    done <"$spec/ship"
-    [ -z "$branch" ] || [ -z "$head" ] || printf 'update %s\0%s\0\0' "refs/heads/$branch" "$head"
-  } | tree_git update-ref -z --stdin || return 1
+    sed -n 's/^ref //p' "$spec/ship"
+    [ -z "$branch" ] || [ -z "$head" ] || say "$head refs/heads/$branch"
+  } >"$git/packed-refs"
+  ! cut -d ' ' -f 1 "$git/packed-refs" | sort -u | tree_git cat-file --batch-check | grep -q ' missing$' || return 1
   if [ -n "$branch" ]; then
     tree_git symbolic-ref HEAD "refs/heads/$branch"
   else

@@ -40,6 +40,7 @@ claim_attempt() {
       read_grant && read_ship || return 1
       [ -z "$as" ] || start_as=$as
       cache=$root/cache/$key.git
+      clear_locks
       reset_facts
       return 0
     fi
@@ -124,6 +125,8 @@ conclude() {
   active=$((served + spent)) served=0
   watch_session
   if take_capture; then
+    # Of a capture that lacks something nobody knows that nothing was changed.
+    [ -z "$uncaptured" ] || baseline=
     weigh
   else
     note="${note}the work could not be captured; " files=
@@ -134,6 +137,7 @@ conclude() {
         ended=''
         true >"$at/check.log"
         if run_script check "$at/check.log" check; then check=$status; fi
+        [ "$ended" != timeout ] || note="${note}the check was ended after $limit_active s; "
         sweep 5
         ;;
     esac

@@ -11,6 +11,7 @@ mod stream;
 mod unpack;
 #[path = "../../../integration/support/wait.rs"]
 mod wait;
+mod whole;
 
 use super::*;
 use host::{TestHost, shells};
