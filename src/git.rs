@@ -9,6 +9,7 @@ pub mod config;
 pub mod facts;
 pub mod land;
 pub mod pack;
+pub mod quarantine;
 pub mod record;
 pub mod refs;
 pub mod repository;

@@ -9,6 +9,7 @@ pub mod id;
 mod ownership;
 pub mod policy;
 pub mod profile;
+pub mod refusal;
 pub mod release;
 pub mod snapshot;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::context;
 use super::error::Error;
 use super::exit;
 use crate::model::id::HandoffId;
+use crate::model::refusal::{WORK, accept};
 use crate::supervise::clean::{Cleaner, Part, Standing, Wish};
 use crate::supervise::progress::Silent;
 use crate::ui::text::{first_line, neutral};
@@ -101,7 +102,9 @@ fn text(part: &Part) -> String {
     };
     for receipt in held {
         let n = receipt.attempt;
+        let is_refused = part.refused.iter().any(|one| one.attempt == n && one.refused.name == WORK);
         let capture = match &receipt.capture {
+            Some(_) if is_refused => "its work was refused here".to_owned(),
             Some(capture) => format!("capture {} held as refs/handoff/{id}/{n}/work", capture.short()),
             None => "nothing was captured".to_owned(),
         };
@@ -124,6 +127,9 @@ fn text(part: &Part) -> String {
             text += &format!("  the tree {} {is} free for the next handoff\n", neutral(tree));
         }
     }
+    if !part.refused.is_empty() {
+        text += &refused(part);
+    }
     if part.standing == Standing::Kept && files.count > 0 {
         let what = counted(files.count, files.bytes);
         text +=
@@ -136,6 +142,26 @@ fn text(part: &Part) -> String {
     }
     if let Some(help) = &part.help {
         text += &format!("  try: {}\n", neutral(help));
+    }
+    text
+}
+
+/// Refs that git refused here, and what accepts them where they can still come.
+fn refused(part: &Part) -> String {
+    let (what, host) = (plural(part.refused.len() as u64, "ref"), neutral(&part.host));
+    let mut text = match part.standing {
+        Standing::Released => format!("  deleted: {what} that git refused here\n"),
+        Standing::Held => format!("  would be deleted: {what} that git refused here\n"),
+        _ => format!("  git refused {what} here; {host} keeps what it had:\n"),
+    };
+    for one in &part.refused {
+        text += &format!("    attempt {}: {}\n", one.attempt, neutral(&one.refused.to_string()));
+    }
+    if part.standing == Standing::Kept {
+        let all: Vec<_> = part.refused.iter().map(|one| one.refused.clone()).collect();
+        for command in accept(&all) {
+            text += &format!("  to accept: {} && handoff pull {}\n", neutral(&command), part.id);
+        }
     }
     text
 }

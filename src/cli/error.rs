@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use super::exit;
 use crate::git;
+use crate::model::refusal::accept;
 use crate::remote::error::{OTHER_NODE, RemoteError};
 use crate::state;
 use crate::supervise::error::Error as EngineError;
@@ -142,6 +143,11 @@ impl From<EngineError> for Error {
                 .code(exit::UNREACHABLE)
                 .hint(format!("handoff hosts check {host}"))
                 .hint(format!("handoff resume {id} --host {host}, once it answers")),
+            EngineError::Refused { id, refused, .. } => {
+                let error =
+                    accept(&refused).into_iter().fold(Error::failed(message), |error, command| error.hint(command));
+                error.hint(format!("handoff pull {id}, which then takes it"))
+            }
             EngineError::Driven { id, .. } => Error::failed(message).hint(format!("handoff logs -f {id}")),
             EngineError::Elsewhere { id, host, .. } => Error::failed(message)
                 .hint(on_that_machine(&host, &format!("handoff stop {id}")))

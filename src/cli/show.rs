@@ -7,6 +7,7 @@ use super::exit;
 use super::watch::wait_for;
 use crate::model::event::Owner;
 use crate::model::handoff::Handoff;
+use crate::model::refusal::accept;
 use crate::remote::poll::{Alive, StateLine};
 use crate::supervise::driver::Driver;
 use crate::supervise::fence::SHORT;
@@ -107,6 +108,9 @@ fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
         let lacks = attempt.uncaptured.iter().flat_map(|lacks| uncaptured(&attempt.host, lacks));
         lacks.for_each(|line| outln!("    {line}"));
     }
+    for line in refused(handoff) {
+        outln!("  {line}");
+    }
     for host in handoff.owing() {
         outln!("  {} could not be told yet: it may go on within its grant, superseded", neutral(&host));
     }
@@ -133,6 +137,22 @@ fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
         None => {}
     }
     outln!("  record    .cursor/agent-handoffs/{}/handoff.md", made.id);
+}
+
+/// Refs that git refused here and their host keeps, with the commands that accept them.
+pub fn refused(handoff: &Handoff) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut all = Vec::new();
+    for (n, attempt) in handoff.refused() {
+        for one in &attempt.refused {
+            let host = neutral(&attempt.host);
+            lines.push(format!("refused   {} of attempt {n}; {host} keeps it", neutral(&one.to_string())));
+            all.push(one.clone());
+        }
+    }
+    let id = &handoff.made.id;
+    lines.extend(accept(&all).iter().map(|command| format!("accept    {} && handoff pull {id}", neutral(command))));
+    lines
 }
 
 fn says(line: &StateLine) -> String {

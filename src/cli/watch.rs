@@ -110,7 +110,11 @@ pub async fn follow(driver: &mut Driver, until: Until, require_check: bool, show
         return Ok(exit::OK);
     }
     say(show, &closing(&handoff));
-    Ok(exit::of(&handoff, require_check))
+    // Work that is not here is no success, whatever the agent said.
+    match exit::of(&handoff, require_check) {
+        exit::OK if handoff.refused_work().is_some() => Ok(exit::FAILED),
+        code => Ok(code),
+    }
 }
 
 /// What is left behind, and how to come back to it.
@@ -144,6 +148,9 @@ pub fn closing(handoff: &Handoff) -> String {
         text.push_str(&format!("\n  not told:  {host}, which may go on within its grant: handoff watch {id}"));
     }
     text.push_str(&format!("\n  record:    {record}"));
+    for line in super::show::refused(handoff) {
+        text.push_str(&format!("\n  {line}"));
+    }
     let has_work = handoff.line().any(|(_, attempt)| attempt.fetched.is_some());
     if has_work {
         text.push_str(&format!("\n  changes:   handoff diff {id}\n  take over: handoff takeover {id}"));

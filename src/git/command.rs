@@ -2,9 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{BufRead, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 
 use super::{Error, Result};
@@ -176,6 +176,22 @@ impl Git {
             child.wait_with_output()
         })
         .map_err(|source| Error::Io { what: "could not read what git printed".into(), source })
+    }
+
+    /// Runs it to its end and hands over each line of its stderr; what it prints on stdout is dropped.
+    pub(super) fn error_lines(self, mut each: impl FnMut(&str)) -> Result<ExitStatus> {
+        let mut command = self.into_command();
+        let mut child = command.stdout(Stdio::null()).spawn().map_err(not_started)?;
+        let read = |source| Error::Io { what: "could not read what git printed".into(), source };
+        if let Some(stderr) = child.stderr.take() {
+            let mut lines = std::io::BufReader::new(stderr);
+            let mut line = Vec::new();
+            while lines.read_until(b'\n', &mut line).map_err(read)? > 0 {
+                each(String::from_utf8_lossy(&line).trim_end());
+                line.clear();
+            }
+        }
+        child.wait().map_err(read)
     }
 
     /// The same command for tokio, with nothing on stdin and both outputs piped; it is killed when dropped.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::quarantine::Quarantine;
 use super::transfer::{blocking, run};
 use super::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
@@ -98,7 +99,7 @@ impl Repository {
     }
 
     /// Those of `oids` that are in the repository.
-    fn present(&self, oids: &[Oid]) -> Result<Vec<Oid>> {
+    pub(super) fn present(&self, oids: &[Oid]) -> Result<Vec<Oid>> {
         let asked: String = oids.iter().map(|oid| format!("{oid}\n")).collect();
         let printed = self.git("cat-file").args(["--batch-check=%(objectname)", "--buffer"]).stdin(asked).run()?;
         // Of what is not there, git says `<oid> missing`.
@@ -106,24 +107,12 @@ impl Repository {
     }
 }
 
-/// Takes the objects of a pack into the repository, once git has read all of it and found what each refers to.
-///
-/// # Errors
-/// It is not the pack it is called, an object is malformed, or one is missing.
-pub async fn unpack(repo: &Repository, pack: &Pack) -> Result<()> {
-    let (repo, pack) = (repo.clone(), pack.clone());
-    let unpack = move || {
-        let file = std::fs::File::open(&pack.path).map_err(Error::io("read", &pack.path))?;
-        // The host deletes its copy after this.
-        let index =
-            repo.git("index-pack").config("core.fsync=committed").args(["--stdin", "--strict"]).stdin_file(file);
-        let told = index.line()?;
-        match told.split_once('\t') {
-            Some(("pack", hash)) if hash == pack.hash.as_str() => Ok(()),
-            _ => Err(Error::untrusted(format!("the pack {} came as another one", pack.hash.short()))),
-        }
-    };
-    blocking(unpack).await
+/// Puts the objects of a pack that came as a file into a quarantine. A pack that is not whole, or not the one it is
+/// called, is of no use: git then fetches its objects.
+pub(super) async fn unpack(quarantine: &Quarantine, pack: &Pack) {
+    let Ok(file) = std::fs::File::open(&pack.path) else { return };
+    let index = quarantine.git("index-pack").args(["--stdin"]).stdin_file(file);
+    _ = blocking(move || index.run()).await;
 }
 
 /// One name for the same tips, in whatever order.

@@ -63,7 +63,12 @@ impl Repository {
             input.extend(line.into_bytes());
         }
         // No reflogs: with `logAllRefUpdates=always` they would outlive the ref.
-        self.git("update-ref").config("core.logAllRefUpdates=false").args(["--stdin", "-z"]).stdin(input).run()?;
+        self.git("update-ref")
+            .config("core.logAllRefUpdates=false")
+            .config("core.fsync=committed,reference")
+            .args(["--stdin", "-z"])
+            .stdin(input)
+            .run()?;
         Ok(())
     }
 

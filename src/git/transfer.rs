@@ -8,6 +8,8 @@ use std::process::{ExitStatus, Stdio};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::command::Git;
+use super::pack::Pack;
+use super::quarantine::{Quarantine, TakenIn};
 use super::refs::{self, check_name};
 use super::{Error, Repository, Result};
 use crate::model::id::{HandoffId, HostName};
@@ -52,7 +54,7 @@ pub async fn push(repo: &Repository, bridge: &Bridge, refs: &[(Oid, String)]) ->
         }
         input.push_str(&format!("{oid}:{name}\n"));
     }
-    let send = bridged(repo, bridge, "send-pack").config("push.gpgSign=false");
+    let send = bridged(repo.git("send-pack"), bridge).config("push.gpgSign=false");
     let send = send.args(["--stdin", "--atomic", "--thin", "--helper-status", "--no-progress", URL]);
     let ran = run(send, input.into_bytes()).await?;
     // gitremote-helpers(7), `push`: `ok <ref> [<why>]` or `error <ref> <why>` for each.
@@ -93,31 +95,21 @@ pub fn is_race(error: &Error) -> bool {
     command == "send-pack" && stderr.lines().any(refused) && stderr.contains("cannot lock ref")
 }
 
-/// Brings refs of the host to below `refs/handoff/`, and proves that the expected objects are here.
+/// Brings refs of the host into a quarantine, below `refs/handoff/` there. Nothing of the repository changes.
 ///
-/// A refspec is `<ref on the host>:<ref under refs/handoff/>`, both with or both without one `*`; where the ref stands,
-/// it is moved. Returns the refs that stand below the destinations. Nothing else of the repository changes: no tag,
-/// FETCH_HEAD, submodule or repacking.
-///
-/// Each object's form is checked by git as it comes in (`fsckObjects`), that all are connected by git's fetch, and
-/// again, for the expected ones, by a walk to what the user's own refs hold.
-pub async fn fetch(
-    repo: &Repository,
-    bridge: &Bridge,
-    refspecs: &[String],
-    expected: &[Oid],
-) -> Result<Vec<(String, Oid)>> {
+/// A refspec is `<ref on the host>:<ref under refs/handoff/>`, both with or both without one `*`. git's fetch proves that
+/// everything is connected; the objects are not checked yet.
+async fn fetch(quarantine: &Quarantine, bridge: &Bridge, refspecs: &[String]) -> Result<()> {
     let pairs: Vec<_> = refspecs.iter().map(|refspec| checked(refspec)).collect::<Result<_>>()?;
     if pairs.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    let mut fetch = bridged(repo, bridge, "fetch");
+    let mut fetch = bridged(quarantine.git("fetch"), bridge);
     for setting in [
-        "transfer.fsckObjects=true",
-        "fetch.fsckObjects=true",         // would decide over `transfer`
-        "fetch.writeCommitGraph=false",   // writes elsewhere in the user's git directory
-        "core.fsync=committed,reference", // the host deletes its copy after this
-        "core.logAllRefUpdates=false",    // reflogs would outlive the refs
+        "fetch.fsckObjects=false", // the quarantine is checked as a whole, and by more than one fault
+        "fetch.unpackLimit=1",     // one pack instead of a file for each object
+        "fetch.writeCommitGraph=false",
+        "core.logAllRefUpdates=false",
     ] {
         fetch = fetch.config(setting);
     }
@@ -128,17 +120,7 @@ pub async fn fetch(
         .args(["--no-prune", "--refmap=", "--end-of-options", URL])
         .args(pairs.iter().map(|(from, to)| format!("+{from}:{to}")));
     let ran = run(fetch, Vec::new()).await?;
-    if !ran.status.success() {
-        return Err(ran.failed("fetch"));
-    }
-    let destinations: Vec<_> = pairs.iter().map(|(_, to)| to.trim_end_matches('*').to_owned()).collect();
-    let (repo, expected) = (repo.clone(), expected.to_vec());
-    let verify = move || {
-        repo.verify_connected(&expected)?;
-        let listed = destinations.iter().map(|below| repo.list_refs(below));
-        Ok(listed.collect::<Result<Vec<_>>>()?.concat())
-    };
-    blocking(verify).await
+    if ran.status.success() { Ok(()) } else { Err(ran.failed("fetch")) }
 }
 
 /// Does what blocks beside the loop.
@@ -147,24 +129,41 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
     tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
 
-/// Brings everything that attempt `n` left on the host to `refs/handoff/<id>/<n>/`, and proves that its capture is
-/// here whole. What the user has checked out is not touched.
+/// Brings everything that attempt `n` left on the host to `refs/handoff/<id>/<n>/`, and proves that what is taken in is
+/// here whole. `pack` has objects that came before. What the user has checked out is not touched.
+///
+/// Objects are checked before any of them is in the repository ([`Quarantine`]). A ref that reaches a refused object is
+/// left out and named; the others come, the work included.
 pub async fn pull(
     repo: &Repository,
     bridge: &Bridge,
     (id, name): (&HandoffId, &HostName),
-    n: u32,
-    capture: &Oid,
-) -> Result<Vec<(String, Oid)>> {
+    (n, capture): (u32, &Oid),
+    pack: Option<&Pack>,
+) -> Result<TakenIn> {
+    let quarantine = Quarantine::new(repo, id)?;
+    if let Some(pack) = pack {
+        super::pack::unpack(&quarantine, pack).await;
+    }
     let to = format!("{}{n}/", refs::of(id));
     let refspec = format!("refs/capture/{}/{n}/*:{to}*", name.as_str());
-    let found = fetch(repo, bridge, &[refspec], std::slice::from_ref(capture)).await?;
-    let work = format!("{to}work");
-    match found.iter().find(|(name, _)| *name == work) {
-        Some((_, oid)) if oid == capture => Ok(found),
-        Some((_, oid)) => Err(Error::untrusted(format!("{work} is {}, not {}", oid.short(), capture.short()))),
-        None => Err(Error::untrusted(format!("the host has no capture of attempt {n}"))),
-    }
+    fetch(&quarantine, bridge, &[refspec]).await?;
+    let (repo, capture) = (repo.clone(), capture.clone());
+    let take_in = move || {
+        let work = format!("{to}work");
+        match quarantine.arrived(&to)?.iter().find(|(name, _)| *name == work) {
+            Some((_, oid)) if *oid == capture => {}
+            Some((_, oid)) => {
+                return Err(Error::untrusted(format!("{work} is {}, not {}", oid.short(), capture.short())));
+            }
+            None => return Err(Error::untrusted(format!("the host has no capture of attempt {n}"))),
+        }
+        let taken = quarantine.take_in(&to)?;
+        let tips: Vec<Oid> = taken.refs.iter().map(|(_, tip)| tip.clone()).collect();
+        repo.verify_connected(&tips)?;
+        Ok(taken)
+    };
+    blocking(take_in).await
 }
 
 impl Repository {
@@ -191,9 +190,8 @@ fn checked(refspec: &str) -> Result<(&str, &str)> {
     if sound && star(from).is_some() == star(to).is_some() { Ok((from, to)) } else { Err(bad()) }
 }
 
-fn bridged(repo: &Repository, bridge: &Bridge, verb: &'static str) -> Git {
-    repo.git(verb)
-        .config("protocol.allow=never") // no way but the bridge
+fn bridged(git: Git, bridge: &Bridge) -> Git {
+    git.config("protocol.allow=never") // no way but the bridge
         .config("protocol.ssh.allow=always")
         .env("GIT_SSH_COMMAND", &bridge.command)
         .env("GIT_SSH_VARIANT", "simple") // do not try the command for OpenSSH's options

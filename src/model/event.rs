@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome};
 use super::host::FilledLimits;
 use super::id::{HandoffId, Uid};
+use super::refusal::RefusedRef;
 use super::snapshot::{Oid, Snapshot};
 use super::uncaptured::Uncaptured;
 use super::verdict::Verdict;
@@ -103,6 +104,11 @@ pub enum Kind {
         /// What a capture lacks that was made after the attempt's end was recorded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uncaptured: Option<Uncaptured>,
+    },
+    /// The refs of an attempt's capture that git refused here; the host keeps them. An empty list: none is left.
+    RefsRefused {
+        attempt: AttemptNo,
+        refused: Vec<RefusedRef>,
     },
     /// The host cannot be reached since the event's time.
     Unreachable {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome};
 use super::event::{Created, Event, FORMAT, Kind, Owner};
+use super::refusal::RefusedRef;
 use super::release::Release;
 use super::snapshot::Oid;
 use super::uncaptured::Uncaptured;
@@ -72,6 +73,9 @@ pub struct Attempt {
     /// What the capture lacks: it is only on the host.
     #[serde(default)]
     pub uncaptured: Option<Uncaptured>,
+    /// Refs of its capture that git refused here: the host keeps them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedRef>,
     /// The work went on without it: kept under its own number, never built on.
     pub superseded: bool,
 }
@@ -209,6 +213,13 @@ impl Handoff {
                     attempt.uncaptured = uncaptured.clone();
                 }
             }
+            Kind::RefsRefused { attempt, refused } => {
+                let attempt = self.attempt_mut(*attempt)?;
+                if attempt.refused == *refused {
+                    return Err(Refused::Stale("the refs are already known to be refused"));
+                }
+                attempt.refused = refused.clone();
+            }
             Kind::Unreachable { reason, .. } => {
                 unset(&self.unreachable, "the host is already known to be out of reach")?;
                 self.unreachable = Some((at, reason.clone()));
@@ -272,6 +283,7 @@ impl Handoff {
             log_parts: 1,
             fetched: None,
             uncaptured: None,
+            refused: Vec::new(),
             superseded,
         };
         self.attempts.insert(n, attempt);

@@ -10,7 +10,8 @@ impl Attempt {
     /// Whether nothing of it is left to come from its host.
     pub fn is_collected(&self) -> bool {
         let nothing_to_fetch = self.outcome.as_ref().is_none_or(|outcome| outcome.capture.is_none());
-        self.ended.is_some() && (self.fetched.is_some() || nothing_to_fetch)
+        // What git refuses comes only when a person accepts it.
+        self.ended.is_some() && (self.fetched.is_some() || nothing_to_fetch || self.is_refused())
     }
 }
 

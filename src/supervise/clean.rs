@@ -13,6 +13,7 @@ use crate::git::pack;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::Kind;
 use crate::model::id::HandoffId;
+use crate::model::refusal::RefusedRef;
 use crate::remote::client::Remote;
 use crate::remote::release::{Answer, Files, Receipt, Terms};
 
@@ -60,12 +61,22 @@ pub struct Part {
     pub refs: u64,
     /// Files of the tree that are nowhere else.
     pub files: Files,
+    /// Refs that git refused here: the host alone has them.
+    pub refused: Vec<Withheld>,
     /// Why it is not released.
     pub why: Option<String>,
     /// The command that helps.
     pub help: Option<String>,
     #[serde(skip)]
     last: AttemptNo,
+}
+
+/// A ref of an attempt that git refused here.
+#[derive(Clone, Debug, Serialize)]
+pub struct Withheld {
+    pub attempt: AttemptNo,
+    #[serde(flatten)]
+    pub refused: RefusedRef,
 }
 
 /// A handoff in the plan: nobody else drives it meanwhile.
@@ -163,7 +174,15 @@ impl Cleaner {
         }
         let (held, last) = driver.hold_all(&remote, host).await?;
         let answer = remote.release(&driver.name, &held, &self.terms(driver, true)).await?;
-        Ok(Part::of(&id, host, held, last, answer))
+        let mut part = Part::of(&id, host, held, last, answer);
+        part.refused = withheld(driver, host);
+        // They are nowhere else: they go when the handoff is named, after they were.
+        if !part.refused.is_empty() && !self.wish.discard && part.standing == Standing::Held {
+            part.standing = Standing::Kept;
+            part.why = Some("git refused refs of it here, which nothing else has".to_owned());
+            part.help = Some(format!("handoff clean {id} --discard-ignored"));
+        }
+        Ok(part)
     }
 
     async fn connect(&mut self, driver: &mut Driver, host: &str) -> Result<Remote, Error> {
@@ -200,8 +219,8 @@ impl Cleaner {
             };
             match released {
                 Ok(answer) => {
-                    let held = std::mem::take(&mut part.held);
-                    *part = Part::of(&part.id, &host, held, last, answer);
+                    let (held, refused) = (std::mem::take(&mut part.held), std::mem::take(&mut part.refused));
+                    *part = Part { refused, ..Part::of(&part.id, &host, held, last, answer) };
                     if part.standing == Standing::Held {
                         part.standing = Standing::Released;
                         driver.append(Kind::Released { host, last, confirmed: true })?;
@@ -226,6 +245,13 @@ impl Cleaner {
     }
 }
 
+/// What a host has of a handoff that git refused here.
+fn withheld(driver: &Driver, host: &str) -> Vec<Withheld> {
+    let attempts = driver.handoff().refused().filter(|(_, attempt)| attempt.host == host);
+    let refs = attempts.flat_map(|(n, attempt)| attempt.refused.iter().map(move |refused| (n, refused.clone())));
+    refs.map(|(attempt, refused)| Withheld { attempt, refused }).collect()
+}
+
 impl Part {
     fn kept(id: &HandoffId, host: &str, why: String, help: Option<String>) -> Part {
         Part {
@@ -237,6 +263,7 @@ impl Part {
             tree: None,
             refs: 0,
             files: Files::default(),
+            refused: vec![],
             why: Some(why),
             help,
             last: 0,
@@ -252,6 +279,7 @@ impl Part {
             _ => format!("handoff show {id}"),
         });
         let why = kept.map(|(_, text)| text);
-        Part { id: id.clone(), host: host.to_owned(), standing, held, gone, tree, refs, files, why, help, last }
+        let (id, host, refused) = (id.clone(), host.to_owned(), vec![]);
+        Part { id, host, standing, held, gone, tree, refs, files, refused, why, help, last }
     }
 }

@@ -3,6 +3,7 @@
 use super::retry::{Remedy, remedy};
 use crate::model::attempt::AttemptNo;
 use crate::model::id::HandoffId;
+use crate::model::refusal::RefusedRef;
 use crate::remote::error::RemoteError;
 use crate::transport::TransportError;
 
@@ -48,6 +49,9 @@ pub enum Error {
     /// Its host shares a directory with the machine that began the attempt, which shows no sign of life.
     #[error("another machine that shares the directory of {host} began attempt {attempt}{}; the stop is marked there, and whether it lives is seen only there", last_tick(.beat))]
     Elsewhere { id: HandoffId, host: String, attempt: AttemptNo, beat: Option<u64> },
+    /// git refused the work of an attempt; its host keeps it.
+    #[error("git refused the work of attempt {attempt}: {}; {host} keeps it", list(.refused))]
+    Refused { id: HandoffId, host: String, attempt: AttemptNo, refused: Vec<RefusedRef> },
     /// Another process drives it.
     #[error("{id} is driven by another process{holder}")]
     Driven { id: HandoffId, holder: String },
@@ -81,6 +85,10 @@ impl Error {
             _ => false,
         }
     }
+}
+
+fn list(refused: &[RefusedRef]) -> String {
+    refused.iter().map(RefusedRef::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn last_tick(beat: &Option<u64>) -> String {

@@ -57,8 +57,10 @@ impl Driver {
             }
             None => (None, None),
         };
+        // What was refused may be accepted by now.
+        let refused = self.handoff().attempts.get(&n).is_some_and(|attempt| !attempt.refused.is_empty());
         if let Some(commit) = &capture
-            && !self.is_held(n, commit).await?
+            && (refused || !self.is_held(n, commit).await?)
         {
             let tree = found.outcome.as_ref().and_then(|outcome| outcome.tree.as_deref());
             self.fetch_commit(remote, n, commit, tree, lacks).await?;

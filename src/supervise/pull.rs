@@ -4,11 +4,12 @@ use super::driver::Driver;
 use super::error::Error;
 use super::fence::PATIENCE;
 use super::progress::{Progress, Spoken};
-use crate::git::pack::{self, LARGE};
+use crate::git::pack::{self, LARGE, Pack};
 use crate::git::transfer;
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
+use crate::model::refusal::RefusedRef;
 use crate::model::snapshot::Oid;
 use crate::model::uncaptured::Uncaptured;
 use crate::remote::bridge::{Bridge, Service};
@@ -28,7 +29,9 @@ impl Driver {
             },
             None => return Ok(()),
         };
-        if here.as_ref() == Some(&commit) {
+        // What was refused may be accepted by now.
+        let refused = self.handoff().attempts.get(&n).is_some_and(|attempt| !attempt.refused.is_empty());
+        if here.as_ref() == Some(&commit) && !refused {
             return Ok(());
         }
         self.fetch_commit(remote, n, &commit, outcome.tree.as_deref(), lacks).await
@@ -80,20 +83,30 @@ impl Driver {
         let repository = &engine.repository;
         let (key, format) = (repository.cache_key_of(&self.handoff().made.base.head)?, repository.format().word());
         let weight = self.handoff().attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref()?.weight);
-        if weight.is_some_and(|weight| weight >= LARGE) {
-            self.bring(remote, n, Cache { name: &name, key: &key, format }).await?;
-        }
+        let cache = Cache { name: &name, key: &key, format };
+        let pack = match weight.is_some_and(|weight| weight >= LARGE) {
+            true => self.bring(remote, n, cache).await?,
+            false => None,
+        };
         let bridge = Bridge::new(remote, Service::Upload, &name, &key, format)?;
         let command = transfer::Bridge { command: bridge.command() };
-        let fetched = transfer::pull(repository, &command, (&id, &name), n, commit);
+        let fetched = transfer::pull(repository, &command, (&id, &name), (n, commit), pack.as_ref());
         tokio::pin!(fetched);
-        tokio::select! {
+        let taken = tokio::select! {
             biased;
-            result = &mut fetched => drop(result?),
+            result = &mut fetched => result?,
             served = bridge.serve() => match served {
                 Err(error) => return Err(error.into()),
-                Ok(()) => drop(fetched.await?),
+                Ok(()) => fetched.await?,
             },
+        };
+        if pack.is_some() {
+            pack::forget(&engine.store.inbox(&id))?;
+            remote.forget_packs(cache, n).await?;
+        }
+        self.on_refused(n, taken.refused)?;
+        if !taken.refs.iter().any(|(_, tip)| tip == commit) {
+            return Ok(());
         }
         // What the host called the capture is what counts, not the ref it was found under.
         let captured = repository.read_capture(commit)?;
@@ -114,9 +127,33 @@ impl Driver {
         Ok(())
     }
 
+    /// Journals the refs of a capture that git refused, and says so. A host keeps them until they are accepted here or
+    /// discarded by name.
+    fn on_refused(&mut self, n: AttemptNo, refused: Vec<RefusedRef>) -> Result<(), Error> {
+        let known = self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.refused == refused);
+        if !known {
+            self.append(Kind::RefsRefused { attempt: n, refused })?;
+        }
+        let Some(attempt) = self.handoff().attempts.get(&n).filter(|attempt| !attempt.refused.is_empty()) else {
+            return Ok(());
+        };
+        for refused in &attempt.refused {
+            let text = format!("git refused {refused} of attempt {n}; {} keeps it", attempt.host);
+            self.tell(&Progress::Note { text });
+        }
+        Ok(())
+    }
+
+    /// Fails where the newest work was refused: what would be built on without it is older.
+    pub(super) fn need_work(&self) -> Result<(), Error> {
+        let Some((n, attempt)) = self.handoff().refused_work() else { return Ok(()) };
+        let (id, host, refused) = (self.id().clone(), attempt.host.clone(), attempt.refused.clone());
+        Err(Error::Refused { id, host, attempt: n, refused })
+    }
+
     /// Brings the objects of a large capture as a file, so that git has only refs to fetch. Where that cannot be done, git
     /// fetches the objects too.
-    async fn bring(&self, remote: &Remote, n: AttemptNo, cache: Cache<'_>) -> Result<(), Error> {
+    async fn bring(&self, remote: &Remote, n: AttemptNo, cache: Cache<'_>) -> Result<Option<Pack>, Error> {
         let inbox = self.engine.store.inbox(self.id());
         let mut spoken = Spoken::default();
         let received = |received, length| {
@@ -124,19 +161,18 @@ impl Driver {
                 self.tell(&Progress::Receiving { attempt: n, received, length });
             }
         };
-        let fetched = match remote.fetch_pack(cache, n, &inbox, received).await {
-            Err(RemoteError::Refused { .. }) => return Ok(()),
-            fetched => fetched?,
-        };
-        // What did not come as it was sent is of no use.
-        let _ = pack::unpack(&self.engine.repository, &fetched).await;
-        pack::forget(&inbox)?;
-        Ok(remote.forget_packs(cache, n).await?)
+        match remote.fetch_pack(cache, n, &inbox, received).await {
+            Err(RemoteError::Refused { .. }) => Ok(None),
+            fetched => Ok(Some(fetched?)),
+        }
     }
 
     /// As [`Driver::pull`]; what keeps it from coming is told and holds nothing up.
     pub(super) async fn pull_if_possible(&mut self) {
-        if let Err(error) = self.pull().await {
+        // What git refused was named already.
+        if let Err(error) = self.pull().await
+            && !matches!(error, Error::Refused { .. })
+        {
             self.tell(&Progress::Note { text: format!("not all work is here: {error}") });
         }
     }
@@ -151,7 +187,8 @@ impl Driver {
             .handoff()
             .attempts
             .iter()
-            .filter(|(_, attempt)| attempt.fetched.is_none() && attempt.host == *host)
+            .filter(|(_, attempt)| attempt.fetched.is_none() || !attempt.refused.is_empty())
+            .filter(|(_, attempt)| attempt.host == *host && self.handoff().release_of(host).is_none())
             .filter_map(|(n, attempt)| Some((*n, attempt.outcome.clone()?)))
             .filter(|(n, outcome)| outcome.capture.is_some() || self.lacks_capture(*n))
             .collect();
@@ -162,6 +199,7 @@ impl Driver {
             }
             self.update_record()?;
         }
+        self.need_work()?;
         Ok(here(self.handoff()) - before)
     }
 }

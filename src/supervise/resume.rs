@@ -40,6 +40,7 @@ impl Driver {
         let has_session = handoff.session.is_some() || self.profile.session == SessionMode::None;
         if checkout && !out_of_reach {
             self.pull_if_possible().await;
+            self.need_work()?;
         }
         let start = if checkout || !has_session { Start::Fresh } else { Start::Resume };
         let ship = if checkout { self.last_work()? } else { self.handoff().made.base.clone() };

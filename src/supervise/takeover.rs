@@ -35,6 +35,10 @@ impl Driver {
             let (id, why) = (self.id().clone(), "was never sent to a host: there is nothing to take over".to_owned());
             return Err(Error::NotNow { id, why });
         }
+        if self.handoff().refused_work().is_some() {
+            // It may be accepted by now; without it, a takeover would be of older work.
+            self.pull().await?;
+        }
         if self.handoff().owner != Owner::Laptop {
             let epoch = self.handoff().epoch + 1;
             self.journal.append(Kind::Owner { epoch, owner: Owner::Laptop, confirmed: false })?;
@@ -43,6 +47,7 @@ impl Driver {
         if self.handoff().owing().is_empty() {
             self.pull_if_possible().await;
         }
+        self.need_work()?;
         let worktree = self.make_worktree(destination).await?;
         self.journal.append(Kind::Worktree { path: worktree.display().to_string() })?;
         self.update_record()?;

@@ -19,7 +19,7 @@ const PREFIX: &str = ".snapshot-";
 /// A scratch directory this old was left by a process that was killed.
 const STALE: Duration = Duration::from_secs(24 * 3600);
 /// From this many objects on they become a pack, as git does with what it fetches (`fetch.unpackLimit`).
-const PACK_FROM: u32 = 100;
+pub(in crate::git) const PACK_FROM: u32 = 100;
 /// Mode of an entry that is another repository's commit.
 pub(super) const GITLINK: &str = "160000";
 
@@ -48,7 +48,7 @@ impl Scratch {
     pub(super) fn new(repo: &Repository) -> Result<Self> {
         let home = repo.state_dir();
         std::fs::create_dir_all(&home).map_err(Error::io("make", &home))?;
-        remove_stale(&home);
+        remove_stale(&home, PREFIX);
         let directory =
             tempfile::Builder::new().prefix(PREFIX).tempdir_in(&home).map_err(Error::io("write in", &home))?;
         let info = directory.path().join("objects/info");
@@ -247,7 +247,7 @@ fn parse_entry(entry: &[u8]) -> Option<(Vec<u8>, (String, String))> {
 }
 
 /// A line of `info/alternates`, quoted as git quotes (a path may hold anything).
-fn quoted(path: &Path) -> Vec<u8> {
+pub(in crate::git) fn quoted(path: &Path) -> Vec<u8> {
     let mut line = vec![b'"'];
     for byte in path.as_os_str().as_bytes() {
         match byte {
@@ -276,9 +276,9 @@ fn copy_with_time(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Best effort: what stays is tried again by the next snapshot.
-fn remove_stale(home: &Path) {
+pub(in crate::git) fn remove_stale(home: &Path, prefix: &str) {
     let Ok(entries) = home.read_dir() else { return };
-    for entry in entries.flatten().filter(|e| e.file_name().as_bytes().starts_with(PREFIX.as_bytes())) {
+    for entry in entries.flatten().filter(|e| e.file_name().as_bytes().starts_with(prefix.as_bytes())) {
         let modified = entry.metadata().and_then(|meta| meta.modified());
         let age = modified.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
         if age.is_some_and(|age| age > STALE) {

@@ -90,7 +90,9 @@ async fn a_bridge_that_breaks_is_an_error_with_what_it_said() {
     let refs = [(git.head().unwrap(), "refs/keep/x".to_owned())];
     for error in [
         push(&git, &broken, &refs).await.unwrap_err(),
-        fetch(&git, &broken, &["refs/a/*:refs/handoff/a/*".into()], &[]).await.unwrap_err(),
+        fetch(&Quarantine::new(&git, &names().0).unwrap(), &broken, &["refs/a/*:refs/handoff/a/*".into()])
+            .await
+            .unwrap_err(),
     ] {
         assert!(error.to_string().contains("no such cache"), "{error}");
     }
@@ -148,13 +150,14 @@ async fn a_pull_changes_refs_of_ours_and_nothing_else() {
         repo.git(["config", key, value]);
     }
     let before = contents(repo.top());
-    let found = pull(&git, &cache.fetch, (&id, &name), 1, &expected).await.unwrap();
-    let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
+    let found = pull(&git, &cache.fetch, (&id, &name), (1, &expected), None).await.unwrap();
+    assert_eq!(found.refused, []);
+    let names: Vec<_> = found.refs.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["refs/handoff/20260407-x/1/heads/main", "refs/handoff/20260407-x/1/work"]);
     let changes = before.changes_but_new_objects(&contents(repo.top()));
     assert!(changes.iter().all(|path| path.contains("/.git/refs/handoff/")), "{changes:?}");
     assert_eq!(git.read_capture(&expected).unwrap().commit, expected);
-    pull(&git, &cache.fetch, (&id, &name), 1, &expected).await.unwrap();
+    pull(&git, &cache.fetch, (&id, &name), (1, &expected), None).await.unwrap();
 }
 
 #[tokio::test]
@@ -163,33 +166,256 @@ async fn a_capture_that_is_not_what_was_told_is_refused() {
     let (git, cache, (id, name)) = (repo.open(), cache(&repo), names());
     capture(&repo, &cache, &name);
     let here = git.head().unwrap();
-    let error = pull(&git, &cache.fetch, (&id, &name), 1, &here).await.unwrap_err();
+    let error = pull(&git, &cache.fetch, (&id, &name), (1, &here), None).await.unwrap_err();
     assert!(matches!(error, Error::Untrusted { .. }), "{error}");
     let absent: Oid = "1".repeat(40).parse().unwrap();
-    pull(&git, &cache.fetch, (&id, &name), 1, &absent).await.unwrap_err();
-    let error = pull(&git, &cache.fetch, (&id, &name), 2, &here).await.unwrap_err();
+    pull(&git, &cache.fetch, (&id, &name), (1, &absent), None).await.unwrap_err();
+    let error = pull(&git, &cache.fetch, (&id, &name), (2, &here), None).await.unwrap_err();
     assert!(error.to_string().contains("no capture of attempt 2"), "{error}");
 }
 
+/// A repository on the host whose objects an agent made by hand.
+struct Hostile<'a> {
+    repo: &'a Repo,
+    cache: &'a Cache,
+    top: PathBuf,
+}
+
+impl<'a> Hostile<'a> {
+    fn new(repo: &'a Repo, cache: &'a Cache) -> Self {
+        let top = repo.beside("hostile");
+        repo.git(["clone", "-q", repo.top().to_str().unwrap(), top.to_str().unwrap()]);
+        Hostile { repo, cache, top }
+    }
+
+    fn shell(&self, text: &str) -> Oid {
+        let mut command = std::process::Command::new("sh");
+        crate::git::command::inherit(&mut command);
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{role}_NAME"), "agent").env(format!("GIT_{role}_EMAIL"), "agent@host");
+        }
+        let made = command.arg("-ec").arg(text).current_dir(&self.top).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        String::from_utf8(made.stdout).unwrap().trim().parse().unwrap()
+    }
+
+    /// A commit on HEAD of a tree that `git mktree` makes of one more entry.
+    fn with_entry(&self, mode: &str, content: &str, name: &str) -> Oid {
+        self.shell(&format!(
+            "b=$(printf '%s' '{content}' | git hash-object -w --stdin)
+             t=$({{ git ls-tree HEAD; printf '{mode} blob %s\\t%s\\n' $b '{name}'; }} | git mktree)
+             git commit-tree $t -p HEAD -m x"
+        ))
+    }
+
+    /// The work of an honest agent.
+    fn work(&self) -> Oid {
+        std::fs::write(self.top.join("made"), "by the agent").unwrap();
+        snapshot::take(&Repository::discover(&self.top).unwrap(), &[]).unwrap().commit
+    }
+
+    /// The work of which HEAD is another commit.
+    fn work_on(&self, head: &Oid) -> Oid {
+        self.shell(&format!(
+            "i=$(git commit-tree {head}^{{tree}} -p {head} -m i); git commit-tree {head}^{{tree}} -p {head} -p $i -m w"
+        ))
+    }
+
+    fn push(&self, refs: &[(&Oid, &str)]) {
+        let name = names().1;
+        let to = |(oid, below): &(&Oid, &str)| format!("{oid}:refs/capture/{}/1/{below}", name.as_str());
+        let refs: Vec<String> = refs.iter().map(to).collect();
+        let words = ["push", "-q", self.cache.directory.to_str().unwrap()];
+        git_in(&self.top, words.into_iter().chain(refs.iter().map(String::as_str)));
+    }
+
+    async fn pull(&self, work: &Oid) -> TakenIn {
+        let (id, name) = names();
+        pull(&self.repo.open(), &self.cache.fetch, (&id, &name), (1, work), None).await.unwrap()
+    }
+
+    fn has(&self, object: &Oid) -> bool {
+        raw(self.repo.top(), ["cat-file", "-e", object.as_str()]).status.success()
+    }
+}
+
+/// Name and reasons of what was refused.
+fn refused(taken: &TakenIn) -> Vec<(&str, Vec<&str>)> {
+    let mut all = Vec::new();
+    for refused in &taken.refused {
+        all.push((refused.name.as_str(), refused.faults.iter().map(|fault| fault.reason.as_str()).collect()));
+    }
+    all
+}
+
 #[tokio::test]
-async fn a_tree_that_would_write_into_the_git_directory_does_not_come_in() {
+async fn a_bad_object_on_a_side_branch_costs_that_branch_alone_each_time() {
     let repo = Repo::with_commit();
     repo.git(["config", "fetch.fsckObjects", "false"]);
-    let (git, cache, (id, name)) = (repo.open(), cache(&repo), names());
-    let evil = repo.beside("evil");
-    repo.git(["init", "-q", evil.to_str().unwrap()]);
-    std::fs::write(evil.join("hook"), "x").unwrap();
-    let blob = git_in(&evil, ["hash-object", "-w", "hook"]);
-    let entry = repo.script("mktree", &format!("printf '100644 blob %s\\t.git\\n' {} | git mktree", blob.trim()));
-    let made = std::process::Command::new("sh").arg("-c").arg(entry).current_dir(&evil).output().unwrap();
-    let tree = String::from_utf8(made.stdout).unwrap();
-    let identity = ["-c", "user.name=x", "-c", "user.email=x"];
-    let commit = git_in(&evil, identity.iter().copied().chain(["commit-tree", tree.trim(), "-m", "x"]));
-    let target = format!("{}:refs/capture/{}/1/work", commit.trim(), name.as_str());
-    git_in(&evil, ["push", "-q", cache.directory.to_str().unwrap(), &target]);
-    let error = pull(&git, &cache.fetch, (&id, &name), 1, &commit.trim().parse().unwrap()).await.unwrap_err();
-    assert!(error.to_string().contains("hasDotgit"), "{error}");
-    assert_eq!(git.list_refs(refs::ROOT).unwrap(), []);
+    let cache = cache(&repo);
+    let host = Hostile::new(&repo, &cache);
+    let (work, side, other) =
+        (host.work(), host.with_entry("100644", "x", ".git"), host.with_entry("100644", "y", "y"));
+    host.push(&[(&work, "work"), (&side, "heads/side"), (&other, "heads/other")]);
+    for _ in 0..2 {
+        let taken = host.pull(&work).await;
+        assert_eq!(refused(&taken), [("heads/side", vec!["hasDotgit"])]);
+        let fault = &taken.refused[0].faults[0];
+        assert_eq!((fault.kind.as_str(), taken.refused[0].tip == side), ("tree", true));
+        let stored: Vec<_> = taken.refs.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(stored, ["refs/handoff/20260407-x/1/heads/other", "refs/handoff/20260407-x/1/work"]);
+        assert!(host.has(&work) && host.has(&other) && !host.has(&side), "nothing of it stays");
+        assert!(!host.has(fault.object.as_ref().unwrap()));
+    }
+    // The command that the refusal names works as it is typed.
+    let accept = host.pull(&work).await.refused[0].faults[0].accept().unwrap();
+    repo.git(accept.split(' ').skip(1));
+    assert_eq!(refused(&host.pull(&work).await), []);
+    assert!(host.has(&side));
+}
+
+#[tokio::test]
+async fn what_could_write_outside_of_a_checkout_is_refused() {
+    let url = "[submodule \"a\"]\n\tpath = a\n\turl = -u./payload\n";
+    let name = "[submodule \"../../hooks\"]\n\tpath = a\n\turl = https://example.com/a\n";
+    for (mode, content, entry, reason) in [
+        ("100644", "x", ".GIT", "hasDotgit"),
+        ("100644", "x", "git~1", "hasDotgit"),
+        ("100644", "x", "..", "hasDotdot"),
+        ("120000", "elsewhere", ".gitmodules", "gitmodulesSymlink"),
+        ("120000", "elsewhere", ".GITMODULES", "gitmodulesSymlink"),
+        ("100644", url, ".gitmodules", "gitmodulesUrl"),
+        ("100644", name, ".gitmodules", "gitmodulesName"),
+        ("100644", name, "gitmod~1", "gitmodulesName"),
+    ] {
+        let repo = Repo::with_commit();
+        // With enough entries the tree goes as a delta of one that is here.
+        (0..40).for_each(|n| repo.write(format!("file-{n}"), "x"));
+        repo.commit("many");
+        let cache = cache(&repo);
+        let host = Hostile::new(&repo, &cache);
+        let work = host.work_on(&host.with_entry(mode, content, entry));
+        host.push(&[(&work, "work")]);
+        for _ in 0..2 {
+            let taken = host.pull(&work).await;
+            assert_eq!(refused(&taken), [("work", vec![reason])], "{entry}");
+            assert_eq!((taken.refs.len(), host.has(&work)), (0, false), "{entry}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn content_that_is_here_under_another_name_is_read_again() {
+    let repo = Repo::with_commit();
+    let evil = "[submodule \"../../hooks\"]\n\tpath = a\n\turl = https://example.com/a\n";
+    repo.write("notes", evil);
+    repo.write("doc/.gitattributes", "* text\n");
+    repo.commit("notes");
+    let cache = cache(&repo);
+    let host = Hostile::new(&repo, &cache);
+    let (good, bad) = (host.with_entry("100644", "y", "y"), host.with_entry("100644", evil, ".gitmodules"));
+    let work = host.work_on(&good);
+    host.push(&[(&work, "work"), (&bad, "heads/bad")]);
+    assert_eq!(refused(&host.pull(&work).await), [("heads/bad", vec!["gitmodulesName"])]);
+}
+
+#[tokio::test]
+async fn what_the_user_has_already_is_no_reason_to_refuse() {
+    let repo = Repo::with_commit();
+    repo.write(".gitmodules", "[submodule \"../../hooks\"]\n\tpath = a\n\turl = https://example.com/a\n");
+    repo.write(".gitattributes", "* text=auto\n");
+    repo.commit("old sins");
+    // A tree of the history that fsck refuses, which is not at the tip any more.
+    let cache = cache(&repo);
+    let host = Hostile::new(&repo, &cache);
+    let sin = host.with_entry("100644", "x", ".git");
+    let undone = host.shell(&format!("git commit-tree HEAD^{{tree}} -p {sin} -m undone"));
+    repo.git(["-c", "protocol.file.allow=always", "fetch", "-q", host.top.to_str().unwrap(), undone.as_str()]);
+    repo.git(["merge", "-q", "--ff-only", undone.as_str()]);
+    let git = repo.open();
+    let base = snapshot::take(&git, &[]).unwrap();
+    git.keep_ref(&refs::base(&names().0), &base.commit).unwrap();
+    let again = host.shell(&format!("git commit-tree {sin}^{{tree}} -p {undone} -m again"));
+    let (work, side) = (host.work_on(&undone), host.work_on(&again));
+    host.push(&[(&work, "work"), (&side, "heads/side")]);
+    assert_eq!(refused(&host.pull(&work).await), []);
+}
+
+#[tokio::test]
+async fn an_unreachable_object_of_the_users_proves_nothing() {
+    let repo = Repo::with_commit();
+    let cache = cache(&repo);
+    let host = Hostile::new(&repo, &cache);
+    let bad = host.with_entry("100644", "x", ".git");
+    let work = host.work_on(&bad);
+    // An earlier program left it there.
+    repo.git(["-c", "protocol.file.allow=always", "fetch", "-q", host.top.to_str().unwrap(), work.as_str()]);
+    repo.git(["update-ref", "refs/handoff/20260407-other/1/work", bad.as_str()]);
+    host.push(&[(&work, "work")]);
+    assert_eq!(refused(&host.pull(&work).await), [("work", vec!["hasDotgit"])]);
+}
+
+/// A commit with an odd time zone, as psf/requests has.
+fn odd_zone(host: &Hostile) -> Oid {
+    host.shell(
+        "printf 'tree %s\nparent %s\nauthor T <t@example.org> 1 +051800\ncommitter T <t@example.org> 1 +051800\n\nx\n' \
+           $(git rev-parse 'HEAD^{tree}') $(git rev-parse HEAD) | git hash-object -t commit -w --literally --stdin",
+    )
+}
+
+#[tokio::test]
+async fn the_users_severities_count() {
+    let repo = Repo::with_commit();
+    let cache = cache(&repo);
+    let host = Hostile::new(&repo, &cache);
+    let odd = odd_zone(&host);
+    let work = host.work_on(&odd);
+    host.push(&[(&work, "work")]);
+    // For other commands of git's, and of another git.
+    for (key, value) in
+        [("fsck.badTimezone", "error"), ("receive.fsck.badTimezone", "error"), ("fetch.fsck.notYetKnown", "warn")]
+    {
+        repo.git(["config", key, value]);
+    }
+    repo.git(["config", "fetch.fsck.badTimezone", "error"]);
+    let taken = host.pull(&work).await;
+    assert_eq!(refused(&taken), [("work", vec!["badTimezone"])]);
+    assert_eq!(taken.refused[0].faults[0].object.as_ref(), Some(&odd));
+    repo.write("list", format!("# accepted\n{odd}\n"));
+    repo.git(["config", "fetch.fsck.skipList", "list"]);
+    assert_eq!(refused(&host.pull(&work).await), []);
+    repo.git(["config", "fetch.fsck.skipList", "absent"]);
+    let (id, name) = names();
+    let error = pull(&repo.open(), &cache.fetch, (&id, &name), (1, &work), None).await.unwrap_err();
+    assert!(error.hint().is_some_and(|hint| hint.contains("--unset")), "{error}");
+}
+
+#[tokio::test]
+async fn histories_with_odd_names_and_times_come_in() {
+    let repo = Repo::with_commit();
+    let cache = cache(&repo);
+    let host = Hostile::new(&repo, &cache);
+    let work = host.work_on(&odd_zone(&host));
+    host.push(&[(&work, "work")]);
+    assert_eq!(refused(&host.pull(&work).await), []);
+    assert!(host.has(&work));
+}
+
+#[tokio::test]
+async fn what_no_setting_accepts_is_refused_for_good_and_says_so() {
+    let repo = Repo::with_commit();
+    repo.git(["config", "fetch.fsck.nulInHeader", "warn"]);
+    let cache = cache(&repo);
+    let host = Hostile::new(&repo, &cache);
+    let bad = host.shell(
+        "printf 'tree %s\nparent %s\nauthor T <t@x> 1 +0000\ncommitter T <t@x> 1 +0000\nx \\0y\n\nx\n' \
+           $(git rev-parse 'HEAD^{tree}') $(git rev-parse HEAD) | git hash-object -t commit -w --literally --stdin",
+    );
+    let work = host.work();
+    host.push(&[(&work, "work"), (&bad, "heads/side")]);
+    let taken = host.pull(&work).await;
+    assert_eq!(refused(&taken), [("heads/side", vec!["nulInHeader"])]);
+    assert_eq!(taken.refused[0].faults[0].accept(), None);
 }
 
 #[test]
