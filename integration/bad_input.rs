@@ -48,8 +48,9 @@ fn a_host_without_the_agent() {
 fn an_agent_that_is_not_logged_in() {
     let site = Site::new();
     site.plan("turn 1\nfail 1 Error: Authentication required. Please run 'agent login' first.\n");
-    let login = format!("`ssh -t {HOST} cursor-agent login`");
-    site.run(&[]).run().fails_with(BLOCKED).says(&["parked: ", "not logged in", &login, "handoff resume"]);
+    // The agent by its path: the shell of `ssh HOST COMMAND` does not look in ~/.local/bin.
+    let login = format!("{HOST} {}/.local/bin/agent login`", site.host.user.home.display());
+    site.run(&[]).run().fails_with(BLOCKED).says(&["parked: ", "not logged in", "`ssh -t ", &login, "handoff resume"]);
     assert_eq!(site.attempts(), [1]);
 }
 

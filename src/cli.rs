@@ -30,6 +30,7 @@ pub mod show;
 pub mod stop;
 pub mod takeover;
 pub mod watch;
+mod ways;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -59,6 +59,8 @@ pub struct Options {
     /// Passphrases and passwords that were right once. Keep one for the life of the program, and a reconnection does
     /// not ask again.
     pub answers: ssh::auth::Answers,
+    /// Host keys that were accepted in this process.
+    pub accepted: ssh::known_hosts::accepted::Accepted,
 }
 
 /// A command that runs on a host.
@@ -99,7 +101,7 @@ pub enum TransportError {
     Auth { host: String, user: String, reason: String },
     /// No known_hosts file has this host's key. `fingerprint` is OpenSSH's `SHA256:…`.
     #[error("the host key of {host} is not known ({algorithm} {fingerprint})")]
-    UnknownHostKey { host: String, algorithm: String, fingerprint: String },
+    UnknownHostKey { host: String, algorithm: String, fingerprint: String, why: WhyUnknown },
     /// The key differs from the recorded one, or is revoked. Never retried, nothing was sent.
     #[error("the host key of {host} has CHANGED: {reason}")]
     ChangedHostKey { host: String, reason: String },
@@ -112,6 +114,17 @@ pub enum TransportError {
     /// The server closed one command's channel, and the connection stands: may be tried again on it.
     #[error("{host} closed the channel of a command before its end")]
     Closed { host: String },
+}
+
+/// Why a key that no file has was not accepted: what helps depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyUnknown {
+    /// Nobody was there to answer, or the answer was no.
+    Unanswered,
+    /// The configuration forbids the question (`StrictHostKeyChecking yes`).
+    Strict,
+    /// The same, and the configuration keeps no keys (`UserKnownHostsFile` is `/dev/null` or `none`).
+    NotKept,
 }
 
 /// How a host is out of reach: what is known of it decides how long a person waits for it.

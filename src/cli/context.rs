@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Global;
 use super::error::Error;
+use super::ways;
 use crate::agent::profiles::{self, Profiles};
 use crate::config::hosts::Hosts;
 use crate::config::paths::Paths;
@@ -62,7 +63,9 @@ pub fn asker() -> Arc<dyn Asker> {
 pub fn hosts(global: &Global) -> Result<Hosts, Error> {
     let paths = paths()?;
     let file = paths.hosts_file(global.hosts.as_deref(), None);
-    Hosts::load(&file, &paths.home).map_err(Error::usage)
+    let hosts = Hosts::load(&file, &paths.home).map_err(Error::usage)?;
+    ways::know(&hosts);
+    Ok(hosts)
 }
 
 /// Built-in agents and the user's.

@@ -3,12 +3,13 @@
 use std::fmt::Display;
 
 use super::exit;
+use super::ways::{self, ssh};
 use crate::git;
 use crate::model::refusal::accept;
 use crate::remote::error::{OTHER_NODE, RemoteError};
 use crate::state;
 use crate::supervise::error::Error as EngineError;
-use crate::transport::TransportError;
+use crate::transport::{Away, TransportError, WhyUnknown};
 
 /// What ends a command early.
 #[derive(Debug)]
@@ -72,13 +73,34 @@ impl From<TransportError> for Error {
     fn from(error: TransportError) -> Self {
         let message = error.to_string();
         match error {
-            TransportError::Unreachable { host, .. } => {
-                Error { code: exit::UNREACHABLE, ..Error::failed(message) }.hint(format!("ssh {host} true"))
+            TransportError::Unreachable { host, away: Away::Nameless, .. } => {
+                let error = Error { code: exit::UNREACHABLE, ..Error::failed(message) };
+                match ways::nearest(&host) {
+                    Some(near) => error.hint(format!("did you mean {near}?")),
+                    None => error.hint("handoff hosts list"),
+                }
+                .hint(format!("handoff hosts add {host} [USER@]ADDRESS, if it is a new one"))
             }
-            TransportError::Auth { host, .. } => Error::failed(message).hint(format!("ssh -v {host} true")),
-            TransportError::UnknownHostKey { host, .. } => Error::failed(message).hint(format!(
-                "`ssh {host} true` in a terminal, compare the fingerprint with the machine's, and answer yes"
-            )),
+            TransportError::Unreachable { host, .. } => {
+                Error { code: exit::UNREACHABLE, ..Error::failed(message) }.hint(format!("{} true", ssh(&[], &host)))
+            }
+            TransportError::Auth { host, .. } => Error::failed(message).hint(format!("{} true", ssh(&["-v"], &host))),
+            TransportError::UnknownHostKey { host, why, .. } => Error::failed(message).hint(match why {
+                WhyUnknown::Unanswered => {
+                    format!(
+                        "`{} true` in a terminal, compare the fingerprint with the machine's, and answer yes",
+                        ssh(&[], &host)
+                    )
+                }
+                WhyUnknown::Strict => format!(
+                    "`{} true` in a terminal, compare the fingerprint with the machine's, and answer yes",
+                    ssh(&["-o", "StrictHostKeyChecking=ask"], &host)
+                ),
+                WhyUnknown::NotKept => format!(
+                    "set `StrictHostKeyChecking accept-new` for {host} in the ssh configuration, which keeps no host keys \
+                     (UserKnownHostsFile)"
+                ),
+            }),
             TransportError::ChangedHostKey { host, .. } => Error::failed(message).hint(format!(
                 "nothing was sent; if the machine was reinstalled, remove the old key with `ssh-keygen -R {host}`"
             )),

@@ -14,7 +14,7 @@ use crate::model::profile::DEFAULT_AGENT;
 use crate::supervise::check_host::check_host;
 use crate::supervise::error::Error as Engine;
 use crate::supervise::link::Link;
-use crate::supervise::progress::Silent;
+use crate::supervise::progress::{Progress, Reporter};
 use crate::ui::text::neutral;
 
 /// The machines tasks can be handed to
@@ -117,13 +117,25 @@ fn add(global: &Global, name: &str, address: Option<&str>) -> Result<u8, Error> 
     Ok(exit::OK)
 }
 
+/// Says on stderr what the way to the host is like.
+struct Notes;
+
+impl Reporter for Notes {
+    fn tell(&self, progress: &Progress) {
+        if let Progress::Note { text } = progress {
+            eprintln!("note: {}", neutral(text));
+        }
+    }
+}
+
 async fn check(global: &Global, name: &str, agent: Option<&str>, json: bool) -> Result<u8, Error> {
     let host = context::hosts(global)?.resolve(name).map_err(Engine::from)?;
     let agent = agent.or(host.agent.as_deref()).unwrap_or(DEFAULT_AGENT).to_owned();
     let profiles = context::agents()?;
     let profile = profiles::find(&profiles, &agent).map_err(Engine::from)?;
-    let link = Link::new(host, context::connect(), context::asker(), std::sync::Arc::new(Silent));
-    let (facts, gaps) = check_host(link, &agent, profile).await?;
+    let options = context::connect();
+    let link = Link::new(host, options.clone(), context::asker(), std::sync::Arc::new(Notes));
+    let (facts, gaps) = check_host(link, &options, &agent, profile).await?;
     if json {
         outln!("{}", serde_json::json!({ "host": name, "facts": facts, "gaps": gaps }));
     } else {

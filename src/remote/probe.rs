@@ -1,5 +1,7 @@
 //! `probe`: what a host is, before anything is sent to it.
 
+use secrecy::SecretString;
+
 use super::client::Remote;
 use super::error::RemoteError;
 use super::request::Request;
@@ -14,6 +16,10 @@ pub struct AgentQuery {
     pub version: Option<String>,
     /// Words after the binary that tell whether it is logged in.
     pub login: Vec<String>,
+    /// The files `env` and `unset` of a spec: the login is checked as an attempt would run.
+    pub env: String,
+    pub unset: String,
+    pub secrets: Vec<(String, SecretString)>,
 }
 
 /// What a host told of itself.
@@ -56,6 +62,10 @@ impl Remote {
                         request = request.line("login", format!("{name} {}", query.login.join(" ")));
                     }
                 }
+                for (name, value) in &query.secrets {
+                    request = request.secret(name, value);
+                }
+                request = request.part("spec/env", query.env.clone()).part("spec/unset", query.unset.clone());
             }
             request
         };

@@ -1,9 +1,16 @@
 //! `hosts check`: will it run there? Answered before it costs anything.
 
+use super::driver::Driver;
 use super::error::Error;
 use super::link::Link;
+use super::spec;
+use crate::config::secrets;
+use crate::model::host::Host;
 use crate::model::profile::Profile;
+use crate::remote::client::Remote;
 use crate::remote::probe::{AgentQuery, Facts};
+use crate::transport::Options;
+use crate::transport::ssh::resolve::typed::typed_command;
 
 /// Least free space in KiB under which an attempt is not worth starting.
 const LITTLE_DISK: u64 = 512 << 10;
@@ -18,20 +25,56 @@ pub struct Gap {
 }
 
 /// Asks a host about itself and about one agent.
-pub async fn check_host(mut link: Link, agent: &str, profile: &Profile) -> Result<(Facts, Vec<Gap>), Error> {
+pub async fn check_host(
+    mut link: Link,
+    options: &Options,
+    agent: &str,
+    profile: &Profile,
+) -> Result<(Facts, Vec<Gap>), Error> {
     let query = AgentQuery {
         binary: profile.binary.clone(),
         version: profile.version_pattern.clone(),
         login: profile.login_check.clone(),
+        env: spec::env(profile, &link.host),
+        unset: spec::unset(profile),
+        secrets: secrets::resolve_all(&link.host.secrets).await?.into_iter().collect(),
     };
-    let (name, path) = (link.host.name.clone(), link.host.path.clone());
     let remote = link.patiently().await?;
-    let facts = remote.probe(Some(&query), &path).await?;
-    let gaps = gaps(&facts, &name, agent, profile, jiff::Timestamp::now().as_second());
+    let facts = remote.probe(Some(&query), &link.host.path).await?;
+    let login = login_line(profile, &link.host, options, facts.agent.as_ref().map(|(path, _)| path.as_str()));
+    let gaps = gaps(&facts, &link.host.name, agent, (profile, login), jiff::Timestamp::now().as_second());
     Ok((facts, gaps))
 }
 
-fn gaps(facts: &Facts, host: &str, agent: &str, profile: &Profile, now: i64) -> Vec<Gap> {
+/// The command that logs an agent in, as a person types it here: the agent's full path, because the shell of
+/// `ssh HOST COMMAND` looks in fewer places than a login shell.
+pub(super) fn login_line(profile: &Profile, host: &Host, options: &Options, path: Option<&str>) -> Option<String> {
+    let login = profile.login.as_deref()?;
+    let (binary, arguments) = login.split_once(' ').unwrap_or((login, ""));
+    let path =
+        path.filter(|path| path.starts_with('/') && !path.contains(|c: char| c.is_whitespace() || c.is_control()));
+    // Over `ssh`, a second shell reads the words.
+    let line = format!("{} {arguments}", shlex::try_quote(path.unwrap_or(binary)).ok()?);
+    Some(typed_command(host, options, line.trim_end()))
+}
+
+impl Driver {
+    /// The line that logs the agent in on the link's host; without its path where the host does not say it.
+    pub(super) async fn login_line(&self, remote: &Remote) -> Option<String> {
+        let (binary, version) = (self.profile.binary.clone(), self.profile.version_pattern.clone());
+        let query = AgentQuery { binary, version, ..AgentQuery::default() };
+        let facts = remote.probe(Some(&query), &self.link.host.path).await.ok();
+        let path = facts.and_then(|facts| facts.agent).map(|(path, _)| path);
+        login_line(
+            self.engine.profile(&self.handoff().made.agent).ok()?,
+            &self.link.host,
+            &self.engine.connect,
+            path.as_deref(),
+        )
+    }
+}
+
+fn gaps(facts: &Facts, host: &str, agent: &str, (profile, login): (&Profile, Option<String>), now: i64) -> Vec<Gap> {
     let mut gaps = Vec::new();
     let mut gap = |what: String, help: String| gaps.push(Gap { what, help });
     if facts.git.is_empty() || facts.git == "-" {
@@ -50,10 +93,7 @@ fn gaps(facts: &Facts, host: &str, agent: &str, profile: &Profile, now: i64) -> 
             gap(format!("{agent} was not found on {host} (looked for {})", profile.binary.join(", ")), help);
         }
         Some(_) if facts.login.is_some_and(|status| status != 0) => {
-            let help = match &profile.login {
-                Some(login) => format!("ssh -t {host} {login}"),
-                None => format!("log {agent} in on {host}"),
-            };
+            let help = login.unwrap_or_else(|| format!("log {agent} in on {host}"));
             gap(format!("{agent} is not logged in on {host}"), help);
         }
         Some(_) => {}

@@ -68,16 +68,13 @@ pub fn in_words(stands: Next, ours: Next, handoff: &Handoff, n: AttemptNo, profi
     }
 }
 
-/// The exact command that mends what a person must mend.
+/// The exact command that mends what a person must mend. `profile.login` is the whole line that is typed here.
 fn mend(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile) -> String {
     let (id, host, agent) = (&handoff.made.id, handoff.host(), &handoff.made.agent);
     let resume = format!("then `handoff resume {id}`");
-    let on_host = |command: &str| {
-        if host == crate::model::host::LOCAL { format!("`{command}`") } else { format!("`ssh -t {host} {command}`") }
-    };
     match verdict.class {
         Class::Auth => match &profile.login {
-            Some(login) => format!("{agent} is not logged in on {host}: run {}, {resume}", on_host(login)),
+            Some(login) => format!("{agent} is not logged in on {host}: run `{login}`, {resume}"),
             None => format!("{agent} is not logged in on {host}: log it in there, {resume}"),
         },
         Class::Billing => format!("{agent}'s account is out of money: settle it with its vendor, {resume}"),

@@ -16,7 +16,7 @@ use super::wake::woken;
 use crate::model::attempt::{AttemptNo, Next, Outcome};
 use crate::model::event::{Kind, Owner};
 use crate::model::policy::{Decision, decide};
-use crate::model::verdict::Verdict;
+use crate::model::verdict::{Class, Verdict};
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
 use crate::remote::poll::{Alive, LONGEST_WAIT, Message};
@@ -226,6 +226,9 @@ impl Driver {
             None if self.handoff().is_outdated(n) => self.left_off(n, &verdict)?,
             None => {
                 let now = jiff::Timestamp::now().as_second();
+                if verdict.class == Class::Auth {
+                    self.profile.login = self.login_line(remote).await;
+                }
                 match step(self.handoff(), n, &verdict, &self.profile, self.delay(n), now) {
                     Step::Next(next) => self.decided(remote, n, next).await?,
                     Step::NewSession { delay } => return Ok(Turn::NewSession { delay }),

@@ -4,6 +4,7 @@ use super::driver::Driver;
 use super::error::Error;
 use super::fence::PATIENCE;
 use super::launch::{Launch, facts};
+use super::link::Link;
 use super::progress::Progress;
 use super::spec::Start;
 use crate::model::attempt::{AttemptNo, Grant};
@@ -12,6 +13,8 @@ use crate::model::handoff::Handoff;
 use crate::model::profile::SessionMode;
 use crate::model::snapshot::Snapshot;
 use crate::model::verdict::Class;
+use crate::remote::client::Remote;
+use crate::transport::{Away, TransportError};
 
 impl Driver {
     /// Starts the next attempt of a handoff at rest: `message` goes into its prompt, `host` moves it.
@@ -45,15 +48,33 @@ impl Driver {
         let start = if checkout || !has_session { Start::Fresh } else { Start::Resume };
         let ship = if checkout { self.last_work()? } else { self.handoff().made.base.clone() };
         let attempts = self.handoff().made.limits.attempts;
-        if let Some(host) = host {
-            // Named wrongly, it changes nothing.
-            self.engine.host(host)?;
-        }
+        let contact = self.first_contact(host).await?;
         self.raise_epoch(host).await?;
         if let Some(host) = host {
             self.move_to(host)?;
         }
+        if let Some(remote) = contact {
+            self.link.reuse(remote);
+        }
         self.relaunch(&Launch { ship, checkout, start, message, attempts }).await
+    }
+
+    /// Reaches the host that is to have the work before anything is recorded: a name that is mistyped, a login or a key
+    /// that is refused, changes nothing.
+    async fn first_contact(&mut self, host: Option<&str>) -> Result<Option<Remote>, Error> {
+        match host.filter(|host| *host != self.link.host.name) {
+            Some(host) => {
+                let engine = &self.engine;
+                let (connect, asker) = (engine.connect.clone(), engine.asker.clone());
+                let mut link = Link::new(engine.host(host)?, connect, asker, engine.reporter.clone());
+                Ok(Some(link.patiently().await?))
+            }
+            // Its own host was reached before, and may be waited for, but not one whose name has no address any more.
+            None => match tokio::time::timeout(PATIENCE, self.link.once()).await {
+                Ok(Err(error @ TransportError::Unreachable { away: Away::Nameless, .. })) => Err(error.into()),
+                _ => Ok(None),
+            },
+        }
     }
 
     /// A new grant under the present epoch, and its first attempt under way.

@@ -150,7 +150,15 @@ mod tests {
             (TransportError::Busy { host: host(), reason: reason.clone() }, Remedy::AskAgain),
             (TransportError::Closed { host: host() }, Remedy::AskAgain),
             (TransportError::Auth { host: host(), user, reason: reason.clone() }, Remedy::Stop),
-            (TransportError::UnknownHostKey { host: host(), algorithm: "a".into(), fingerprint }, Remedy::Stop),
+            (
+                TransportError::UnknownHostKey {
+                    host: host(),
+                    algorithm: "a".into(),
+                    fingerprint,
+                    why: crate::transport::WhyUnknown::Unanswered,
+                },
+                Remedy::Stop,
+            ),
             (TransportError::ChangedHostKey { host: host(), reason: reason.clone() }, Remedy::Stop),
             (TransportError::Config { host: host(), reason }, Remedy::Stop),
         ]

@@ -67,7 +67,7 @@ pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
         put(name, text);
     }
     put("env", env(profile, host));
-    put("unset", profile.unset.iter().map(|name| format!("{name}\n")).collect());
+    put("unset", unset(profile));
     if let Some(setup) = &host.setup {
         put("setup", format!("{setup}\n"));
     }
@@ -155,8 +155,13 @@ fn agent(profile: &Profile, path: &[String]) -> String {
     text
 }
 
+/// Names of variables that the agent does not get, a line each.
+pub(super) fn unset(profile: &Profile) -> String {
+    profile.unset.iter().map(|name| format!("{name}\n")).collect()
+}
+
 /// `export` lines; values are quoted for sh, names were checked when the file was read.
-fn env(profile: &Profile, host: &Host) -> String {
+pub(super) fn env(profile: &Profile, host: &Host) -> String {
     let mut text = String::new();
     for (name, value) in profile.env.iter().chain(&host.env) {
         let quoted = shlex::try_quote(value).unwrap_or_else(|_| "''".into());

@@ -19,7 +19,10 @@ pub async fn connect(host: &Host, options: &Options, asker: Arc<dyn Asker>) -> R
         Way::Local => Arc::new(Local::new(&host.name, counters.clone())),
         Way::Openssh => Arc::new(OpenSsh::connect(host, options, counters.clone()).await?),
         Way::Ssh => match ssh::connect::connect(host, options, asker, counters.clone()).await {
-            Ok(connection) => Arc::new(connection),
+            Ok((connection, said)) => {
+                notes.extend(said);
+                Arc::new(connection)
+            }
             Err(ssh::connect::Failure::Failed(error)) => return Err(error),
             Err(ssh::connect::Failure::Beyond(what)) => {
                 notes.push(format!("{}: the system's ssh is used, because of {what}", host.name));

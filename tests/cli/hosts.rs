@@ -44,3 +44,43 @@ fn says_whether_a_task_would_run_there() {
     laptop.hosts[0].vanish();
     laptop.handoff(["hosts", "check", "box"]).run().exits(5).complains("box").done();
 }
+
+#[test]
+fn asks_after_the_login_with_the_environment_and_secrets_of_a_run() {
+    let laptop = Laptop::new();
+    // Logged in only with both, as an agent is that reads its account from variables.
+    let agent = "#!/bin/sh\ncase $1 in\n--version) echo 2026.11.20-5c71b7ed ;;\n\
+        models) [ \"$SECRET_KEY\" = \"s'3 cret\" ] && [ -n \"$SCRIPTED_AGENT_PAUSE\" ] ;;\nesac\n";
+    for name in ["agent", "cursor-agent"] {
+        std::fs::write(laptop.hosts[0].home.join(".local/bin").join(name), agent).unwrap();
+    }
+    let path = laptop.hosts[0].home.join(".local/bin/cursor-agent");
+    let login = format!("-p {} -i ", laptop.hosts[0].port);
+    let refused = laptop.handoff(["hosts", "check", "box"]).run().exits(1).says("is not logged in on box");
+    // The command that is printed names the agent by its path, and the host as its entry does.
+    refused.says("try: ssh -t ").says(&login).says(&format!("127.0.0.1 {} login", path.display())).done();
+    let file = laptop.home().join(".config/handoff/hosts.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        format!("{text}\n[host.box.secrets]\nSECRET_KEY = {{ command = \"printf %s \\\"s'3 cret\\\"\" }}\n"),
+    )
+    .unwrap();
+    laptop.handoff(["hosts", "check", "box"]).run().exits(0).says("ready").done();
+}
+
+#[test]
+fn a_name_that_nothing_answers_to_ends_with_what_was_meant() {
+    let laptop = Laptop::new();
+    std::fs::write(laptop.ssh_config(), {
+        std::fs::read_to_string(laptop.ssh_config()).unwrap() + "Host farmhouse\n  HostName 127.0.0.1\n"
+    })
+    .unwrap();
+    laptop.handoff(["hosts", "check", "boxx"]).run().exits(5).complains("try: did you mean box?").done();
+    laptop.handoff(["run", "--host", "farmhuose", "t"]).run().exits(5).complains("try: did you mean farmhouse?").done();
+    laptop.handoff(["hosts", "check", "zzz-unheard-of"]).run().exits(5).complains("try: handoff hosts list").done();
+    laptop.run(["the task"]).run().exits(0).done();
+    let before = laptop.shown()["handoff"].clone();
+    laptop.handoff(["resume", "--host", "bxo"]).run().exits(5).complains("try: did you mean box?").done();
+    assert_eq!(laptop.shown()["handoff"], before, "nothing was recorded");
+}

@@ -7,7 +7,7 @@ run_ensure() {
   need_attempt
   [ -n "$grant" ] || refuse request "grant is missing"
   g=$grant spec=$job/spec/$grant
-  case $(command -v printf) in printf) ;; *) [ -z "$secrets" ] || refuse shell "printf is not built into this shell" ;; esac
+  need_builtin_printf
   command -v git >/dev/null 2>&1 || refuse no-git "git was not found on the host"
   mkdir -p "$root/lib" "$job/spec" "$job/epoch" || refuse_write "$job could not be made"
   store_spec

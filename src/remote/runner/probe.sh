@@ -27,10 +27,15 @@ memory_bytes() {
   awk '/^MemTotal:/ { printf "%.0f", $2 * 1024 }' /proc/meminfo 2>/dev/null || sysctl -n hw.memsize 2>/dev/null
 }
 
-# Answers the lines `agent <name>`, with the `version`, `path` and `login` lines that belong to it.
+# Answers the lines `agent <name>`, with the `version`, `path` and `login` lines that belong to it. The login is checked in
+# the environment that an attempt has: the parts `spec/env` and `spec/unset`, and the secrets. Sets $spec, $n.
 probe_agents() {
-  scratch=$root/.probe.$$
-  trap 'rm -f "$scratch" "$scratch.asks"' EXIT
+  need_builtin_printf
+  [ -z "$parts" ] || take_blob
+  scratch=$root/.probe.$$ spec=$root/.probe.$$.spec n=0
+  trap 'rm -rf "$scratch" "$scratch.asks" "$spec" "$root/.request.$$"' EXIT
+  mkdir -m 700 "$spec" || refuse_write "$spec could not be made"
+  [ -z "$parts" ] || cut_parts "$spec"
   printf '%s' "$asks" >"$scratch.asks"
   find_path "$scratch.asks"
   while read -r word asked _; do
@@ -47,8 +52,7 @@ probe_agents() {
     field "$scratch.asks" "login $asked" || continue
     # shellcheck disable=SC2086 # the words of the command
     (
-      PATH=$agent_path
-      export PATH
+      child_env
       bounded 20 "$scratch" "$found" $value
     )
     say "login $asked $?"

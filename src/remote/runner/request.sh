@@ -40,6 +40,11 @@ read_request() {
   [ -n "$whole" ] || refuse truncated "the request ended in its header"
 }
 
+# Secrets are written by a builtin: never in argv.
+need_builtin_printf() {
+  case $(command -v printf) in printf) ;; *) [ -z "$secrets" ] || refuse shell "printf is not built into this shell" ;; esac
+}
+
 # The handoff and the attempt a request names.
 need_attempt() {
   [ -n "$name" ] || refuse request "name is missing"

@@ -135,6 +135,32 @@ fn probe_tells_what_the_host_has() {
 }
 
 #[test]
+fn a_login_is_checked_in_the_environment_of_an_attempt() {
+    for shell in shells() {
+        let host = TestHost::new(shell);
+        let body = r#"case $1 in --version) echo v1 ;; *) [ "$A|$B|${C-unset}" = "a'a|b b|unset" ] ;; esac"#;
+        host.agent(body);
+        let (env, unset) = ("export A='a'\\''a'\n", "C\n");
+        let ask = |env: &str, secret: &str| {
+            let (e, u) = (env.len(), unset.len());
+            let blob = e + u;
+            host.call(
+                Verb::Probe,
+                format!(
+                    "agent fakeagent\nlogin fakeagent status\n{secret}part spec/env {e}\npart spec/unset {u}\nblob {blob}\n\n{env}{unset}"
+                )
+                .as_bytes(),
+            )
+        };
+        assert!(ask(env, "secret B b\\0040b\n").contains("login fakeagent 0\n"));
+        assert!(ask(env, "").contains("login fakeagent 1\n"));
+        let left = std::fs::read_dir(host.root()).unwrap().filter_map(|e| e.ok()?.file_name().into_string().ok());
+        let left: Vec<_> = left.filter(|name| name.contains("probe") || name.contains("request")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+#[test]
 fn free_inodes_are_found_where_df_tells_of_blocks_first() {
     for shell in shells() {
         let host = TestHost::new(shell);

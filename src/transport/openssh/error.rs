@@ -1,7 +1,7 @@
 //! What `ssh` says when it fails, as an error that says who must act.
 
 use crate::model::host::Host;
-use crate::transport::{Away, TURNED_AWAY, TransportError};
+use crate::transport::{Away, TURNED_AWAY, TransportError, WhyUnknown};
 
 /// Most of `ssh`'s words that are put into an error, in characters.
 const SAID: usize = 300;
@@ -43,11 +43,16 @@ impl Place {
         }
         if let Some(algorithm) = between(&text, "No ", " host key is known for ") {
             let (algorithm, fingerprint) = (algorithm.to_owned(), fingerprint(&text));
-            return TransportError::UnknownHostKey { host, algorithm, fingerprint };
+            return TransportError::UnknownHostKey { host, algorithm, fingerprint, why: WhyUnknown::Unanswered };
         }
         if text.contains("Host key verification failed") {
             let algorithm = between(&text, "\n", " key fingerprint is ").unwrap_or("its").to_owned();
-            return TransportError::UnknownHostKey { host, algorithm, fingerprint: fingerprint(&text) };
+            return TransportError::UnknownHostKey {
+                host,
+                algorithm,
+                fingerprint: fingerprint(&text),
+                why: WhyUnknown::Unanswered,
+            };
         }
         if text.contains("Permission denied (") || text.contains("Too many authentication failures") {
             return TransportError::Auth { host, user: self.user.clone(), reason };

@@ -23,7 +23,13 @@ use crate::transport::{Asker, TransportError};
 /// Keys offered to one server; OpenSSH's closes the connection after 6 (MaxAuthTries), and may ban who does it often.
 const KEYS: usize = 5;
 
-/// Logs in on a fresh handle. A handle on which this failed is of no further use.
+/// Who answers what keys and servers ask.
+pub struct Person<'a> {
+    pub asker: &'a Arc<dyn Asker>,
+    pub answers: &'a Answers,
+}
+
+/// Logs in on a fresh handle. A handle on which this failed is of no further use. Gives what the user should be told.
 ///
 /// # Errors
 /// [`TransportError::Auth`] says what was tried and what the server takes; [`Failure::Beyond`] when only the system's
@@ -33,10 +39,24 @@ pub async fn login(
     label: &str,
     resolved: &Resolved,
     fate: &Fate,
-    asker: &Arc<dyn Asker>,
-    answers: &Answers,
-) -> Result<(), Failure> {
-    Login { handle, label, resolved, fate, asker, answers, methods: None, remarks: Vec::new() }.run().await
+    Person { asker, answers }: Person<'_>,
+) -> Result<Vec<String>, Failure> {
+    let (remarks, notes, offered) = (Vec::new(), Vec::new(), Vec::new());
+    let mut login = Login {
+        handle,
+        label,
+        resolved,
+        fate,
+        asker,
+        answers,
+        methods: None,
+        remarks,
+        notes,
+        offered,
+        is_agent_silent: false,
+    };
+    login.run().await?;
+    Ok(login.notes)
 }
 
 struct Login<'a> {
@@ -50,6 +70,12 @@ struct Login<'a> {
     methods: Option<MethodSet>,
     /// What was tried or left out, for the error.
     remarks: Vec<String>,
+    /// What the user should be told although the login succeeds.
+    notes: Vec<String>,
+    /// Labels of the keys that the server was asked about.
+    offered: Vec<String>,
+    /// The agent stopped to answer.
+    is_agent_silent: bool,
 }
 
 /// What a try led to.
@@ -62,14 +88,25 @@ enum Step {
 }
 
 impl Login<'_> {
-    async fn run(mut self) -> Result<(), Failure> {
+    async fn run(&mut self) -> Result<(), Failure> {
         let mut beyond = None;
         if self.resolved.publickey {
             let agent = keys::agent(self.resolved, self.handle.agent_session_binding()).await;
-            let offer = keys::gather(self.resolved, agent).await;
+            let offer = match agent {
+                Ok(held) => keys::gather(self.resolved, held),
+                Err(why) => {
+                    self.give_up_agent(&why);
+                    keys::gather(self.resolved, None)
+                }
+            };
             self.remarks.extend(offer.remarks);
             beyond = offer.beyond;
             if self.offer(offer.candidates, offer.agent).await? == Step::In {
+                return Ok(());
+            }
+            // The agent that was given up may have held the keys of files.
+            if self.is_agent_silent && self.offer(keys::gather(self.resolved, None).candidates, None).await? == Step::In
+            {
                 return Ok(());
             }
         }
@@ -93,10 +130,14 @@ impl Login<'_> {
     async fn offer(&mut self, candidates: Vec<Candidate>, agent: Option<keys::Agent>) -> Result<Step, Failure> {
         let mut agent = agent;
         let mut rsa_hash = None;
-        for candidate in candidates.into_iter().take(KEYS) {
-            if !self.takes(MethodKind::PublicKey) {
+        for candidate in candidates {
+            if !self.takes(MethodKind::PublicKey) || self.offered.len() == KEYS {
                 break;
             }
+            if self.offered.contains(&candidate.label) {
+                continue;
+            }
+            self.offered.push(candidate.label.clone());
             let hash = match candidate.public.algorithm().is_rsa() {
                 true => self.rsa_hash(&mut rsa_hash).await,
                 false => None,
@@ -106,6 +147,13 @@ impl Login<'_> {
                 (Holder::Agent(identity), Some(agent)) => {
                     let mut signer = AgentSigner { agent, identity };
                     let result = self.present(&candidate, hash, &mut signer).await;
+                    if let Err(signer::Unsigned::Silent(why)) = &result {
+                        self.is_agent_silent = true;
+                        // The server has seen the key, and no try.
+                        self.offered.pop();
+                        self.give_up_agent(why);
+                        return Ok(Step::Refused);
+                    }
                     self.signed(result)?
                 }
                 (Holder::File(file), _) => {
@@ -120,6 +168,12 @@ impl Login<'_> {
             }
         }
         Ok(Step::Refused)
+    }
+
+    /// An agent that does not answer is not asked again: its keys are passed over, and key files are tried.
+    fn give_up_agent(&mut self, why: &str) {
+        self.remarks.push(why.to_owned());
+        self.notes.push(format!("{}: {why}; key files are tried without it", self.label));
     }
 
     /// Asks whether the server takes a key; only if so is it signed with, and a passphrase asked for.
@@ -141,6 +195,8 @@ impl Login<'_> {
         match result {
             Ok(result) => self.judge(Ok(result)),
             Err(signer::Unsigned::Gone(_)) => Err(self.gone().into()),
+            // Said already.
+            Err(signer::Unsigned::Silent(_)) => Ok(Step::Refused),
             Err(signer::Unsigned::Declined(reason)) => {
                 self.remarks.push(reason);
                 Ok(Step::Refused)

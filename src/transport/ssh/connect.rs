@@ -7,8 +7,8 @@ pub mod stream;
 mod tests;
 mod verifier;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use greeting::Greeting;
@@ -21,10 +21,10 @@ pub use verifier::{Fate, Verifier};
 use super::auth;
 use super::channel::Connection;
 use super::known_hosts::{KnownHosts, Name, Verdict, append};
-use super::resolve::{Proxy, Resolved, Target, resolve};
+use super::resolve::{Proxy, Resolved, Target, UnknownKeys, resolve};
 use super::unblocked::Unblocked;
 use crate::model::host::Host;
-use crate::transport::{Asker, Away, Counters, Options, TransportError};
+use crate::transport::{Asker, Away, Counters, Options, TransportError, WhyUnknown};
 
 /// Until the server has proved its key: TCP, proxy and key exchange together.
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -59,22 +59,25 @@ pub struct Link {
     _stop: Option<Stop>,
 }
 
-/// Connects and logs in once.
+/// Connects and logs in once. With it comes what the user should be told.
 pub async fn connect(
     host: &Host,
     options: &Options,
     asker: Arc<dyn Asker>,
     counters: Arc<Counters>,
-) -> Result<Connection, Failure> {
-    let dialer = Dialer { options, asker, counters };
+) -> Result<(Connection, Vec<String>), Failure> {
+    let dialer = Dialer { options, asker, counters, notes: Mutex::default() };
     let link = dialer.dial(&host.name, &Target::of(host), 0).await?;
-    Ok(Connection::new(&host.name, link, dialer.counters))
+    let notes = dialer.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok((Connection::new(&host.name, link, dialer.counters), notes))
 }
 
 struct Dialer<'a> {
     options: &'a Options,
     asker: Arc<dyn Asker>,
     counters: Arc<Counters>,
+    /// What the user should be told of a connection that was made.
+    notes: Mutex<Vec<String>>,
 }
 
 /// Why a handshake gave no handle.
@@ -91,7 +94,7 @@ impl Dialer<'_> {
         if depth > HOPS {
             return Err(config(format!("more than {HOPS} jump hosts on the way")).into());
         }
-        let resolved = resolve(target, self.options).await?;
+        let mut resolved = resolve(target, self.options).await?;
         if let Some(beyond) = resolved.beyond {
             return Err(Failure::Beyond(beyond));
         }
@@ -109,11 +112,19 @@ impl Dialer<'_> {
                 match self.handshake(label, &resolved, &name, under.as_deref()).await {
                     Ok(done) => done,
                     Err(Refusal::Failure(failure)) => return Err(failure),
-                    Err(Refusal::Unknown(key)) => return Err(unknown(label, &key).into()),
+                    Err(Refusal::Unknown(key)) => return Err(unknown(label, &resolved, &key).into()),
                 }
             }
         };
-        auth::login(&mut handle, label, &resolved, &fate, &self.asker, &self.options.answers).await?;
+        if let Some((verdict, key)) = fate.let_in() {
+            self.on_let_in(label, &resolved, &name, &verdict, &key);
+        }
+        if fate.is_doubtful() {
+            (resolved.password, resolved.keyboard_interactive) = (false, false);
+        }
+        let person = auth::Person { asker: &self.asker, answers: &self.options.answers };
+        let notes = auth::login(&mut handle, label, &resolved, &fate, person).await?;
+        notes.into_iter().for_each(|note| self.note(note));
         Ok(Link { handle, fate, _under: under, _stop: stop })
     }
 
@@ -132,7 +143,8 @@ impl Dialer<'_> {
             .map_err(|e| Refusal::Failure(e.into()))?;
         let fate = Arc::new(Fate::default());
         let config = Arc::new(config(&known, name));
-        let verifier = Verifier { name: name.clone(), known, fate: fate.clone() };
+        let (unknown_keys, accepted) = (resolved.unknown_keys, self.options.accepted.clone());
+        let verifier = Verifier { name: name.clone(), known, unknown_keys, accepted, fate: fate.clone() };
         self.counters.connection();
         let attempt = async {
             let (stream, stop): (BoxStream, _) = stream::open(resolved, under).await?;
@@ -163,31 +175,74 @@ impl Dialer<'_> {
 
     /// Asks a person about an unknown key and remembers a yes.
     async fn accept(&self, label: &str, resolved: &Resolved, name: &Name, key: &KeyData) -> Result<(), Failure> {
-        let file = resolved.user_known_hosts.first().filter(|_| !resolved.strict);
-        let Some(file) = file else { return Err(unknown(label, key).into()) };
+        if resolved.unknown_keys != UnknownKeys::Ask {
+            return Err(unknown(label, resolved, key).into());
+        }
+        let keeper =
+            keeper(resolved).map_or_else(String::new, |file| format!(", and remember it in {}", file.display()));
         let question = format!(
-            "The host key of {label} ({}) is not known.\nIts {} key has the fingerprint {}.\n\
-             Trust it, and remember it in {}?",
+            "The host key of {label} ({}) is not known.\nIts {} key has the fingerprint {}.\nTrust it{keeper}?",
             name.full,
             key.algorithm(),
             key.fingerprint(HashAlg::Sha256),
-            file.display()
         );
         let asker = self.asker.clone();
         let answer = tokio::task::spawn_blocking(move || asker.confirm(&question)).await;
         if !matches!(answer, Ok(Some(true))) {
-            return Err(unknown(label, key).into());
+            return Err(unknown(label, resolved, key).into());
         }
-        append::append(file, &name.full, key, resolved.hash_known_hosts)
-            .map_err(|reason| TransportError::Config { host: label.to_owned(), reason }.into())
+        self.remember(label, resolved, name, key);
+        Ok(())
+    }
+
+    /// Remembers an accepted key for this process and, where the configuration names a file, for later ones. As with
+    /// `ssh`, a file that cannot be written keeps nobody out. `false`: this process knew it.
+    fn remember(&self, label: &str, resolved: &Resolved, name: &Name, key: &KeyData) -> bool {
+        let is_new = self.options.accepted.keep(&name.full, key);
+        if let Some(file) = keeper(resolved).filter(|_| is_new)
+            && let Err(reason) = append::append(file, &name.full, key, resolved.hash_known_hosts)
+        {
+            self.note(format!("the host key of {label} is not remembered: {reason}"));
+        }
+        is_new
+    }
+
+    /// A key that `StrictHostKeyChecking` let in is added to the user's file, and said once.
+    fn on_let_in(&self, label: &str, resolved: &Resolved, name: &Name, verdict: &Verdict, key: &KeyData) {
+        let shown = format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
+        match verdict {
+            Verdict::Changed(reason) if self.options.accepted.keep(&name.full, key) => self.note(format!(
+                "the host key of {label} has CHANGED ({reason}; it showed {shown}); the ssh configuration lets it in \
+                 (StrictHostKeyChecking no), and it gets no password"
+            )),
+            Verdict::Unknown if self.remember(label, resolved, name, key) => {
+                self.note(format!("the host key of {label} was not known and is accepted ({shown})"));
+            }
+            _ => {}
+        }
+    }
+
+    fn note(&self, text: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 }
 
-fn unknown(label: &str, key: &KeyData) -> TransportError {
+/// The file that remembers keys; `None` where the configuration keeps none.
+fn keeper(resolved: &Resolved) -> Option<&PathBuf> {
+    resolved.user_known_hosts.first().filter(|file| *file != Path::new("/dev/null"))
+}
+
+fn unknown(label: &str, resolved: &Resolved, key: &KeyData) -> TransportError {
+    let why = match resolved.unknown_keys {
+        UnknownKeys::Refuse => WhyUnknown::Strict,
+        _ if keeper(resolved).is_none() => WhyUnknown::NotKept,
+        _ => WhyUnknown::Unanswered,
+    };
     TransportError::UnknownHostKey {
         host: label.to_owned(),
         algorithm: key.algorithm().to_string(),
         fingerprint: key.fingerprint(HashAlg::Sha256).to_string(),
+        why,
     }
 }
 

@@ -3,6 +3,7 @@
 //! russh has a helper for this; it accepts a revoked key that is also listed plainly, and knows no authorities,
 //! wildcards or negation.
 
+pub mod accepted;
 pub mod append;
 pub mod certificate;
 pub mod entry;
@@ -71,7 +72,7 @@ impl KnownHosts {
         for file in files {
             match read(file) {
                 Ok(text) => known.add(&file.display().to_string(), &text),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {}
                 Err(e) => return Err(format!("cannot read {}: {e}", file.display())),
             }
         }

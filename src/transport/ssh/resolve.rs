@@ -5,6 +5,7 @@
 pub mod expand;
 #[cfg(test)]
 mod tests;
+pub mod typed;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -55,6 +56,19 @@ pub enum Agent {
     None,
 }
 
+/// `StrictHostKeyChecking`: what becomes of a host key that no known_hosts file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownKeys {
+    /// `yes`: refused without a question.
+    Refuse,
+    /// `ask`, the default.
+    Ask,
+    /// `accept-new`: added to the user's known_hosts file.
+    Add,
+    /// `no` or `off`: added as well, and a changed key is let in, too, but gets no password.
+    AddAndChange,
+}
+
 /// Everything `ssh` has decided about a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
@@ -73,8 +87,7 @@ pub struct Resolved {
     pub hash_known_hosts: bool,
     /// Looked up in known_hosts instead of the host name.
     pub host_key_alias: Option<String>,
-    /// `StrictHostKeyChecking yes`: an unknown key is refused without a question.
-    pub strict: bool,
+    pub unknown_keys: UnknownKeys,
     /// Methods the user has switched off are not offered.
     pub publickey: bool,
     pub keyboard_interactive: bool,
@@ -222,7 +235,7 @@ fn finish(mut resolved: Resolved, target: &Target, options: &Options) -> Resolve
     if let Some(file) = &options.known_hosts {
         resolved.user_known_hosts = vec![file.clone()];
         resolved.global_known_hosts.clear();
-        resolved.strict = false;
+        resolved.unknown_keys = UnknownKeys::Ask;
     }
     resolved
 }
@@ -242,7 +255,7 @@ impl Resolved {
             global_known_hosts: Vec::new(),
             hash_known_hosts: false,
             host_key_alias: None,
-            strict: false,
+            unknown_keys: UnknownKeys::Ask,
             publickey: true,
             keyboard_interactive: true,
             password: true,
@@ -275,7 +288,7 @@ pub fn parse(text: &str, target: &Target) -> Result<Resolved, String> {
             "identitiesonly" => resolved.identities_only = yes,
             "hashknownhosts" => resolved.hash_known_hosts = yes,
             "hostkeyalias" if value != "none" => resolved.host_key_alias = Some(value.to_owned()),
-            "stricthostkeychecking" => resolved.strict = yes,
+            "stricthostkeychecking" => resolved.unknown_keys = unknown_keys(value),
             "pubkeyauthentication" => resolved.publickey = value != "no" && value != "false",
             "kbdinteractiveauthentication" => resolved.keyboard_interactive = yes,
             "passwordauthentication" => resolved.password = yes,
@@ -297,6 +310,15 @@ pub fn parse(text: &str, target: &Target) -> Result<Resolved, String> {
         resolved.proxy = Proxy::Command(Tokens::of(&resolved, target).command(command)?);
     }
     Ok(resolved)
+}
+
+fn unknown_keys(value: &str) -> UnknownKeys {
+    match value {
+        "yes" | "true" => UnknownKeys::Refuse,
+        "accept-new" => UnknownKeys::Add,
+        "no" | "off" | "false" => UnknownKeys::AddAndChange,
+        _ => UnknownKeys::Ask,
+    }
 }
 
 /// Options whose neglect would connect otherwise, or less safely, than `ssh` does.
@@ -326,12 +348,13 @@ fn expand_paths(resolved: &mut Resolved, target: &Target, paths: Vec<(&str, &str
     let (mut identities, mut certificates, mut user, mut global) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut agent = Agent::Environment;
     for (key, value) in paths {
-        let list = || value.split_whitespace().filter(|v| *v != "none").map(|v| tokens.path(v)).collect::<Vec<_>>();
         match key {
             "identityfile" if value != "none" => identities.push(tokens.path(value)),
             "certificatefile" if value != "none" => certificates.push(tokens.path(value)),
-            "userknownhostsfile" => user = list(),
-            "globalknownhostsfile" => global = list(),
+            // `ssh -G` has filled these in; releases before 8.4 print them as they were written.
+            "userknownhostsfile" => user = files(value).iter().map(|file| tokens.filled(file)).collect(),
+            // These take neither `~` nor tokens.
+            "globalknownhostsfile" => global = files(value).into_iter().map(PathBuf::from).collect(),
             "identityagent" => agent = agent_of(value, &tokens),
             _ => {}
         }
@@ -341,13 +364,37 @@ fn expand_paths(resolved: &mut Resolved, target: &Target, paths: Vec<(&str, &str
     resolved.agent = agent;
 }
 
+/// The paths of a list that `ssh -G` prints without quotes, one space between two. A word that does not begin like a path
+/// continues the one before it: a directory's name may hold a space. Words that are all files are paths of their own.
+fn files(value: &str) -> Vec<String> {
+    let mut groups: Vec<Vec<&str>> = Vec::new();
+    for word in value.split(' ') {
+        let begins = ["/", "~", "./", "../"].iter().any(|start| word.starts_with(start));
+        match groups.last_mut() {
+            Some(group) if !begins => group.push(word),
+            _ => groups.push(vec![word]),
+        }
+    }
+    let mut paths = Vec::new();
+    for group in groups {
+        let whole = group.join(" ");
+        let is_file = |path: &str| Path::new(path).is_file();
+        if group.len() > 1 && !is_file(&whole) && group.iter().all(|word| is_file(word)) {
+            paths.extend(group.into_iter().map(str::to_owned));
+        } else if whole != "none" && !whole.is_empty() {
+            paths.push(whole);
+        }
+    }
+    paths
+}
+
 fn agent_of(value: &str, tokens: &Tokens) -> Agent {
     match value {
         "none" => Agent::None,
         "SSH_AUTH_SOCK" | "" => Agent::Environment,
         _ => match value.strip_prefix('$').filter(|name| !name.starts_with('{')) {
             Some(name) => std::env::var_os(name).map_or(Agent::None, |path| Agent::Socket(path.into())),
-            None => Agent::Socket(tokens.path(value)),
+            None => Agent::Socket(tokens.filled(value)),
         },
     }
 }

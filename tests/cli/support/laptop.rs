@@ -96,7 +96,7 @@ impl Laptop {
         self.home().join(".ssh/id_test")
     }
 
-    fn ssh_config(&self) -> PathBuf {
+    pub fn ssh_config(&self) -> PathBuf {
         self.home().join(".ssh/config")
     }
 

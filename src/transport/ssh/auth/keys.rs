@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use russh::keys::agent::client::AgentClient;
 use russh::keys::agent::{AgentIdentity, AgentSessionBinding};
@@ -54,28 +55,45 @@ pub struct Offer {
     pub beyond: Option<String>,
 }
 
-/// Connects to the agent that the configuration names. None is no error.
-pub async fn agent(resolved: &Resolved, binding: Option<&AgentSessionBinding>) -> Option<Agent> {
+/// How long an agent has for an answer. One that hangs (a locked password manager, a stale forwarded socket) keeps nobody
+/// out who has key files.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An agent, and the keys that it holds.
+pub type Held = (Agent, Vec<AgentIdentity>);
+
+/// Asks the agent that the configuration names for its keys. None is no error.
+///
+/// # Errors
+/// It does not answer; the fragment says which.
+pub async fn agent(resolved: &Resolved, binding: Option<&AgentSessionBinding>) -> Result<Option<Held>, String> {
     let socket = match &resolved.agent {
-        resolve::Agent::None => return None,
+        resolve::Agent::None => return Ok(None),
         resolve::Agent::Socket(path) => path.clone(),
-        resolve::Agent::Environment => PathBuf::from(std::env::var_os("SSH_AUTH_SOCK").filter(|s| !s.is_empty())?),
+        resolve::Agent::Environment => match std::env::var_os("SSH_AUTH_SOCK").filter(|s| !s.is_empty()) {
+            Some(path) => PathBuf::from(path),
+            None => return Ok(None),
+        },
     };
-    let mut agent = AgentClient::connect_uds(&socket).await.ok()?;
-    if let Some(binding) = binding {
-        // Keys limited to some destinations are shown only then; an agent that does not know it holds none.
-        let _ = agent.bind_session(binding, false).await;
-    }
-    Some(agent)
+    let ask = async {
+        let Ok(mut agent) = AgentClient::connect_uds(&socket).await else { return Ok(None) };
+        if let Some(binding) = binding {
+            // Keys limited to some destinations are shown only then; an agent that does not know it holds none.
+            let _ = agent.bind_session(binding, false).await;
+        }
+        match agent.request_identities().await {
+            Ok(held) => Ok(Some((agent, held))),
+            Err(error) => Err(format!("the ssh-agent at {} did not list its keys ({error})", socket.display())),
+        }
+    };
+    let silent = |_| format!("the ssh-agent at {} did not answer within {} s", socket.display(), PATIENCE.as_secs());
+    tokio::time::timeout(PATIENCE, ask).await.map_err(silent)?
 }
 
 /// Collects the keys: configured ones the agent holds, files that need no passphrase or were named by the user,
 /// other keys of the agent, files that need a passphrase.
-pub async fn gather(resolved: &Resolved, mut agent: Option<Agent>) -> Offer {
-    let held = match agent.as_mut() {
-        Some(agent) => agent.request_identities().await.unwrap_or_default(),
-        None => Vec::new(),
-    };
+pub fn gather(resolved: &Resolved, held: Option<Held>) -> Offer {
+    let (agent, held) = held.map_or((None, Vec::new()), |(agent, held)| (Some(agent), held));
     let mut offer = Offer { agent, ..Offer::default() };
     let mut certificates: Vec<Certificate> = resolved.certificates.iter().filter_map(|p| certificate(p)).collect();
     let (mut by_agent, mut by_file, mut locked) = (Vec::new(), Vec::new(), Vec::new());

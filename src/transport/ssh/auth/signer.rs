@@ -12,7 +12,7 @@ use russh::keys::{HashAlg, PrivateKey};
 use secrecy::SecretString;
 
 use super::answers::Answers;
-use super::keys::{Agent, KeyFile};
+use super::keys::{Agent, KeyFile, PATIENCE};
 use crate::transport::Asker;
 
 /// How often a wrong passphrase may be typed.
@@ -26,6 +26,9 @@ pub enum Unsigned {
     /// The connection can still be used with another key; the fragment says what is wrong with this one.
     #[error("{0}")]
     Declined(String),
+    /// The agent no longer answers: none of its keys can be used.
+    #[error("{0}")]
+    Silent(String),
 }
 
 /// Signs by the agent, which may know the key by itself while the server is shown its certificate.
@@ -43,8 +46,14 @@ impl Signer for AgentSigner<'_> {
         hash: Option<HashAlg>,
         data: Vec<u8>,
     ) -> Result<Vec<u8>, Unsigned> {
-        let signed = self.agent.sign_request(self.identity, hash, data).await;
-        signed.map_err(|e| Unsigned::Declined(format!("the agent did not sign ({e})")))
+        let sign = tokio::time::timeout(PATIENCE, self.agent.sign_request(self.identity, hash, data));
+        match sign.await {
+            Ok(Ok(signed)) => Ok(signed),
+            // Its end of the socket is gone.
+            Ok(Err(russh::keys::Error::IO(e))) => Err(Unsigned::Silent(format!("the ssh-agent went away ({e})"))),
+            Ok(Err(e)) => Err(Unsigned::Declined(format!("the agent did not sign ({e})"))),
+            Err(_) => Err(Unsigned::Silent(format!("the ssh-agent did not sign within {} s", PATIENCE.as_secs()))),
+        }
     }
 }
 

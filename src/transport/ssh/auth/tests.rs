@@ -73,3 +73,100 @@ async fn passwords_and_codes_are_asked_for() {
     let error = code.connect_asking(Arc::new(Nobody)).await.err().unwrap();
     assert!(matches!(error, TransportError::Auth { .. }), "{error:?}");
 }
+
+/// What a broken agent does with a connection.
+#[derive(Clone, Copy, PartialEq)]
+enum Broken {
+    Silent,
+    /// It lists one key, and does not sign with it.
+    SilentAtSigning,
+    /// It lists one key, and is gone.
+    DeadAtSigning,
+    DeadAtOnce,
+}
+
+/// An agent at `socket` that holds `key`, in the words of draft-ietf-sshm-ssh-agent.
+fn broken_agent(socket: &std::path::Path, key: Vec<u8>, broken: Broken) {
+    let listener = tokio::net::UnixListener::bind(socket).unwrap();
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            while let Some(kind) = read_request(&mut stream).await {
+                let answer = match (broken, kind) {
+                    // A request for identities, and an extension.
+                    (Broken::SilentAtSigning | Broken::DeadAtSigning, 11) => identities(&key),
+                    (Broken::SilentAtSigning | Broken::DeadAtSigning, 27) => vec![5],
+                    (Broken::DeadAtSigning | Broken::DeadAtOnce, _) => return,
+                    (Broken::Silent | Broken::SilentAtSigning, _) => break,
+                };
+                let mut frame = u32::try_from(answer.len()).unwrap().to_be_bytes().to_vec();
+                frame.extend(answer);
+                tokio::io::AsyncWriteExt::write_all(&mut stream, &frame).await.unwrap();
+            }
+            open.push(stream);
+        }
+    });
+}
+
+async fn read_request(stream: &mut tokio::net::UnixStream) -> Option<u8> {
+    use tokio::io::AsyncReadExt;
+    let length = stream.read_u32().await.ok()?;
+    let mut body = vec![0; length as usize];
+    stream.read_exact(&mut body).await.ok()?;
+    body.first().copied()
+}
+
+fn identities(key: &[u8]) -> Vec<u8> {
+    let mut answer = vec![12, 0, 0, 0, 1];
+    for text in [key, b"mine"] {
+        answer.extend(u32::try_from(text.len()).unwrap().to_be_bytes());
+        answer.extend(text);
+    }
+    answer
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_answer_is_given_up_with_a_word_and_key_files_are_tried() {
+    let tries = [
+        (Broken::Silent, "did not answer within 10 s"),
+        (Broken::SilentAtSigning, "did not sign within 10 s"),
+        (Broken::DeadAtSigning, "went away"),
+        (Broken::DeadAtOnce, "did not list its keys"),
+    ];
+    // Two of them take their ten seconds: all at once.
+    let tries = tries.map(|(broken, word)| async move {
+        let fixture = Fixture::new().await;
+        let identity = fixture.host.identity.clone().unwrap();
+        let text = std::fs::read_to_string(identity.with_extension("pub")).unwrap();
+        let public = russh::keys::PublicKey::from_openssh(text.trim()).unwrap();
+        let socket = fixture.directory.path().join("my agent");
+        broken_agent(&socket, public.to_bytes().unwrap(), broken);
+        // The agent holds the key of the first file; the second is another name of the same key.
+        let second = fixture.directory.path().join("second");
+        std::fs::copy(&identity, &second).unwrap();
+        let mut host = fixture.host.clone();
+        if broken == Broken::SilentAtSigning || broken == Broken::DeadAtSigning {
+            // Its own file would not be looked at: the agent has that key.
+            host.identity = Some(other_key(&fixture));
+        }
+        let config = format!("IdentityAgent \"{}\"\nIdentityFile {}\n", socket.display(), second.display());
+        std::fs::write(fixture.options.ssh_config.as_ref().unwrap(), config).unwrap();
+        let began = std::time::Instant::now();
+        let connected = crate::transport::connect(&host, &fixture.options, Arc::new(Nobody)).await;
+        let took = began.elapsed();
+        (broken, word, connected, took)
+    });
+    for tried in tries.map(tokio::spawn) {
+        let (_, word, connected, took) = tried.await.unwrap();
+        let notes = connected.map(|connected| connected.notes).unwrap_or_else(|error| vec![error.to_string()]);
+        assert!(notes.iter().any(|note| note.contains(word)), "{word}: {notes:?}");
+        assert!(took < std::time::Duration::from_secs(25), "{word}: {took:?}");
+    }
+}
+
+/// A key that the server does not take.
+fn other_key(fixture: &Fixture) -> std::path::PathBuf {
+    let other = fixture.directory.path().join("other");
+    key::generate(&other).unwrap();
+    other
+}

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::transport::fixture::{DEADLINE, Fixture, Person, finish, host_of};
 use crate::transport::ssh::server::{Server, Setup, key};
-use crate::transport::{Exec, Exit, Nobody, Output, TransportError};
+use crate::transport::{Exec, Exit, Nobody, Output, TransportError, WhyUnknown};
 
 async fn works(fixture: &Fixture) {
     let connected = fixture.connect().await;
@@ -200,4 +200,94 @@ async fn what_is_beyond_russh_goes_through_ssh_and_is_said() {
     assert!(connected.notes.iter().any(|note| note.contains("bindaddress")), "{:?}", connected.notes);
     let (_, _, end) = finish(connected.transport.exec("exit 6").await.unwrap()).await;
     assert!(matches!(end, Output::Exit(Exit::Code(6))), "{end:?}");
+}
+
+/// The fixture with known_hosts files and a `StrictHostKeyChecking` of the configuration's, not of the options.
+fn configure(fixture: &mut Fixture, checking: &str, file: &std::path::Path) {
+    let text = format!(
+        "IdentityAgent none\nIdentitiesOnly yes\nIdentityFile none\nGlobalKnownHostsFile /dev/null\n\
+         StrictHostKeyChecking {checking}\nUserKnownHostsFile \"{}\"\n",
+        file.display()
+    );
+    std::fs::write(fixture.options.ssh_config.as_ref().unwrap(), text).unwrap();
+    fixture.options.known_hosts = None;
+}
+
+#[tokio::test]
+async fn an_unknown_key_is_let_in_as_the_configuration_says_and_said_once() {
+    for checking in ["no", "off", "accept-new"] {
+        let mut fixture = Fixture::new().await;
+        for name in ["/dev/null", "my home/known_hosts", "id/is a file/known_hosts"] {
+            let file = fixture.directory.path().join(name);
+            configure(&mut fixture, checking, &file);
+            fixture.options.accepted = Default::default();
+            let said = fixture.connect().await.notes;
+            let is_said = said.iter().any(|note| note.contains("was not known and is accepted (ssh-ed25519 SHA256:"));
+            assert!(is_said, "{checking} {name}: {said:?}");
+            let lost = said.iter().any(|note| note.contains("is not remembered: cannot write"));
+            assert_eq!(lost, name.starts_with("id/"), "{said:?}");
+            assert_eq!(fixture.connect().await.notes, Vec::<String>::new(), "a reconnection repeats nothing");
+        }
+        let kept = std::fs::read_to_string(fixture.directory.path().join("my home/known_hosts")).unwrap();
+        assert_eq!(kept, fixture.server.known_hosts_line() + "\n", "{checking}");
+    }
+}
+
+#[tokio::test]
+async fn a_yes_counts_even_where_no_file_keeps_it() {
+    let mut fixture = Fixture::new().await;
+    configure(&mut fixture, "ask", std::path::Path::new("/dev/null"));
+    match fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap() {
+        TransportError::UnknownHostKey { why, .. } => assert_eq!(why, WhyUnknown::NotKept),
+        other => panic!("{other:?}"),
+    }
+    let person = Arc::new(Person { yes: Some(true), ..Person::default() });
+    fixture.connect_asking(person.clone()).await.unwrap();
+    fixture.connect_asking(person.clone()).await.unwrap();
+    assert_eq!(person.asked.load(Ordering::Relaxed), 1, "once in this process");
+    configure(&mut fixture, "yes", std::path::Path::new("/dev/null"));
+    fixture.options.accepted = Default::default();
+    match fixture.connect_asking(person.clone()).await.err().unwrap() {
+        TransportError::UnknownHostKey { why, .. } => assert_eq!(why, WhyUnknown::Strict),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_changed_key_is_let_in_only_without_strict_checking_and_a_revoked_one_never() {
+    let mut fixture = Fixture::new().await;
+    let file = fixture.known_hosts();
+    let other = key::random().unwrap().public_key().to_openssh().unwrap();
+    let place = format!("[127.0.0.1]:{}", fixture.server.port());
+    let revoked = format!("{0}\n@revoked {0}\n", fixture.server.known_hosts_line());
+    for (checking, text, enters) in [
+        ("no", format!("{place} {other}\n"), true),
+        ("accept-new", format!("{place} {other}\n"), false),
+        ("ask", format!("{place} {other}\n"), false),
+        ("no", revoked, false),
+    ] {
+        std::fs::write(&file, &text).unwrap();
+        configure(&mut fixture, checking, &file);
+        match fixture.connect_asking(Arc::new(Nobody)).await {
+            Ok(connected) => assert!(enters && connected.notes.iter().any(|note| note.contains("has CHANGED"))),
+            Err(error) => {
+                assert!(!enters && matches!(error, TransportError::ChangedHostKey { .. }), "{checking}: {error:?}");
+            }
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "the file stays as it is");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_a_changed_key_gets_no_password() {
+    let mut fixture =
+        Fixture::with(|setup| (setup.authorized.clear(), setup.password = Some("hunter2".to_owned())).1).await;
+    let file = fixture.known_hosts();
+    let other = key::random().unwrap().public_key().to_openssh().unwrap();
+    std::fs::write(&file, format!("[127.0.0.1]:{} {other}\n", fixture.server.port())).unwrap();
+    configure(&mut fixture, "no", &file);
+    let person = Arc::new(Person { secret: Some("hunter2"), yes: Some(true), ..Person::default() });
+    let error = fixture.connect_asking(person.clone()).await.err().unwrap();
+    assert!(matches!(error, TransportError::Auth { .. }), "{error:?}");
+    assert_eq!(person.asked.load(Ordering::Relaxed), 0);
 }

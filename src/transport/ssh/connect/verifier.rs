@@ -7,12 +7,16 @@ use russh::client::{self, DisconnectReason};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::ssh_key::public::KeyData;
 
+use crate::transport::ssh::known_hosts::accepted::Accepted;
 use crate::transport::ssh::known_hosts::{KnownHosts, Name, Verdict};
+use crate::transport::ssh::resolve::UnknownKeys;
 
 /// What became of a connection, for the errors that only say that it is gone.
 #[derive(Debug, Default)]
 pub struct Fate {
     refused: Mutex<Option<(Verdict, KeyData)>>,
+    /// A key that was let in although no file has it, or although a file has another one.
+    let_in: Mutex<Option<(Verdict, KeyData)>>,
     cause: Mutex<Option<Cause>>,
 }
 
@@ -26,6 +30,16 @@ impl Fate {
     /// The verdict on a key that was not accepted.
     pub(super) fn refused(&self) -> Option<(Verdict, KeyData)> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A key that only the configuration let in, with the verdict of the files.
+    pub(super) fn let_in(&self) -> Option<(Verdict, KeyData)> {
+        self.let_in.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the server may be another one than before: it gets no password.
+    pub fn is_doubtful(&self) -> bool {
+        matches!(self.let_in(), Some((Verdict::Changed(_), _)))
     }
 
     /// Why the connection ended.
@@ -49,6 +63,8 @@ impl Fate {
 pub struct Verifier {
     pub(super) name: Name,
     pub(super) known: KnownHosts,
+    pub(super) unknown_keys: UnknownKeys,
+    pub(super) accepted: Accepted,
     pub(super) fate: std::sync::Arc<Fate>,
 }
 
@@ -61,7 +77,17 @@ impl client::Handler for Verifier {
             Some(certificate) => self.known.check_certificate(&self.name, certificate, now()),
             None => self.known.check(&self.name, &key),
         };
-        if verdict == Verdict::Known {
+        // As `ssh` does it, but a revoked key is never let in.
+        let added = matches!(self.unknown_keys, UnknownKeys::Add | UnknownKeys::AddAndChange);
+        let is_let_in = match &verdict {
+            Verdict::Known => return Ok(true),
+            Verdict::Unknown if self.accepted.has(&self.name.full, &key) => return Ok(true),
+            Verdict::Unknown => added,
+            Verdict::Changed(_) => self.unknown_keys == UnknownKeys::AddAndChange,
+            Verdict::Revoked(_) | Verdict::Invalid(_) => false,
+        };
+        if is_let_in {
+            *self.fate.let_in.lock().unwrap_or_else(PoisonError::into_inner) = Some((verdict, key));
             return Ok(true);
         }
         *self.fate.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((verdict, key));

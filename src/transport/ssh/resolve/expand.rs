@@ -49,6 +49,13 @@ impl Tokens {
         home(&variables(&self.percent(text).unwrap_or_else(|_| text.to_owned())))
     }
 
+    /// A path that `ssh -G` may have filled in already: then it is what it says, `%` and all.
+    pub fn filled(&self, text: &str) -> PathBuf {
+        let (literal, filled) = (PathBuf::from(text), self.path(text));
+        let as_written = text.starts_with('~') || filled.exists();
+        if !literal.exists() && as_written { filled } else { literal }
+    }
+
     /// A command line for a shell.
     ///
     /// # Errors

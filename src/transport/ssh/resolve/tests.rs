@@ -20,7 +20,8 @@ fn the_lines_of_ssh_are_understood() {
     assert_eq!(resolved.user_known_hosts, [PathBuf::from("/a"), "/b".into()]);
     assert!(resolved.global_known_hosts.is_empty());
     assert_eq!(resolved.host_key_alias.as_deref(), Some("farm"));
-    assert!(resolved.strict && resolved.identities_only && resolved.hash_known_hosts && !resolved.keyboard_interactive);
+    assert_eq!(resolved.unknown_keys, UnknownKeys::Refuse);
+    assert!(resolved.identities_only && resolved.hash_known_hosts && !resolved.keyboard_interactive);
     assert_eq!(resolved.agent, Agent::None);
     let hop = Target { jump: Some("bob@gate:2200".to_owned()), ..target("inner") };
     assert_eq!(resolved.proxy, Proxy::Jump(Box::new(hop)));
@@ -114,6 +115,54 @@ async fn ssh_itself_resolves_match_blocks() {
     std::fs::write(&config, "NoSuchOption yes\n").unwrap();
     let error = resolve(&target("build"), &options).await.err().unwrap();
     assert!(matches!(&error, TransportError::Config { .. }), "{error:?}");
+}
+
+#[test]
+fn what_strict_checking_means_is_what_ssh_prints() {
+    for (value, meant) in [
+        ("true", UnknownKeys::Refuse),
+        ("yes", UnknownKeys::Refuse),
+        ("ask", UnknownKeys::Ask),
+        ("accept-new", UnknownKeys::Add),
+        ("false", UnknownKeys::AddAndChange),
+        ("off", UnknownKeys::AddAndChange),
+        ("no", UnknownKeys::AddAndChange),
+        ("of-a-later-release", UnknownKeys::Ask),
+    ] {
+        let resolved = parse(&format!("stricthostkeychecking {value}"), &target("h")).unwrap();
+        assert_eq!(resolved.unknown_keys, meant, "{value}");
+    }
+    assert_eq!(parse("", &target("h")).unwrap().unknown_keys, UnknownKeys::Ask);
+}
+
+#[tokio::test]
+async fn known_hosts_paths_are_read_as_ssh_reads_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let (top, config) = (directory.path().to_str().unwrap(), directory.path().join("config"));
+    std::fs::create_dir(directory.path().join("100%h")).unwrap();
+    std::fs::write(directory.path().join("100%h/kh"), "").unwrap();
+    let home = std::env::home_dir().unwrap();
+    let options = Options { ssh_config: Some(config.clone()), ..Options::default() };
+    for (written, read) in [
+        (format!("\"{top}/my home/kh\""), vec![format!("{top}/my home/kh")]),
+        (format!("{top}/my\\ home/kh {top}/two"), vec![format!("{top}/my home/kh"), format!("{top}/two")]),
+        (format!("\"{top}/a  b/c d\" ~/kh"), vec![format!("{top}/a  b/c d"), home.join("kh").display().to_string()]),
+        (format!("{top}/%h-%p_kh"), vec![format!("{top}/build.example-22_kh")]),
+        (format!("\"{top}/100%%h/kh\""), vec![format!("{top}/100%h/kh")]),
+        (format!("\"{top}/a\\\"b\" /dev/null"), vec![format!("{top}/a\"b"), "/dev/null".to_owned()]),
+        ("none".to_owned(), vec![]),
+    ] {
+        let text = format!(
+            "Host build\n  HostName build.example\n  UserKnownHostsFile {written}\n  GlobalKnownHostsFile {top}/100%h/kh\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let resolved = resolve(&target("build"), &options).await.unwrap();
+        if resolved.hostname == "build" {
+            return skip!("no ssh here");
+        }
+        assert_eq!(resolved.user_known_hosts, read.iter().map(PathBuf::from).collect::<Vec<_>>(), "{written}");
+        assert_eq!(resolved.global_known_hosts, [directory.path().join("100%h/kh")], "no tokens there");
+    }
 }
 
 proptest! {

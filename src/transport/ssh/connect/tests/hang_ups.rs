@@ -12,7 +12,9 @@ use crate::model::host::Way;
 use crate::transport::fixture::{Fixture, within};
 use crate::transport::ssh::connect::greeting::Greeting;
 use crate::transport::ssh::connect::verifier::{Fate, Verifier};
+use crate::transport::ssh::known_hosts::accepted::Accepted;
 use crate::transport::ssh::known_hosts::{KnownHosts, Name};
+use crate::transport::ssh::resolve::UnknownKeys;
 use crate::transport::ssh::unblocked::Unblocked;
 use crate::transport::{Away, Nobody, TransportError};
 
@@ -105,6 +107,8 @@ async fn a_write_into_a_connection_that_was_reset_loses_no_words() {
         let verifier = Verifier {
             name: Name::new("box", 22, None),
             known: KnownHosts::load(&[]).unwrap(),
+            unknown_keys: UnknownKeys::Refuse,
+            accepted: Accepted::default(),
             fate: Arc::new(Fate::default()),
         };
         let ended = within(client::connect_stream(Arc::default(), Unblocked::new(heard), verifier)).await;
