@@ -321,4 +321,35 @@ pub const FAULTS: &[Fault] = &[
         "the fetch of a 48 MiB capture is cut, and the laptop's program killed later in it",
         "goes on where it was, the program's next call too; what was captured is here whole; no part of it is left",
     ),
+    row(
+        79,
+        "bad_side_branch",
+        "an object that git's check refuses, on a side branch of the agent's",
+        "the branch is named with the setting that accepts it and kept on its host; work, pull, takeover and clean are as always",
+    ),
+    row(
+        80,
+        "refused_work",
+        "the work itself has an object that could harm who checks it out, by git's protocol and in a pack of 32 MiB",
+        "refused each time, and nothing of it stays; the command that is printed accepts it",
+    ),
+    row(81, "odd_history", "a commit with an impossible time zone, as in old public histories", "the work comes back"),
+    row(
+        82,
+        "silent_ssh_agent",
+        "an ssh-agent takes the connection and never answers",
+        "given up after ten seconds with a word; the key file is tried",
+    ),
+    row(
+        83,
+        "known_hosts_of_all_kinds",
+        "a known_hosts file with a space in its path, `/dev/null`, a missing one and one that cannot be written, with StrictHostKeyChecking",
+        "let in as by `ssh`",
+    ),
+    row(
+        84,
+        "name_without_address",
+        "a mistyped host at `run` and at `resume`",
+        "an end with what was meant, and nothing recorded",
+    ),
 ];
