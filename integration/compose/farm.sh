@@ -8,7 +8,7 @@
 #   integration/compose/farm.sh --probe    says whether it can run here: exit 0, or 1 with the reason on stderr
 #
 # Uses the docker daemon that answers; else, as root, starts one of its own (data in target/farm, socket in a private
-# directory, no iptables rules) and ends it with the farm. HANDOFF_BIN names the binary; else one is built.
+# directory, no iptables rules) and ends it with the farm. HANDOFF_BIN names the binary; else the release build is used.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -46,6 +46,7 @@ start_daemon() {
         setsid dockerd --data-root "$FARM/docker" --exec-root "$DIR/exec" --host "$DOCKER_HOST" --pidfile "$DIR/dockerd.pid" \
             --storage-driver $driver --bridge none --iptables=false --ip6tables=false >"$DIR/dockerd.log" 2>&1 &
         daemon=$!
+        printf '%s\n' $daemon >"$DIR/daemon"
         tries=0
         while kill -0 $daemon 2>/dev/null && [ $tries -lt 60 ]; do
             docker info >/dev/null 2>&1 && { say "  dockerd of our own ($driver)"; return 0; }
@@ -73,7 +74,7 @@ end_process() {
 
 up() {
     probe
-    [ ! -e "$STATE" ] || down
+    [ ! -e "$STATE" ] || (down)
     mkdir -p "$FARM"
     DIR=$(mktemp -d /tmp/handoff-farm.XXXXXX)
     printf '%s\n' "$DIR" >"$STATE"
@@ -134,11 +135,12 @@ down() {
     DIR=$(cat "$STATE")
     export HANDOFF_FARM_DIR="$DIR"
     [ ! -S "$DIR/docker.sock" ] || export DOCKER_HOST="unix://$DIR/docker.sock"
+    # A daemon of our own may have been interrupted before it answered, and takes its containers with it.
     if ! compose down --timeout 2 --volumes >"$DIR/down.log" 2>&1; then
-        [ ! -e "$DIR/dockerd.pid" ] && die "the hosts could not be taken down: $(tail -n 1 "$DIR/down.log")"
+        [ -e "$DIR/daemon" ] || die "the hosts could not be taken down: $(tail -n 1 "$DIR/down.log")"
     fi
-    if [ -e "$DIR/dockerd.pid" ]; then
-        end_process "$(cat "$DIR/dockerd.pid")"
+    if [ -e "$DIR/daemon" ]; then
+        end_process "$(cat "$DIR/daemon")"
         umount "$DIR/exec/netns/default" 2>/dev/null || : # dockerd leaves this one mounted
     fi
     rm -rf "$DIR" "$STATE"
@@ -162,9 +164,8 @@ logins() {
 
 handoffs() {
     if [ -z "${HANDOFF_BIN:-}" ]; then
-        # With the features of the tests, which have built it then.
-        cargo build --locked --quiet --features integration || die "the binary does not build"
-        HANDOFF_BIN=$PWD/target/debug/handoff
+        cargo build --release --locked --quiet || die "the binary does not build"
+        HANDOFF_BIN=$PWD/target/release/handoff
     fi
     (handoff_on_each)
 }
