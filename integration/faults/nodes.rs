@@ -41,7 +41,7 @@ fn r47_claim_of_another_node() {
 }
 
 fn lives_and_is_followed(site: &Site) {
-    let shown = site.handoff(&["show"]).run().success().stdout;
+    let shown = site.answered_show();
     for part in ["another machine", &format!("set `address` of {HOST}"), &format!("`handoff takeover {ID}`")] {
         assert!(shown.contains(part), "no {part:?} in:\n{shown}");
     }

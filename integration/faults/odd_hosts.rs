@@ -128,7 +128,7 @@ fn r51_clock_skew() {
         step(offset);
         // Longer than a tick of the watcher.
         std::thread::sleep(Duration::from_millis(1500));
-        let shown = site.handoff(&["show"]).run().success().stdout;
+        let shown = site.answered_show();
         assert!(!shown.contains(" h ") && !shown.contains(" d "), "an age of hours in {offset}:\n{shown}");
     }
     site.host.user.install("go", "", 0o644);

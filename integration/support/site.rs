@@ -63,6 +63,15 @@ impl Site {
         self.laptop.handoff(&[args, &[ID]].concat())
     }
 
+    /// What `show` prints once the host has answered it, for which it waits two seconds only.
+    #[track_caller]
+    pub fn answered_show(&self) -> String {
+        wait::until("a `show` that the host answers", PATIENCE, || {
+            let shown = self.handoff(&["show"]).run().success().stdout;
+            (!shown.contains("the host gave no state")).then_some(shown)
+        })
+    }
+
     /// The handoff's directory on the host; `docs/host.md` describes it. `None` before it is there.
     pub fn work(&self) -> Option<PathBuf> {
         let all = agent::folders(&self.host.user.home.join(".handoff/work"));
