@@ -52,7 +52,7 @@ packages() {
     elif have apt-get && may_be_root; then
         say "  apt-get install$apt_names"
         if [ $apt_updated = no ]; then
-            as_root apt-get update -qq >/dev/null 2>&1 || say "  apt-get update failed; going on with the lists at hand"
+            as_root apt-get update -qq >/dev/null 2>&1 || say "  apt-get update failed; the lists at hand are used"
             apt_updated=yes
         fi
         # shellcheck disable=SC2086 # a list of names
@@ -233,7 +233,11 @@ step_faults() {
     export HANDOFF_FAULTS
     rm -rf "$HANDOFF_FAULTS" && mkdir -p "$HANDOFF_FAULTS" || return 1
     with_skips waiting_tests --test faults || return 1
-    tests --quiet --test faults -- --ignored --exact --nocapture report::the_page_says_what_the_run_found
+    rows=$(tests --quiet --test faults -- --ignored --exact --nocapture report::the_page_says_what_the_run_found 2>&1)
+    status=$?
+    printf '%s\n' "$rows"
+    say "$(printf '%s\n' "$rows" | grep ' rows passed')"
+    return $status
 }
 
 prepare_fuzz() { need c++ g++ --; }

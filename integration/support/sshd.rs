@@ -369,7 +369,7 @@ impl Drop for Sshd {
     }
 }
 
-/// An address of the loopback interface where nobody listens now.
+/// An address of the loopback interface that is free now.
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

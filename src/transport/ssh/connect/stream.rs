@@ -44,7 +44,7 @@ impl Stop {
     /// The end of what a command that is ending wrote to stderr, without control characters.
     pub async fn said(mut self) -> String {
         if let Some(listener) = self.listener.take() {
-            // It is read beside stdout, whose end says nothing of how far that is.
+            // It is read at the same time as stdout, whose end says nothing about stderr.
             let _ = tokio::time::timeout(LAST_WORDS, listener).await;
         }
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
