@@ -3,8 +3,10 @@
 pub mod command;
 pub mod dialect;
 pub mod judge;
+pub mod log_facts;
 pub mod profiles;
 pub mod reset;
+pub mod stream_rules;
 pub mod study;
 pub mod summary;
 pub mod table;

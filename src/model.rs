@@ -6,6 +6,7 @@ pub mod event;
 pub mod handoff;
 pub mod host;
 pub mod id;
+pub mod judgement;
 mod ownership;
 pub mod policy;
 pub mod profile;

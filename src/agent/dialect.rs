@@ -2,45 +2,29 @@
 
 mod claude;
 mod codex;
+mod condense;
 mod cursor;
 mod json;
 mod plain;
-mod tail;
 
 use std::borrow::Cow;
 
+use crate::agent::log_facts::LogFacts;
 use crate::agent::text::prefix;
 use crate::model::agent_event::AgentEvent;
 use crate::model::profile::DialectName;
-use crate::model::verdict::Class;
-use tail::Tail;
+use condense::Condenser;
 
-/// Longest line that is read as a whole, in bytes; the rest of a longer one is skipped, with a warning.
+/// Longest line that is read as a whole, in bytes. A longer event is condensed; the rest of a longer text is skipped, with
+/// a warning.
 pub const MAX_LINE: usize = 1 << 20;
 /// Longest text of an [`AgentEvent::Raw`], in bytes.
 const MAX_RAW: usize = 4096;
-
-/// An error that an agent reported in its stream and has not been seen to recover from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The class its structured fields prove; `None` leaves it to the profile's patterns.
-    pub class: Option<Class>,
-    pub text: String,
-    /// Unix seconds at which a usage window resets, where the stream says it as a number.
-    pub until: Option<i64>,
-}
-
-impl Fault {
-    fn unclassed(text: impl Into<String>) -> Fault {
-        Fault { class: None, text: text.into(), until: None }
-    }
-}
 
 /// What one line said.
 #[derive(Default)]
 struct Said {
     events: Vec<AgentEvent>,
-    fault: Option<Fault>,
 }
 
 enum Parser {
@@ -70,16 +54,15 @@ impl Parser {
 pub struct Reader {
     parser: Parser,
     line: Vec<u8>,
-    /// The current line is longer than [`MAX_LINE`].
+    /// The current line is longer than [`MAX_LINE`]: an event is condensed.
+    long: Option<Condenser>,
+    /// The rest of the current line, which is text, is not read.
     cut: bool,
     /// Lines begun before the current one, in all parts.
     number: u64,
     /// Of each part after the first, the lines before it.
     parts: Vec<u64>,
-    /// Bytes seen.
-    offset: u64,
-    fault: Option<(u64, Fault)>,
-    tail: Tail,
+    facts: LogFacts,
 }
 
 impl Reader {
@@ -91,8 +74,8 @@ impl Reader {
             DialectName::Codex => Parser::Codex(codex::Codex::default()),
             DialectName::Plain => Parser::Plain,
         };
-        let tail = Tail::default();
-        Reader { parser, line: Vec::new(), cut: false, number: 0, parts: Vec::new(), offset: 0, fault: None, tail }
+        let facts = LogFacts::new(dialect);
+        Reader { parser, line: Vec::new(), long: None, cut: false, number: 0, parts: Vec::new(), facts }
     }
 
     /// Takes the next bytes; returns the events of the lines they complete, each with its line number from 1.
@@ -104,14 +87,11 @@ impl Reader {
             let ended = end.is_some();
             let (text, after) = rest.split_at(end.unwrap_or(rest.len()));
             rest = &after[usize::from(ended)..];
-            self.offset += (text.len() + usize::from(ended)) as u64;
-            if ended && self.line.is_empty() && text.len() <= MAX_LINE {
+            if ended && self.line.is_empty() && self.long.is_none() && text.len() <= MAX_LINE {
                 self.end_line(text, &mut events);
                 continue;
             }
-            let room = MAX_LINE - self.line.len();
-            self.cut |= text.len() > room;
-            self.line.extend_from_slice(&text[..text.len().min(room)]);
+            self.keep(text);
             if ended {
                 self.end_kept_line(&mut events);
             }
@@ -119,7 +99,26 @@ impl Reader {
         events
     }
 
-    /// The log goes on in another file: what the last one ended with is a line.
+    /// Takes a piece of a line that is not whole yet.
+    fn keep(&mut self, text: &[u8]) {
+        if let Some(long) = &mut self.long {
+            return long.push(text);
+        }
+        let room = MAX_LINE - self.line.len();
+        self.line.extend_from_slice(&text[..text.len().min(room)]);
+        if text.len() > room {
+            if self.line.first() == Some(&b'{') {
+                let mut long = Condenser::default();
+                long.push(&std::mem::take(&mut self.line));
+                long.push(&text[room..]);
+                self.long = Some(long);
+            } else {
+                self.cut = true;
+            }
+        }
+    }
+
+    /// The log continues in another file: what the last one ended with is a line.
     pub fn begin_part(&mut self) -> Vec<(u64, AgentEvent)> {
         let events = self.finish();
         self.parts.push(self.number);
@@ -136,26 +135,28 @@ impl Reader {
     /// The log has ended: reads a last line that has no line break.
     pub fn finish(&mut self) -> Vec<(u64, AgentEvent)> {
         let mut events = Vec::new();
-        if !self.line.is_empty() {
+        if !self.line.is_empty() || self.long.is_some() {
             self.end_kept_line(&mut events);
         }
-        self.tail.forget_before(self.offset);
         events
     }
 
-    /// The last error the stream told of, with its line, unless the agent went on after it.
-    pub fn fault(&self) -> Option<(u64, &Fault)> {
-        self.fault.as_ref().map(|(line, fault)| (*line, fault))
+    /// What the lines read so far say to the judge.
+    pub fn facts(&self) -> &LogFacts {
+        &self.facts
     }
 
-    /// Lines of the log's last 4 KiB that are no events of the stream: stderr, mostly. All lines of a plain log.
+    /// The last lines that are no events of the stream: stderr, mostly. Of a plain log, its last lines.
     pub fn stray_lines(&self) -> impl DoubleEndedIterator<Item = (u64, &str)> {
-        self.tail.lines()
+        self.facts.stray().map(|words| (words.line, words.text.as_str()))
     }
 
     /// Ends a line whose beginning came with earlier bytes.
     fn end_kept_line(&mut self, events: &mut Vec<(u64, AgentEvent)>) {
-        let mut line = std::mem::take(&mut self.line);
+        let mut line = match self.long.take() {
+            Some(long) => long.finish(),
+            None => std::mem::take(&mut self.line),
+        };
         self.end_line(&line, events);
         line.clear();
         self.line = line;
@@ -171,19 +172,13 @@ impl Reader {
             let text = format!("line {} is longer than {MAX_LINE} bytes: its rest was not read", self.number);
             said.events.push(AgentEvent::Warning { text });
         }
+        self.facts.line(self.number, text);
         self.read_line(text, &mut said);
-        if said.events.iter().any(is_progress) {
-            self.fault = None;
-        }
-        if let Some(fault) = said.fault {
-            self.fault = Some((self.number, fault));
-        }
         events.extend(said.events.into_iter().map(|event| (self.number, event)));
     }
 
     fn read_line(&mut self, text: &str, said: &mut Said) {
         if let Parser::Plain = self.parser {
-            self.tail.add(self.number, self.offset, text);
             return plain::read(text, said);
         }
         if self.parser.short(text, said) {
@@ -191,22 +186,11 @@ impl Reader {
         }
         let parts = json::split(text);
         for stray in parts.stray {
-            self.tail.add(self.number, self.offset, stray);
             said.events.push(AgentEvent::Raw { line: prefix(stray, MAX_RAW).to_owned() });
         }
         for value in &parts.values {
             self.parser.value(value, said);
         }
-    }
-}
-
-/// Whether an event shows that the agent works on, so that an error before it is history.
-fn is_progress(event: &AgentEvent) -> bool {
-    match event {
-        AgentEvent::Text { .. } | AgentEvent::Edit { .. } | AgentEvent::Tool { .. } => true,
-        AgentEvent::CommandStarted { .. } | AgentEvent::Command { .. } => true,
-        AgentEvent::Finished { ok, .. } => *ok,
-        _ => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Zoned;
 
-use crate::agent::judge::{Context, Log, judge_log};
+use crate::agent::judge::{Log, judge_log};
 use crate::agent::summary::{Draft, Summary};
 use crate::model::agent_event::AgentEvent;
 use crate::model::attempt::Outcome;
@@ -49,7 +49,7 @@ impl Study {
 
     /// The verdict on what was read, as of now.
     pub fn judge(&self, profile: &Profile, outcome: &Outcome) -> Verdict {
-        judge_log(profile, &self.log, outcome, &Context { base_head: None, now: Zoned::now() })
+        judge_log(profile, &self.log, outcome, &Zoned::now())
     }
 }
 

@@ -1,29 +1,23 @@
-//! What a host's watcher needs to judge an attempt provisionally: the files of `spec/<g>/` that come from a profile.
+//! What a host's watcher needs to judge an attempt and to act on it: the files of `spec/<g>/` that come from a profile and
+//! from the tables.
 
+use crate::agent::stream_rules;
+use crate::model::judgement;
+use crate::model::policy::{Decision, decide};
 use crate::model::profile::{Profile, SessionMode};
 use crate::model::verdict::Class;
 
 /// Longest session id that is taken from a stream.
 const MAX_SESSION: usize = 128;
 
-/// Rows of `table` for ends that no line of the log proves. The watcher knows no history: what the policy does
-/// differently the second time is left to the laptop.
-const FACTS: [(Class, &str); 9] = [
-    (Class::Truncated, "@truncated"),
-    (Class::CheckFailed, "@check-failed"),
-    (Class::Hung, "@hung"),
-    (Class::Timeout, "@timeout"),
-    (Class::Crashed, "@crashed"),
-    (Class::Lost, "@lost"),
-    (Class::NoWork, "@no-work"),
-    (Class::Network, "@ship"),
-    (Class::Crashed, "@any"),
-];
-
-/// The files `table`, `success`, `terminal`, `error_lines` and `session_pattern` of docs/host.md; one that a profile
-/// has nothing for is left out.
+/// The files `verdicts`, `actions`, `errors`, `stream`, `success`, `terminal`, `error_lines` and `session_pattern` of
+/// docs/host.md; one that a profile has nothing for is left out.
 pub fn files(profile: &Profile) -> Vec<(&'static str, String)> {
-    let mut files = vec![("table", table(profile))];
+    let mut files = vec![("verdicts", judgement::table()), ("actions", actions()), ("errors", errors(profile))];
+    if let Some(rules) = stream_rules::of(profile.dialect) {
+        files.push(("stream", stream_rules::text(rules)));
+        return files;
+    }
     if !profile.success.is_empty() {
         files.push(("success", profile.success.join("\n") + "\n"));
     }
@@ -35,26 +29,53 @@ pub fn files(profile: &Profile) -> Vec<(&'static str, String)> {
     files
 }
 
-fn table(profile: &Profile) -> String {
-    let patterns = profile.failure.iter().map(|row| (row.class, row.pattern.as_str()));
-    let mut table = String::new();
-    for (class, pattern) in patterns.chain(FACTS) {
-        let action = if pattern == "@any" { "park" } else { action(class) };
-        table.push_str(&format!("{class}\t{action}\t{pattern}\n"));
+/// Files that a check command names, as far as its words tell: paths, and what its tool reads by itself.
+pub fn check_files(command: &str) -> Vec<String> {
+    let separators = |c: char| c.is_whitespace() || ";|&()<>\"'`=$".contains(c);
+    let mut names: Vec<String> = Vec::new();
+    for word in command.split(separators).filter(|word| !word.is_empty() && !word.starts_with('-')) {
+        let tools: &[&str] = match word.rsplit('/').next().unwrap_or(word) {
+            "make" | "gmake" => &["Makefile", "makefile", "GNUmakefile"],
+            "npm" | "yarn" | "pnpm" | "bun" => &["package.json"],
+            "just" => &["justfile", "Justfile"],
+            "pytest" | "tox" => &["pytest.ini", "tox.ini", "conftest.py", "setup.cfg", "pyproject.toml"],
+            _ => &[],
+        };
+        let path = word.trim_start_matches("./").trim_end_matches('/');
+        names.extend(tools.iter().map(|name| (*name).to_owned()));
+        if !path.is_empty() && path != "." && !path.starts_with('/') {
+            names.push(path.to_owned());
+        }
     }
-    table
+    names.dedup();
+    names
 }
 
-/// What a watcher out of contact does: of DESIGN.md's table only what needs no other host and no new session.
-fn action(class: Class) -> &'static str {
-    match class {
-        Class::Throttled | Class::Overloaded | Class::Network | Class::Truncated => "resume",
-        Class::Crashed | Class::Hung | Class::Lost | Class::NoWork => "resume",
-        Class::CheckFailed => "check",
-        Class::Limited => "wait",
-        Class::Done | Class::Unchecked | Class::Stopped => "park",
-        Class::Context | Class::Session | Class::Oom | Class::DiskFull | Class::Timeout => "park",
-        Class::Auth | Class::Billing | Class::Config | Class::Blocked => "park",
+/// The structured rows, then the profile's patterns; `-` stands for no pattern.
+fn errors(profile: &Profile) -> String {
+    let rows = stream_rules::errors(profile);
+    let line = |row: &stream_rules::ErrorRow| {
+        let fields: String = row.fields.iter().map(|field| format!("\t{field}")).collect();
+        format!("{}\t{}{fields}\n", row.class, row.pattern.unwrap_or("-"))
+    };
+    rows.iter().map(line).collect()
+}
+
+/// The policy, for a watcher out of contact: the action after a class, and after the same class once more.
+fn actions() -> String {
+    let line = |class: Class| format!("{class}\t{}\t{}\n", action(class, &[]), action(class, &[class]));
+    Class::ALL.into_iter().map(line).collect()
+}
+
+/// What a watcher can do of a decision: nothing that needs another host or a new session.
+fn action(class: Class, before: &[Class]) -> &'static str {
+    match decide(class, before) {
+        Decision::End => "end",
+        Decision::Resume => "resume",
+        Decision::WaitReset => "wait",
+        Decision::ResumeWithEvidence if class == Class::CheckFailed => "check",
+        Decision::ResumeWithEvidence => "resume",
+        Decision::NewSession | Decision::Climb | Decision::Park => "park",
     }
 }
 
@@ -81,36 +102,47 @@ mod tests {
     }
 
     #[test]
-    fn every_row_has_three_columns_and_a_known_class_and_action() {
+    fn every_row_has_a_known_class_and_action() {
         for profile in profiles::built_in().unwrap().values() {
-            let table = file(profile, "table").unwrap();
-            for row in table.lines() {
+            for row in file(profile, "errors").unwrap().lines() {
                 let columns: Vec<_> = row.split('\t').collect();
-                assert_eq!(columns.len(), 3, "{row}");
+                assert!(columns.len() >= 2 && columns.iter().all(|column| !column.is_empty()), "{row}");
                 assert!(Class::from_word(columns[0]).is_some(), "{row}");
-                assert!(["resume", "check", "wait", "park"].contains(&columns[1]), "{row}");
             }
-            assert!(table.ends_with("network\tresume\t@ship\ncrashed\tpark\t@any\n"));
-            assert!(table.find("throttled\tresume\t").unwrap() < table.find("@truncated").unwrap());
+            let actions = file(profile, "actions").unwrap();
+            assert_eq!(actions.lines().count(), Class::ALL.len());
+            for row in actions.lines().flat_map(|row| row.split('\t').skip(1)) {
+                assert!(["resume", "check", "wait", "park", "end"].contains(&row), "{row}");
+            }
+            assert!(actions.contains("crashed\tresume\tpark\n") && actions.contains("done\tend\tend\n"));
         }
     }
 
     #[test]
-    fn sed_takes_the_id_from_the_first_line_of_a_real_stream() {
-        let codex = &profiles::built_in().unwrap()["codex"];
-        let program = file(codex, "session_pattern").unwrap();
-        let log = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/agents/codex-ok.stdout");
-        let output = std::process::Command::new("sed").args(["-nE", program.trim(), log]).output().unwrap();
-        let id = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(id, "01a1fabc-84b4-7840-871c-c385b434d79b\n");
-        assert!(is_session_id(id.trim()));
+    fn sed_takes_the_id_from_a_line() {
+        assert!(is_session_id("01a1fabc-84b4"));
         assert!(!is_session_id("") && !is_session_id("a b") && !is_session_id(&"x".repeat(129)));
         assert_eq!(session_program("^id/(x+)$"), "s/^id\\/(x+)$/\\1/p");
+        let text = "binary = ['x']\nstart = []\nsession = 'stream'\nsession_pattern = 'chat ([a-z0-9]+)'";
+        let mine: Profile = toml::from_str(text).unwrap();
+        let log = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(log.path(), "hello\nopened chat 8f2a now\n").unwrap();
+        let program = file(&mine, "session_pattern").unwrap();
+        let output = std::process::Command::new("sed").args(["-nE", program.trim()]).arg(log.path()).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "8f2a\n");
     }
 
     #[test]
     fn a_plain_command_gets_only_what_it_has() {
         let mine: Profile = toml::from_str("binary = [\"x\"]\nstart = []").unwrap();
-        assert_eq!(files(&mine).iter().map(|file| file.0).collect::<Vec<_>>(), ["table"]);
+        assert_eq!(files(&mine).iter().map(|file| file.0).collect::<Vec<_>>(), ["verdicts", "actions", "errors"]);
+    }
+
+    #[test]
+    fn a_check_names_its_files() {
+        assert_eq!(check_files("sh ./test.sh --fast && pytest tests/")[..3], ["sh", "test.sh", "pytest.ini"]);
+        assert!(check_files("make -C sub test").contains(&"Makefile".to_owned()));
+        assert!(check_files("cd sub; bash 'run tests.sh' | tee /tmp/x").contains(&"tests.sh".to_owned()));
+        assert!(check_files("npm test").contains(&"package.json".to_owned()));
     }
 }

@@ -1,5 +1,7 @@
 //! `handoff agents`
 
+mod explain;
+
 use super::Global;
 use super::context;
 use super::error::Error;
@@ -10,16 +12,27 @@ use crate::model::verdict::Class;
 
 /// List the agent CLIs that handoff knows
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Agents {
-    /// What follows each verdict
+    #[command(subcommand)]
+    action: Option<Action>,
+    /// Print what follows each verdict
     #[arg(long)]
     verdicts: bool,
     #[arg(long)]
     json: bool,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    Explain(explain::Explain),
+}
+
 impl Agents {
     pub fn run(self, _: &Global) -> Result<u8, Error> {
+        if let Some(Action::Explain(explain)) = self.action {
+            return explain.run();
+        }
         if self.verdicts {
             verdicts(self.json);
             return Ok(exit::OK);

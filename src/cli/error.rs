@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use super::exit;
 use super::ways::{self, ssh};
+use crate::agent::profiles::UnknownAgent;
 use crate::git;
 use crate::model::refusal::accept;
 use crate::remote::error::{OTHER_NODE, RemoteError};
@@ -67,6 +68,12 @@ fn clean(text: &str) -> String {
 /// What helps where the machine that answers is not the one that began an attempt.
 pub(super) fn on_that_machine(host: &str, command: &str) -> String {
     format!("set `address` of {host} in hosts.toml to the machine that began it, then {command}")
+}
+
+impl From<UnknownAgent> for Error {
+    fn from(error: UnknownAgent) -> Self {
+        Error::usage(error).hint("handoff agents")
+    }
 }
 
 impl From<TransportError> for Error {

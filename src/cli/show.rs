@@ -105,6 +105,8 @@ fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
         };
         let superseded = if attempt.superseded { " (superseded: never applied)" } else { "" };
         outln!("  attempt {n} on {}: {state}{superseded}", neutral(&attempt.host));
+        let notes = attempt.verdict.iter().flat_map(|verdict| &verdict.notes);
+        notes.for_each(|note| outln!("    note: {}", neutral(note)));
         let lacks = attempt.uncaptured.iter().flat_map(|lacks| uncaptured(&attempt.host, lacks));
         lacks.for_each(|line| outln!("    {line}"));
     }

@@ -39,6 +39,9 @@ pub fn story(handoff: &Handoff, findings: &Findings) -> Story {
         let at = verdict.pointer(n).map_or(String::new(), |pointer| format!(" (`{pointer}`)"));
         blockers.push(format!("attempt {n} ended {}: {}{at}", verdict.class, verdict.evidence));
     }
+    if let Some((n, verdict)) = last_verdict(handoff) {
+        blockers.extend(verdict.notes.iter().map(|note| format!("attempt {n}: {note}")));
+    }
     Story {
         state: state(handoff, findings),
         tried: list(|summary| &summary.tried),

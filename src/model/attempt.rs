@@ -39,10 +39,13 @@ pub struct Outcome {
     /// The agent's exit status as the shell gave it (128+n for a signal).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
+    /// The signal that ended the agent, as its wrapper saw it. A status above 128 alone is an exit code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
     /// Exit status of the check command, where one ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<i32>,
-    /// Whether the check already passed before the attempt.
+    /// What the check said at the handoff's base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_before: Option<i32>,
     /// Commit of the capture, in the host's cache.
@@ -60,9 +63,23 @@ pub struct Outcome {
     /// Files tree before the agent ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
-    /// HEAD of the agent's repository at the end.
+    /// HEAD of the agent's repository before the agent ran, and at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_head: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
+    /// Kills for memory during the attempt, as `agent <words>` (in the agent's cgroup) or `host <words>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oom: Option<String>,
+    /// `full` where the host's disk was full at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<String>,
+    /// The session that the agent was asked to resume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<String>,
+    /// Files that the check command names and that the agent changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub check_files: Vec<String>,
     /// Seconds the attempt was active.
     #[serde(default)]
     pub active: u64,

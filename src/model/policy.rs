@@ -17,9 +17,12 @@ pub enum Decision {
     NewSession,
     /// A host that is larger in what ran out.
     Climb,
-    /// Park, and print the command that mends it.
+    /// Park, and print the command that fixes it.
     Park,
 }
+
+/// Usage windows that are waited for in a row. A wait is not charged, so something else must end them.
+pub const MOST_WAITS: usize = 12;
 
 /// Decides from the class of the last attempt and the classes before it, oldest first.
 pub fn decide(class: Class, before: &[Class]) -> Decision {
@@ -32,6 +35,7 @@ pub fn decide(class: Class, before: &[Class]) -> Decision {
         Throttled | Overloaded | Network | Truncated => Decision::Resume,
         Crashed | Hung | Lost if before.contains(&class) => Decision::Climb,
         Crashed | Hung | Lost => Decision::Resume,
+        Limited if before.iter().rev().take_while(|class| **class == Limited).count() >= MOST_WAITS => Decision::Park,
         Limited => Decision::WaitReset,
         CheckFailed | NoWork => Decision::ResumeWithEvidence,
         Context | Session => Decision::NewSession,
@@ -49,8 +53,8 @@ impl Decision {
             Decision::WaitReset => "wait for the reset time; a new number, not charged",
             Decision::ResumeWithEvidence => "resume with the evidence in the prompt",
             Decision::NewSession => "new session, seeded from the resume prompt",
-            Decision::Climb => "climb to a larger host; none larger: park and say so",
-            Decision::Park => "park, and print the command that mends it",
+            Decision::Climb => "climb to a host with more of what ran out; if none, park and say so",
+            Decision::Park => "park, and print the command that fixes it",
         }
     }
 }
@@ -69,6 +73,15 @@ mod tests {
                 assert_eq!(again != first, may_change, "{class} after {before}");
             }
         }
+    }
+
+    #[test]
+    fn a_usage_limit_that_never_lifts_is_not_waited_for_without_end() {
+        let waits = vec![Class::Limited; MOST_WAITS];
+        assert_eq!(decide(Class::Limited, &waits[1..]), Decision::WaitReset);
+        assert_eq!(decide(Class::Limited, &waits), Decision::Park);
+        let with_work = [waits.clone(), vec![Class::Crashed], waits[1..].to_vec()].concat();
+        assert_eq!(decide(Class::Limited, &with_work), Decision::WaitReset);
     }
 
     #[test]

@@ -88,7 +88,7 @@ mod tests {
     /// One attempt, granted, started and ended.
     fn attempt(handoff: &mut Handoff, n: AttemptNo, host: &str) {
         let (host, evidence) = (host.to_owned(), "e".to_owned());
-        let verdict = Verdict { class: Class::Unchecked, evidence, line: None, part: None, until: None };
+        let verdict = Verdict::new(Class::Unchecked, evidence);
         for kind in [
             Kind::Granted { grant: Grant { number: n, epoch: 1, host: host.clone(), first: n, last: n, active: 60 } },
             Kind::Dispatched { attempt: n, grant: n, host, command: "agent".into() },

@@ -98,6 +98,11 @@ impl Class {
         }
     }
 
+    /// Whether the attempt is a success.
+    pub fn is_good(self) -> bool {
+        matches!(self, Class::Done | Class::Unchecked)
+    }
+
     /// The class a word names.
     pub fn from_word(word: &str) -> Option<Class> {
         Class::ALL.into_iter().find(|class| class.word() == word)
@@ -125,9 +130,28 @@ pub struct Verdict {
     /// Unix seconds at which a usage window resets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
+    /// The class of the error that the agent last reported, where the verdict is about something else: advice follows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Class>,
+    /// What does not change the class and should be known next to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Verdict {
+    /// A class with its evidence and nothing else.
+    pub fn new(class: Class, evidence: impl Into<String>) -> Verdict {
+        Verdict {
+            class,
+            evidence: evidence.into(),
+            line: None,
+            part: None,
+            until: None,
+            standing: None,
+            notes: Vec::new(),
+        }
+    }
+
     /// Where the evidence of attempt `n` stands: `attempt-2.log:118`.
     pub fn pointer(&self, n: AttemptNo) -> Option<String> {
         self.line.map(|line| format!("{}:{line}", log_name(n, self.part.unwrap_or(1))))

@@ -21,7 +21,9 @@ pub const MOST_BYTES: u64 = 64 << 20;
 /// Silence of a host beyond the wait that it was asked for, after which the poll is given up: its disk hangs, or what was
 /// to wake the poll was killed. As long as keepalives take to notice a dead connection.
 const SILENCE: Duration = Duration::from_secs(60);
-/// A result file is ten short lines.
+/// Most files of the check that a result names.
+const MOST_CHECK_FILES: usize = 5;
+/// A result file is some short lines.
 const LONGEST_RESULT: u64 = 16 << 10;
 
 /// What to ask about.
@@ -286,6 +288,12 @@ pub fn read_result(text: &str) -> Option<Outcome> {
             "class" => value.clone_into(&mut outcome.class),
             "reason" => value.clone_into(&mut outcome.reason),
             "exit" => outcome.exit = value.parse().ok(),
+            "signal" => outcome.signal = value.parse().ok(),
+            "oom" => outcome.oom = kept(),
+            "disk" => outcome.disk = kept(),
+            "resumed" => outcome.resumed = kept().filter(|s| is_session(s)),
+            "start_head" => outcome.start_head = kept(),
+            "changed" => outcome.check_files.extend(kept().filter(|_| outcome.check_files.len() < MOST_CHECK_FILES)),
             "check" => outcome.check = value.parse().ok(),
             "check_before" => outcome.check_before = value.parse().ok(),
             "capture" => outcome.capture = kept(),

@@ -93,6 +93,8 @@ pub fn text() -> &'static str {
         include_str!("runner/worktrees.sh"),
         include_str!("runner/capture.sh"),
         include_str!("runner/oom.sh"),
+        include_str!("runner/json_reader.sh"),
+        include_str!("runner/log_facts.sh"),
         include_str!("runner/verdict.sh"),
         include_str!("runner/next.sh"),
         include_str!("runner/prepare.sh"),

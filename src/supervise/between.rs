@@ -10,7 +10,7 @@ use super::link::pause;
 use super::progress::Progress;
 use super::spec::Start;
 use crate::model::attempt::{AttemptNo, Next};
-use crate::model::event::Kind;
+use crate::model::event::{Kind, Owner};
 use crate::remote::client::Remote;
 use crate::remote::poll::{Alive, StateLine};
 
@@ -129,12 +129,23 @@ impl Driver {
     pub(super) async fn new_session(&mut self, n: AttemptNo, delay: u64) -> Result<Turn, Error> {
         let remote = self.link.once().await?;
         self.decided(&remote, n, Next::Park { why: "a new session follows".into() }).await?;
+        self.begin_grant(n, delay, Start::Fresh).await
+    }
+
+    /// Continues after attempt `n` under a new epoch and a new grant: nothing that the old grant allows can interfere.
+    pub(super) async fn begin_grant(&mut self, n: AttemptNo, delay: u64, start: Start) -> Result<Turn, Error> {
         self.tell(&Progress::BackingOff { attempt: n + 1, delay: Duration::from_secs(delay) });
-        tokio::time::sleep(Duration::from_secs(delay)).await;
+        let until = tokio::time::Instant::now() + Duration::from_secs(delay);
+        while tokio::time::Instant::now() < until && !pause(TICK).await {
+            self.journal.refresh()?;
+            if self.handoff().stop_requested || self.handoff().owner == Owner::Laptop {
+                return Ok(Turn::Left);
+            }
+        }
         self.raise_epoch(None).await?;
         let left = self.handoff().made.limits.attempts.saturating_sub(self.handoff().charged()).max(1);
         let ship = self.handoff().made.base.clone();
-        let launch = Launch { ship, checkout: false, start: Start::Fresh, message: None, attempts: left };
+        let launch = Launch { ship, checkout: false, start, message: None, attempts: left };
         let attempt = self.relaunch(&launch).await?;
         Ok(Turn::Attempt(attempt))
     }

@@ -34,16 +34,26 @@ pub fn step(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profil
     let id = &handoff.made.id;
     match decision {
         Decision::Park => park(mend(handoff, n, verdict, profile)),
+        Decision::Climb if verdict.standing.is_some_and(is_of_the_service) => park(format!(
+            "the agent last reported an error of its service ({}), which a larger host does not solve: `handoff resume \
+             {id}` tries again",
+            verdict.standing.map_or("", Class::word)
+        )),
         Decision::Climb if verdict.class == Class::DiskFull => park(format!(
             "the disk of {0} is full: free some space there and `handoff resume {id}`, or carry the work on with \
              `handoff resume {id} --host OTHER`; `handoff hosts check {0}` shows what is free",
             handoff.host()
         )),
-        Decision::Climb => park(format!(
-            "{} ended {}, which a larger host may not: `handoff resume {id} --host BIGGER` carries the work there",
-            handoff.host(),
-            verdict.class
-        )),
+        Decision::Climb => park(match verdict.class {
+            Class::Oom => format!(
+                "the agent ran out of memory on {0}: `handoff resume {id} --host BIGGER` continues on a host with more",
+                handoff.host()
+            ),
+            class => format!(
+                "the attempt on {} ended {class}: `handoff resume {id}` tries again, with `--host OTHER` on another host",
+                handoff.host()
+            ),
+        }),
         _ if handoff.charged() >= handoff.made.limits.attempts => park(format!(
             "all {} attempts are used: `handoff takeover {id}` to go on by hand, `handoff resume {id}` to grant as many again",
             handoff.made.limits.attempts
@@ -54,6 +64,18 @@ pub fn step(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profil
         }
         _ => Step::Next(Next::Resume { delay }),
     }
+}
+
+/// Errors that are the same on every host.
+fn is_of_the_service(class: Class) -> bool {
+    use Class::{Auth, Billing, Config, Context, Limited, Network, Overloaded, Session, Throttled};
+    matches!(class, Auth | Billing | Config | Context | Limited | Network | Overloaded | Session | Throttled)
+}
+
+/// Whether the laptop overrules what a host decided alone: the host ended or parked what may continue.
+pub fn overrules(stands: &Next, ours: &Next) -> bool {
+    matches!(stands, Next::End | Next::Park { .. })
+        && matches!(ours, Next::Resume { .. } | Next::ResumeWithCheck { .. } | Next::WaitUntil { .. })
 }
 
 /// What a host decided alone, `stands`, with the reason it has no words for: that of `ours` where it is the same.
@@ -68,7 +90,7 @@ pub fn in_words(stands: Next, ours: Next, handoff: &Handoff, n: AttemptNo, profi
     }
 }
 
-/// The exact command that mends what a person must mend. `profile.login` is the whole line that is typed here.
+/// The exact command that fixes what a person must fix. `profile.login` is the whole line that is typed here.
 fn mend(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile) -> String {
     let (id, host, agent) = (&handoff.made.id, handoff.host(), &handoff.made.agent);
     let resume = format!("then `handoff resume {id}`");
@@ -83,11 +105,15 @@ fn mend(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile) -
                 "a tool was refused: see `handoff logs {id} --attempt {n}`; `handoff takeover {id}` to go on by hand"
             )
         }
+        Class::Limited => format!(
+            "{agent}'s usage limit did not lift after {} waits: `handoff resume {id}` when it has",
+            crate::model::policy::MOST_WAITS
+        ),
         Class::Config => match (&profile.install, is_missing(handoff, n)) {
             (Some(install), true) => {
                 format!("{agent} was not found on {host}: install it there with `{install}`, {resume}")
             }
-            _ => format!("{} (on {host}): mend it, {resume}", verdict.evidence),
+            _ => format!("{} (on {host}): fix it, {resume}", verdict.evidence),
         },
         _ => format!("{}: `handoff show {id}` tells more, `handoff resume {id}` goes on", verdict.evidence),
     }

@@ -151,7 +151,7 @@ impl Driver {
         while !self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.is_collected()) {
             match self.one_poll(n, Until::Rest).await? {
                 Turn::Again => self.journal.refresh()?,
-                Turn::Attempt(_) | Turn::NewSession { .. } | Turn::Left => break,
+                Turn::Attempt(_) | Turn::NewSession { .. } | Turn::Overrule { .. } | Turn::Left => break,
             }
         }
         Ok(())

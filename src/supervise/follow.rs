@@ -5,13 +5,14 @@ mod tests;
 
 use std::time::Duration;
 
-use super::decide::{Step, in_words, step};
+use super::decide::{Step, in_words, overrules, step};
 use super::driver::Driver;
 use super::error::Error;
 use super::fence::SHORT;
 use super::link::pause;
 use super::progress::Progress;
 use super::retry::{Retries, Stage};
+use super::spec::Start;
 use super::wake::woken;
 use crate::model::attempt::{AttemptNo, Next, Outcome};
 use crate::model::event::{Kind, Owner};
@@ -49,6 +50,10 @@ pub(super) enum Turn {
     NewSession {
         delay: u64,
     },
+    /// The host ended or parked alone what may continue: a grant of its own continues it after so many seconds.
+    Overrule {
+        delay: u64,
+    },
     Left,
 }
 
@@ -79,13 +84,14 @@ impl Driver {
             };
             let turn = match turn {
                 Ok(Turn::NewSession { delay }) => self.new_session(n, delay).await,
+                Ok(Turn::Overrule { delay }) => self.begin_grant(n, delay, Start::Resume).await,
                 turn => turn,
             };
             match turn {
                 Ok(Turn::Again) => retries.reset(),
                 Ok(Turn::Attempt(next)) => n = next,
                 Ok(Turn::Left) => break,
-                Ok(Turn::NewSession { .. }) => {}
+                Ok(Turn::NewSession { .. } | Turn::Overrule { .. }) => {}
                 Err(error) => match self.link.failed(&error, &mut retries) {
                     None => return Err(self.left_alone(error)),
                     Some(delay) => {
@@ -230,7 +236,13 @@ impl Driver {
                     self.profile.login = self.login_line(remote).await;
                 }
                 match step(self.handoff(), n, &verdict, &self.profile, self.delay(n), now) {
-                    Step::Next(next) => self.decided(remote, n, next).await?,
+                    Step::Next(next) => {
+                        let stands = self.decided(remote, n, next.clone()).await?;
+                        if overrules(&stands, &next) {
+                            return Ok(Turn::Overrule { delay: wait_of(&next, now) });
+                        }
+                        stands
+                    }
                     Step::NewSession { delay } => return Ok(Turn::NewSession { delay }),
                 }
             }
@@ -291,5 +303,14 @@ impl Driver {
         let first = Duration::from_secs(self.handoff().made.limits.backoff);
         let delays = super::backoff::attempt_delays(first, n as usize, u64::from(n));
         delays.last().copied().unwrap_or(first.as_secs())
+    }
+}
+
+/// Seconds until what was decided begins.
+fn wait_of(next: &Next, now: i64) -> u64 {
+    match next {
+        Next::Resume { delay } | Next::ResumeWithCheck { delay } => *delay,
+        Next::WaitUntil { at } => u64::try_from(at - now).unwrap_or(0),
+        Next::End | Next::Park { .. } => 0,
     }
 }

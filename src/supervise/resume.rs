@@ -205,7 +205,7 @@ mod tests {
         let event = |kind| Event::new(jiff::Timestamp::UNIX_EPOCH, kind);
         let mut handoff = Handoff::created(&event(Kind::Created(Box::new(created("20261121-x"))))).unwrap();
         let (host, commit) = ("buildbox".to_owned(), handoff.made.base.commit.clone());
-        let verdict = Verdict { class, evidence: "e".into(), line: None, part: None, until: None };
+        let verdict = Verdict::new(class, "e");
         for kind in [
             Kind::Granted { grant: grant(1, "buildbox", 1) },
             Kind::Dispatched { attempt: 1, grant: 1, host: host.clone(), command: "agent".into() },

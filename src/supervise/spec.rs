@@ -73,6 +73,7 @@ pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
     }
     if let Some(check) = &handoff.made.check {
         put("check", format!("{check}\n"));
+        put("check_files", table::check_files(check).iter().map(|name| format!("{name}\n")).collect());
     }
     put("prompt.fresh", prompts.fresh.clone());
     put("prompt.resume", prompts.resume.clone());
@@ -109,7 +110,16 @@ fn grant(parts: &Parts) -> String {
     if let Some(session) = session {
         _ = writeln!(text, "session {session}");
     }
+    if let Some(status) = check_at_base(handoff) {
+        _ = writeln!(text, "check_base {status}");
+    }
     text
+}
+
+/// What the check said before the first attempt of the handoff: later attempts are compared with that.
+fn check_at_base(handoff: &Handoff) -> Option<i32> {
+    handoff.made.check.as_ref()?;
+    handoff.attempts.values().find_map(|attempt| attempt.outcome.as_ref()?.check_before)
 }
 
 fn ship(parts: &Parts) -> String {

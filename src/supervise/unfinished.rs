@@ -64,7 +64,7 @@ impl Driver {
             remote.cancel(&self.name, n, "stop", KILL_GRACE).await?;
         }
         let evidence = "stopped before the agent was started".to_owned();
-        let verdict = Verdict { class: Class::Stopped, evidence, line: None, part: None, until: None };
+        let verdict = Verdict::new(Class::Stopped, evidence);
         let outcome = Outcome { class: "stopped".into(), reason: "stop".into(), ..Outcome::default() };
         self.append(Kind::Ended { attempt: n, outcome: Box::new(outcome), verdict: verdict.clone() })?;
         self.append(Kind::Decided { attempt: n, next: Next::End, by: "laptop".into() })?;

@@ -47,7 +47,10 @@ pub fn lines(progress: &Progress) -> Vec<String> {
             let evidence = first_line(&verdict.evidence, WIDTH);
             // A host counts active time in ticks: an attempt shorter than one has none.
             let after = if *active == 0 { String::new() } else { format!(" after {}", age(to_i64(*active))) };
-            vec![format!("attempt {attempt}: {}{after}: {evidence}{at}", verdict.class)]
+            let notes = verdict.notes.iter().map(|note| format!("  note: {}", neutral(note)));
+            std::iter::once(format!("attempt {attempt}: {}{after}: {evidence}{at}", verdict.class))
+                .chain(notes)
+                .collect()
         }
         Progress::Uncaptured { host, uncaptured, .. } => self::uncaptured(host, uncaptured),
         Progress::Fetched { attempt, commit, uncaptured } => {
@@ -115,7 +118,8 @@ fn left_behind(items: &[LeftBehind]) -> Vec<String> {
     lines
 }
 
-fn agent(event: &AgentEvent) -> Vec<String> {
+/// The lines for an event of the agent.
+pub fn agent(event: &AgentEvent) -> Vec<String> {
     match event {
         AgentEvent::Started { model, .. } => match model {
             Some(model) => vec![format!("  model {}", first_line(model, 60))],
@@ -173,8 +177,7 @@ mod tests {
 
     #[test]
     fn no_time_is_told_where_none_was_counted() {
-        let verdict =
-            Verdict { class: Class::Throttled, evidence: "429".into(), line: Some(3), part: None, until: None };
+        let verdict = Verdict { line: Some(3), ..Verdict::new(Class::Throttled, "429") };
         let ended = |active| lines(&Progress::Ended { attempt: 1, verdict: verdict.clone(), active });
         assert_eq!(ended(0), ["attempt 1: throttled: 429 (attempt-1.log:3)"]);
         assert_eq!(ended(75), ["attempt 1: throttled after 1 min: 429 (attempt-1.log:3)"]);

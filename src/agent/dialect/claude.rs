@@ -3,10 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::Said;
 use super::json::{Fields, Value, number, text, texts, tool_detail};
-use super::{Fault, Said};
 use crate::model::agent_event::AgentEvent;
-use crate::model::verdict::Class;
 
 /// Tool calls remembered until their result comes; more at once are not matched.
 const MAX_OPEN: usize = 256;
@@ -17,10 +16,6 @@ pub(super) struct Claude {
     open: HashMap<String, (String, String)>,
     /// Ids of refused calls: the result line lists them once more.
     refused: HashSet<String>,
-    /// Class of the last error message; the result line does not repeat it.
-    error_class: Option<Class>,
-    /// Unix seconds at which an exhausted usage window resets.
-    window: Option<i64>,
 }
 
 impl Claude {
@@ -36,11 +31,11 @@ impl Claude {
                 self.refuse(id, text(line, "/tool_name").unwrap_or_default(), "", said);
             }
             ("assistant", _) if line.field("is_api_error_message").and_then(Value::as_bool) == Some(true) => {
-                self.api_error(line, said)
+                api_error(line, said)
             }
             ("assistant", _) => self.assistant(line, said),
             ("user", _) => self.results(line, said),
-            ("rate_limit_event", _) => self.rate_limit(line, said),
+            ("rate_limit_event", _) => rate_limit(line, said),
             ("result", _) => self.finished(line, said),
             _ => {}
         }
@@ -92,36 +87,6 @@ impl Claude {
         said.events.push(AgentEvent::Refused { what: format!("{name}: {target}") });
     }
 
-    /// The CLI's own words in the assistant's place; `error` is an enumeration.
-    fn api_error(&mut self, line: &Value, said: &mut Said) {
-        let words: String = line.field("message").into_iter().flat_map(texts).collect();
-        self.error_class = class_of(line, text(line, "/error").unwrap_or_default(), &words);
-        said.fault = Some(self.fault(self.error_class, &words));
-        said.events.push(AgentEvent::Warning { text: words });
-    }
-
-    /// An error that may be a usage window's: the stream names its reset apart from the message.
-    fn fault(&self, class: Option<Class>, words: &str) -> Fault {
-        match (class, self.window) {
-            (None | Some(Class::Throttled | Class::Limited), Some(until)) => {
-                Fault { class: Some(Class::Limited), text: words.to_owned(), until: Some(until) }
-            }
-            _ => Fault { class, text: words.to_owned(), until: None },
-        }
-    }
-
-    fn rate_limit(&mut self, line: &Value, said: &mut Said) {
-        let rejected = text(line, "/rate_limit_info/status") == Some("rejected");
-        self.window =
-            number(line, "/rate_limit_info/resetsAt").and_then(|at| i64::try_from(at).ok()).filter(|_| rejected);
-        if rejected {
-            let window = text(line, "/rate_limit_info/rateLimitType").unwrap_or("usage");
-            let text = format!("{window} limit reached");
-            said.fault = Some(self.fault(Some(Class::Limited), &text));
-            said.events.push(AgentEvent::Warning { text });
-        }
-    }
-
     fn finished(&mut self, line: &Value, said: &mut Said) {
         for denial in line.field("permission_denials").and_then(Value::as_array).into_iter().flatten() {
             let target = denial.field("tool_input").map(tool_detail).unwrap_or_default();
@@ -134,10 +99,6 @@ impl Claude {
         let is_error = line.field("is_error").and_then(Value::as_bool).unwrap_or(false);
         // Qwen Code, which speaks this dialect, reports API errors as success with such a text.
         let ok = !is_error && text(line, "/subtype") == Some("success") && !message.starts_with("[API Error:");
-        if !ok {
-            let class = class_of(line, text(line, "/subtype").unwrap_or_default(), &message).or(self.error_class);
-            said.fault = Some(self.fault(class, &message));
-        }
         let tokens = [number(line, "/usage/input_tokens"), number(line, "/usage/output_tokens")];
         said.events.push(AgentEvent::Finished {
             ok,
@@ -190,32 +151,18 @@ fn retry(line: &Value, said: &mut Said) {
     let status = number(line, "/error_status").map_or_else(String::new, |status| format!(" {status}"));
     let attempt = number(line, "/attempt").unwrap_or_default();
     let reason = format!("{error}{status}, attempt {attempt}");
-    said.fault = Some(Fault { class: class_of(line, error, ""), text: reason.clone(), until: None });
     said.events.push(AgentEvent::Retrying { reason });
 }
 
-/// The class that the structured fields of a line prove. `error` is `assistant.error` or `result.subtype`.
-fn class_of(line: &Value, error: &str, words: &str) -> Option<Class> {
-    let words = words.to_ascii_lowercase();
-    let says = |needles: &[&str]| needles.iter().any(|needle| words.contains(needle));
-    if text(line, "/terminal_reason") == Some("prompt_too_long") {
-        return Some(Class::Context);
-    }
-    match error {
-        "billing_error" | "account_on_hold" | "error_max_budget_usd" => return Some(Class::Billing),
-        "authentication_failed" | "oauth_org_not_allowed" | "cloud_credential_error" | "verification_required" => {
-            return Some(Class::Auth);
-        }
-        "model_not_found" => return Some(Class::Config),
-        _ => {}
-    }
-    let status = number(line, "/api_error_status").or_else(|| number(line, "/error_status"));
-    match status {
-        Some(401 | 403) => Some(Class::Auth),
-        Some(429) if says(&["hit your limit", "usage limit", "limit reached"]) => Some(Class::Limited),
-        Some(429) => Some(Class::Throttled),
-        Some(500..=599) => Some(Class::Overloaded),
-        _ if text(line, "/api_error") == Some("connection_failed") => Some(Class::Network),
-        _ => None,
+/// The CLI's own words in the assistant's place.
+fn api_error(line: &Value, said: &mut Said) {
+    let text = line.field("message").into_iter().flat_map(texts).collect();
+    said.events.push(AgentEvent::Warning { text });
+}
+
+fn rate_limit(line: &Value, said: &mut Said) {
+    if text(line, "/rate_limit_info/status") == Some("rejected") {
+        let window = text(line, "/rate_limit_info/rateLimitType").unwrap_or("usage");
+        said.events.push(AgentEvent::Warning { text: format!("{window} limit reached") });
     }
 }

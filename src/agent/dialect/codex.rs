@@ -1,7 +1,7 @@
 //! Codex's `exec --json`, as measured with 0.169.0 and described by `index.d.ts` of `@openai/codex-sdk`.
 
+use super::Said;
 use super::json::{Fields, Value, number, text, tool_detail};
-use super::{Fault, Said};
 use crate::model::agent_event::AgentEvent;
 
 #[derive(Default)]
@@ -24,7 +24,6 @@ impl Codex {
             "error" => error(line, said),
             "turn.failed" => {
                 let message = text(line, "/error/message").unwrap_or("the turn failed").to_owned();
-                said.fault = Some(Fault::unclassed(message.clone()));
                 said.events.push(self.finished(line, false, message));
             }
             "turn.completed" => said.events.push(self.finished(line, true, self.last_text.clone())),
@@ -102,7 +101,6 @@ fn command(item: &Value) -> String {
 /// Never final: it reconnects, or `turn.failed` follows.
 fn error(line: &Value, said: &mut Said) {
     let message = text(line, "/message").unwrap_or("error").to_owned();
-    said.fault = Some(Fault::unclassed(message.clone()));
     said.events.push(match message.strip_prefix("Reconnecting... ") {
         Some(reason) => AgentEvent::Retrying { reason: reason.to_owned() },
         None => AgentEvent::Warning { text: message },

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::Said;
 use super::json::{Fields, Value, number, text, texts, tool_detail};
-use super::{Fault, Said};
 use crate::model::agent_event::AgentEvent;
 
 /// What nearly every line of a log begins with.
@@ -158,11 +158,10 @@ fn retrying(line: &Value, said: &mut Said) {
     said.events.push(AgentEvent::Retrying { reason: format!("{what}{attempt}") });
 }
 
-/// Not documented; kept as the last error in case the stream ends here.
+/// Not documented.
 fn error(line: &Value, said: &mut Said) {
     let message = ["/message", "/error/message", "/error"].iter().find_map(|at| text(line, at)).unwrap_or("error");
     said.events.push(AgentEvent::Warning { text: message.to_owned() });
-    said.fault = Some(Fault::unclassed(message));
 }
 
 fn finished(line: &Value, said: &mut Said) {
@@ -170,9 +169,6 @@ fn finished(line: &Value, said: &mut Said) {
     let ok = !is_error && text(line, "/subtype") == Some("success");
     let message = text(line, "/result").or_else(|| text(line, "/error")).unwrap_or_default().to_owned();
     let tokens = [number(line, "/usage/inputTokens"), number(line, "/usage/outputTokens")];
-    if !ok {
-        said.fault = Some(Fault::unclassed(message.clone()));
-    }
     said.events.push(AgentEvent::Finished {
         ok,
         message,

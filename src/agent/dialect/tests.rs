@@ -85,15 +85,20 @@ fn what_is_mixed_into_the_stream_neither_hides_nor_makes_events() {
 }
 
 #[test]
-fn a_huge_line_is_cut_with_a_warning_and_the_next_is_read() {
+fn a_huge_event_is_condensed_and_a_huge_text_is_cut_with_a_warning() {
     let mut log = br#"{"type":"assistant","message":{"content":[{"type":"text","text":""#.to_vec();
     log.extend(std::iter::repeat_n(b'x', 3 * MAX_LINE));
-    log.extend(b"\"}]}}\n{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false}\n");
+    log.extend(b"\"}]}}\n");
+    log.extend(std::iter::repeat_n(b'y', 3 * MAX_LINE));
+    log.extend(b"\n{\"structured_output\":\"");
+    log.extend(std::iter::repeat_n(b'z', 3 * MAX_LINE));
+    log.extend(b"\",\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"result\":\"done\"}");
     let events = read(DialectName::Cursor, &log);
-    assert!(matches!(&events[0], (1, AgentEvent::Warning { text }) if text.starts_with("line 1 is longer")));
-    assert!(matches!(&events[1], (1, AgentEvent::Raw { line }) if line.len() == MAX_RAW));
-    assert!(matches!(&events[2], (2, AgentEvent::Finished { ok: true, .. })));
-    assert_eq!(events.len(), 3);
+    assert!(matches!(&events[0], (1, AgentEvent::Text { text }) if text.len() == MAX_RAW));
+    assert!(matches!(&events[1], (2, AgentEvent::Warning { text }) if text.starts_with("line 2 is longer")));
+    assert!(matches!(&events[2], (2, AgentEvent::Raw { line }) if line.len() == MAX_RAW));
+    assert!(matches!(&events[3], (3, AgentEvent::Finished { ok: true, message, .. }) if message == "done"));
+    assert_eq!(events.len(), 4);
 }
 
 #[test]
@@ -102,25 +107,6 @@ fn bytes_that_are_no_utf_8_cost_only_themselves() {
         b"{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"a\xffb\"}]}}\n\xff\xfe\n";
     let events: Vec<_> = read(DialectName::Claude, line).into_iter().map(|event| describe(event.1)).collect();
     assert_eq!(events, ["text a\u{fffd}b", "raw \u{fffd}\u{fffd}"]);
-}
-
-#[test]
-fn an_error_is_history_once_the_agent_goes_on() {
-    let mut reader = Reader::new(DialectName::Claude);
-    reader.push(b"{\"type\":\"system\",\"subtype\":\"api_retry\",\"attempt\":1,\"error_status\":529}\n");
-    assert_eq!(reader.fault().map(|(line, fault)| (line, fault.class)), Some((1, Some(Class::Overloaded))));
-    reader.push(b"{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"on\"}]}}\n");
-    assert_eq!(reader.fault(), None);
-}
-
-#[test]
-fn only_the_last_4_kib_count_as_stray() {
-    let mut reader = Reader::new(DialectName::Cursor);
-    reader.push(b"old error\n");
-    reader.push(format!("{{\"type\":\"thinking\",\"text\":\"{}\"}}\n", "x".repeat(5000)).as_bytes());
-    reader.push(b"new error\n{\"type\":\"assistant\",\"mess");
-    reader.finish();
-    assert_eq!(reader.stray_lines().collect::<Vec<_>>(), [(3, "new error")]);
 }
 
 const DIALECTS: [DialectName; 4] = [DialectName::Cursor, DialectName::Claude, DialectName::Codex, DialectName::Plain];

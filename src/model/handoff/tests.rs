@@ -24,7 +24,7 @@ fn dispatched(attempt: u32, grant: u32) -> Kind {
 }
 
 fn ended(attempt: u32, class: Class) -> Kind {
-    let verdict = Verdict { class, evidence: "e".into(), line: None, part: None, until: None };
+    let verdict = Verdict::new(class, "e");
     Kind::Ended { attempt, outcome: Box::default(), verdict }
 }
 

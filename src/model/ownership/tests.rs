@@ -73,8 +73,7 @@ fn kind(h: &Handoff, step: &Step) -> Option<Kind> {
             Kind::Surfaced { attempt: *n, grant: grant.number, host: grant.host.clone(), command: command() }
         }
         Step::End { n, captured } => {
-            let verdict =
-                Verdict { class: Class::Unchecked, evidence: "e".into(), line: None, part: None, until: None };
+            let verdict = Verdict::new(Class::Unchecked, "e");
             let outcome = Outcome { capture: captured.then(|| "1".repeat(40)), ..Outcome::default() };
             Kind::Ended { attempt: *n, outcome: Box::new(outcome), verdict }
         }
@@ -176,7 +175,7 @@ fn what_a_host_made_alone_surfaces_as_superseded_and_moves_nothing() {
 #[test]
 fn an_attempt_read_to_its_end_before_the_worktree_is_the_work() {
     let mut h = moved(true);
-    let verdict = Verdict { class: Class::Stopped, evidence: "e".into(), line: None, part: None, until: None };
+    let verdict = Verdict::new(Class::Stopped, "e");
     h.apply(&event(Kind::Owner { epoch: 3, owner: Owner::Laptop, confirmed: false })).unwrap();
     h.apply(&event(Kind::Ended { attempt: 1, outcome: Box::default(), verdict })).unwrap();
     h.apply(&event(Kind::Worktree { path: "/w".into() })).unwrap();

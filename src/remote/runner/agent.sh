@@ -95,15 +95,14 @@ find_session() {
   session_mode=${value:-none}
   session=$(link_of "$job/session")
   is_session "$session" || session=
-  if [ -z "$session" ] && [ -z "$fresh_session" ] && field "$spec/grant" session && is_session "$value"; then
+  if [ -z "$session" ] && field "$spec/grant" session && is_session "$value"; then
     keep_session "$value"
   fi
   [ -n "$session" ] && [ -f "$spec/run.resume" ] || start_as=fresh
-  if [ -n "$fresh_session" ]; then
-    start_as=fresh session=
-    rm -f "$job/session"
+  if [ "$start_as" != fresh ]; then
+    resumed=$session
+    return 0
   fi
-  [ "$start_as" = fresh ] || return 0
   case $session_mode in
     create) create_session ;;
     preset)
@@ -135,10 +134,17 @@ create_session() {
   [ "$status" -eq 0 ] && is_session "$session" && keep_session "$session"
 }
 
-# A session id that only the agent's stream tells.
+# The session that the stream opened is the one that can be resumed, whatever id the agent was given. A resume that opened
+# another session is judged by that.
 watch_session() {
-  [ "$session_mode" = stream ] && [ -z "$session" ] && [ -s "$spec/session_pattern" ] || return 0
-  read -r pattern <"$spec/session_pattern"
-  seen=$(head -c 262144 "$at/log" | LC_ALL=C sed -nE "$pattern" 2>/dev/null | head -n 1)
-  if is_session "$seen"; then keep_session "$seen"; fi
+  [ -z "$resumed" ] || return 0
+  if [ -s "$spec/stream" ]; then
+    seen_fact first || return 0
+    seen_id=$value
+  else
+    [ "$session_mode" = stream ] && [ -z "$session" ] && [ -s "$spec/session_pattern" ] || return 0
+    read -r pattern <"$spec/session_pattern"
+    seen_id=$(head -c 262144 "$at/log" | LC_ALL=C sed -nE "$pattern" 2>/dev/null | head -n 1)
+  fi
+  if is_session "$seen_id"; then keep_session "$seen_id"; fi
 }

@@ -46,6 +46,7 @@ watch_agent() {
   beat
   marked=
   add_kin
+  read_log
   log_size
   watch_session
   if [ "$size" != "$seen_size" ]; then
@@ -61,14 +62,25 @@ watch_agent() {
   fi
 }
 
-# Notes when the log shows that the agent ended its work; some never exit after that.
+# Notes when the log shows that the agent ended its work; some never exit after that. An agent that continues after its
+# terminal event has not ended it: the time counts from the last terminal event that nothing follows.
 watch_terminal() {
+  if [ -s "$spec/stream" ]; then
+    if ! seen_fact end; then
+      terminal_at=
+      return 0
+    fi
+    seen_fact ends
+    [ "$value" = "$ends" ] && [ -n "$terminal_at" ] || terminal_at=$spent
+    ends=$value
+    return 0
+  fi
   [ -z "$terminal_at" ] && [ -s "$spec/terminal" ] || return 0
   # A line may have come in two pieces: go back by more than a line.
   from=$((seen_size - 65536))
   [ "$((size - from))" -le 16777216 ] || from=$((size - 16777216))
   [ "$from" -gt 0 ] || from=0
-  if tail -c "+$((from + 1))" "$at/log" | LC_ALL=C grep -aqE -f "$spec/terminal"; then terminal_at=$spent; fi
+  if tail -c "+$((from + 1))" "$at/log" | LC_ALL=C grep -aqiE -f "$spec/terminal"; then terminal_at=$spent; fi
 }
 
 # A silent log alone proves nothing: a compiler or a test may be at work. CPU time below one percent and not a file

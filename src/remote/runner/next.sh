@@ -34,13 +34,14 @@ given_up() {
 # The Unix second at which a usage window ends, as the line said, else half an hour from now.
 reset_time() {
   now=$(date +%s)
-  until=$(printf %s "$proof" | grep -oE '[0-9]{10}' | head -n 1)
+  if ! seen_fact until; then value=$(printf %s "$proof" | grep -oE '[0-9]{10}' | head -n 1); fi
+  until=$value
   if ! is_number "${until:-x}" || [ "$until" -lt "$now" ] || [ "$until" -gt "$((now + 1209600))" ]; then
     until=$((now + 1800))
   fi
 }
 
-# Decides and waits; succeeds when another attempt shall start: then $start_as, $fresh_session and $with_check say how.
+# Decides and waits; succeeds when another attempt shall start: then $start_as and $with_check say how.
 follow_up() {
   # Nothing is left to this host to do: what follows is the laptop's.
   [ "$n" -lt "$last" ] || return 1
@@ -64,8 +65,7 @@ follow_up() {
 obey() {
   argument=${1##*:}
   is_next "$1" || return 1
-  start_as=resume fresh_session='' with_check=''
-  case $class in context | session) fresh_session=1 ;; esac
+  start_as=resume with_check=''
   case $1 in
     laptop:resume:* | laptop:check:*) snooze "$argument" ;;
     *:wait:*)

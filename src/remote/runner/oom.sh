@@ -1,4 +1,4 @@
-# Whether the kernel killed for want of memory: its counters before the agent, and again after.
+# What the kernel killed for want of memory: its counters before the agent, and again after every attempt.
 
 # The counters that can be read here without privileges, as lines `<count> <file>`: that of our cgroup (v2 or v1), in which
 # the agent will be too, and that of the whole system.
@@ -18,21 +18,19 @@ count_kills() {
   [ $# -eq 0 ] || awk '$1 == "oom_kill" { print $2, FILENAME }' "$@" 2>/dev/null
 }
 
-# Whether the kernel has killed in the agent's cgroup since its counters were noted; says in $detail what it counted. The
-# counter of the whole system alone proves nothing about the agent: it is only told.
-killed_for_memory() {
-  # Counters begin anew with a boot.
-  case $task_place in *":$boot:$node") ;; *) return 1 ;; esac
-  told=$detail
+# What the kernel killed since the counters were noted, in $oom: `agent <words>` where the counter of the agent's cgroup rose,
+# `host <words>` where only that of the whole system did, which proves nothing about the agent.
+note_kills() {
+  oom=
+  # A boot resets the counters.
+  case $task_place in *":$boot:$node") ;; *) return 0 ;; esac
   while read -r before counter; do
     after=$(awk '$1 == "oom_kill" { print $2 }' "$counter" 2>/dev/null)
     { is_number "$before" && is_number "$after" && [ "$after" -gt "$before" ]; } || continue
     if [ "$counter" != /proc/vmstat ]; then
-      detail="the kernel ran out of memory for it: oom_kill in $counter rose from $before to $after"
+      oom="agent the kernel ran out of memory for it: oom_kill in $counter rose from $before to $after"
       return 0
     fi
-    detail="somewhere on the host the kernel ran out of memory meanwhile: oom_kill in $counter rose from $before to $after"
-    detail=$detail${told:+; $told}
+    oom="host oom_kill in $counter rose from $before to $after"
   done 2>/dev/null <"$at/kills"
-  return 1
 }

@@ -26,7 +26,7 @@ prepare() {
   read_agent_git
   baseline=$files start_head=$agent_head files=
   carry_baseline
-  say "baseline $baseline${nl}head $start_head${nl}check $check_before" >"$at/before"
+  say "baseline $baseline${nl}head $start_head${nl}check $check_before${nl}resumed $resumed" >"$at/before"
   reason=disk-full detail=
   make_prompt || return 1
   reason=epoch
@@ -54,12 +54,12 @@ stopped_early() {
   return 1
 }
 
-# Whether the check passes already; after an earlier attempt on this tree, its own check says so.
+# What the check says at the handoff's base, in $check_before: it is run before the first attempt, and its answer stays.
 check_first() {
   [ -f "$spec/check" ] || return 0
-  if [ "$n" -gt "$first" ] && field "$job/$((n - 1))/result" check; then
+  if field "$spec/grant" check_base || { [ "$n" -gt "$first" ] && field "$job/$((n - 1))/before" check; }; then
     check_before=$value
-    return 0
+    [ -z "$value" ] || return 0
   fi
   run_script check "$at/check-before.log" check || return 1
   check_before=$status

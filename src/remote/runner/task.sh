@@ -22,14 +22,20 @@ run_task() {
   cd "$place" 2>/dev/null || cd "$job/tree" || exit 127
   # Held open, so that what goes into it is not lost with its name. A redirection that fails would end this shell.
   (: >>"$output") 2>/dev/null && exec 8>>"$output"
-  (
-    umask 022
-    # shellcheck disable=SC2086 # the shell is a list of words
-    exec $shell "$script" "$word" <"$input" >>"$output" 2>&1 8>&-
-  )
-  status=$?
+  # A shell writes a word about a child that a signal ended, and none about one that returned a number above 128 itself. The
+  # word goes over the slot, whose room is allocated.
+  {
+    (
+      umask 022
+      # shellcheck disable=SC2086 # the shell is a list of words
+      exec $shell "$script" "$word" <"$input" >>"$output" 2>&1 8>&-
+    )
+    status=$?
+  } 2<>"$slot"
   [ "$link" != task ] || keep_output
-  printf '%-63s\n' "$status" 1<>"$slot"
+  how=
+  if [ "$status" -gt 128 ] && grep -q '[^ ]' "$slot"; then how=signal; fi
+  printf '%-63s\n' "$status $how" 1<>"$slot"
   event "$link" ended
   wake_watcher
 }
@@ -43,11 +49,12 @@ keep_output() {
   cat "$held" >>"$output"
 }
 
-# The status in an exit slot, in $status; empty while there is none.
+# The status in an exit slot, in $status, empty while there is none; the number of the signal that the wrapper saw, in $signal.
 read_status() {
-  status=
-  read -r status _ 2>/dev/null <"$1"
+  status='' signal=''
+  read -r status signal _ 2>/dev/null <"$1"
   is_number "$status" || status=
+  if [ "$signal" = signal ] && [ -n "$status" ]; then signal=$((status - 128)); else signal=; fi
 }
 
 # Waits until a task is over, called off ($ended: stop), or out of time (a limit's name). A tick of the nap counts as active

@@ -1,113 +1,168 @@
-# The provisional class of an attempt's end, and the result that states it. The verdict itself is the laptop's.
+# The provisional class of an attempt's end, by the laptop's table, and the result that states it. The verdict is the laptop's.
 
-# The first row of the table whose column $1 (class or pattern) is $2: sets $class and $action.
-row() {
-  while IFS=$tab read -r row_class row_action row_pattern; do
-    if [ "$1" = class ]; then row_pattern=$row_class; fi
-    if [ "$row_pattern" = "$2" ]; then
-      class=$row_class action=$row_action
-      return 0
+# The first row of the error table that holds for an error: its field rows are $1, its words $2. Sets $found_class (or `-`)
+# and $found_proof.
+find_error() {
+  found_class=- found_proof='' row_number=0
+  [ "$1" != ' ' ] || [ -n "$2" ] || return 0
+  while IFS=$tab read -r row_class row_pattern row_fields; do
+    row_number=$((row_number + 1))
+    if [ -n "$row_fields" ]; then
+      case $1 in *" $row_number "*) ;; *) continue ;; esac
     fi
-  done 2>/dev/null <"$spec/table"
-  return 1
+    found_proof=$2
+    if [ "$row_pattern" != - ]; then
+      found_proof=$(printf '%s\n' "$2" | LC_ALL=C grep -aiE -e "$row_pattern" 2>/dev/null | tail -n 1)
+      [ -n "$found_proof" ] || continue
+    fi
+    found_class=$row_class
+    return 0
+  done 2>/dev/null <"$spec/errors"
 }
 
-# The first row whose ERE matches a selected line near the end of the log: sets $class, $action and $proof.
-match_rows() {
-  scratch=$at/scratch
-  if [ -s "$spec/error_lines" ]; then
-    tail -c 65536 "$at/log" | LC_ALL=C grep -aE -f "$spec/error_lines" >"$scratch"
-  else
-    tail -c 65536 "$at/log" >"$scratch"
-  fi
-  found=1
-  while IFS=$tab read -r row_class row_action row_pattern; do
-    case $row_pattern in '' | @*) continue ;; esac
-    proof=$(LC_ALL=C grep -aiE -e "$row_pattern" "$scratch" 2>/dev/null | tail -n 1 | tr -cd '\040-\176' | cut -c 1-400)
-    [ -n "$proof" ] || continue
-    class=$row_class action=$row_action detail=$proof found=0
-    break
-  done 2>/dev/null <"$spec/table"
-  rm -f "$scratch"
-  return "$found"
+# The last lines of a log without structure on which the patterns are tried, in $stray.
+find_plain_lines() {
+  log_size
+  plain_first=1
+  [ "$size" -le 65536 ] || plain_first=2
+  stray=$(tail -c 65536 "$at/log" | tail -n "+$plain_first" | LC_ALL=C grep -a '[^[:space:]]' | tail -n 40 | LC_ALL=C cut -b 1-1000)
+  [ ! -s "$spec/error_lines" ] || stray=$(printf '%s\n' "$stray" | LC_ALL=C grep -aiE -f "$spec/error_lines")
 }
 
 # The end of the log, for what reads line by line: a line without an end must not fill the memory of the host.
 log_end() { tail -c 16777216 "$at/log"; }
 
-# Whether one line of the log says that it ended well: all of the profile's EREs match it.
+# Whether one line of a log without structure says that it ended well: all of the profile's EREs match it.
 log_says_success() {
   [ -s "$spec/success" ] || return 0
-  log_end | LC_ALL=C awk 'BEGIN { while ((getline ere < ARGV[1]) > 0) if (ere != "") want[++n] = ere; ARGV[1] = "" }
-    { for (i = 1; i <= n; i++) if ($0 !~ want[i]) next; found = 1; exit } END { exit !found }' "$spec/success" -
+  log_end | LC_ALL=C awk 'BEGIN { while ((getline ere < ARGV[1]) > 0) if (ere != "") want[++n] = tolower(ere); ARGV[1] = "" }
+    { for (i = 1; i <= n; i++) if (tolower($0) !~ want[i]) next; found = 1; exit } END { exit !found }' "$spec/success" -
 }
 
-# Sets $class and $action from $reason, $exit, the check, the capture and the log.
-classify() {
-  class='' action='' proof=''
-  case $reason in
-    stop | epoch) class=stopped action=end ;;
-    timeout) row pattern @timeout || class=timeout ;;
-    no-first-output | no-progress) row pattern @hung || class=hung ;;
-    lost)
-      if killed_for_memory; then class=oom; else row pattern @lost || class=lost; fi
+# What the log says: sets $end, $seen_session, $refused, $error_class, $stray_class, and the words of both.
+gather_log() {
+  end=missing seen_session=same refused=no error_class=- error_proof='' stray=''
+  if [ -s "$spec/stream" ]; then
+    read_log end
+    if seen_fact end; then end=$value; fi
+    if seen_fact refused; then refused=yes; fi
+    if seen_fact first && [ -n "$resumed" ] && [ "$value" != "$resumed" ]; then seen_session=other; fi
+    if [ "$end" = missing ] && seen_fact foreign; then seen_session=other; fi
+    seen_fact rows
+    seen_rows=$value
+    seen_fact text
+    find_error " $seen_rows" "$value"
+    error_class=$found_class error_proof=$found_proof
+    stray=$(printf '%s\n' "$seen" | sed -n 's/^stray //p')
+  else
+    find_plain_lines
+    if log_says_success; then end=good; fi
+  fi
+  [ "$reason" != session ] || stray=$detail
+  find_error ' ' "$stray"
+  stray_class=$found_class stray_proof=$found_proof
+}
+
+# One word a fact, in the order of the table's patterns: $facts.
+gather_facts() {
+  gather_log
+  case $exit in
+    '') exit_fact=unknown ;;
+    0) exit_fact=zero ;;
+    *)
+      exit_fact=failed
+      if [ -n "$signal" ]; then
+        exit_fact=signal
+      elif [ "$exit" = 126 ] || [ "$exit" = 127 ]; then
+        seen_fact started || exit_fact='not-started'
+      fi
       ;;
-    session) class=session ;;
-    disk-full) class=disk-full ;;
-    ship | agent-missing | setup | capture)
-      class=config
-      # The tables of 0.1 have no row for it.
-      [ -z "$lacking" ] || row pattern @ship || class=network action=resume
-      ;;
-    *) classify_end ;;
   esac
-  [ -n "$action" ] || row class "$class" || { kept=$class && row pattern @any && class=$kept; } || action=park
+  [ "$reason" != grace ] || exit_fact=ended
+  oom_fact=no
+  case $oom,$reason,$exit in agent*,lost,* | agent*,exit,137) oom_fact=yes ;; esac
+  disk_fact=free disk_state=
+  if is_full "$root"; then disk_fact=full disk_state=full; fi
+  reason_fact=$reason
+  [ "$reason" != ship ] || [ -z "$lacking" ] || reason_fact='ship-lacking'
+  case $check in
+    '') check_fact='not-set' && { [ ! -f "$spec/check" ] || check_fact=missing; } ;;
+    0) check_fact=passed ;;
+    *) check_fact=failed ;;
+  esac
+  work_fact=changed
+  if [ -z "$files" ]; then
+    work_fact=missing
+  elif [ "$files" = "$baseline" ] && [ "$agent_head" = "$start_head" ] && [ "$check" = "$check_before" ]; then
+    work_fact=same
+  fi
+  facts=" reason:$reason_fact exit:$exit_fact oom:$oom_fact disk:$disk_fact end:$end session:$seen_session refused:$refused"
+  facts="$facts error:$error_class stray:$stray_class check:$check_fact work:$work_fact "
 }
 
-classify_end() {
-  if [ "$reason" = grace ] || [ "$exit" = 0 ]; then
-    if log_says_success; then
-      classify_success
-      return
-    fi
-  fi
-  # What the kernel did goes before what the agent may have said last.
-  if [ "$exit" = 137 ] && killed_for_memory; then
-    class=oom
-    return
-  fi
-  match_rows && return 0
-  if is_full "$root"; then
-    class=disk-full
-  elif [ "$exit" = 0 ] || { [ -s "$spec/terminal" ] && ! log_end | LC_ALL=C grep -aqE -f "$spec/terminal"; }; then
-    row pattern @truncated || class=truncated
-  else
-    row pattern @crashed || class=crashed
-  fi
+# The class of $facts by the shipped table, in $class. Without a table of this program the laptop alone can say.
+decide() {
+  set --
+  while IFS=$tab read -r row_class row_pattern; do
+    set -- "$@" "$row_class" "$row_pattern"
+  done 2>/dev/null <"$spec/verdicts"
+  first_row "$@"
 }
 
-# What is not known to be good is no success: work that nobody can fetch, a check that could not be run.
-classify_success() {
-  if [ -z "$files" ] || { [ -f "$spec/check" ] && [ -z "$check" ]; }; then
-    if is_full "$root"; then
-      class=disk-full
-    elif [ -z "$files" ]; then
-      class=config
-    else
-      detail="the check could not be run"
-      row pattern @check-failed || class='check-failed'
-    fi
-    return
-  fi
-  if [ -n "$check" ] && [ "$check" != 0 ]; then
-    row pattern @check-failed || class='check-failed'
-  elif [ -n "$files" ] && [ "$files" = "$baseline" ] && [ "$agent_head" = "$start_head" ] &&
-    [ "${check:-none}" = "${check_before:-none}" ]; then
-    row pattern @no-work || class=no-work
-  else
-    action=end
-    if [ -n "$check" ]; then class='done'; else class=unchecked; fi
-  fi
+# The class of the first row whose pattern matches $facts.
+first_row() {
+  class=crashed
+  while [ $# -gt 0 ]; do
+    # shellcheck disable=SC2254 # the row is a pattern
+    case $facts in
+      $2)
+        class=$1
+        break
+        ;;
+    esac
+    shift 2
+  done
+  case $class in
+    =error) class=$error_class ;;
+    =stray) class=$stray_class ;;
+  esac
+}
+
+# What follows the class, in $action: the second choice where an earlier attempt here ended in the same way.
+find_action() {
+  action=park
+  while IFS=$tab read -r row_class row_action row_again; do
+    [ "$row_class" = "$class" ] || continue
+    action=$row_action
+    if cat "$job"/[0-9]*/result 2>/dev/null | grep -qx "class $class"; then action=$row_again; fi
+    break
+  done 2>/dev/null <"$spec/actions"
+}
+
+# Sets $class, $action and $proof.
+classify() {
+  note_kills
+  gather_facts
+  decide
+  find_action
+  proof=$error_proof
+  [ "$class" = "$error_class" ] || proof=$stray_proof
+  case $class in
+    oom) detail=${oom#* } ;;
+    "$error_class" | "$stray_class") [ -n "$detail" ] || detail=$proof ;;
+  esac
+}
+
+# Up to five files that the check command names and that are not what they were at the ship, one a line in $check_files.
+find_check_files() {
+  check_files=
+  [ -s "$spec/check_files" ] && [ -n "$files" ] || return 0
+  field "$job/spec/1/ship" files_tree || field "$spec/ship" files_tree || return 0
+  cache_git diff-tree -r --no-renames --name-only "$value" "$files" 2>/dev/null >"$at/scratch"
+  check_files=$(LC_ALL=C awk 'BEGIN { while ((getline line < ARGV[1]) > 0) if (line != "") want[line] = 1; ARGV[1] = "" }
+    { for (name in want) if ($0 == name || index($0, name "/") == 1) { print "changed " substr($0, 1, 200); if (++n == 5) exit; next } }' \
+    "$spec/check_files" "$at/scratch" 2>/dev/null)
+  rm -f "$at/scratch"
 }
 
 # Room for a result is taken before anything runs: a full disk must not swallow how an attempt ended.
@@ -116,12 +171,15 @@ allocate_result() { [ -f "$at/.result" ] || printf '%2048s' '' >"$at/.result"; }
 # Writes the result: in place, cut to its length, then renamed. It is the last file of an attempt and never changes.
 write_result() {
   [ -f "$at/result" ] && return 0
+  find_check_files
   detail=$(printf %s "${note-}${detail-}" | tr '\n\t' '  ' | tr -cd '\040-\176' | cut -c 1-500)
   text="class $class${nl}reason $reason$nl"
-  for line in "exit $exit" "check $check" "check_before $check_before" "baseline $baseline" "tree $files" \
-    "capture $capture" "uncaptured $uncaptured" "weight $weight" "head $agent_head" "active ${active:-$spent}" "session $(link_of "$job/session")" "detail $detail"; do
+  for line in "exit $exit" "signal $signal" "check $check" "check_before $check_before" "baseline $baseline" "start_head $start_head" \
+    "tree $files" "capture $capture" "uncaptured $uncaptured" "weight $weight" "head $agent_head" "oom $oom" "disk $disk_state" "resumed $resumed" \
+    "active ${active:-$spent}" "session $(link_of "$job/session")" "detail $detail"; do
     [ -z "${line#* }" ] || text=$text$line$nl
   done
+  [ -z "$check_files" ] || text=$text$check_files$nl
   text="${text}end 1$nl"
   allocate_result
   printf %s "$text" 1<>"$at/.result" && dd if=/dev/null of="$at/.result" bs=1 seek="${#text}" 2>/dev/null &&

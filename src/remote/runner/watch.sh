@@ -8,7 +8,7 @@ run_watch() {
   done
   exec </dev/null
   at_attempt "$1" "$2"
-  fresh_session='' with_check='' chained=''
+  with_check='' chained=''
   while claim_attempt; do
     if [ -h "$at/intent" ]; then attend; else perform; fi
     [ -f "$at/result" ] || return 1
@@ -51,7 +51,7 @@ claim_attempt() {
 reset_facts() {
   class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' weight='' uncaptured='' agent_head='' start_head=''
   spent=0 served=0 active='' note='' detail='' task_place='' session='' session_mode=none agent='' terminal_at=''
-  seen_size=0 moved_at=0 base='' ended='' lacking=''
+  seen_size=0 moved_at=0 base='' ended='' lacking='' signal='' resumed='' oom='' disk_state='' seen='' seen_to=0 ends=''
   find_path "$spec/agent"
 }
 
@@ -83,6 +83,7 @@ attend() {
   field "$at/before" baseline && baseline=$value
   field "$at/before" head && start_head=$value
   field "$at/before" check && check_before=$value
+  field "$at/before" resumed && resumed=$value
   # The time it was active under earlier watchers.
   read -r _ served _ 2>/dev/null <"$at/beat"
   is_number "${served:-x}" || served=0
@@ -96,7 +97,7 @@ attend() {
 note_limit() {
   [ -n "$exit" ] || case $ended in '' | stop) ;; *) ln -s "$ended" "$at/limit" 2>/dev/null ;; esac
   noted=$(link_of "$at/limit")
-  case $noted in timeout | no-first-output | no-progress | grace) ended=$noted exit= ;; esac
+  case $noted in timeout | no-first-output | no-progress | grace) ended=$noted exit='' signal='' ;; esac
 }
 
 # After the agent: nothing of it may be left before its work is captured and checked.

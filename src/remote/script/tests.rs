@@ -4,6 +4,7 @@ mod attempt;
 mod capture;
 mod epoch;
 mod host;
+mod judge;
 mod no_proc;
 mod pack;
 mod release;

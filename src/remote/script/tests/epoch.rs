@@ -50,16 +50,14 @@ fn in_its_setup_and_in_the_check_before_the_agent() {
 #[test]
 fn between_two_attempts() {
     // The delay, a delay of the laptop's choice, and a usage window.
-    for (table, next) in [
-        ("throttled\tresume\trate\n", None),
-        ("throttled\tresume\trate\n", Some("laptop:resume:60")),
-        ("limited\twait\trate\n", None),
-    ] {
+    for (errors, next) in
+        [("throttled\trate\n", None), ("throttled\trate\n", Some("laptop:resume:60")), ("limited\trate\n", None)]
+    {
         for shell in shells() {
             let host = TestHost::shipped(shell, "echo start >>$HOME/starts; echo rate limit; exit 1");
-            let waits = table.starts_with("limited");
+            let waits = errors.starts_with("limited");
             let delays = if waits { "0 0" } else { "60 60" };
-            host.ensure(1, &[("grant", &grant(&[("delays", delays)])), ("table", table), ("error_lines", "rate\n")]);
+            host.ensure(1, &[("grant", &grant(&[("delays", delays)])), ("errors", errors), ("error_lines", "rate\n")]);
             host.result(1);
             if let Some(next) = next {
                 host.call(Verb::Put, format!("name {}\nattempt 1\nnext {next}\n\n", host.name).as_bytes());

@@ -216,7 +216,9 @@ impl TestHost {
     }
 
     fn spec(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let text = "binary = ['fakeagent']\nstart = []\nfailure = [{class = 'throttled', pattern = 'rate.?limit'}]";
+        let files = crate::agent::table::files(&toml::from_str(text).unwrap());
+        let mut spec = vec![
             ("grant", grant(&[])),
             ("ship", self.ship()),
             ("remotes", "origin\thttps://example.org/x.git\n".into()),
@@ -231,13 +233,9 @@ impl TestHost {
             ("prompt.resume", "go on\n".into()),
             ("prompt.check-head", "HEAD\n".into()),
             ("prompt.check-foot", "FOOT\n".into()),
-            (
-                "table",
-                "throttled\tresume\trate.?limit\ncheck-failed\tcheck\t@check-failed\nhung\tpark\t@hung\n\
-                 timeout\tpark\t@timeout\nno-work\tpark\t@no-work\ncrashed\tpark\t@crashed\ncrashed\tpark\t@any\n"
-                    .into(),
-            ),
-        ]
+        ];
+        spec.extend(files);
+        spec
     }
 
     /// The agent: a script at the front of the host's PATH.

@@ -1,0 +1,228 @@
+//! The evidence of a verdict in words, and what is named next to it.
+
+use super::Case;
+use crate::agent::text::{SHORT, one_line};
+use crate::model::judgement::{Check, End, Exit, Gives};
+use crate::model::verdict::{Class, Verdict};
+
+/// The verdict of a class, with the words that the deciding row asks for.
+pub(super) fn verdict(case: &Case, class: Class) -> Verdict {
+    let well = case.facts.end == End::Good && matches!(case.facts.exit, Exit::Zero | Exit::Ended);
+    match case.facts.row().gives {
+        Gives::Error | Gives::Stray if case.outcome.reason == "session" => said(class, detail(case), None),
+        Gives::Error => found(class, case.error.as_ref()),
+        Gives::Stray => found(class, case.stray.as_ref()),
+        Gives::Class(_) if !matches!(case.outcome.reason.as_str(), "" | "exit" | "grace") => from_outside(case, class),
+        Gives::Class(Class::Oom) => out_of_memory(case),
+        Gives::Class(Class::Session) => other_session(case),
+        Gives::Class(_) if well => of_work(case, class),
+        Gives::Class(_) => of_exit(case, class),
+    }
+}
+
+/// What does not change the class.
+pub(super) fn notes(case: &Case) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(killed) = case.outcome.oom.as_deref().filter(|_| !case.facts.out_of_memory) {
+        let (whose, what) = killed.split_once(' ').unwrap_or((killed, ""));
+        notes.push(match whose {
+            "agent" => format!("a process of the agent was killed for memory, and the agent continued ({what})"),
+            _ => format!("the kernel ran out of memory somewhere on the host ({what})"),
+        });
+    }
+    let seen = case.log.reader.facts();
+    if let Some(foreign) = seen.foreign.as_ref().filter(|_| !case.facts.other_session) {
+        notes.push(format!("the stream has events of another session, {} (line {})", foreign.text, foreign.line));
+    }
+    if !case.outcome.check_files.is_empty() {
+        notes.push(format!("the agent changed files of the check: {}", case.outcome.check_files.join(", ")));
+    }
+    notes.iter().map(|note| one_line(note, 2 * SHORT)).collect()
+}
+
+fn said(class: Class, evidence: &str, line: Option<u64>) -> Verdict {
+    Verdict { line, ..Verdict::new(class, one_line(evidence, SHORT)) }
+}
+
+fn found(class: Class, found: Option<&super::Found>) -> Verdict {
+    let Some(found) = found else { return said(class, "", None) };
+    said(class, around(&found.words.text, found.at), Some(found.words.line).filter(|line| *line > 0))
+}
+
+/// A long text from a little before the proof, so that a cut keeps it.
+fn around(text: &str, at: usize) -> &str {
+    let from = if at < SHORT / 2 { 0 } else { at - SHORT / 4 };
+    let from = (from..=at).find(|&from| text.is_char_boundary(from)).unwrap_or(at);
+    &text[from..]
+}
+
+fn detail<'a>(case: &'a Case) -> &'a str {
+    case.outcome.detail.as_deref().unwrap_or_default()
+}
+
+/// A fact, with what the host said about it.
+fn with_detail(case: &Case, fact: &str) -> String {
+    if detail(case).is_empty() { fact.to_owned() } else { format!("{fact}: {}", detail(case)) }
+}
+
+/// A fact, followed by the last words of the log where there are any.
+fn with_last_words(case: &Case, class: Class, fact: &str) -> Verdict {
+    match case.error.as_ref().or(case.stray.as_ref()).map(|found| &found.words).filter(|words| !words.text.is_empty()) {
+        Some(words) => said(class, &format!("{fact}; last words: {}", words.text), Some(words.line)),
+        None => said(class, fact, case.end.as_ref().map(|words| words.line)),
+    }
+}
+
+/// Ends that the watcher brought about, or met before the agent ran.
+fn from_outside(case: &Case, class: Class) -> Verdict {
+    let minutes = case.outcome.active / 60;
+    let fact = |fact: &str| with_detail(case, fact);
+    match case.outcome.reason.as_str() {
+        "timeout" => with_last_words(case, class, &fact(&format!("timed out after {minutes} min"))),
+        "no-first-output" => said(class, &fact(&format!("no output within {minutes} min")), None),
+        "no-progress" => with_last_words(case, class, &fact("no new output, CPU time or changed file")),
+        "lost" if class == Class::Oom => said(class, &memory(case, "the agent is gone and left no exit status"), None),
+        "lost" => with_last_words(case, class, &fact("the agent is gone and left no exit status")),
+        "disk-full" => said(class, &fact("the host's disk is full"), None),
+        "agent-missing" => {
+            said(class, &fact(&format!("{} was not found on the host", case.profile.binary.join(" or "))), None)
+        }
+        "session" => said(class, &fact("the CLI made no session"), None),
+        "setup" => said(class, &fact("the setup command failed"), None),
+        "ship" if class == Class::Network => said(class, &fact("the work did not arrive"), None),
+        "ship" => said(class, &fact("the checkout on the host is not what was sent"), None),
+        "capture" => said(class, &fact("the checkout could not be read"), None),
+        _ => said(class, &fact("stopped on request"), None),
+    }
+}
+
+fn memory(case: &Case, fact: &str) -> String {
+    let counted = case.outcome.oom.as_deref().and_then(|oom| Some(oom.split_once(' ')?.1));
+    let words = counted.or(case.outcome.detail.as_deref()).unwrap_or("the host recorded that it ran out of memory");
+    if fact.is_empty() { words.to_owned() } else { format!("{fact}; {words}") }
+}
+
+fn out_of_memory(case: &Case) -> Verdict {
+    let how = case.outcome.signal.map_or_else(String::new, |number| format!("killed by {}", signal(number)));
+    said(Class::Oom, &memory(case, &how), None)
+}
+
+fn other_session(case: &Case) -> Verdict {
+    let seen = case.log.reader.facts();
+    let opened = seen.session.as_deref().unwrap_or("none");
+    match (&case.outcome.resumed, &seen.foreign) {
+        (Some(asked), _) if asked != opened => {
+            said(Class::Session, &format!("the CLI opened session {opened} instead of resuming {asked}"), None)
+        }
+        (_, Some(foreign)) => {
+            let text = format!("the stream is of session {opened} and continues with session {}", foreign.text);
+            said(Class::Session, &text, Some(foreign.line))
+        }
+        _ => said(Class::Session, "the stream is of another session", None),
+    }
+}
+
+/// The agent says it is done.
+fn of_work(case: &Case, class: Class) -> Verdict {
+    let (line, words) = case.end.as_ref().map_or((None, ""), |words| (Some(words.line), words.text.as_str()));
+    let outcome = case.outcome;
+    let text = match class {
+        Class::Blocked => return refused(case),
+        Class::DiskFull => format!("ended well, but the host's disk was full: {}", or(detail(case), NOT_CAPTURED)),
+        Class::Config => format!("ended well, but {}", or(detail(case), NOT_CAPTURED)),
+        Class::CheckFailed if case.facts.check == Check::Missing => "ended well, but the check could not be run".into(),
+        Class::CheckFailed => {
+            format!("ended well, but the check exits with {}", outcome.check.unwrap_or_default())
+        }
+        Class::NoWork if words.is_empty() => "ended well, but no file was changed".into(),
+        Class::NoWork => format!("ended well, but no file was changed; its words: {words}"),
+        Class::Done => match outcome.check_before {
+            Some(0) => "the check passes, as it did before the attempt".into(),
+            Some(code) => format!("the check passes; before the attempt it exited with {code}"),
+            None => "the check passes".into(),
+        },
+        _ if words.is_empty() => "ended well; no check was set".into(),
+        _ => format!("ended well: {words}"),
+    };
+    said(class, &text, line)
+}
+
+const NOT_CAPTURED: &str = "its work could not be captured";
+
+fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+    if text.is_empty() { otherwise } else { text }
+}
+
+fn refused(case: &Case) -> Verdict {
+    let (line, what) = case.log.refused.clone().unzip();
+    let more = match case.log.refusals.saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    said(Class::Blocked, &format!("a tool was refused: {}{more}", what.unwrap_or_default()), line)
+}
+
+/// No error says why: what is left is how the process ended.
+fn of_exit(case: &Case, class: Class) -> Verdict {
+    let code = case.outcome.exit.unwrap_or_default();
+    let reported = case.end.as_ref().filter(|words| !words.text.is_empty());
+    match (class, case.facts.exit) {
+        (Class::DiskFull, _) => with_last_words(case, class, "the host's disk was full"),
+        (Class::Hung, _) => with_last_words(case, class, "did not exit after its terminal line"),
+        (Class::Config, _) => {
+            with_last_words(case, class, &format!("the agent could not be started (exit code {code})"))
+        }
+        (Class::Truncated, _) => truncated(case),
+        (_, Exit::Unknown) => with_last_words(case, class, "no exit status was recorded"),
+        (_, Exit::Signal) => {
+            let number = case.outcome.signal.unwrap_or(code - 128);
+            with_last_words(case, class, &format!("killed by {}", signal(number)))
+        }
+        (_, Exit::Zero) => match reported {
+            Some(words) => said(class, &format!("the agent reports: {}", words.text), Some(words.line)),
+            None => with_last_words(case, class, "the terminal event reports an error"),
+        },
+        (_, exit) => {
+            let code =
+                if exit == Exit::Ended { "ended after its terminal event".into() } else { format!("exit code {code}") };
+            match (case.facts.end, reported) {
+                (End::Bad, Some(words)) => {
+                    said(class, &format!("{code}; the agent reports: {}", words.text), Some(words.line))
+                }
+                (End::Good, _) if !case.log.plain => {
+                    with_last_words(case, class, &format!("{code}, although its terminal event is a good one"))
+                }
+                _ => with_last_words(case, class, &code),
+            }
+        }
+    }
+}
+
+fn truncated(case: &Case) -> Verdict {
+    match &case.log.error {
+        Some(error) => said(Class::Truncated, &format!("the log could not be read to its end: {error}"), None),
+        None if case.log.plain => {
+            with_last_words(case, Class::Truncated, "exit code 0, but no line says that it succeeded")
+        }
+        None => with_last_words(case, Class::Truncated, "exit code 0 without a terminal event"),
+    }
+}
+
+/// A signal by its name; numbers beyond these differ between systems.
+fn signal(number: i32) -> String {
+    let name = match number {
+        1 => "HUP",
+        2 => "INT",
+        3 => "QUIT",
+        4 => "ILL",
+        6 => "ABRT",
+        8 => "FPE",
+        9 => "KILL",
+        11 => "SEGV",
+        13 => "PIPE",
+        14 => "ALRM",
+        15 => "TERM",
+        _ => return format!("signal {number}"),
+    };
+    format!("SIG{name}")
+}
