@@ -42,7 +42,10 @@ fn r27_agent_stopped() {
     let result = site.on_host(1, "result").unwrap();
     assert!(result.contains("class hung\n") && result.contains("reason no-progress\n"), "{result}");
     let verdicts = site.verdicts();
-    assert!(verdicts[0].0 == "hung" && verdicts[0].1.contains("no new output, CPU time or changed file"), "{verdicts:?}");
+    assert!(
+        verdicts[0].0 == "hung" && verdicts[0].1.contains("no new output, CPU time or changed file"),
+        "{verdicts:?}"
+    );
     nothing_is_left(&site);
 }
 

@@ -13,6 +13,7 @@ mod dispatch;
 mod endings;
 mod entry;
 mod escapees;
+mod judging;
 mod launchers;
 mod line;
 mod logs;

@@ -352,4 +352,22 @@ pub const FAULTS: &[Fault] = &[
         "a mistyped host at `run` and at `resume`",
         "an end with what was meant, and nothing recorded",
     ),
+    row(
+        91,
+        "continues_after_its_result",
+        "an agent continues in the background after its first terminal event, for longer than the grace time",
+        "not ended by the grace time, and judged by its last terminal event",
+    ),
+    row(
+        92,
+        "number_that_looks_like_a_signal",
+        "an agent returns 137 itself, or is killed",
+        "an exit code, or a signal: as the wrapper saw it",
+    ),
+    row(
+        93,
+        "log_that_quotes_an_end",
+        "tool arguments hold a terminal event, an event is torn by stderr, and its rest has the words of an error",
+        "no evidence for the host or the laptop: both say `truncated`",
+    ),
 ];

@@ -123,3 +123,36 @@ fn is_missing(handoff: &Handoff, n: AttemptNo) -> bool {
     let outcome = handoff.attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref());
     outcome.is_some_and(|outcome| outcome.reason == "agent-missing")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::profiles;
+    use crate::model::event::{Event, Kind};
+    use crate::model::testing::created;
+
+    #[test]
+    fn a_provisional_end_is_overruled_where_the_work_may_continue() {
+        let park = || Next::Park { why: String::new() };
+        for ours in [Next::Resume { delay: 1 }, Next::ResumeWithCheck { delay: 1 }, Next::WaitUntil { at: 1 }] {
+            assert!(overrules(&park(), &ours) && overrules(&Next::End, &ours));
+            assert!(!overrules(&Next::Resume { delay: 9 }, &ours));
+        }
+        assert!(!overrules(&park(), &park()) && !overrules(&park(), &Next::End));
+    }
+
+    #[test]
+    fn no_larger_host_is_advised_while_an_error_of_the_service_stands() {
+        let profile = &profiles::built_in().unwrap()["claude"];
+        let mut verdict = Verdict::new(Class::Timeout, "timed out after 4 h");
+        let event = Event::new(jiff::Timestamp::UNIX_EPOCH, Kind::Created(Box::new(created("20261121-x"))));
+        let handoff = Handoff::created(&event).unwrap();
+        let why = |verdict: &Verdict| match step(&handoff, 1, verdict, profile, 1, 0) {
+            Step::Next(Next::Park { why }) => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(why(&verdict).contains("--host OTHER"), "{}", why(&verdict));
+        verdict.standing = Some(Class::Overloaded);
+        assert!(why(&verdict).contains("overloaded") && !why(&verdict).contains("--host"), "{}", why(&verdict));
+    }
+}

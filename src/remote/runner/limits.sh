@@ -55,7 +55,7 @@ watch_agent() {
   fi
   if [ "$size" -eq 0 ] && [ "$limit_first_output" -gt 0 ] && [ "$spent" -ge "$limit_first_output" ]; then
     ended=no-first-output
-  elif [ -n "$terminal_at" ] && [ "$limit_grace" -gt 0 ] && [ "$((spent - terminal_at))" -ge "$limit_grace" ]; then
+  elif grace_is_over; then
     ended=grace
   elif [ "$limit_no_progress" -gt 0 ]; then
     watch_progress
@@ -71,7 +71,7 @@ watch_terminal() {
       return 0
     fi
     seen_fact ends
-    [ "$value" = "$ends" ] && [ -n "$terminal_at" ] || terminal_at=$spent
+    if [ "$value" != "$ends" ] || [ -z "$terminal_at" ]; then begin_grace; fi
     ends=$value
     return 0
   fi
@@ -80,7 +80,24 @@ watch_terminal() {
   from=$((seen_size - 65536))
   [ "$((size - from))" -le 16777216 ] || from=$((size - 16777216))
   [ "$from" -gt 0 ] || from=0
-  if tail -c "+$((from + 1))" "$at/log" | LC_ALL=C grep -aqiE -f "$spec/terminal"; then terminal_at=$spent; fi
+  if tail -c "+$((from + 1))" "$at/log" | LC_ALL=C grep -aqiE -f "$spec/terminal"; then begin_grace; fi
+}
+
+# The grace time begins: what the attempt's processes have computed until now is remembered.
+begin_grace() {
+  terminal_at=$spent
+  measure
+  grace_cpu=$cpu
+}
+
+# Whether the grace time is over. What computes in the background, such as a test suite, is still at work: a quarter of a
+# core through the whole time begins it again.
+grace_is_over() {
+  [ -n "$terminal_at" ] && [ "$limit_grace" -gt 0 ] && [ "$((spent - terminal_at))" -ge "$limit_grace" ] || return 1
+  measure
+  [ "$((cpu - grace_cpu))" -ge "$((limit_grace * 25))" ] || return 0
+  begin_grace
+  return 1
 }
 
 # A silent log alone proves nothing: a compiler or a test may be at work. CPU time below one percent and not a file

@@ -10,6 +10,7 @@ mod pack;
 mod release;
 mod stream;
 mod unpack;
+mod verdict;
 #[path = "../../../integration/support/wait.rs"]
 mod wait;
 mod whole;
