@@ -124,6 +124,7 @@ conclude() {
     exit=$status
   fi
   active=$((served + spent)) served=0
+  read_log
   watch_session
   if take_capture; then
     # Of a capture that lacks something nobody knows that nothing was changed.
