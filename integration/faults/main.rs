@@ -6,6 +6,7 @@
 //! every byte instead of some (hours), HANDOFF_SWEEP=50 at every 50th; HANDOFF_SEED repeats the random moments that a run
 //! printed.
 
+mod captures;
 mod checkout;
 mod deaths;
 mod disk;

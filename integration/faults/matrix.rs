@@ -322,6 +322,48 @@ pub const FAULTS: &[Fault] = &[
         "goes on where it was, the program's next call too; what was captured is here whole; no part of it is left",
     ),
     row(
+        65,
+        "paths_not_captured",
+        "the agent leaves an unreadable directory and file, a pipe, a nested repository, names and contents that git refuses",
+        "the work is here; each is named with its size at the end of the attempt, in `show`, in `handoff.md` and in `--json`",
+    ),
+    row(
+        66,
+        "unfinished_operations",
+        "a rebase stops at a conflict with changes in its autostash, and the branch is deleted",
+        "every commit and every file that the operation names is here",
+    ),
+    row(
+        67,
+        "worktrees_and_other_refs",
+        "the agent works in linked worktrees in and next to its checkout, writes notes, stashes",
+        "commits, index and files of the worktrees are here, and so are notes and stash",
+    ),
+    row(
+        68,
+        "special_files_in_git",
+        "pipes as HEAD, index, configuration and refs, a ref of 1 TiB, a loop of links, a long log, pipes as `.gitignore` and `.gitattributes`",
+        "nothing hangs; the files are here, the rest is named",
+    ),
+    row(
+        69,
+        "git_directory_moved",
+        "the agent moves its git directory next to the checkout or inside it, or deletes it",
+        "it is found where it was moved to; the files are here in any case",
+    ),
+    row(
+        70,
+        "thousands_of_refs",
+        "the agent makes 5,000 branches",
+        "the time does not depend on their number; all names and commits are here, in one file",
+    ),
+    row(
+        71,
+        "killed_in_the_capture",
+        "the watcher is killed and leaves lock files in our git directory and in the cache",
+        "the next contact captures the work; the attempt is judged as usual",
+    ),
+    row(
         79,
         "bad_side_branch",
         "an object that git's check refuses, on a side branch of the agent's",

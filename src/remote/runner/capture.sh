@@ -104,14 +104,29 @@ take_capture() {
 # The ends of what a laptop lacks that holds the ships of this handoff and the captures of its earlier attempts.
 capture_ends() {
   cache_git for-each-ref --format='%(objectname)' "refs/capture/$name/$n/"
-  set -- "refs/handoff/$name/ship/"
+  set -- "refs/handoff/$name/"
   before=$n
   while [ "$before" -gt 1 ]; do
     before=$((before - 1))
     set -- "$@" "refs/capture/$name/$before/"
   done
-  cache_git for-each-ref --format='^%(objectname)' "$@"
+  cache_git for-each-ref --format='%(objecttype) %(objectname)' "$@" >"$at/.held"
+  sed 's/^[a-z]* /^/' "$at/.held"
+  # Git leaves out the files of what is held only where a commit that is sent has it for a parent; this one is sent with them.
+  sed -n 's/^commit //p' "$at/.held" >"$at/.held.commits"
+  if read -r oid <"$at/.held.commits" && oid=$(cache_git rev-parse -q --verify "$oid^{tree}"); then
+    commit_text "$oid" "what is held of" <"$at/.held.commits" | cache_git hash-object -t commit -w --stdin
+  fi
+  rm -f "$at/.held" "$at/.held.commits"
 }
+
+# A commit of the tree $1 whose parents are the commits of stdin, as git stores it: the same at each call.
+commit_text() {
+  say "tree $1"
+  sort -u | sed 's/^/parent /'
+  printf 'author %s\ncommitter %s\n\n%s %s, attempt %s\n' "$handoff_author" "$handoff_author" "$2" "$name" "$n"
+}
+handoff_author='handoff <handoff@localhost> 0 +0000'
 
 # What the capture lacks, as lines of a reply.
 tell_uncaptured() { sed 's/^/lacks /' "$at/uncaptured" 2>/dev/null; }

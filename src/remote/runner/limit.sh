@@ -56,7 +56,9 @@ kill_tree() {
         grew = 0
         for (pid in parent) if (!(pid in ours) && (parent[pid] in ours)) { ours[pid] = 1; grew = 1 }
       } while (grew)
-      for (pid in ours) printf " %s", pid
+      # The first of them goes first: it must not see its child end, and end as if all were well.
+      printf "%s", top
+      for (pid in ours) if (pid != top) printf " %s", pid
     }')
 } 2>/dev/null
 

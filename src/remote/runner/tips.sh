@@ -48,18 +48,11 @@ take_refs() {
   tail -n "+$((most_refs + 1))" "$own/odd" | sed 's|^[^ ]* [^ ]* |.git/|' | lack
   oid=$(not_in "$own/odd" 0 <"$own/rest" | sed 's/ [^ ]* / /' | tee "$own/rest-names" | capture_git hash-object -w --stdin) &&
     rest_tree=$(printf '100644 blob %s\trefs\n' "$oid" | capture_git mktree) &&
-    oid=$(cut -d ' ' -f 1 "$own/rest-names" | hold "$rest_tree" "the refs of file 'refs'") && say "$oid refs" >>"$own/tips"
+    oid=$(cut -d ' ' -f 1 "$own/rest-names" | hold "$rest_tree" "refs of the file refs,") && say "$oid refs" >>"$own/tips"
 }
 
 # A commit of the tree $1 whose parents are the commits of stdin.
-hold() {
-  {
-    say "tree $1"
-    sort -u | sed 's/^/parent /'
-    who="handoff <handoff@localhost> $(date +%s) +0000"
-    printf 'author %s\ncommitter %s\n\n%s, %s, attempt %s\n' "$who" "$who" "$2" "$name" "$n"
-  } | borrowing capture_git hash-object -t commit -w --stdin
-}
+hold() { commit_text "$1" "$2" | borrowing capture_git hash-object -t commit -w --stdin; }
 
 # What nothing but a file of the git directory names: commits that were reset, amended, stashed or are part of an unfinished
 # operation; as tips `<oid> reflog/<oid>`. Of a line of commits only the last counts; many ends are held by one commit.
@@ -76,6 +69,6 @@ find_dropped() {
     END { for (i = 1; i <= NR; i++) if (!(made[i] in below)) print made[i] " reflog/" made[i] }' >"$own/ends"
   head -n 100 "$own/ends" >>"$own/tips"
   tail -n +101 "$own/ends" | cut -d ' ' -f 1 >"$own/more"
-  if [ -s "$own/more" ] && oid=$(hold "$files_tree" "commits that only logs name" <"$own/more"); then say "$oid reflog/more" >>"$own/tips"; fi
+  if [ -s "$own/more" ] && oid=$(hold "$files_tree" "commits that only logs name," <"$own/more"); then say "$oid reflog/more" >>"$own/tips"; fi
   sed -n 's/^\([0-9a-f]*\) \(tree\|blob\)$/\1 reflog\/\1/p' "$own/typed" | head -n 100 >>"$own/tips"
 }

@@ -284,6 +284,18 @@ impl TestHost {
         git(&["config", "branch.main.remote", "origin"]);
         git(&["config", "branch.main.merge", "refs/heads/main"]);
 
+        self.oids = self.snapshot();
+    }
+
+    /// Takes the laptop's state as it is now, and sends it.
+    pub fn ship_again(&mut self) {
+        self.oids = self.snapshot();
+        self.push();
+    }
+
+    fn snapshot(&self) -> [String; 4] {
+        let dir = self.laptop();
+        let git = |args: &[&str]| self.git(&dir, args);
         let head = git(&["rev-parse", "HEAD"]);
         let index = git(&["write-tree"]);
         let staged = git(&["commit-tree", &index, "-p", &head, "-m", "index"]);
@@ -292,7 +304,7 @@ impl TestHost {
         let files = git(&["write-tree"]);
         std::fs::rename(dir.join(".git/saved"), dir.join(".git/index")).unwrap();
         let commit = git(&["commit-tree", &files, "-p", &head, "-p", &staged, "-m", "files"]);
-        self.oids = [commit, head, index, files];
+        [commit, head, index, files]
     }
 
     pub fn push(&self) {
@@ -300,7 +312,7 @@ impl TestHost {
         if !cache.exists() {
             self.git(&self.home(), &["init", "-q", "--bare", cache.to_str().unwrap()]);
         }
-        let target = format!("{}:refs/handoff/{}/ship/1", self.oids[0], self.name);
+        let target = format!("+{}:refs/handoff/{}/ship/1", self.oids[0], self.name);
         self.git(&self.laptop(), &["push", "-q", cache.to_str().unwrap(), &target]);
     }
 
