@@ -11,14 +11,16 @@ child_env() {
   done 2>/dev/null <"$spec/unset"
   # shellcheck source=/dev/null
   [ ! -f "$spec/env" ] || . "$spec/env"
-  while IFS= read -r line; do
-    [ -n "$line" ] || continue
+  # Split into lines by the shell itself: bash keeps the text of a here-document in a file.
+  IFS=$nl
+  set -f
+  for line in $secrets; do
     # The dot keeps newlines at the end of a value.
     value=$(printf '%b.' "${line#* }")
     export "${line%% *}=${value%.}"
-  done <<END
-$secrets
-END
+  done
+  set +f
+  unset IFS
   secrets=
   export PATH HANDOFF_MARK="$name.$n" COMPOSE_PROJECT_NAME="$name" HANDOFF_AGENT="${agent-}"
 }

@@ -54,6 +54,24 @@ fn no_redirection_ends_the_shell() {
     }
 }
 
+/// A shell may keep the text of a here-document in a temporary file: bash before 5.1 always, newer ones above 64 KiB.
+#[test]
+fn no_here_document_holds_a_secret() {
+    let lines: Vec<&str> = text().lines().map(str::trim).collect();
+    let mut seen = 0;
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| !line.starts_with('#')) {
+        assert!(!line.contains("<<<"), "a here-string: {line}");
+        let Some((_, mark)) = line.split_once("<<") else { continue };
+        let end = mark.trim_matches('\'');
+        let body = lines[at + 1..].iter().take_while(|line| **line != end);
+        for line in body {
+            seen += 1;
+            assert!(!line.contains("secret") && !line.contains("$value") && !line.contains("$line"), "{line}");
+        }
+    }
+    assert!(seen > 0);
+}
+
 /// Where bash 3.2, the sh of macOS, sees the end of what a bracket or a quote opened: it counts brackets and knows no `case`.
 fn end_for_bash_3_2(text: &[u8], mut at: usize, close: u8) -> usize {
     let mut depth = 1;
