@@ -5,6 +5,8 @@
 pub mod diagnostic;
 pub mod edit;
 pub mod hosts;
+pub mod markdown;
+pub mod mask;
 pub mod paths;
 pub mod secrets;
 pub mod settings;

@@ -1,7 +1,7 @@
 //! The record → files in the repository: what people and agents read.
 
+mod directory;
 pub mod document;
-mod fence;
 pub mod files;
 pub mod page;
 
@@ -18,6 +18,9 @@ pub enum Error {
     /// Writing would leave the worktree.
     #[error("{} is a symbolic link: the record is not written through it", .0.display())]
     Symlink(PathBuf),
+    /// The same where a file stands in the way.
+    #[error("{} is no directory: the record cannot be written there", .0.display())]
+    NoDirectory(PathBuf),
 }
 
 impl Error {

@@ -1,6 +1,6 @@
-//! `handoff.md` rendered anew, with what people wrote in it kept.
+//! `handoff.md` rendered again, with what people wrote in it kept byte for byte.
 
-use super::fence::Fences;
+use crate::config::markdown;
 
 /// The section that belongs to people.
 const OUTCOME: &str = "final outcome";
@@ -24,21 +24,24 @@ const OURS: [&str; 10] = [
 struct Section<'a> {
     /// Lower-cased; `None` for what stands before the first heading.
     name: Option<String>,
+    level: u8,
     /// With its heading.
-    text: &'a str,
+    text: &'a [u8],
+    /// Where the heading ends in `text`.
+    body: usize,
 }
 
 /// The rendered page with what people wrote in the existing one: *Final Outcome*, and every section the rendered page
 /// does not have, byte for byte and behind the section it followed.
 ///
-/// A section begins at a heading of level 2 outside code, or of level 1 below the title. A fence that was left open is
-/// closed at the end of its section. An empty rendering changes nothing.
-pub fn merge(rendered: &str, existing: Option<&str>) -> String {
-    let Some(existing) = existing else { return rendered.to_owned() };
+/// A section begins at a heading of level 2, or of level 1 below the title, that stands in no other block. A block that was
+/// left open is closed at the end of its section. An empty rendering changes nothing.
+pub fn merge(rendered: &str, existing: Option<&[u8]>) -> Vec<u8> {
+    let Some(existing) = existing else { return rendered.as_bytes().to_vec() };
     if rendered.trim().is_empty() {
-        return existing.to_owned();
+        return existing.to_vec();
     }
-    let page = sections(rendered);
+    let page = sections(rendered.as_bytes());
     let kept = Kept::from(&sections(existing), &page);
     let mut pieces = Vec::new();
     for (place, section) in page.iter().enumerate() {
@@ -54,9 +57,9 @@ pub fn merge(rendered: &str, existing: Option<&str>) -> String {
 
 /// What people wrote.
 struct Kept<'a> {
-    outcomes: Vec<&'a str>,
+    outcomes: Vec<&'a [u8]>,
     /// Sections to put behind each of the page's.
-    after: Vec<Vec<&'a str>>,
+    after: Vec<Vec<&'a [u8]>>,
 }
 
 impl<'a> Kept<'a> {
@@ -75,7 +78,7 @@ impl<'a> Kept<'a> {
                 None if OURS.contains(&name.as_str()) => {}
                 None => {
                     // At the very top, a heading of level 1 would be the title the next time.
-                    let title = place == 0 && page[0].text.trim().is_empty() && level(section.text) == Some(1);
+                    let title = place == 0 && page[0].text.trim_ascii().is_empty() && section.level == 1;
                     kept.after[if title { 1.min(page.len() - 1) } else { place }].push(section.text);
                 }
             }
@@ -91,8 +94,7 @@ impl Section<'_> {
 
     /// Whether it says more than the template does.
     fn is_written(&self) -> bool {
-        let body = self.text.split_once('\n').map_or("", |(_, body)| body);
-        !matches!(body.trim(), "" | "-" | "Pending." | "- Pending.")
+        !matches!(self.text[self.body..].trim_ascii(), b"" | b"-" | b"Pending." | b"- Pending.")
     }
 }
 
@@ -100,63 +102,50 @@ fn position(page: &[Section<'_>], name: &str) -> Option<usize> {
     page.iter().position(|section| section.name.as_deref() == Some(name))
 }
 
-/// The texts in order, each on lines of its own and none within the code of another.
-fn join(pieces: &[&str]) -> String {
-    let mut joined = String::with_capacity(pieces.iter().map(|piece| piece.len() + 1).sum());
+/// The texts in order, each on lines of its own and none within a block of another.
+fn join(pieces: &[&[u8]]) -> Vec<u8> {
+    let pieces: Vec<&[u8]> = pieces.iter().filter(|piece| !piece.is_empty()).copied().collect();
+    let mut joined = Vec::with_capacity(pieces.iter().map(|piece| piece.len() + 1).sum());
     for (n, piece) in pieces.iter().enumerate() {
-        joined.push_str(piece);
-        if n + 1 == pieces.len() || piece.is_empty() {
-            continue;
+        let mut piece = piece.to_vec();
+        if let Some(next) = pieces.get(n + 1) {
+            if !piece.ends_with(b"\n") {
+                piece.push(b'\n');
+            }
+            let closer = markdown::closer(&readable(&piece), &readable(next));
+            piece.extend_from_slice(closer.as_bytes());
         }
-        if !piece.ends_with('\n') {
-            joined.push('\n');
-        }
-        let mut fences = Fences::default();
-        for line in piece.split_inclusive('\n') {
-            fences.cover(line);
-        }
-        joined.extend(fences.closer());
+        joined.extend(piece);
     }
     joined
 }
 
 /// The text cut at its headings; the first piece, perhaps empty, stands before them.
-fn sections(text: &str) -> Vec<Section<'_>> {
-    let mut found = Vec::new();
-    let (mut name, mut start, mut at) = (None, 0, 0);
-    let (mut fences, mut blank_so_far) = (Fences::default(), true);
-    for line in text.split_inclusive('\n') {
-        if !fences.cover(line)
-            && let Some((level, title)) = heading(line)
-            && (level == 2 || !blank_so_far)
-        {
-            found.push(Section { name: name.take(), text: &text[start..at] });
-            (name, start) = (Some(title.to_lowercase()), at);
+fn sections(bytes: &[u8]) -> Vec<Section<'_>> {
+    let text = readable(bytes);
+    let (mut found, mut start) = (Vec::new(), 0);
+    let (mut name, mut level, mut body) = (None, 0, 0);
+    for heading in markdown::headings(&text) {
+        let is_title = heading.level == 1 && text[..heading.range.start].trim().is_empty();
+        if is_title {
+            continue;
         }
-        blank_so_far &= line.trim().is_empty();
-        at += line.len();
+        let at = heading.range.start;
+        found.push(Section { name: name.replace(heading.name), level, text: &bytes[start..at], body });
+        (level, start, body) = (heading.level, at, heading.range.end - at);
     }
-    found.push(Section { name, text: &text[start..] });
+    found.push(Section { name, level, text: &bytes[start..], body });
     found
 }
 
-/// Level and title of an ATX heading of level 1 or 2 (CommonMark, section 4.2).
-fn heading(line: &str) -> Option<(usize, &str)> {
-    let bare = line.trim_start_matches(' ');
-    let rest = bare.trim_start_matches('#');
-    let level = bare.len() - rest.len();
-    let is_heading = line.len() - bare.len() < 4 && (1..=2).contains(&level);
-    let ends = rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']);
-    let title = rest.trim();
-    // A closing run of signs is decoration.
-    let undecorated = title.trim_end_matches('#');
-    let title =
-        if undecorated.is_empty() || undecorated.ends_with([' ', '\t']) { undecorated.trim_end() } else { title };
-    (is_heading && ends).then_some((level, title))
-}
-
-fn level(section: &str) -> Option<usize> {
-    heading(section.split_inclusive('\n').next()?).map(|(level, _)| level)
+/// The bytes as text of the same length: what is no UTF-8 is of no meaning to Markdown.
+fn readable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    text
 }
 
 #[cfg(test)]

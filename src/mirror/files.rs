@@ -1,74 +1,60 @@
 //! Writes the record into a worktree. Copies are read-only and rebuilt when they differ: editing one harms nothing.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::directory::Directory;
 use super::{Error, RECORD};
+use crate::config::mask::Mask;
 use crate::model::id::HandoffId;
 
 const DOCUMENT: &str = "handoff.md";
 /// Bytes of a copy that are compared with the truth before it grows.
 const COMPARED: u64 = 4096;
+/// Bytes that are masked at once.
+const CHUNK: u64 = 4 << 20;
 
-/// `.cursor/agent-handoffs/<id>/` of one worktree.
+/// `.cursor/agent-handoffs/<id>/` of one worktree. No link in it or on the way to it is followed.
 pub struct Record {
-    directory: PathBuf,
+    directory: Directory,
 }
 
 impl Record {
     /// Opens it, making what is missing.
     ///
     /// # Errors
-    /// [`Error::Symlink`] where a directory on the way is a link; the disk fails.
+    /// [`Error::Symlink`] or [`Error::NoDirectory`] where a directory on the way is something else; the disk fails.
     pub fn open(worktree: &Path, id: &HandoffId) -> Result<Record, Error> {
-        let mut directory = worktree.to_owned();
+        let mut directory = Directory::top(worktree)?;
         for name in Path::new(RECORD).components().map(|part| part.as_os_str()).chain([id.as_str().as_ref()]) {
-            directory.push(name);
-            match std::fs::create_dir(&directory) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                    let kind = std::fs::symlink_metadata(&directory).map_err(Error::io("read", &directory))?;
-                    if kind.is_symlink() {
-                        return Err(Error::Symlink(directory));
-                    }
-                }
-                made => made.map_err(Error::io("make", &directory))?,
-            }
+            directory = directory.make(name)?;
         }
         Ok(Record { directory })
     }
 
-    /// `handoff.md` as it stands.
+    /// The bytes of `handoff.md`; none where that is no plain file.
     ///
     /// # Errors
     /// It is there and cannot be read.
-    pub fn document(&self) -> Result<Option<String>, Error> {
-        let path = self.directory.join(DOCUMENT);
-        match std::fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            bytes => Ok(Some(String::from_utf8_lossy(&bytes.map_err(Error::io("read", &path))?).into_owned())),
-        }
+    pub fn document(&self) -> Result<Option<Vec<u8>>, Error> {
+        let Some(mut file) = self.directory.file(OsStr::new(DOCUMENT))? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(Error::io("read", &self.directory.path().join(DOCUMENT)))?;
+        Ok(Some(bytes))
     }
 
     /// Replaces `handoff.md`, when it differs.
     ///
     /// # Errors
     /// The disk fails; the old one is still there.
-    pub fn write_document(&self, text: &str) -> Result<(), Error> {
-        let path = self.directory.join(DOCUMENT);
-        if std::fs::read(&path).is_ok_and(|old| old == text.as_bytes()) {
+    pub fn write_document(&self, text: &[u8]) -> Result<(), Error> {
+        if self.document()?.is_some_and(|old| old == text) {
             return Ok(());
         }
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
-            file.write_all(text.as_bytes())?;
-            file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-            file.as_file().sync_all()?;
-            file.persist(&path)?;
-            Ok(())
-        };
-        write().map_err(Error::io("write", &path))
+        self.directory.replace(OsStr::new(DOCUMENT), text)
     }
 
     /// Brings the copies of every `*.log` in `truth` up to date.
@@ -76,62 +62,104 @@ impl Record {
     /// # Errors
     /// A log cannot be read or a copy not written.
     pub fn copy_logs(&self, truth: &Path) -> Result<(), Error> {
-        for entry in std::fs::read_dir(truth).map_err(Error::io("read", truth))? {
-            let path = entry.map_err(Error::io("read", truth))?.path();
-            if path.extension().is_some_and(|end| end == "log")
-                && let Some(name) = path.file_name()
-            {
-                copy(&path, &self.directory.join(name))?;
+        copy_logs(truth, &self.directory, &Mask::default())
+    }
+}
+
+/// Brings copies of every `*.log` in `truth` up to date, in a directory that is the user's own. Secrets in them are masked.
+///
+/// # Errors
+/// As [`Record::copy_logs`].
+pub fn mask_logs(truth: &Path, directory: &Path, mask: &Mask) -> Result<(), Error> {
+    std::fs::create_dir_all(directory).map_err(Error::io("make", directory))?;
+    copy_logs(truth, &Directory::top(directory)?, mask)
+}
+
+fn copy_logs(truth: &Path, to: &Directory, mask: &Mask) -> Result<(), Error> {
+    for entry in std::fs::read_dir(truth).map_err(Error::io("read", truth))? {
+        let path = entry.map_err(Error::io("read", truth))?.path();
+        if path.extension().is_some_and(|end| end == "log")
+            && let Some(name) = path.file_name()
+        {
+            Copy { original: &path, directory: to, name, mask }.update()?;
+        }
+    }
+    Ok(())
+}
+
+/// A copy of one log.
+struct Copy<'a> {
+    original: &'a Path,
+    directory: &'a Directory,
+    name: &'a OsStr,
+    mask: &'a Mask,
+}
+
+impl Copy<'_> {
+    /// Lets the copy grow to its original, or makes it again where it is no beginning of it.
+    fn update(&self) -> Result<(), Error> {
+        let mut from = File::open(self.original).map_err(Error::io("read", self.original))?;
+        let length = from.metadata().map_err(Error::io("read", self.original))?.len();
+        let path: PathBuf = self.directory.path().join(self.name);
+        let mut have = 0;
+        let mut begins = false;
+        if let Some(copy) = self.directory.file(self.name)? {
+            have = copy.metadata().map_err(Error::io("read", &path))?.len();
+            begins = have <= length && self.same_end(&mut from, copy, have).unwrap_or(false);
+        }
+        if begins && have == length {
+            return Ok(());
+        }
+        if !begins {
+            have = 0;
+            if self.directory.has(self.name) {
+                self.directory.remove(self.name)?;
             }
         }
-        Ok(())
+        let to = self.directory.writable(self.name)?;
+        self.append(from, to, have, length).map_err(Error::io("write", &path))
     }
-}
 
-/// Lets a copy grow to its original, or makes it anew where it is no beginning of it.
-fn copy(original: &Path, copy: &Path) -> Result<(), Error> {
-    let mut from = File::open(original).map_err(Error::io("read", original))?;
-    let length = from.metadata().map_err(Error::io("read", original))?.len();
-    let (there, have) = match std::fs::symlink_metadata(copy) {
-        Ok(meta) if meta.is_file() => (true, meta.len()),
-        Ok(_) => (true, length + 1),
-        Err(_) => (false, 0),
-    };
-    let begins = there && have <= length && same_end(&mut from, copy, have).unwrap_or(false);
-    if begins && have == length {
-        return Ok(());
-    }
-    if !begins && there {
-        std::fs::remove_file(copy).map_err(Error::io("replace", copy))?;
-    }
-    let append = || -> std::io::Result<()> {
-        if begins {
-            // It is read-only for people, not for us.
-            std::fs::set_permissions(copy, Permissions::from_mode(0o644))?;
+    fn append(&self, mut from: File, mut to: File, have: u64, length: u64) -> std::io::Result<()> {
+        if self.mask.is_empty() {
+            // Not opened for appending: the kernel copies between files only where it may choose the place.
+            from.seek(SeekFrom::Start(have))?;
+            to.seek(SeekFrom::Start(have))?;
+            std::io::copy(&mut from, &mut to)?;
+        } else {
+            let mut at = have;
+            while at < length {
+                let end = length.min(at + CHUNK);
+                // A secret may have begun in what was written before.
+                let start = at.saturating_sub(self.mask.longest() as u64);
+                let bytes = self.masked(&mut from, start, end)?;
+                to.seek(SeekFrom::Start(start))?;
+                to.write_all(&bytes)?;
+                at = end;
+            }
         }
-        // Not opened for appending: the kernel copies between files only where it may choose the place.
-        let mut to = OpenOptions::new().write(true).create(true).truncate(false).open(copy)?;
-        let done = if begins { have } else { 0 };
-        from.seek(SeekFrom::Start(done))?;
-        to.seek(SeekFrom::Start(done))?;
-        std::io::copy(&mut from, &mut to)?;
-        to.set_permissions(Permissions::from_mode(0o444))
-    };
-    let mut append = append;
-    append().map_err(Error::io("write", copy))
-}
+        to.set_permissions(std::fs::Permissions::from_mode(0o444))
+    }
 
-/// Whether the last bytes of a copy of `length` stand in the original too.
-fn same_end(original: &mut File, copy: &Path, length: u64) -> std::io::Result<bool> {
-    let from = length.saturating_sub(COMPARED);
-    let size = usize::try_from(length - from).unwrap_or(0);
-    let (mut here, mut there) = (vec![0; size], vec![0; size]);
-    original.seek(SeekFrom::Start(from))?;
-    original.read_exact(&mut there)?;
-    let mut file = File::open(copy)?;
-    file.seek(SeekFrom::Start(from))?;
-    file.read_exact(&mut here)?;
-    Ok(here == there)
+    /// A range of the original as the copy has it, when the original ends there.
+    fn masked(&self, original: &mut File, start: u64, end: u64) -> std::io::Result<Vec<u8>> {
+        let before = start.saturating_sub(self.mask.longest() as u64);
+        let skip = usize::try_from(start - before).unwrap_or(0);
+        let mut bytes = vec![0; usize::try_from(end - before).unwrap_or(0)];
+        original.seek(SeekFrom::Start(before))?;
+        original.read_exact(&mut bytes)?;
+        Ok(self.mask.bytes(&bytes)[skip..].to_vec())
+    }
+
+    /// Whether the last bytes of a copy of `length` are those of the original.
+    fn same_end(&self, original: &mut File, mut copy: File, length: u64) -> std::io::Result<bool> {
+        let from = length.saturating_sub(COMPARED);
+        let there = self.masked(original, from, length)?;
+        let mut here = vec![0; there.len()];
+        copy.seek(SeekFrom::Start(from))?;
+        copy.read_exact(&mut here)?;
+        Ok(here == there)
+    }
 }
 
 #[cfg(test)]
@@ -149,7 +177,7 @@ mod tests {
         let (_directory, record) = record();
         let truth = tempfile::tempdir().unwrap();
         let log = truth.path().join("attempt-1.log");
-        let copy = record.directory.join("attempt-1.log");
+        let copy = record.directory.path().join("attempt-1.log");
         for text in ["", "one\n", "one\ntwo\n"] {
             std::fs::write(&log, text).unwrap();
             record.copy_logs(truth.path()).unwrap();
@@ -171,5 +199,45 @@ mod tests {
         let opened = Record::open(directory.path(), &"20261121-x".parse().unwrap());
         assert!(matches!(opened, Err(Error::Symlink(_))));
         assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_forged_record_is_neither_read_nor_written_through() {
+        let (folder, record) = record();
+        let outside = folder.path().join("outside");
+        std::fs::write(&outside, "private\n").unwrap();
+        for name in ["handoff.md", "attempt-1.log"] {
+            std::os::unix::fs::symlink(&outside, record.directory.path().join(name)).unwrap();
+        }
+        assert_eq!(record.document().unwrap(), None);
+        record.write_document(b"page").unwrap();
+        let truth = tempfile::tempdir().unwrap();
+        std::fs::write(truth.path().join("attempt-1.log"), "log\n").unwrap();
+        record.copy_logs(truth.path()).unwrap();
+        assert_eq!(std::fs::read_to_string(&outside).unwrap(), "private\n");
+        assert_eq!(std::fs::read_to_string(record.directory.path().join("handoff.md")).unwrap(), "page");
+        assert_eq!(std::fs::read_to_string(record.directory.path().join("attempt-1.log")).unwrap(), "log\n");
+    }
+
+    #[test]
+    fn a_masked_copy_has_the_lines_of_its_original_wherever_it_was_cut() {
+        let mut mask = Mask::default();
+        mask.add("hunter2");
+        let (truth, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let text = "one hunter2\ntwo\nhunter2hunter2\nend hunt\n";
+        let copy = copies.path().join("attempt-1.log");
+        for step in 1..9 {
+            let _ = std::fs::remove_file(&copy);
+            for end in (0..text.len()).step_by(step).chain([text.len()]) {
+                std::fs::write(truth.path().join("attempt-1.log"), &text[..end]).unwrap();
+                mask_logs(truth.path(), copies.path(), &mask).unwrap();
+                assert!(!std::fs::read_to_string(&copy).unwrap().contains("hunter2"));
+            }
+            assert_eq!(std::fs::read_to_string(&copy).unwrap(), text.replace("hunter2", "*******"), "{step}");
+        }
+        std::fs::remove_file(&copy).unwrap();
+        std::fs::write(&copy, text).unwrap();
+        mask_logs(truth.path(), copies.path(), &mask).unwrap();
+        assert_eq!(std::fs::read_to_string(&copy).unwrap(), text.replace("hunter2", "*******"), "an old copy");
     }
 }

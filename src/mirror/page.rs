@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::agent::summary::{Item, Items, Summary};
+use crate::config::markdown;
 use crate::config::templates::{HandoffPage, PromptContext, PromptKind, TemplateError, render_prompt};
 use crate::model::attempt::{AttemptNo, Next, log_name};
 use crate::model::event::Owner;
@@ -143,7 +144,7 @@ fn state(handoff: &Handoff, findings: &Findings) -> Option<String> {
     }
     if let Some((n, said)) = of_line(handoff, findings).rev().find_map(|(n, summary)| Some((n, summary.said.as_ref()?)))
     {
-        _ = write!(text, "The agent's last words (`{}`):\n{}", said.pointer(*n), said.text);
+        _ = write!(text, "The agent's last words (`{}`):\n{}", said.pointer(*n), markdown::quoted(&said.text));
     }
     let text = text.trim_end();
     (!text.is_empty()).then(|| text.to_owned())
@@ -168,7 +169,7 @@ fn latest_summary(handoff: &Handoff, findings: &Findings) -> Option<String> {
         _ = writeln!(text, "{}\n", ended(*n, attempt));
     }
     if let Some(said) = &summary.said {
-        _ = write!(text, "{} (`{}`)", said.text, said.pointer(*n));
+        _ = write!(text, "The agent's last words (`{}`):\n\n{}", said.pointer(*n), markdown::quoted(&said.text));
     }
     let text = text.trim_end();
     (!text.is_empty()).then(|| text.to_owned())

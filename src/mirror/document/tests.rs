@@ -1,6 +1,10 @@
 use super::*;
 use proptest::prelude::*;
 
+fn merge(rendered: &str, existing: Option<&str>) -> String {
+    String::from_utf8(super::merge(rendered, existing.map(str::as_bytes))).unwrap()
+}
+
 const PAGE: &str = "# Background Agent Handoff: x\n\n## Metadata\n\n- Status: running\n\n## Commands\n\n```bash\nagent\n## no\n```\n\n## Final Outcome\n\n- Pending.\n";
 
 #[test]
@@ -19,7 +23,7 @@ fn people_s_sections_stay_behind_what_they_followed() {
 }
 
 #[test]
-fn an_outcome_nobody_wrote_is_rendered() {
+fn an_outcome_without_words_is_rendered() {
     let page = PAGE.replace("- Pending.", "Landed as 1234.");
     assert_eq!(merge(&page, Some(PAGE)), page);
     let written = "## FINAL OUTCOME ##\r\nBy hand.\r\n";
@@ -50,6 +54,29 @@ fn a_section_of_ours_that_a_template_has_no_use_for_goes() {
 }
 
 #[test]
+fn an_open_comment_of_people_hides_no_section_of_ours() {
+    let existing = "# T\n\n## Notes\n\n<!-- to do\n";
+    let merged = merge(PAGE, Some(existing));
+    assert!(merged.contains("## Notes\n\n<!-- to do\n-->\n## Metadata"), "{merged}");
+    assert_eq!(merge(PAGE, Some(&merged)), merged);
+}
+
+#[test]
+fn bytes_that_are_no_text_survive() {
+    let existing = b"# T\n\n## Notes \xff\n\n\xe4\xf6\r\n";
+    let merged = super::merge(PAGE, Some(existing));
+    assert!(merged.windows(14).any(|bytes| bytes == b"## Notes \xff\n\n\xe4\xf6"), "{}", merged.escape_ascii());
+}
+
+#[test]
+fn a_heading_with_a_line_under_it_is_a_section() {
+    let existing = "# T\n\nFinal Outcome\n-------------\n\nMerged.\n\nMy\nNotes\n---\nx\n";
+    let merged = merge(PAGE, Some(existing));
+    assert!(merged.ends_with("Final Outcome\n-------------\n\nMerged.\n\nMy\nNotes\n---\nx\n"), "{merged}");
+    assert_eq!(merge(PAGE, Some(&merged)), merged);
+}
+
+#[test]
 fn an_empty_rendering_wipes_nothing() {
     assert_eq!(merge(" \n", Some("## Notes\nx")), "## Notes\nx");
 }
@@ -61,6 +88,8 @@ fn markdown() -> impl Strategy<Value = String> {
         Just("## Final Outcome".to_owned()),
         Just("## Notes".to_owned()),
         Just("- Pending.".to_owned()),
+        " {0,4}(<!--|-->|<div>|<script>|</script>|<pre>)",
+        " {0,4}(=+|-+)",
         "# [a-c]",
         " {0,5}## ?[A-C]? ?#{0,2}",
         " {0,5}[-*1+]?[.]? {0,5}(`{2,5}|~{2,5})[a `~]{0,2}",
@@ -78,7 +107,7 @@ proptest! {
 
     #[test]
     fn merging_again_changes_nothing(rendered in markdown(), existing in markdown()) {
-        prop_assume!(sections(&rendered).iter().filter(|section| section.is_outcome()).count() < 2);
+        prop_assume!(sections(rendered.as_bytes()).iter().filter(|section| section.is_outcome()).count() < 2);
         let once = merge(&rendered, Some(&existing));
         prop_assert_eq!(merge(&rendered, Some(&once)), once);
     }
@@ -87,19 +116,24 @@ proptest! {
     fn what_people_wrote_survives(existing in markdown()) {
         let merged = merge(PAGE, Some(&existing));
         let known = ["metadata", "commands"];
-        for section in sections(&existing) {
+        for section in sections(existing.as_bytes()) {
             let Some(name) = &section.name else { continue };
-            let ours = known.contains(&name.as_str()) || section.is_outcome() && !section.is_written();
-            prop_assert!(ours || merged.contains(section.text), "{:?} is not in {:?}", section.text, merged);
+            let ours = known.contains(&name.as_str()) || OURS.contains(&name.as_str()) || section.is_outcome() && !section.is_written();
+            let text = std::str::from_utf8(section.text).unwrap();
+            prop_assert!(ours || merged.contains(text), "{:?} is not in {:?}", text, merged);
         }
-        for section in sections(PAGE).iter().filter(|section| !section.is_outcome()) {
-            prop_assert!(merged.contains(section.text));
+        let names = |text: &str| sections(text.as_bytes()).into_iter().filter_map(|section| section.name).collect::<Vec<_>>();
+        for section in sections(PAGE.as_bytes()).iter().filter(|section| !section.is_outcome()) {
+            prop_assert!(merged.contains(std::str::from_utf8(section.text).unwrap()));
+        }
+        for name in names(PAGE) {
+            prop_assert!(names(&merged).contains(&name), "{} is no section of {:?}", name, merged);
         }
     }
 
     #[test]
     fn the_pieces_are_the_text(text in any::<String>()) {
-        let pieces: String = sections(&text).iter().map(|section| section.text).collect();
-        prop_assert_eq!(pieces, text);
+        let pieces: Vec<u8> = sections(text.as_bytes()).iter().flat_map(|section| section.text).copied().collect();
+        prop_assert_eq!(pieces, text.as_bytes());
     }
 }

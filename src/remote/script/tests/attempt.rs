@@ -174,7 +174,8 @@ fn secrets_reach_the_agent_and_nothing_else() {
             "echo \"$CANARY\" | wc -c; [ \"$SECOND\" = '* ?' ] && echo second; cat /proc/[0-9]*/cmdline >$HOME/lines 2>/dev/null; sleep 0.3",
         );
         let secret = "kept5ecret";
-        let request = host.ensure_request(1, &[], &format!("secret CANARY {secret}\\0012\\0134\\0045\nsecret SECOND *\\0040?\n"));
+        let request =
+            host.ensure_request(1, &[], &format!("secret CANARY {secret}\\0012\\0134\\0045\nsecret SECOND *\\0040?\n"));
         host.call(Verb::Ensure, &request);
         host.result(1);
         assert_eq!(host.log(1).trim(), format!("{}\nsecond", secret.len() + 4));

@@ -1,0 +1,212 @@
+//! A directory in a worktree, reached without following a link: neither a capture nor anybody who can write in the worktree
+//! can make us read or write another file than the one that is meant.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, mkdirat, openat, renameat, statat, unlinkat};
+use rustix::io::Errno;
+
+use super::Error;
+
+/// Of what is opened here: never a link, never held up by a pipe, never inherited.
+const GUARDS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+/// An open directory. Names are single components.
+pub struct Directory {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Directory {
+    /// The top of a worktree, or another place that is the user's own.
+    ///
+    /// # Errors
+    /// It is not there, or no directory.
+    pub fn top(path: &Path) -> Result<Directory, Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(errno("open", path))?;
+        Ok(Directory { fd, path: path.to_owned() })
+    }
+
+    /// A directory in this one, made where it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Symlink`] and [`Error::NoDirectory`] where the name is something else; the disk fails.
+    pub fn make(&self, name: &OsStr) -> Result<Directory, Error> {
+        let path = self.path.join(name);
+        match mkdirat(&self.fd, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(errno("make", &path)(error)),
+        }
+        let flags = GUARDS | OFlags::RDONLY | OFlags::DIRECTORY;
+        match openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => Ok(Directory { fd, path }),
+            Err(Errno::LOOP | Errno::NOTDIR | Errno::MLINK) => match self.kind(name) {
+                Some(FileType::Symlink) => Err(Error::Symlink(path)),
+                _ => Err(Error::NoDirectory(path)),
+            },
+            Err(error) => Err(errno("open", &path)(error)),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What a name stands for, a link for itself.
+    fn kind(&self, name: &OsStr) -> Option<FileType> {
+        let stat = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some(FileType::from_raw_mode(stat.st_mode))
+    }
+
+    /// A regular file that has no other name; `None` where there is something else or nothing.
+    ///
+    /// # Errors
+    /// It is there and cannot be opened.
+    pub fn file(&self, name: &OsStr) -> Result<Option<File>, Error> {
+        let path = self.path.join(name);
+        let file = match openat(&self.fd, name, GUARDS | OFlags::RDONLY, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            // A link, a socket, a device without a driver.
+            Err(Errno::NOENT | Errno::LOOP | Errno::MLINK | Errno::NXIO | Errno::NODEV) => return Ok(None),
+            Err(_) if self.kind(name).is_some_and(|kind| kind != FileType::RegularFile) => return Ok(None),
+            Err(error) => return Err(errno("read", &path)(error)),
+        };
+        let meta = file.metadata().map_err(Error::io("read", &path))?;
+        Ok((meta.is_file() && meta.nlink() == 1).then_some(file))
+    }
+
+    /// The file opened for writing, made where it is missing; what stands there must be [`Directory::file`] or nothing.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn writable(&self, name: &OsStr) -> Result<File, Error> {
+        let path = self.path.join(name);
+        if let Some(file) = self.file(name)? {
+            // Read-only is meant for people.
+            fchmod(&file, Mode::from_raw_mode(0o644)).map_err(errno("write", &path))?;
+        }
+        let flags = GUARDS | OFlags::WRONLY | OFlags::CREATE;
+        let fd = openat(&self.fd, name, flags, Mode::from_raw_mode(0o644)).map_err(errno("write", &path))?;
+        Ok(File::from(fd))
+    }
+
+    /// Puts a file in the place of whatever bears the name, whole or not at all.
+    ///
+    /// # Errors
+    /// The disk fails, or a directory has the name; what was there is still there.
+    pub fn replace(&self, name: &OsStr, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.path.join(name);
+        let (temporary, mut file) = self.temporary().map_err(errno("write", &path))?;
+        let write = || -> std::io::Result<()> {
+            file.write_all(bytes)?;
+            fchmod(&file, Mode::from_raw_mode(0o644))?;
+            file.sync_all()?;
+            renameat(&self.fd, &temporary, &self.fd, name)?;
+            Ok(())
+        };
+        let mut write = write;
+        write().map_err(|error| {
+            // The first error is the one to report.
+            let _ = unlinkat(&self.fd, &temporary, AtFlags::empty());
+            Error::io("write", &path)(error)
+        })
+    }
+
+    /// A new file under a name of its own.
+    fn temporary(&self) -> Result<(String, File), Errno> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let name = format!(".handoff-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+            let flags = GUARDS | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+            match openat(&self.fd, &name, flags, Mode::from_raw_mode(0o600)) {
+                Ok(fd) => return Ok((name, File::from(fd))),
+                // Left by a process that was killed.
+                Err(Errno::EXIST) => continue,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Removes a file or a link; nothing there is no error.
+    ///
+    /// # Errors
+    /// It cannot be removed, or is a directory.
+    pub fn remove(&self, name: &OsStr) -> Result<(), Error> {
+        match unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(errno("replace", &self.path.join(name))(error)),
+        }
+    }
+
+    /// Whether something bears the name.
+    pub fn has(&self, name: &OsStr) -> bool {
+        self.kind(name).is_some()
+    }
+}
+
+fn errno(verb: &'static str, path: &Path) -> impl FnOnce(Errno) -> Error {
+    let path = path.to_owned();
+    move |error| {
+        let source = std::io::Error::from(error);
+        match source.kind() {
+            ErrorKind::NotFound => Error::io(verb, &path)(source),
+            _ => Error::Io { verb, path, source },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn name(text: &str) -> &OsStr {
+        OsStr::new(text)
+    }
+
+    #[test]
+    fn nothing_but_a_plain_file_is_read_and_whatever_is_there_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = folder.path().join("outside");
+        std::fs::write(&outside, "private").unwrap();
+        let inside = folder.path().join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        let directory = Directory::top(&inside).unwrap();
+        symlink(&outside, inside.join("link")).unwrap();
+        symlink("nowhere", inside.join("dangling")).unwrap();
+        std::fs::hard_link(&outside, inside.join("hard")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, inside.join("pipe"), FileType::Fifo, Mode::from_raw_mode(0o644), 0)
+            .unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(inside.join("socket")).unwrap();
+        for wrong in ["link", "dangling", "hard", "pipe", "socket"] {
+            assert!(directory.file(name(wrong)).unwrap().is_none(), "{wrong}");
+            directory.replace(name(wrong), b"ours").unwrap();
+            assert_eq!(std::fs::read_to_string(inside.join(wrong)).unwrap(), "ours");
+        }
+        assert_eq!(std::fs::read_to_string(&outside).unwrap(), "private");
+        assert!(!folder.path().join("nowhere").exists() && !inside.join("nowhere").exists());
+        std::fs::create_dir(inside.join("folder")).unwrap();
+        assert!(directory.file(name("folder")).unwrap().is_none());
+        assert!(directory.replace(name("folder"), b"ours").is_err());
+        assert_eq!(std::fs::read_dir(&inside).unwrap().count(), 6, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_directory_that_is_something_else_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::top(folder.path()).unwrap();
+        symlink(folder.path(), folder.path().join("link")).unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        assert!(matches!(directory.make(name("link")), Err(Error::Symlink(_))));
+        assert!(matches!(directory.make(name("file")), Err(Error::NoDirectory(_))));
+        assert!(directory.make(name("new")).is_ok() && directory.make(name("new")).is_ok());
+    }
+}
