@@ -4,6 +4,7 @@ pub mod command;
 pub mod dialect;
 pub mod judge;
 pub mod log_facts;
+pub mod output;
 pub mod profiles;
 pub mod reset;
 pub mod stream_rules;

@@ -3,11 +3,14 @@
 /// Prints a line on stdout; a reader that has gone is no reason to panic.
 macro_rules! outln {
     ($($text:tt)*) => {{
-        use std::io::Write as _;
-        // On a terminal, the line that moves stands where this would be written.
-        $crate::ui::live::aside(|| {
-            let _ = writeln!(std::io::stdout(), $($text)*);
-        });
+        $crate::ui::screen::out(&format!($($text)*));
+    }};
+}
+
+/// Prints a line on stderr.
+macro_rules! errln {
+    ($($text:tt)*) => {{
+        $crate::ui::screen::err(&format!($($text)*));
     }};
 }
 
@@ -89,7 +92,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: could not start: {error}");
+            errln!("error: could not start: {error}");
             return ExitCode::from(exit::FAILED);
         }
     };

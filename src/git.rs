@@ -17,6 +17,8 @@ pub mod roots;
 pub mod snapshot;
 pub mod transfer;
 pub mod view;
+pub mod without_record;
+pub mod worktrees;
 
 #[cfg(test)]
 mod roundtrip;

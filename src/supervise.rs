@@ -17,6 +17,7 @@ mod hold;
 pub mod launch;
 pub mod link;
 pub mod look;
+mod masking;
 pub mod progress;
 pub mod pull;
 pub mod reach;

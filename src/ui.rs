@@ -6,5 +6,6 @@ pub mod line;
 pub mod live;
 pub mod plain;
 pub mod raw;
+pub mod screen;
 pub mod terminal;
 pub mod text;

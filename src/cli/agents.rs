@@ -39,7 +39,7 @@ impl Agents {
         }
         for (name, profile) in context::agents()? {
             if self.json {
-                outln!("{}", serde_json::json!({ "name": name, "profile": profile }));
+                outln!("{}", crate::ui::screen::json(&serde_json::json!({ "name": name, "profile": profile })));
             } else {
                 let default = if name == DEFAULT_AGENT { " (default)" } else { "" };
                 outln!("{:<10} {}{default}", name, profile.description);
@@ -54,7 +54,7 @@ fn verdicts(json: bool) {
         let (first, again) = (decide(class, &[]), decide(class, &[class]));
         if json {
             let value = serde_json::json!({ "verdict": class, "next": first.describe(), "again": again.describe() });
-            outln!("{value}");
+            outln!("{}", crate::ui::screen::json(&value));
         } else if first == again {
             outln!("{:<13} {}", class.word(), first.describe());
         } else {

@@ -7,6 +7,7 @@ use super::exit;
 use crate::model::id::HandoffId;
 use crate::model::refusal::{WORK, accept};
 use crate::supervise::clean::{Cleaner, Part, Standing, Wish};
+use crate::supervise::engine::Engine;
 use crate::supervise::progress::Silent;
 use crate::ui::text::{first_line, neutral};
 
@@ -54,6 +55,9 @@ impl Clean {
         let mut code = exit::OK;
         let mut told = 0;
         for mut planned in plan {
+            for part in planned.parts.iter().filter(|part| part.standing == Standing::Held) {
+                warn_of_session(&engine, part)?;
+            }
             if !self.dry_run {
                 cleaner.carry_out(&mut planned).await?;
             }
@@ -75,11 +79,24 @@ impl Clean {
 
     fn tell(&self, part: &Part) {
         if self.json {
-            outln!("{}", serde_json::json!(part));
+            outln!("{}", crate::ui::screen::json(part));
         } else {
             context::print(&text(part));
         }
     }
+}
+
+/// Says what a release costs, before it: the agent's session belongs to the tree that is given back.
+fn warn_of_session(engine: &Engine, part: &Part) -> Result<(), Error> {
+    let journal = engine.store.open(&part.id)?;
+    let handoff = journal.handoff();
+    if let Some(session) = handoff.session.as_ref().filter(|_| handoff.host() == part.host) {
+        let (id, host) = (&part.id, &part.host);
+        errln!(
+            "{id} on {host}: the agent's session {session} is given up; `handoff resume {id}` starts a fresh one after this"
+        );
+    }
+    Ok(())
 }
 
 /// A host that is out of reach counts for more than one that keeps something.

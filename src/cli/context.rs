@@ -80,9 +80,7 @@ pub fn agents() -> Result<Profiles, Error> {
 
 /// Prints on stdout. A reader that has seen enough (`| head`) is no error.
 pub fn print(text: &str) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    crate::ui::screen::print(text);
 }
 
 /// A path as a shell takes it.

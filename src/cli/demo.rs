@@ -187,7 +187,7 @@ impl Place {
         outln!("the host's side:\n  {}", self.home().join(".handoff").display());
         outln!("\nthe diff (handoff diff {id}):");
         let work = work_of(handoff, None)?;
-        let diff = driver.engine.repository.diff(&handoff.made.base.commit, &work, false)?;
+        let diff = driver.engine.repository.diff(&handoff.made.base.commit, &work)?;
         for line in String::from_utf8_lossy(&diff).lines() {
             outln!("  {}", crate::ui::text::neutral(line));
         }

@@ -1,7 +1,5 @@
 //! `handoff diff`
 
-use std::io::IsTerminal;
-
 use super::Global;
 use super::context;
 use super::error::Error;
@@ -29,13 +27,10 @@ impl Diff {
         let journal = engine.store.open(&id)?;
         let handoff = journal.handoff();
         let commit = work_of(handoff, self.attempt)?;
-        let (base, color) = (&handoff.made.base.commit, std::io::stdout().is_terminal());
+        let base = &handoff.made.base.commit;
         let repository = &engine.repository;
-        let text =
-            if self.stat { repository.diff_stat(base, &commit, color) } else { repository.diff(base, &commit, color) }?;
-        use std::io::Write;
-        // A closed pager is no error.
-        let _ = std::io::stdout().lock().write_all(&text);
+        let text = if self.stat { repository.diff_stat(base, &commit) } else { repository.diff(base, &commit) }?;
+        crate::ui::screen::diff(&text);
         Ok(exit::OK)
     }
 }

@@ -53,16 +53,11 @@ impl Error {
 
     /// On stderr, calm and whole.
     pub fn print(&self) {
-        eprintln!("error: {}", clean(&self.message));
+        errln!("error: {}", self.message);
         for hint in &self.hints {
-            eprintln!("  try: {}", clean(hint));
+            errln!("  try: {hint}");
         }
     }
-}
-
-/// Messages may quote a host: lines stay, everything else a terminal obeys does not.
-fn clean(text: &str) -> String {
-    text.lines().map(crate::ui::text::neutral).collect::<Vec<_>>().join("\n")
 }
 
 /// What helps where the machine that answers is not the one that began an attempt.

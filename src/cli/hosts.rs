@@ -123,7 +123,7 @@ struct Notes;
 impl Reporter for Notes {
     fn tell(&self, progress: &Progress) {
         if let Progress::Note { text } = progress {
-            eprintln!("note: {}", neutral(text));
+            errln!("note: {text}");
         }
     }
 }

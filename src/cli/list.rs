@@ -10,6 +10,7 @@ use super::watch::in_brackets;
 use crate::git::repository::Repository;
 use crate::state::index;
 use crate::state::store::{Store, Summary};
+use crate::ui::screen;
 use crate::ui::text::{age, first_line};
 
 /// List the handoffs of this repository; no host is asked
@@ -50,7 +51,7 @@ impl List {
                 match store.summary(&id) {
                     Ok(summary) => rows.push(Row { repository: repository.clone(), summary }),
                     // One broken record must not hide the others.
-                    Err(error) => eprintln!("warning: {id}: {error}"),
+                    Err(error) => errln!("warning: {id}: {error}"),
                 }
             }
         }
@@ -65,7 +66,7 @@ impl List {
 }
 
 fn print_json(rows: &[Row]) {
-    let lines = rows.iter().filter_map(|row| serde_json::to_string(row).ok());
+    let lines = rows.iter().map(screen::json);
     context::print(&lines.map(|line| line + "\n").collect::<String>());
 }
 

@@ -12,6 +12,7 @@ use super::error::Error;
 use super::exit;
 use crate::agent::dialect::Reader;
 use crate::model::agent_event::AgentEvent;
+use crate::model::attempt::log_name;
 use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::state::lock::DriverLock;
@@ -54,14 +55,14 @@ impl Logs {
         if !journal.handoff().attempts.contains_key(&n) {
             return Err(Error::usage(format!("{id} has no attempt {n}")).hint(format!("handoff show {id}")));
         }
-        let mut tail = Tail::new(&engine, journal.handoff(), n)?;
+        let mut tail = Tail::new(&engine, journal.handoff(), n, self.show.raw)?;
         tail.read(&engine)?;
         if !self.follow {
             tail.finish(&engine);
             return Ok(exit::OK);
         }
         if journal.handoff().status().is_active() && is_free(&engine, &id) {
-            eprintln!("nobody mirrors this log now: `handoff watch {id}` does");
+            errln!("nobody mirrors this log now: `handoff watch {id}` does");
         }
         match attach_from(&engine, &id, &mut tail, self.attempt.is_none(), None).await? {
             End::Left => Ok(exit::DETACHED),
@@ -96,7 +97,7 @@ pub async fn attach(
             None => tokio::time::sleep(LOOK).await,
         }
     };
-    let mut tail = Tail::new(engine, journal.handoff(), n)?;
+    let mut tail = Tail::new(engine, journal.handoff(), n, show.raw)?;
     match attach_from(engine, id, &mut tail, true, Some(until)).await? {
         End::Left => Ok(Along::There(exit::DETACHED)),
         End::Orphaned => Ok(Along::Orphaned),
@@ -144,7 +145,7 @@ async fn attach_from(
             tail.finish(engine);
             let next = handoff.last_attempt().map(|(n, _)| n).filter(|n| *n > tail.attempt && onward);
             match next {
-                Some(n) => *tail = Tail::new(engine, handoff, n)?,
+                Some(n) => *tail = Tail::new(engine, handoff, n, tail.raw)?,
                 None if !onward || !handoff.status().is_active() => return Ok(End::Rest(handoff.clone())),
                 None => {}
             }
@@ -168,6 +169,8 @@ fn is_free(engine: &Engine, id: &HandoffId) -> bool {
 
 /// A mirrored log being read, part after part.
 struct Tail {
+    /// The bytes are wanted, secrets and all.
+    raw: bool,
     attempt: u32,
     /// Its first part.
     path: std::path::PathBuf,
@@ -179,10 +182,11 @@ struct Tail {
 }
 
 impl Tail {
-    fn new(engine: &Engine, handoff: &Handoff, attempt: u32) -> Result<Tail, Error> {
+    fn new(engine: &Engine, handoff: &Handoff, attempt: u32, raw: bool) -> Result<Tail, Error> {
         let dialect = engine.profile(&handoff.made.agent)?.dialect;
-        let path = engine.store.log(&handoff.made.id, attempt);
-        Ok(Tail { attempt, path, before: 0, offset: 0, reader: Reader::new(dialect), done: false })
+        let exact = engine.store.log(&handoff.made.id, attempt);
+        let path = if raw { exact } else { engine.readable_logs(handoff)?.join(log_name(attempt, 1)) };
+        Ok(Tail { raw, attempt, path, before: 0, offset: 0, reader: Reader::new(dialect), done: false })
     }
 
     /// Tells what has come since the last look.

@@ -193,6 +193,6 @@ async fn again(
     if handoff.made.task.trim() != task.trim() || !handoff.status().is_active() {
         return Err(Error::usage(format!("{id} exists already")).hint(format!("handoff show {id}")));
     }
-    eprintln!("{id} is at this task already; following it");
+    errln!("{id} is at this task already; following it");
     go_on(engine, id, until, require_check, show).await
 }

@@ -13,6 +13,8 @@ use crate::supervise::driver::Driver;
 use crate::supervise::fence::SHORT;
 use crate::supervise::look::look;
 use crate::supervise::progress::Silent;
+use crate::supervise::record::failed_output;
+use crate::ui::line::output_lines;
 use crate::ui::line::uncaptured;
 use crate::ui::text::{age, clock, first_line, neutral};
 
@@ -45,9 +47,14 @@ impl Show {
         let host =
             if self.offline || !handoff.status().is_active() { None } else { Some(look(&engine, handoff).await) };
         if self.json {
-            print_json(handoff, host.as_ref())
+            print_json(handoff, host.as_ref());
         } else {
-            print(handoff, host.as_ref())
+            print(handoff, host.as_ref());
+            if let Some((n, _)) = handoff.last_attempt()
+                && let Some(output) = failed_output(&engine, handoff, n)?
+            {
+                output_lines(&output).iter().for_each(|line| outln!("{line}"));
+            }
         }
         Ok(exit::OK)
     }
@@ -66,7 +73,7 @@ fn print_json(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
         "id": handoff.made.id, "status": handoff.status(), "handoff": handoff,
         "age_seconds": now.as_second() - handoff.changed.as_second(), "host": host,
     });
-    outln!("{value}");
+    outln!("{}", crate::ui::screen::json(&value));
 }
 
 fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {

@@ -49,10 +49,10 @@ pub async fn go_on(
     loop {
         match Driver::open(engine, id) {
             Err(EngineError::Driven { id, holder }) => {
-                eprintln!("{id} is driven by another process{holder}; reading along");
+                errln!("{id} is driven by another process{holder}; reading along");
                 match attach(engine, &id, until, show, require_check).await? {
                     Along::There(code) => return Ok(code),
-                    Along::Orphaned => eprintln!("that process has gone; driving {id} from here"),
+                    Along::Orphaned => errln!("that process has gone; driving {id} from here"),
                 }
             }
             driver => {
@@ -124,7 +124,7 @@ pub fn say_detached(handoff: &Handoff, show: Show) {
 
 /// Words for a person; programs get events alone.
 fn say(show: Show, text: &str) {
-    if show.json || show.raw { eprintln!("{text}") } else { outln!("{text}") }
+    if show.json || show.raw { errln!("{text}") } else { outln!("{text}") }
 }
 
 fn detached(handoff: &Handoff) -> String {

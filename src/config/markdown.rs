@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag};
 
 /// Rounds of escaping before a text is shown as code instead. One is enough for most texts.
 const ROUNDS: usize = 32;
@@ -188,7 +188,6 @@ pub fn is_harmless(text: &str) -> bool {
             Event::Start(Tag::Heading { .. } | Tag::HtmlBlock | Tag::Image { .. } | Tag::Link { .. })
                 | Event::Html(_)
                 | Event::InlineHtml(_)
-                | Event::End(TagEnd::HtmlBlock)
         )
     })
 }

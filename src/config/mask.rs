@@ -9,6 +9,9 @@ use secrecy::zeroize::Zeroizing;
 /// A shorter value, or line of one, is not looked for: it would cover half of every text.
 const SHORTEST: usize = 4;
 
+/// Where a text for people was cut.
+const CUT: char = '…';
+
 /// What to look for.
 #[derive(Clone, Default)]
 pub struct Mask {
@@ -23,7 +26,9 @@ impl Mask {
         let all = [value.trim()].into_iter().chain(lines);
         for text in all.filter(|text| text.chars().count() >= SHORTEST) {
             let json = in_json(text);
-            let forms = [text.to_owned(), in_json(&json), json, in_percent(text)];
+            // As one line of a summary has it.
+            let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ").replace('`', "'");
+            let forms = [text.to_owned(), in_json(&json), json, in_percent(text), one_line];
             for form in forms.into_iter().chain(in_base64(text.as_bytes())) {
                 let form = Zeroizing::new(form.into_bytes());
                 if form.len() >= SHORTEST && !self.needles.contains(&form) {
@@ -44,11 +49,29 @@ impl Mask {
 
     /// `text` with `*` for each byte of a secret.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match self.bytes(text.as_bytes()) {
+        let covered = match self.bytes(text.as_bytes()) {
             Cow::Borrowed(_) => Cow::Borrowed(text),
             // A form is whole characters, so what is covered is too.
             Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        };
+        if self.is_empty() || !covered.contains(CUT) { covered } else { Cow::Owned(self.beginnings(&covered)) }
+    }
+
+    /// A text that was cut for people may end with the beginning of a secret.
+    fn beginnings(&self, text: &str) -> String {
+        let mut bytes = text.as_bytes().to_vec();
+        for (at, _) in text.match_indices(CUT) {
+            let before = &text.as_bytes()[..at];
+            let longest = |needle: &Zeroizing<Vec<u8>>| {
+                (SHORTEST..needle.len().min(at + 1)).rev().find(|length| before.ends_with(&needle[..*length]))
+            };
+            if let Some(length) = self.needles.iter().filter_map(longest).max() {
+                // From the start of a character on.
+                let start = (at - length..at).find(|start| text.is_char_boundary(*start)).unwrap_or(at);
+                bytes[start..at].fill(b'*');
+            }
         }
+        String::from_utf8(bytes).unwrap_or_default()
     }
 
     /// The same of bytes.
@@ -131,6 +154,13 @@ mod tests {
         assert_eq!(whole.lines().count(), 4);
         assert!(!whole.contains("AAAA"));
         assert_eq!(mask.text("-----BEGIN KEY-----"), "-----BEGIN KEY-----");
+    }
+
+    #[test]
+    fn the_beginning_of_a_secret_before_a_cut_is_covered() {
+        let mask = mask(&["hunter2-and-more"]);
+        assert_eq!(mask.text("the token hunter2-an… and x…"), "the token **********… and x…");
+        assert_eq!(mask.text("a hun…"), "a hun…");
     }
 
     #[test]

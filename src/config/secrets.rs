@@ -5,14 +5,79 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+#[cfg(not(test))]
+use std::sync::RwLock;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::io::AsyncReadExt;
 
+use super::mask::Mask;
 use super::settings::human_duration;
 use crate::model::host::SecretSource;
+
+/// What this process has read: it is covered in everything that the process writes.
+#[derive(Clone, Default)]
+struct Known {
+    sources: Vec<SecretSource>,
+    mask: Arc<Mask>,
+}
+
+#[cfg(not(test))]
+static KNOWN: RwLock<Option<Known>> = RwLock::new(None);
+
+#[cfg(test)]
+thread_local! {
+    /// The values of one test are none of another's.
+    static KNOWN: std::cell::RefCell<Option<Known>> = const { std::cell::RefCell::new(None) };
+}
+
+#[cfg(not(test))]
+fn with_known<T>(look: impl FnOnce(&mut Known) -> T) -> T {
+    look(KNOWN.write().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert_default())
+}
+
+#[cfg(test)]
+fn with_known<T>(look: impl FnOnce(&mut Known) -> T) -> T {
+    KNOWN.with_borrow_mut(|known| look(known.get_or_insert_default()))
+}
+
+/// Covers the values of all secrets that this process has read.
+pub fn mask() -> Arc<Mask> {
+    with_known(|known| known.mask.clone())
+}
+
+/// The secrets of which this process has read no value.
+pub fn unread(secrets: &BTreeMap<String, SecretSource>) -> Vec<String> {
+    let unread = |known: &mut Known| {
+        secrets.iter().filter(|(_, source)| !known.sources.contains(source)).map(|(name, _)| name.clone()).collect()
+    };
+    if secrets.is_empty() { Vec::new() } else { with_known(unread) }
+}
+
+/// Reads those secrets that are variables, to cover their values. One that is not set stays unread.
+pub fn read_variables(secrets: &BTreeMap<String, SecretSource>) {
+    let unread = unread(secrets);
+    for source in secrets.iter().filter(|(name, _)| unread.contains(name)).map(|(_, source)| source) {
+        if let SecretSource::Variable(variable) = source
+            && let Ok(value) = from_variable(variable, std::env::var_os(variable))
+        {
+            note(source, &value);
+        }
+    }
+}
+
+/// The one way of a value into this process: from here on it is covered.
+fn note(source: &SecretSource, value: &SecretString) {
+    with_known(|known| {
+        Arc::make_mut(&mut known.mask).add(value.expose_secret());
+        if !known.sources.contains(source) {
+            known.sources.push(source.clone());
+        }
+    });
+}
 
 /// How long a command may take: long enough to unlock a store by hand.
 pub const COMMAND_LIMIT: Duration = Duration::from_secs(30);
@@ -72,7 +137,9 @@ pub async fn resolve(name: &str, source: &SecretSource) -> Result<SecretString, 
         SecretSource::Variable(variable) => from_variable(variable, std::env::var_os(variable)),
         SecretSource::Command(command) => from_command(command, COMMAND_LIMIT).await,
     };
-    value.map_err(|why| SecretError { name: name.to_owned(), why })
+    let value = value.map_err(|why| SecretError { name: name.to_owned(), why })?;
+    note(source, &value);
+    Ok(value)
 }
 
 fn from_variable(variable: &str, value: Option<OsString>) -> Result<SecretString, Why> {
@@ -130,9 +197,17 @@ fn text(bytes: &[u8], said_by: impl Fn() -> String) -> Result<SecretString, Why>
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
+
+    #[tokio::test]
+    async fn a_value_that_was_read_is_covered_from_then_on() {
+        let sources = BTreeMap::from([("TOKEN".to_owned(), SecretSource::Command("echo hunter2".to_owned()))]);
+        assert_eq!((mask().text("hunter2"), unread(&sources)), ("hunter2".into(), vec!["TOKEN".to_owned()]));
+        read_variables(&sources);
+        assert_eq!(unread(&sources), ["TOKEN"], "no command is run for that");
+        resolve_all(&sources).await.unwrap();
+        assert_eq!((mask().text("a hunter2 b"), unread(&sources)), ("a ******* b".into(), Vec::new()));
+    }
 
     async fn command(command: &str) -> Result<SecretString, Why> {
         from_command(command, Duration::from_millis(300)).await

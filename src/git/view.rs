@@ -8,19 +8,18 @@ use crate::model::snapshot::Oid;
 impl Repository {
     /// The patch from one commit or tree to another, as `git diff` prints it. Bytes of files are in it as they are:
     /// the screen neutralises them.
-    pub fn diff(&self, from: &Oid, to: &Oid, color: bool) -> Result<Vec<u8>> {
-        self.compare(from, to, color, &["--patch"])
+    pub fn diff(&self, from: &Oid, to: &Oid) -> Result<Vec<u8>> {
+        self.compare(from, to, &["--patch"])
     }
 
     /// The same as a list of paths with counts.
-    pub fn diff_stat(&self, from: &Oid, to: &Oid, color: bool) -> Result<Vec<u8>> {
-        self.compare(from, to, color, &["--stat", "--summary"])
+    pub fn diff_stat(&self, from: &Oid, to: &Oid) -> Result<Vec<u8>> {
+        self.compare(from, to, &["--stat", "--summary"])
     }
 
-    fn compare(&self, from: &Oid, to: &Oid, color: bool, form: &[&str]) -> Result<Vec<u8>> {
-        let color = if color { "--color=always" } else { "--color=never" };
+    fn compare(&self, from: &Oid, to: &Oid, form: &[&str]) -> Result<Vec<u8>> {
         // No commands of the user's on content that an agent wrote; a submodule's work tree is not looked into.
-        let guards = ["--no-ext-diff", "--no-textconv", "--submodule=short", color];
+        let guards = ["--no-ext-diff", "--no-textconv", "--submodule=short", "--color=never"];
         let between = ["--end-of-options", from.as_str(), to.as_str(), "--"];
         self.git("diff").args(guards).args(form).args(between).run()
     }
@@ -50,10 +49,9 @@ mod tests {
         repo.git(["config", "diff.mine.textconv", &tool]);
         let work = snapshot::take(&git, &[]).unwrap().commit;
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let patch = text(git.diff(&base, &work, false).unwrap());
+        let patch = text(git.diff(&base, &work).unwrap());
         assert!(patch.contains("-hello\n+changed\n") && !patch.contains("ran"), "{patch}");
-        assert!(text(git.diff(&base, &work, true).unwrap()).contains("\x1b[32m+"));
-        assert!(text(git.diff_stat(&base, &work, false).unwrap()).contains("README         | 2 +-"));
+        assert!(text(git.diff_stat(&base, &work).unwrap()).contains("README         | 2 +-"));
     }
 
     #[test]

@@ -88,13 +88,20 @@ impl Directory {
     /// It cannot be opened.
     pub fn writable(&self, name: &OsStr) -> Result<File, Error> {
         let path = self.path.join(name);
-        if let Some(file) = self.file(name)? {
-            // Read-only is meant for people.
-            fchmod(&file, Mode::from_raw_mode(0o644)).map_err(errno("write", &path))?;
+        let mut tries = 3;
+        loop {
+            tries -= 1;
+            if let Some(file) = self.file(name)? {
+                // Read-only is meant for people.
+                fchmod(&file, Mode::from_raw_mode(0o644)).map_err(errno("write", &path))?;
+            }
+            let flags = GUARDS | OFlags::WRONLY | OFlags::CREATE;
+            match openat(&self.fd, name, flags, Mode::from_raw_mode(0o644)) {
+                // Another process of ours has finished with it between the two calls.
+                Err(Errno::ACCESS) if tries > 0 => continue,
+                opened => return Ok(File::from(opened.map_err(errno("write", &path))?)),
+            }
         }
-        let flags = GUARDS | OFlags::WRONLY | OFlags::CREATE;
-        let fd = openat(&self.fd, name, flags, Mode::from_raw_mode(0o644)).map_err(errno("write", &path))?;
-        Ok(File::from(fd))
     }
 
     /// Puts a file in the place of whatever bears the name, whole or not at all.

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use crate::agent::output::Output;
 use crate::agent::summary::{Item, Items, Summary};
 use crate::config::markdown;
 use crate::config::templates::{HandoffPage, PromptContext, PromptKind, TemplateError, render_prompt};
-use crate::model::attempt::{AttemptNo, Next, log_name};
+use crate::model::attempt::{AttemptNo, Next};
 use crate::model::event::Owner;
 use crate::model::handoff::{Attempt, Handoff, Status};
 
@@ -13,7 +14,15 @@ use crate::model::handoff::{Attempt, Handoff, Status};
 const IN_PROMPT: usize = 12;
 
 /// What the attempts' logs say, by attempt.
-pub type Findings = Vec<(AttemptNo, Summary)>;
+pub type Findings = Vec<(AttemptNo, Found)>;
+
+/// What the logs of one attempt say.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    pub summary: Summary,
+    /// The end of the output of a setup or a check that failed.
+    pub output: Option<Output>,
+}
 
 /// The pieces of a handoff's story that both prompts and the page tell.
 pub struct Story {
@@ -30,7 +39,7 @@ pub struct Story {
 pub fn story(handoff: &Handoff, findings: &Findings) -> Story {
     let list = |pick: fn(&Summary) -> &Items| -> Vec<String> {
         let items = of_line(handoff, findings)
-            .flat_map(|(n, summary)| pick(summary).shown.iter().map(move |item| claim(*n, item)));
+            .flat_map(|(n, found)| pick(&found.summary).shown.iter().map(move |item| claim(*n, item)));
         items.collect()
     };
     let mut blockers = list(|summary| &summary.blockers);
@@ -43,6 +52,10 @@ pub fn story(handoff: &Handoff, findings: &Findings) -> Story {
     if let Some((n, verdict)) = last_verdict(handoff) {
         blockers.extend(verdict.notes.iter().map(|note| format!("attempt {n}: {note}")));
     }
+    if let Some((n, output)) = last_output(handoff, findings) {
+        let end: String = output.lines.iter().map(|line| format!("\n    {line}")).collect();
+        blockers.push(format!("attempt {n}: {}; its output ends (`{}`):\n{end}", output.fact(), output.pointer()));
+    }
     Story {
         state: state(handoff, findings),
         tried: list(|summary| &summary.tried),
@@ -52,10 +65,11 @@ pub fn story(handoff: &Handoff, findings: &Findings) -> Story {
     }
 }
 
-/// The page's values. `overrides`: the user's templates, which the two prompts are made from too.
+/// The page's values. `logs`: the names of the files beside it. `overrides`: the user's templates, which the two prompts are made from too.
 pub fn page(
     handoff: &Handoff,
     findings: &Findings,
+    logs: &[String],
     repo: &str,
     overrides: Option<&std::path::Path>,
 ) -> Result<HandoffPage, TemplateError> {
@@ -68,7 +82,7 @@ pub fn page(
         status: handoff.status().word().to_owned(),
         task: handoff.made.task.clone(),
         model: handoff.made.model.clone(),
-        session: handoff.session.clone(),
+        session: session(handoff),
         workspace: handoff.made.workspace.clone(),
         started: time(handoff.created),
         current_attempt: last.map_or(1, |(n, _)| n),
@@ -78,8 +92,8 @@ pub fn page(
         ended: last.and_then(|(_, attempt)| attempt.ended).map(time),
         unreachable_since: handoff.unreachable.as_ref().map(|(since, why)| format!("{} ({why})", time(*since))),
         extra: extra(handoff),
-        commands: handoff.attempts.values().map(|attempt| command(handoff, attempt)).collect(),
-        logs: logs(handoff),
+        commands: handoff.attempts.iter().map(|(n, attempt)| command(*n, attempt)).collect(),
+        logs: logs.to_vec(),
         latest_summary: latest_summary(handoff, findings),
         resume_prompt: prompt(PromptKind::Resume)?,
         takeover_prompt: prompt(PromptKind::Takeover)?,
@@ -102,7 +116,7 @@ pub fn with_context<T>(
     let list = |items: &[String]| {
         let from = items.len().saturating_sub(IN_PROMPT);
         let lines: Vec<String> = items[from..].iter().map(|item| format!("- {item}")).collect();
-        (!lines.is_empty()).then(|| lines.join("\n"))
+        (!lines.is_empty()).then(|| lines.join("\n").replace("\n\n", "\n"))
     };
     let (tried, blockers) = (list(&story.tried), list(&story.blockers));
     render(&PromptContext {
@@ -119,11 +133,27 @@ pub fn with_context<T>(
     })
 }
 
-/// The launch command; a session that was made on the host became known only after it was written down.
-fn command(handoff: &Handoff, attempt: &Attempt) -> String {
-    match &handoff.session {
+/// The command of an attempt as it was run; one that has not run is a comment. A session that the host made became known
+/// only after the command was written down.
+fn command(n: AttemptNo, attempt: &Attempt) -> String {
+    let command = match &attempt.session {
         Some(session) => attempt.command.replacen(" SESSION ", &format!(" {session} "), 1),
         None => attempt.command.clone(),
+    };
+    match (attempt.started, &attempt.outcome) {
+        (Some(_), _) => command,
+        (None, None) => format!("# attempt {n}, not known to have started: {command}"),
+        (None, Some(outcome)) => format!("# attempt {n} ended before its start ({}): {command}", outcome.reason),
+    }
+}
+
+/// The session that the newest attempt was given; an earlier attempt's is another matter.
+fn session(handoff: &Handoff) -> Option<String> {
+    match handoff.last_attempt() {
+        Some((_, attempt)) if attempt.session.is_some() => attempt.session.clone(),
+        // It will be made on the host.
+        Some((_, attempt)) if attempt.started.is_none() && attempt.command.contains(" SESSION ") => None,
+        _ => handoff.session.clone(),
     }
 }
 
@@ -142,7 +172,8 @@ fn state(handoff: &Handoff, findings: &Findings) -> Option<String> {
             _ = writeln!(text, "Attempt {n} on {} ended {}: {}", attempt.host, verdict.class, verdict.evidence);
         }
     }
-    if let Some((n, said)) = of_line(handoff, findings).rev().find_map(|(n, summary)| Some((n, summary.said.as_ref()?)))
+    if let Some((n, said)) =
+        of_line(handoff, findings).rev().find_map(|(n, found)| Some((n, found.summary.said.as_ref()?)))
     {
         _ = write!(text, "The agent's last words (`{}`):\n{}", said.pointer(*n), markdown::quoted(&said.text));
     }
@@ -154,12 +185,19 @@ fn state(handoff: &Handoff, findings: &Findings) -> Option<String> {
 fn of_line<'a>(
     handoff: &'a Handoff,
     findings: &'a Findings,
-) -> impl DoubleEndedIterator<Item = &'a (AttemptNo, Summary)> {
+) -> impl DoubleEndedIterator<Item = &'a (AttemptNo, Found)> {
     findings.iter().filter(|(n, _)| handoff.attempts.get(n).is_some_and(|attempt| !attempt.superseded))
 }
 
+/// The output of the newest attempt, where its setup or check failed.
+fn last_output<'a>(handoff: &'a Handoff, findings: &'a Findings) -> Option<(AttemptNo, &'a Output)> {
+    let (n, found) = of_line(handoff, findings).next_back()?;
+    Some((*n, found.output.as_ref()?))
+}
+
 fn latest_summary(handoff: &Handoff, findings: &Findings) -> Option<String> {
-    let (n, summary) = of_line(handoff, findings).next_back()?;
+    let (n, found) = of_line(handoff, findings).next_back()?;
+    let summary = &found.summary;
     let running = handoff.attempts.get(n).is_some_and(|attempt| attempt.ended.is_none());
     let mut text = String::new();
     if running {
@@ -256,17 +294,6 @@ fn extra(handoff: &Handoff) -> Vec<(String, String)> {
         lines.push(("Worktree".to_owned(), worktree.clone()));
     }
     lines
-}
-
-fn logs(handoff: &Handoff) -> Vec<String> {
-    let mut names = Vec::new();
-    for (n, attempt) in &handoff.attempts {
-        names.extend((1..=attempt.log_parts).map(|part| log_name(*n, part)));
-        if attempt.outcome.as_ref().is_some_and(|outcome| outcome.check.is_some()) {
-            names.push(format!("attempt-{n}.check.log"));
-        }
-    }
-    names
 }
 
 fn time(at: jiff::Timestamp) -> String {

@@ -74,10 +74,18 @@ pub enum Kind {
     /// The host has shown that the agent of this attempt was started.
     Started {
         attempt: AttemptNo,
+        /// What the host really ran; `None` where it could not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<String>,
+        /// The session that the agent was given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<String>,
     },
-    /// The session id is known.
+    /// The session id is known: of this attempt, or of the one that follows.
     Session {
         session: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<AttemptNo>,
     },
     /// The host recorded an end, its log is mirrored whole, and this is the laptop's verdict.
     Ended {
@@ -168,8 +176,11 @@ pub struct Created {
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<String>,
-    /// Top of the worktree it was given from.
+    /// Top of the worktree it was given from, where that was then.
     pub workspace: String,
+    /// git's name of that worktree, by which it is found: empty for the main one, `None` in records of release 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<String>,
     /// Where the user stood, from the top; empty at the top.
     #[serde(default)]
     pub subdir: String,

@@ -58,8 +58,11 @@ impl Status {
 pub struct Attempt {
     pub host: String,
     pub grant: u32,
-    /// The exact command, for people.
+    /// The exact command, for people: as it was planned, and once the host has shown the start, as it was run.
     pub command: String,
+    /// The session it was given, or opened.
+    #[serde(default)]
+    pub session: Option<String>,
     pub dispatched: Timestamp,
     pub started: Option<Timestamp>,
     pub ended: Option<Timestamp>,
@@ -173,16 +176,28 @@ impl Handoff {
             Kind::TakenUp { attempt, grant, host, command } => self.dispatch(*attempt, *grant, host, command, at)?,
             Kind::Surfaced { attempt, grant, host, command } => self.surface(*attempt, *grant, host, command, at)?,
             Kind::Told { host, epoch } => self.tell(host, *epoch)?,
-            Kind::Started { attempt } => {
-                let attempt = self.open_attempt(*attempt)?;
-                unset(&attempt.started, "the attempt is already known to have started")?;
-                attempt.started = Some(at);
+            Kind::Started { attempt, command, session } => {
+                let started = self.open_attempt(*attempt)?;
+                unset(&started.started, "the attempt is already known to have started")?;
+                started.started = Some(at);
+                if let Some(command) = command {
+                    started.command.clone_from(command);
+                }
+                if let Some(session) = session {
+                    self.use_session(*attempt, session);
+                }
             }
-            Kind::Session { session } => {
-                if self.session.as_ref() == Some(session) {
+            Kind::Session { session, attempt } => {
+                let n = attempt.or_else(|| self.newest_of_last_grant());
+                let of_attempt = n.and_then(|n| self.attempts.get(&n)).map(|attempt| &attempt.session);
+                let known = of_attempt.is_none_or(|known| known.as_ref() == Some(session));
+                if known && self.session.as_ref() == Some(session) {
                     return Err(Refused::Stale("the session is already known"));
                 }
-                self.session = Some(session.clone());
+                match n {
+                    Some(n) if self.attempts.contains_key(&n) => self.use_session(n, session),
+                    _ => self.session = Some(session.clone()),
+                }
             }
             Kind::Ended { attempt, outcome, verdict } => {
                 let attempt = self.open_attempt(*attempt)?;
@@ -274,6 +289,7 @@ impl Handoff {
             host: host.to_owned(),
             grant,
             command: command.to_owned(),
+            session: None,
             dispatched: at,
             started: None,
             ended: None,
@@ -288,6 +304,21 @@ impl Handoff {
         };
         self.attempts.insert(n, attempt);
         Ok(())
+    }
+
+    /// The session of an attempt is the handoff's, unless the work goes on without that attempt.
+    fn use_session(&mut self, n: AttemptNo, session: &str) {
+        let Some(attempt) = self.attempts.get_mut(&n) else { return };
+        attempt.session = Some(session.to_owned());
+        if !attempt.superseded {
+            self.session = Some(session.to_owned());
+        }
+    }
+
+    /// The attempt that an event means that names none: the newest, unless the last grant has none yet.
+    fn newest_of_last_grant(&self) -> Option<AttemptNo> {
+        let (n, attempt) = self.attempts.last_key_value()?;
+        (self.grants.last()?.number == attempt.grant).then_some(*n)
     }
 
     fn attempt_mut(&mut self, n: AttemptNo) -> Result<&mut Attempt, Refused> {

@@ -92,7 +92,7 @@ mod tests {
         for kind in [
             Kind::Granted { grant: Grant { number: n, epoch: 1, host: host.clone(), first: n, last: n, active: 60 } },
             Kind::Dispatched { attempt: n, grant: n, host, command: "agent".into() },
-            Kind::Started { attempt: n },
+            Kind::Started { attempt: n, command: None, session: None },
             Kind::Ended { attempt: n, outcome: Box::default(), verdict },
             Kind::Decided { attempt: n, next: Next::End, by: "laptop".into() },
         ] {

@@ -16,6 +16,7 @@ pub(crate) fn created(id: &str) -> Created {
         model: None,
         check: None,
         workspace: "/w".into(),
+        worktree: None,
         subdir: String::new(),
         base: Snapshot {
             commit: oid('1'),

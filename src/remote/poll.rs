@@ -41,22 +41,30 @@ pub struct Want {
 }
 
 /// A file of an attempt that is mirrored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stream {
     Log,
     Check,
+    /// Of the check that ran before the agent.
+    Before,
+    Setup,
 }
 
 impl Stream {
+    /// The log first: what it says counts even where the others cannot be read.
+    pub const ALL: [Stream; 4] = [Stream::Log, Stream::Check, Stream::Before, Stream::Setup];
+
     pub fn word(self) -> &'static str {
         match self {
             Stream::Log => "log",
             Stream::Check => "check.log",
+            Stream::Before => "check-before.log",
+            Stream::Setup => "setup.log",
         }
     }
 
     fn from_word(word: &str) -> Option<Stream> {
-        [Stream::Log, Stream::Check].into_iter().find(|stream| stream.word() == word)
+        Stream::ALL.into_iter().find(|stream| stream.word() == word)
     }
 }
 
@@ -70,6 +78,15 @@ pub enum Alive {
     Unknown,
     /// Never recorded.
     Never,
+}
+
+/// How a host started the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launched {
+    /// It continued a session.
+    pub resumed: bool,
+    /// The session that it was given.
+    pub session: Option<String>,
 }
 
 /// An attempt's state as its host shows it.
@@ -86,6 +103,8 @@ pub struct StateLine {
     /// Target of `next`.
     pub next: Option<String>,
     pub session: Option<String>,
+    /// How the agent was started; `None` before that, and where an older watcher did it.
+    pub launch: Option<Launched>,
     /// Seconds of active time.
     pub active: u64,
     /// Seconds since the watcher's last tick, by the host's clock.
@@ -110,7 +129,7 @@ pub enum Message {
     },
     Result {
         attempt: AttemptNo,
-        outcome: Outcome,
+        outcome: Box<Outcome>,
     },
     /// An error about one want; `class` is `unknown` where the host has no such attempt.
     Error {
@@ -229,7 +248,7 @@ impl Poll {
 
     fn finish_result(&mut self, attempt: AttemptNo) -> Option<Message> {
         let text = String::from_utf8_lossy(&self.result).into_owned();
-        read_result(&text).map(|outcome| Message::Result { attempt, outcome })
+        read_result(&text).map(|outcome| Message::Result { attempt, outcome: Box::new(outcome) })
     }
 }
 
@@ -267,11 +286,25 @@ pub fn read_state(line: &str) -> Option<StateLine> {
         result: field("result")? == "1",
         next: field("next").map(str::to_owned),
         session,
+        launch: field("launch").and_then(read_launch),
         active: field("active").and_then(|s| s.parse().ok()).unwrap_or(0),
         beat: field("beat").and_then(|s| s.parse().ok()),
         epoch: field("epoch").and_then(|e| e.parse().ok()).unwrap_or(0),
         log: field("log").and_then(|log| log.split(':').next()?.parse().ok()),
         last: field("last").and_then(|n| n.parse().ok()).unwrap_or(attempt),
+    })
+}
+
+fn read_launch(text: &str) -> Option<Launched> {
+    let (how, session) = text.split_once(':')?;
+    let resumed = match how {
+        "fresh" => false,
+        "resume" => true,
+        _ => return None,
+    };
+    Some(Launched {
+        resumed,
+        session: Some(session.to_owned()).filter(|session| *session != "-" && is_session(session)),
     })
 }
 
@@ -343,6 +376,15 @@ mod tests {
     fn a_session_id_that_is_shell_text_is_none() {
         let state = read_state(&LINE.replace("abc-1", "$(x)")).unwrap();
         assert_eq!(state.session, None);
+    }
+
+    #[test]
+    fn how_the_agent_was_started_is_read_where_the_host_says_it() {
+        let launch = |text: &str| read_state(&format!("{LINE} launch={text}")).unwrap().launch;
+        assert_eq!(launch("fresh:-"), Some(Launched { resumed: false, session: None }));
+        assert_eq!(launch("resume:abc-1"), Some(Launched { resumed: true, session: Some("abc-1".into()) }));
+        assert_eq!((launch("-"), launch("dance:x"), read_state(LINE).unwrap().launch), (None, None, None));
+        assert_eq!(launch("resume:$(x)"), Some(Launched { resumed: true, session: None }));
     }
 
     #[test]

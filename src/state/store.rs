@@ -64,8 +64,9 @@ impl Store {
         self.directory(id).join(format!("attempt-{n}.log"))
     }
 
-    pub fn check_log(&self, id: &HandoffId, n: AttemptNo) -> PathBuf {
-        self.directory(id).join(format!("attempt-{n}.check.log"))
+    /// The mirrored output of another step of an attempt, by the name that its file has on the host.
+    pub fn output(&self, id: &HandoffId, n: AttemptNo, name: &str) -> PathBuf {
+        self.directory(id).join(format!("attempt-{n}.{name}"))
     }
 
     /// Where the pack of a large push lies until it is on its host.

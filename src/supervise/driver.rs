@@ -13,7 +13,7 @@ use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
 use crate::model::id::{HandoffId, HostName};
 use crate::model::profile::Profile;
-use crate::remote::poll::LONGEST_WAIT;
+use crate::remote::poll::{LONGEST_WAIT, Stream};
 use crate::state::journal::Journal;
 use crate::state::lock::DriverLock;
 use crate::state::log_mirror::{self, LogMirror};
@@ -31,8 +31,11 @@ pub struct Driver {
     pub(super) longest_wait: u64,
     /// The attempt of which it was told that another machine began it.
     pub(super) elsewhere: Option<AttemptNo>,
+    /// The secrets of the handoff's hosts were read, or it was said why not.
+    pub(super) asked_for_secrets: bool,
     pub(super) logs: BTreeMap<AttemptNo, Log>,
-    pub(super) checks: BTreeMap<AttemptNo, LogMirror>,
+    /// Mirrors of what setup and check print.
+    pub(super) outputs: BTreeMap<(AttemptNo, Stream), LogMirror>,
     _lock: DriverLock,
 }
 
@@ -52,6 +55,10 @@ impl Driver {
             return Err(Error::Driven { id: id.clone(), holder });
         };
         let journal = engine.store.open(id)?;
+        // The repository may have been moved since. The index only helps `list --all`.
+        if let Err(error) = crate::state::index::remember(&engine.state_dir, engine.repository.common_dir()) {
+            engine.tell(&Progress::Note { text: error.to_string() });
+        }
         Driver::new(engine, journal, lock)
     }
 
@@ -62,7 +69,7 @@ impl Driver {
         let name = HostName::new(&handoff.made.id, &handoff.made.uid);
         let link = Link::new(host, engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
         let engine = engine.clone();
-        let (logs, checks) = (BTreeMap::new(), BTreeMap::new());
+        let (logs, outputs) = (BTreeMap::new(), BTreeMap::new());
         Ok(Driver {
             engine,
             journal,
@@ -71,9 +78,10 @@ impl Driver {
             name,
             sent: None,
             elsewhere: None,
+            asked_for_secrets: false,
             longest_wait: LONGEST_WAIT,
             logs,
-            checks,
+            outputs,
             _lock: lock,
         })
     }
@@ -87,12 +95,17 @@ impl Driver {
     }
 
     pub fn tell(&self, progress: &Progress) {
+        // Without the value of a secret nobody knows which words of the agent hold it.
+        let of_agent = matches!(progress, Progress::Agent { .. } | Progress::Ended { .. } | Progress::Output { .. });
+        if of_agent && !self.engine.unread_secrets(self.handoff()).is_empty() {
+            return;
+        }
         self.engine.tell(progress);
     }
 
     /// Appends an event; one that no longer applies is somebody else's doing and no error.
     pub fn append(&mut self, kind: Kind) -> Result<bool, Error> {
-        match self.journal.append(kind) {
+        match self.journal.append(self.covered(kind)) {
             Ok(_) => Ok(true),
             Err(error) if error.is_stale() => Ok(false),
             Err(error) => Err(error.into()),
@@ -126,12 +139,19 @@ impl Driver {
         self.logs.get_mut(&n).ok_or_else(|| Error::Inner("the log's mirror is gone".into()))
     }
 
-    pub(super) fn check_log(&mut self, n: AttemptNo) -> Result<&mut LogMirror, Error> {
-        if !self.checks.contains_key(&n) {
-            let path = self.engine.store.check_log(self.id(), n);
-            self.checks.insert(n, LogMirror::open(&path)?);
+    /// The mirror of what another step of an attempt printed, made where it is missing.
+    pub(super) fn output(&mut self, n: AttemptNo, stream: Stream) -> Result<&mut LogMirror, Error> {
+        let key = (n, stream);
+        if !self.outputs.contains_key(&key) {
+            let path = self.engine.store.output(self.id(), n, stream.word());
+            self.outputs.insert(key, LogMirror::open(&path)?);
         }
-        self.checks.get_mut(&n).ok_or_else(|| Error::Inner("the check's mirror is gone".into()))
+        self.outputs.get_mut(&key).ok_or_else(|| Error::Inner("the mirror of an output is gone".into()))
+    }
+
+    /// Whether something of that output is here.
+    pub(super) fn has_output(&self, n: AttemptNo, stream: Stream) -> bool {
+        self.engine.store.output(self.id(), n, stream.word()).exists()
     }
 }
 

@@ -26,6 +26,7 @@ impl Driver {
     /// of reach stays as it is: the next command asks again.
     pub async fn settle(&mut self, patience: Duration) -> Result<(), Error> {
         self.journal.refresh()?;
+        self.read_secrets().await;
         for host in self.handoff().owing() {
             let own = self.handoff().host() == host;
             match self.settle_host(&host, patience).await {

@@ -188,7 +188,7 @@ impl Driver {
                 }
                 Some(Message::Result { attempt, outcome }) if attempt == n => {
                     self.on_result(attempt, &outcome)?;
-                    return self.after(&remote, attempt, outcome).await;
+                    return self.after(&remote, attempt, *outcome).await;
                 }
                 Some(Message::Error { attempt, class, .. }) if attempt == n && class == "unknown" => {
                     return self.not_there(&remote, n).await;

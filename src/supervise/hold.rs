@@ -1,14 +1,18 @@
 //! What must lie here before a host may let go of it: every attempt's log to its last byte, every capture whole.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use super::driver::Driver;
 use super::engine::blocking;
 use super::error::Error;
+use super::take_in::want;
 use crate::git::refs;
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::event::Kind;
 use crate::model::snapshot::Oid;
 use crate::remote::client::Remote;
-use crate::remote::poll::{Message, StateLine, Stream, Want};
+use crate::remote::poll::{Message, StateLine, Stream};
 use crate::remote::release::Receipt;
 use crate::state::log_mirror::LogMirror;
 
@@ -23,6 +27,7 @@ impl Driver {
     /// Fetches and verifies all that a host has of the handoff. What is held then, and the host's last attempt: it may
     /// have gone on alone before it heard of a takeover.
     pub(super) async fn hold_all(&mut self, remote: &Remote, host: &str) -> Result<(Vec<Receipt>, AttemptNo), Error> {
+        self.read_secrets().await;
         // Earlier ones too: two names may stand for one directory, which is asked about as a whole.
         let mut last = self.handoff().last_on(host).unwrap_or(0);
         let mut todo: Vec<AttemptNo> = (1..=last).rev().collect();
@@ -85,31 +90,28 @@ impl Driver {
 
     /// Reads what is missing of the logs, without waiting for more.
     async fn read_logs(&mut self, remote: &Remote, n: AttemptNo) -> Result<Found, Error> {
-        let (name, store) = (self.name.clone(), &self.engine.store);
-        let mut log = LogMirror::open(&store.log(self.id(), n))?;
-        let check = self.handoff().made.check.as_ref().map(|_| LogMirror::open(&store.check_log(self.id(), n)));
-        let mut check = check.transpose()?;
+        let (name, store, id) = (self.name.clone(), self.engine.store.clone(), self.id().clone());
+        let path = |stream: Stream| match stream {
+            Stream::Log => store.log(&id, n),
+            stream => store.output(&id, n, stream.word()),
+        };
+        let mut mirrors = BTreeMap::from([(Stream::Log, LogMirror::open(&path(Stream::Log))?)]);
+        for stream in Stream::ALL.into_iter().filter(|stream| path(*stream).exists()) {
+            mirrors.insert(stream, LogMirror::open(&path(stream))?);
+        }
         let (mut state, mut outcome) = (None, None);
         loop {
-            let want = |stream, mirror: &LogMirror| -> Result<Want, Error> {
-                let (inode, offset, end) = (mirror.inode(), mirror.len(), mirror.end_sum()?);
-                Ok(Want { name: name.clone(), attempt: n, stream, inode, offset, end })
-            };
-            let mut wants = vec![want(Stream::Log, &log)?];
-            if let Some(check) = &check {
-                wants.push(want(Stream::Check, check)?);
-            }
+            let wants = Stream::ALL.map(|stream| want(&name, n, stream, mirrors.get(&stream)));
+            let wants = wants.into_iter().collect::<Result<Vec<_>, _>>()?;
             let mut poll = remote.poll(&wants, 0).await?;
             let mut grew = false;
             while let Some(message) = poll.next().await? {
                 match message {
                     Message::State(line) if line.attempt == n => state = Some(line),
                     Message::Bytes { attempt, stream, inode, offset, bytes } if attempt == n => {
-                        let mirror = match (stream, &mut check) {
-                            (Stream::Log, _) => &mut log,
-                            (Stream::Check, Some(check)) => check,
-                            // Nobody asked for it.
-                            (Stream::Check, None) => continue,
+                        let mirror = match mirrors.entry(stream) {
+                            Entry::Occupied(mirror) => mirror.into_mut(),
+                            Entry::Vacant(place) => place.insert(LogMirror::open(&path(stream))?),
                         };
                         if mirror.starts_again(inode, offset) {
                             if stream == Stream::Log {
@@ -120,7 +122,7 @@ impl Driver {
                         mirror.append(inode, offset, &bytes)?;
                         grew = true;
                     }
-                    Message::Result { attempt, outcome: end } if attempt == n => outcome = Some(end),
+                    Message::Result { attempt, outcome: end } if attempt == n => outcome = Some(*end),
                     _ => {}
                 }
             }
@@ -128,10 +130,8 @@ impl Driver {
                 break;
             }
         }
-        log.sync()?;
-        if let Some(check) = &check {
-            check.sync()?;
-        }
-        Ok(Found { state, outcome, log: log.len() })
+        mirrors.values().try_for_each(LogMirror::sync)?;
+        let log = mirrors.get(&Stream::Log).map_or(0, LogMirror::len);
+        Ok(Found { state, outcome, log })
     }
 }

@@ -27,6 +27,7 @@ use crate::model::snapshot::{Oid, Snapshot};
 use crate::remote::client::Remote;
 use crate::remote::ensure::Ensure;
 use crate::remote::error::RemoteError;
+use crate::remote::poll::Launched;
 use crate::remote::script::Verb;
 
 /// How long a watcher waits for the push beside it, in seconds; a push of a large repository takes its time.
@@ -72,7 +73,7 @@ impl Driver {
         }
         if self.profile.session == SessionMode::Preset && launch.start == Start::Fresh {
             let session = uuid()?;
-            self.journal.append(Kind::Session { session })?;
+            self.journal.append(Kind::Session { session, attempt: None })?;
         }
         self.dispatch(&grant, launch.start)?;
         Ok((grant, first))
@@ -88,13 +89,24 @@ impl Driver {
 
     /// The command of an attempt as a person would type it.
     pub fn command(&self, start: Start, n: AttemptNo) -> Result<String, Error> {
+        // A fresh start gets a session of its own: the one that is known is an earlier attempt's, unless it was made for this.
+        let is_its_own = start == Start::Resume || self.profile.session == SessionMode::Preset;
+        self.command_with(start, self.handoff().session.as_deref().filter(|_| is_its_own), n)
+    }
+
+    /// The command that a host says that it ran.
+    pub(super) fn command_as(&self, launch: &Launched, n: AttemptNo) -> Result<String, Error> {
+        let start = if launch.resumed { Start::Resume } else { Start::Fresh };
+        self.command_with(start, launch.session.as_deref(), n)
+    }
+
+    fn command_with(&self, start: Start, session: Option<&str>, n: AttemptNo) -> Result<String, Error> {
         let made = &self.handoff().made;
         let launch = match start {
             Start::Fresh => command::Launch::Fresh,
             Start::Resume => command::Launch::Resume,
         };
         let binary = self.profile.binary.last().map_or("agent", String::as_str);
-        let session = self.handoff().session.as_deref();
         let place = command::Place { binary, session, workspace: ".", attempt: n };
         let line = command::display(&self.profile, launch, made.model.as_deref(), place);
         line.map_err(|source| Error::Profile { agent: made.agent.clone(), source })

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::agent::output::Output;
 use crate::model::agent_event::AgentEvent;
 use crate::model::attempt::AttemptNo;
 use crate::model::handoff::Status;
@@ -87,6 +88,11 @@ pub enum Progress {
         attempt: AttemptNo,
         host: String,
         uncaptured: Uncaptured,
+    },
+    /// The end of what a setup or a check printed that failed.
+    Output {
+        attempt: AttemptNo,
+        output: Output,
     },
     /// So much of a large capture is here, in bytes.
     Receiving {

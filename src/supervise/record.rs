@@ -8,19 +8,25 @@ use std::sync::{Mutex, PoisonError};
 use super::driver::Driver;
 use super::engine::Engine;
 use super::error::Error;
+use super::masking::covered_summary;
+use crate::agent::output::Output;
 use crate::agent::summary::{self, Summary};
 use crate::config::templates;
-use crate::mirror::page::{self, Findings, Story};
+use crate::mirror::page::{self, Findings, Found, Story};
 use crate::mirror::{document, files};
-use crate::model::attempt::AttemptNo;
+use crate::model::attempt::{AttemptNo, log_name};
 use crate::model::handoff::Handoff;
+use crate::model::id::HostName;
 use crate::model::profile::DialectName;
+use crate::remote::poll::Stream;
 use crate::state::log_mirror;
 
 impl Driver {
     /// Renders `handoff.md` and copies the logs, in the worktree it was given from and in a takeover's.
     pub fn update_record(&self) -> Result<(), Error> {
-        worktrees(self.handoff()).try_for_each(|worktree| self.record_into(Path::new(worktree)))
+        let findings = self.findings()?;
+        let places = Places::of(&self.engine, self.handoff());
+        places.all().try_for_each(|worktree| write(&self.engine, self.handoff(), &findings, worktree))
     }
 
     /// The record in one worktree.
@@ -31,9 +37,9 @@ impl Driver {
     /// Lets the readable copies of the logs grow with their mirrors.
     pub(super) fn mirror_logs(&self) -> Result<(), Error> {
         let handoff = self.handoff();
-        for worktree in worktrees(handoff) {
-            let record = files::Record::open(Path::new(worktree), &handoff.made.id)?;
-            record.copy_logs(&self.engine.store.directory(&handoff.made.id))?;
+        let logs = self.engine.readable_logs(handoff)?;
+        for worktree in Places::of(&self.engine, handoff).all() {
+            files::Record::open(worktree, &handoff.made.id)?.copy_logs(&logs)?;
         }
         Ok(())
     }
@@ -44,14 +50,33 @@ impl Driver {
     }
 
     fn findings(&self) -> Result<Findings, Error> {
-        findings(&self.engine, self.handoff(), |n| self.logs.get(&n).map(|log| log.study.summary(&self.profile)))
+        let covered = self.engine.unread_secrets(self.handoff()).is_empty();
+        let known = |n| self.logs.get(&n).map(|log| covered_summary(log.study.summary(&self.profile)));
+        findings(&self.engine, self.handoff(), |n| if covered { known(n) } else { None })
     }
+}
+
+/// The names of the mirrored logs that say something, attempt by attempt; an attempt's own log is named from its start.
+fn logs(engine: &Engine, handoff: &Handoff) -> Result<Vec<String>, Error> {
+    let store = &engine.store;
+    let mut names = Vec::new();
+    for (n, attempt) in &handoff.attempts {
+        names.extend((1..=attempt.log_parts).map(|part| log_name(*n, part)));
+        for stream in Stream::ALL.into_iter().filter(|stream| *stream != Stream::Log) {
+            for path in log_mirror::parts(&store.output(&handoff.made.id, *n, stream.word())) {
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+                let says = std::fs::metadata(&path).is_ok_and(|meta| meta.len() > 0);
+                names.extend(name.filter(|_| says));
+            }
+        }
+    }
+    Ok(names)
 }
 
 /// Renders the record of a handoff wherever it stands.
 pub fn update(engine: &Engine, handoff: &Handoff) -> Result<(), Error> {
     let findings = findings(engine, handoff, |_| None)?;
-    worktrees(handoff).try_for_each(|worktree| write(engine, handoff, &findings, Path::new(worktree)))
+    Places::of(engine, handoff).all().try_for_each(|worktree| write(engine, handoff, &findings, worktree))
 }
 
 /// What a person reads of a handoff, from its journal and logs.
@@ -61,14 +86,63 @@ pub fn render(engine: &Engine, handoff: &Handoff) -> Result<String, Error> {
 
 fn render_with(engine: &Engine, handoff: &Handoff, findings: &Findings) -> Result<String, Error> {
     let templates = Some(engine.templates.as_path());
-    let page = page::page(handoff, findings, &crate::git::facts::directory_name(engine.repository.top()), templates)?;
+    let places = Places::of(engine, handoff);
+    let shown = |path: &Path| path.display().to_string();
+    let mut located = handoff.clone();
+    located.made.workspace = places.given_from.as_deref().map_or(located.made.workspace, shown);
+    located.worktree = places.takeover.as_deref().map(shown).or(located.worktree);
+    let mut page = page::page(
+        &located,
+        findings,
+        &logs(engine, handoff)?,
+        &crate::git::facts::directory_name(engine.repository.top()),
+        templates,
+    )?;
+    let unread = engine.unread_secrets(handoff);
+    if !unread.is_empty() {
+        let text = format!("what the agent printed since the secret {} has no value here", unread.join(", "));
+        page.extra.push(("Not shown".to_owned(), text));
+    }
     Ok(templates::render_handoff(&page, templates)?)
 }
 
-fn worktrees(handoff: &Handoff) -> impl Iterator<Item = &str> {
-    let all = [Some(handoff.made.workspace.as_str()), handoff.worktree.as_deref()];
-    // A worktree the user removed is not made again.
-    all.into_iter().flatten().filter(|path| Path::new(path).is_dir())
+/// The worktrees that have the record, by their git directories: another directory at a stored path gets nothing, and a
+/// worktree that the user removed is not made again.
+struct Places {
+    given_from: Option<PathBuf>,
+    takeover: Option<PathBuf>,
+}
+
+impl Places {
+    fn of(engine: &Engine, handoff: &Handoff) -> Places {
+        let repository = &engine.repository;
+        let stored = Path::new(&handoff.made.workspace);
+        // Release 0.1.0 stored a path only: where that is no worktree of the repository any more, the main one is meant.
+        let name = handoff.made.worktree.clone().or_else(|| repository.worktree_at(stored)).unwrap_or_default();
+        Places { given_from: repository.worktree_named(&name), takeover: takeover_worktree(engine, handoff) }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Path> {
+        let takeover = self.takeover.as_ref().filter(|path| self.given_from.as_ref() != Some(path));
+        [self.given_from.as_deref(), takeover.map(PathBuf::as_path)].into_iter().flatten()
+    }
+}
+
+/// Where the worktree is now that a handoff was given from; where it was then, when that is not known.
+pub fn worktree_of(engine: &Engine, handoff: &Handoff) -> PathBuf {
+    Places::of(engine, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.made.workspace))
+}
+
+/// Where the worktree of a takeover is now; `None` where there was none, or it is gone.
+pub fn takeover_worktree(engine: &Engine, handoff: &Handoff) -> Option<PathBuf> {
+    let stored = Path::new(handoff.worktree.as_ref()?);
+    let repository = &engine.repository;
+    if repository.worktree_at(stored).is_some() {
+        return Some(stored.to_owned());
+    }
+    // git calls what it keeps of a worktree as that was called when it was made.
+    let made_as = format!("handoff-{}", HostName::new(&handoff.made.id, &handoff.made.uid));
+    repository.worktrees_called(&made_as).iter().find_map(|name| repository.worktree_named(name))
 }
 
 fn write(engine: &Engine, handoff: &Handoff, findings: &Findings, worktree: &Path) -> Result<(), Error> {
@@ -76,8 +150,22 @@ fn write(engine: &Engine, handoff: &Handoff, findings: &Findings, worktree: &Pat
     let rendered = render_with(engine, handoff, findings)?;
     let merged = document::merge(&rendered, record.document()?.as_deref());
     record.write_document(&merged)?;
-    record.copy_logs(&engine.store.directory(&handoff.made.id))?;
+    record.copy_logs(&engine.readable_logs(handoff)?)?;
     Ok(())
+}
+
+/// The end of the output that shows why an attempt failed: of its check, or of the setup before it.
+pub fn failed_output(engine: &Engine, handoff: &Handoff, n: AttemptNo) -> Result<Option<Output>, Error> {
+    let Some(outcome) = handoff.attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref()) else { return Ok(None) };
+    let (step, stream, status) = match (outcome.reason.as_str(), outcome.check) {
+        ("setup", _) => ("setup", Stream::Setup, None),
+        (_, Some(status)) if status != 0 => ("check", Stream::Check, Some(status)),
+        _ => return Ok(None),
+    };
+    let parts = log_mirror::parts(&engine.readable_logs(handoff)?.join(format!("attempt-{n}.{}", stream.word())));
+    let Some(path) = parts.last() else { return Ok(None) };
+    let fail = |source| Error::Read { path: path.display().to_string(), source };
+    Output::read(step, status, path).map_err(fail)
 }
 
 /// What every log says. `known` gives the summary of a log that is being read anyway.
@@ -88,15 +176,17 @@ fn findings(
 ) -> Result<Findings, Error> {
     let mut all = Findings::new();
     let profile = engine.profile(&handoff.made.agent)?;
+    let logs = engine.readable_logs(handoff)?;
     for n in handoff.attempts.keys() {
+        let log = logs.join(log_name(*n, 1));
         let summary = match known(*n) {
-            Some(summary) => summary,
-            None => match engine.summaries.of(&engine.store.log(&handoff.made.id, *n), profile.dialect)? {
-                Some(summary) => summary,
-                None => continue,
-            },
+            Some(summary) => Some(summary),
+            None => engine.summaries.of(&log, profile.dialect)?,
         };
-        all.push((*n, summary));
+        let output = failed_output(engine, handoff, *n)?;
+        if summary.is_some() || output.is_some() {
+            all.push((*n, Found { summary: summary.unwrap_or_default(), output }));
+        }
     }
     Ok(all)
 }

@@ -56,6 +56,13 @@ impl Driver {
         if let Some(remote) = contact {
             self.link.reuse(remote);
         }
+        if start == Start::Fresh && self.handoff().session.is_some() {
+            let text = format!(
+                "the agent's earlier session is not on {}: a fresh session starts, from the resume prompt",
+                self.link.host.name
+            );
+            self.tell(&Progress::Note { text });
+        }
         self.relaunch(&Launch { ship, checkout, start, message, attempts }).await
     }
 
@@ -210,7 +217,7 @@ mod tests {
             Kind::Granted { grant: grant(1, "buildbox", 1) },
             Kind::Dispatched { attempt: 1, grant: 1, host: host.clone(), command: "agent".into() },
             Kind::Shipped { host, commit },
-            Kind::Started { attempt: 1 },
+            Kind::Started { attempt: 1, command: None, session: None },
             Kind::Ended { attempt: 1, outcome: Box::default(), verdict },
         ] {
             handoff.apply(&event(kind)).unwrap();

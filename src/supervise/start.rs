@@ -49,6 +49,7 @@ impl Driver {
             model: plan.model,
             check: plan.check,
             workspace: engine.repository.top().display().to_string(),
+            worktree: Some(engine.repository.worktree_name()),
             subdir: engine.repository.subdir().to_string_lossy().into_owned(),
             base: snapshot.clone(),
             limits: plan.limits,

@@ -5,26 +5,41 @@ use super::error::Error;
 use super::progress::Progress;
 use crate::model::attempt::{AttemptNo, Outcome, log_name};
 use crate::model::event::Kind;
+use crate::model::id::HostName;
 use crate::remote::poll::{StateLine, Stream, Want};
 use crate::state::log_mirror::{Appended, LogMirror};
+
+/// What is asked for of a stream that is mirrored so far.
+pub(super) fn want(
+    name: &HostName,
+    attempt: AttemptNo,
+    stream: Stream,
+    mirror: Option<&LogMirror>,
+) -> Result<Want, Error> {
+    let (inode, offset, end) = match mirror {
+        Some(mirror) => (mirror.inode(), mirror.len(), mirror.end_sum()?),
+        None => (0, 0, None),
+    };
+    Ok(Want { name: name.clone(), attempt, stream, inode, offset, end })
+}
 
 impl Driver {
     pub(super) fn wants(&mut self, n: AttemptNo) -> Result<Vec<Want>, Error> {
         let name = self.name.clone();
-        let want = |stream, mirror: &LogMirror| -> Result<Want, Error> {
-            let (inode, offset, end) = (mirror.inode(), mirror.len(), mirror.end_sum()?);
-            Ok(Want { name: name.clone(), attempt: n, stream, inode, offset, end })
-        };
-        let mut wants = vec![want(Stream::Log, &self.log(n)?.mirror)?];
-        if self.handoff().made.check.is_some() {
-            wants.push(want(Stream::Check, self.check_log(n)?)?);
+        let mut wants = Vec::new();
+        for stream in Stream::ALL {
+            let mirror = match stream {
+                Stream::Log => Some(&self.log(n)?.mirror),
+                stream if self.has_output(n, stream) => Some(&*self.output(n, stream)?),
+                _ => None,
+            };
+            wants.push(want(&name, n, stream, mirror)?);
         }
         Ok(wants)
     }
 
     pub(super) fn on_state(&mut self, line: &StateLine) -> Result<(), Error> {
         let n = line.attempt;
-        self.learn_session(n, line.session.as_ref())?;
         let log = self.log(n)?;
         if line.log == Some(0) && log.mirror.inode() != 0 {
             self.next_part(n)?;
@@ -35,19 +50,25 @@ impl Driver {
             if self.append(Kind::Shipped { host: host.clone(), commit })? {
                 self.tell(&Progress::Shipped { host: host.clone() });
             }
-            if self.append(Kind::Started { attempt: n })? {
+            let (command, session) = match &line.launch {
+                Some(launch) => (Some(self.command_as(launch, n)?), launch.session.clone()),
+                None => (None, None),
+            };
+            if self.append(Kind::Started { attempt: n, command, session })? {
                 self.tell(&Progress::Started { attempt: n, host });
                 self.update_record()?;
+            }
+            // Before the start, or once a later attempt is there, the host's session may be another attempt's.
+            if line.last == n {
+                self.learn_session(n, line.session.as_ref())?;
             }
         }
         Ok(())
     }
 
-    /// The session of an attempt is the handoff's, unless the work goes on in another.
     fn learn_session(&mut self, n: AttemptNo, session: Option<&String>) -> Result<(), Error> {
-        let superseded = self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.superseded);
-        if let (Some(session), false) = (session, superseded) {
-            self.append(Kind::Session { session: session.clone() })?;
+        if let Some(session) = session {
+            self.append(Kind::Session { session: session.clone(), attempt: Some(n) })?;
         }
         Ok(())
     }
@@ -60,12 +81,12 @@ impl Driver {
         offset: u64,
         bytes: bytes::Bytes,
     ) -> Result<(), Error> {
-        if stream == Stream::Check {
-            let check = self.check_log(n)?;
-            if check.starts_again(inode, offset) {
-                check.begin_part()?;
+        if stream != Stream::Log {
+            let output = self.output(n, stream)?;
+            if output.starts_again(inode, offset) {
+                output.begin_part()?;
             }
-            check.append(inode, offset, &bytes)?;
+            output.append(inode, offset, &bytes)?;
             return Ok(());
         }
         if self.log(n)?.mirror.starts_again(inode, offset) {
@@ -104,6 +125,9 @@ impl Driver {
 
     /// The log is whole: the attempt is judged and its end journaled.
     pub(super) fn on_result(&mut self, n: AttemptNo, outcome: &Outcome) -> Result<(), Error> {
+        for ((_, _), output) in self.outputs.iter().filter(|((of, _), _)| *of == n) {
+            output.sync()?;
+        }
         let log = self.log(n)?;
         log.mirror.sync()?;
         let events = log.study.finish();
@@ -116,11 +140,16 @@ impl Driver {
         }
         let profile = self.profile.clone();
         let verdict = self.log(n)?.study.judge(&profile, outcome);
-        self.learn_session(n, outcome.session.as_ref())?;
+        if self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.started.is_some()) {
+            self.learn_session(n, outcome.session.as_ref())?;
+        }
         let active = outcome.active;
         let ended = Kind::Ended { attempt: n, outcome: Box::new(outcome.clone()), verdict: verdict.clone() };
         if self.append(ended)? {
             self.tell(&Progress::Ended { attempt: n, verdict, active });
+            if let Some(output) = super::record::failed_output(&self.engine, self.handoff(), n)? {
+                self.tell(&Progress::Output { attempt: n, output });
+            }
             if let Some(uncaptured) = outcome.uncaptured.clone() {
                 let host = self.handoff().attempts.get(&n).map_or(String::new(), |attempt| attempt.host.clone());
                 self.tell(&Progress::Uncaptured { attempt: n, host, uncaptured });

@@ -1,12 +1,13 @@
 //! `takeover`: the handoff becomes the laptop's, with the work in a worktree and the record in it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::driver::Driver;
 use super::engine::blocking;
 use super::error::Error;
 use super::fence::PATIENCE;
 use super::progress::Progress;
+use super::record::takeover_worktree;
 use crate::git::land;
 use crate::model::attempt::Next;
 use crate::model::event::{Kind, Owner};
@@ -22,10 +23,9 @@ impl Driver {
     /// Raises the epoch, stops what runs, fetches it, and makes the worktree at `destination` (beside the repository
     /// when `None`). Taken already: gives the worktree that is there.
     pub async fn takeover(&mut self, destination: Option<PathBuf>) -> Result<Taken, Error> {
-        if let (Owner::Laptop, Some(path)) = (&self.handoff().owner, &self.handoff().worktree)
-            && Path::new(path).exists()
+        if self.handoff().owner == Owner::Laptop
+            && let Some(worktree) = takeover_worktree(&self.engine, self.handoff())
         {
-            let worktree = PathBuf::from(path);
             self.settle(PATIENCE).await?;
             // It may have been killed before it could write the record there.
             self.update_record()?;
@@ -83,7 +83,7 @@ impl Driver {
         let repository = self.engine.repository.clone();
         let (id, name) = (self.id().clone(), self.name.clone());
         let landed = blocking(move || {
-            let work = repository.read_capture(&commit)?;
+            let work = repository.without_record(repository.read_capture(&commit)?)?;
             let destination = destination.unwrap_or_else(|| land::default_destination(&repository, &id));
             land::worktree_for_takeover(&repository, (&id, &name), &work, &destination)
         });

@@ -1,11 +1,11 @@
 //! Questions to a person at a terminal.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 
 use secrecy::SecretString;
 
 use super::live::aside;
-use super::text::neutral;
+use super::screen;
 use crate::transport::Asker;
 
 /// Asks on the terminal; answers nothing where there is none.
@@ -23,7 +23,7 @@ impl Asker for Terminal {
         if !Terminal::is_there() {
             return None;
         }
-        let prompt = clean(prompt);
+        let prompt = screen::harmless(prompt);
         let answer = aside(|| if echo { read_line(&prompt) } else { rpassword::prompt_password(prompt).ok() });
         answer.map(SecretString::from)
     }
@@ -32,19 +32,13 @@ impl Asker for Terminal {
         if !Terminal::is_there() {
             return None;
         }
-        let answer = aside(|| read_line(&format!("{} (yes/no) ", clean(prompt))))?;
+        let answer = aside(|| read_line(&format!("{} (yes/no) ", screen::harmless(prompt))))?;
         Some(matches!(answer.trim(), "y" | "yes" | "Yes" | "YES"))
     }
 }
 
-/// A server writes some of these prompts: its lines stay, nothing else a terminal obeys does.
-fn clean(prompt: &str) -> String {
-    prompt.split('\n').map(neutral).collect::<Vec<_>>().join("\n")
-}
-
 fn read_line(prompt: &str) -> Option<String> {
-    let mut err = std::io::stderr();
-    err.write_all(prompt.as_bytes()).and_then(|()| err.flush()).ok()?;
+    screen::ask(prompt);
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).ok()?;
     Some(line.trim_end_matches(['\r', '\n']).to_owned())

@@ -1,7 +1,6 @@
 //! One event a line, for programs.
 
-use std::io::Write;
-
+use super::screen;
 use crate::supervise::progress::{Progress, Reporter};
 
 /// Prints each event as a JSON object.
@@ -12,10 +11,6 @@ impl Reporter for Json {
         if matches!(progress, Progress::Log { .. }) {
             return;
         }
-        let mut out = std::io::stdout().lock();
-        if let Ok(line) = serde_json::to_string(progress) {
-            let _ = writeln!(out, "{line}");
-            let _ = out.flush();
-        }
+        screen::out(&screen::json(progress));
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::text::{age, first_line, neutral};
+use crate::agent::output::Output;
 use crate::agent::text::in_checkout;
 use crate::model::agent_event::AgentEvent;
 use crate::model::snapshot::LeftBehind;
@@ -53,6 +54,7 @@ pub fn lines(progress: &Progress) -> Vec<String> {
                 .collect()
         }
         Progress::Uncaptured { host, uncaptured, .. } => self::uncaptured(host, uncaptured),
+        Progress::Output { output, .. } => output_lines(output),
         Progress::Fetched { attempt, commit, uncaptured } => {
             let but = match uncaptured {
                 0 => String::new(),
@@ -90,6 +92,12 @@ pub fn uncaptured(host: &str, lacks: &Uncaptured) -> Vec<String> {
         lines.push(format!("not captured, still on {}: {} more paths", neutral(host), lacks.more()));
     }
     lines
+}
+
+/// The end of an output, indented under the attempt that it is of.
+pub fn output_lines(output: &Output) -> Vec<String> {
+    let head = format!("  {}; its output ends ({}):", output.fact(), output.pointer());
+    std::iter::once(head).chain(output.lines.iter().map(|line| format!("    {}", neutral(line)))).collect()
 }
 
 fn to_i64(seconds: u64) -> i64 {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::line::lines;
+use super::screen;
 use super::text::clock;
 use crate::model::attempt::AttemptNo;
 use crate::supervise::progress::{Progress, Reporter};
@@ -48,7 +49,7 @@ impl Now {
             (None, None) => self.doing.clone(),
         };
         let place = self.place.iter().map(|place| format!("{place} · ")).collect::<String>();
-        format!("{} · {place}{doing}", clock(elapsed))
+        screen::shown(&format!("{} · {place}{doing}", clock(elapsed)))
     }
 }
 
@@ -117,7 +118,7 @@ fn lock(now: &Mutex<Now>) -> MutexGuard<'_, Now> {
 impl Reporter for Live {
     fn tell(&self, progress: &Progress) {
         for line in lines(progress) {
-            if self.bar.is_hidden() { eprintln!("{line}") } else { self.bar.println(line) }
+            if self.bar.is_hidden() { screen::err(&line) } else { self.bar.println(screen::shown(&line)) }
         }
         match progress {
             // A connection that is made again is no step of the work.

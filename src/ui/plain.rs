@@ -1,8 +1,7 @@
 //! Plain lines: what one sees where there is no terminal. What a person must do is said on stderr, all else on stdout.
 
-use std::io::Write;
-
 use super::line::lines;
+use super::screen;
 use crate::supervise::progress::{Progress, Reporter};
 
 /// Prints a line for each event.
@@ -11,14 +10,9 @@ pub struct Plain;
 impl Reporter for Plain {
     fn tell(&self, progress: &Progress) {
         if let Progress::Parked { .. } = progress {
-            lines(progress).iter().for_each(|line| eprintln!("{line}"));
+            lines(progress).iter().for_each(|line| screen::err(line));
             return;
         }
-        let mut out = std::io::stdout().lock();
-        for line in lines(progress) {
-            // A closed pipe ends our printing, never the task.
-            let _ = writeln!(out, "{line}");
-        }
-        let _ = out.flush();
+        lines(progress).iter().for_each(|line| screen::out(line));
     }
 }

@@ -1,8 +1,7 @@
 //! The log's bytes on stdout as they are; everything else on stderr.
 
-use std::io::Write;
-
 use super::line::lines;
+use super::screen;
 use crate::supervise::progress::{Progress, Reporter};
 
 /// Copies log bytes to stdout.
@@ -12,15 +11,11 @@ impl Reporter for Raw {
     fn tell(&self, progress: &Progress) {
         match progress {
             Progress::Log { bytes, .. } => {
-                let mut out = std::io::stdout().lock();
-                let _ = out.write_all(bytes);
-                let _ = out.flush();
+                screen::raw(bytes);
             }
             Progress::Agent { .. } => {}
             other => {
-                for line in lines(other) {
-                    let _ = writeln!(std::io::stderr(), "{line}");
-                }
+                lines(other).iter().for_each(|line| screen::err(line));
             }
         }
     }

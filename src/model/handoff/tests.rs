@@ -40,11 +40,14 @@ fn the_plain_way_goes_through_every_status() {
     assert_eq!(h.status(), Status::Queued);
     run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1)]);
     assert_eq!(h.status(), Status::Queued);
-    run(&mut h, vec![Kind::Started { attempt: 1 }]);
+    run(&mut h, vec![Kind::Started { attempt: 1, command: None, session: None }]);
     assert_eq!(h.status(), Status::Running);
     run(&mut h, vec![ended(1, Class::Throttled)]);
     assert_eq!(h.status(), Status::Waiting);
-    run(&mut h, vec![dispatched(2, 1), Kind::Started { attempt: 2 }, ended(2, Class::Unchecked)]);
+    run(
+        &mut h,
+        vec![dispatched(2, 1), Kind::Started { attempt: 2, command: None, session: None }, ended(2, Class::Unchecked)],
+    );
     assert_eq!(h.status(), Status::Done);
     run(&mut h, vec![Kind::Owner { epoch: 2, owner: Owner::Laptop, confirmed: true }]);
     assert_eq!(h.status(), Status::Interactive);
@@ -56,7 +59,7 @@ fn between_two_attempts_it_waits() {
     let next = Kind::Decided { attempt: 1, next: Next::Resume { delay: 9 }, by: "laptop".into() };
     run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1), ended(1, Class::Throttled), next, dispatched(2, 1)]);
     assert_eq!(h.status(), Status::Waiting);
-    run(&mut h, vec![Kind::Started { attempt: 2 }]);
+    run(&mut h, vec![Kind::Started { attempt: 2, command: None, session: None }]);
     assert_eq!(h.status(), Status::Running);
 }
 

@@ -130,7 +130,7 @@ fn moved(confirmed: bool) -> Handoff {
     for kind in [
         Kind::Granted { grant },
         Kind::Dispatched { attempt: 1, grant: 1, host: "buildbox".into(), command: "agent".into() },
-        Kind::Started { attempt: 1 },
+        Kind::Started { attempt: 1, command: None, session: None },
         Kind::Owner { epoch: 2, owner: Owner::Host("other".into()), confirmed },
     ] {
         h.apply(&event(kind)).unwrap();

@@ -10,7 +10,7 @@ read_wants() {
       is_number "$number" || refuse request "bad want"
     done
     is_name "$want_name" || refuse request "bad want"
-    case $stream in log | check.log) ;; *) refuse request "bad stream" ;; esac
+    case $stream in log | check.log | setup.log | check-before.log) ;; *) refuse request "bad stream" ;; esac
     [ -z "$end" ] || ends_alike || offset=0
     count=$((count + 1))
     eval "w_name_$count=$want_name w_at_$count=$want_n w_stream_$count=$stream w_inode_$count=$inode"
@@ -72,7 +72,12 @@ round() {
 
 # Sends what a stream holds beyond the offset, as one frame of at most what the reply has left.
 send_stream() {
-  if [ "$stream" = log ]; then inode=$log_inode size=$log_bytes; else inode=$check_inode size=$check_bytes; fi
+  case $stream in
+    log) inode=$log_inode size=$log_bytes ;;
+    setup.log) inode=$setup_inode size=$setup_bytes ;;
+    check-before.log) inode=$before_inode size=$before_bytes ;;
+    *) inode=$check_inode size=$check_bytes ;;
+  esac
   get offset "$w" && offset=$got
   get inode "$w"
   # Another file, or a shorter one: from its start.

@@ -32,6 +32,7 @@ prepare() {
   reason=epoch
   ! called_off || stopped_early || return 1
   count_kills >"$at/kills"
+  say "$start_as ${session:--}" >"$at/launch" || return 1
   ln -s "$me" "$at/intent" 2>/dev/null || return 1
   event intent
   # Read again after the intent is public: whoever raises the epoch reads the intent after that.

@@ -17,7 +17,7 @@ agent_stopped() {
 look() {
   at_attempt "$1" "$2"
   name=$1 watch=0 claim='' intent=0 placed='' task='' cancel=0 exit=- result=0 next=- session=-
-  top_epoch=0 last=0 events_bytes=0 section='' log_inode=0 log_bytes=0 check_inode=0 check_bytes=0
+  top_epoch=0 last=0 events_bytes=0 section='' log_inode=0 log_bytes=0 check_inode=0 check_bytes=0 setup_inode=0 setup_bytes=0 before_inode=0 before_bytes=0 launch=-
   while read -r inode _ _ _ _ bytes _ _ _ entry _ target; do
     case $inode in *:) section=${inode%:} ;; esac
     case $section/$entry in
@@ -33,6 +33,8 @@ look() {
       "$2"/next) next=$target ;;
       "$2"/log) log_inode=$inode log_bytes=$bytes ;;
       "$2"/check.log) check_inode=$inode check_bytes=$bytes ;;
+      "$2"/setup.log) setup_inode=$inode setup_bytes=$bytes ;;
+      "$2"/check-before.log) before_inode=$inode before_bytes=$bytes ;;
     esac
   done <<END
 $(cd "$job" 2>/dev/null && LC_ALL=C ls -lin . epoch "$2" 2>/dev/null)
@@ -53,6 +55,10 @@ END
     esac
   fi
   read_status "$at/exit"
+  # How the agent was really started.
+  if [ "$intent" = 1 ] && read -r started_as started_session 2>/dev/null <"$at/launch"; then
+    launch=$started_as:$started_session
+  fi
   active=0 beat=-
   if read -r _ active beat 2>/dev/null <"$at/beat" && is_number "${beat:-x}"; then
     now=$(date +%s)
@@ -61,7 +67,7 @@ END
     beat=-
   fi
   is_number "${active:-x}" || active=0
-  news="s $1 $2 watch=$watching intent=$intent task=$working cancel=$cancel exit=${status:--} result=$result next=$next session=$session"
+  news="s $1 $2 watch=$watching intent=$intent task=$working cancel=$cancel exit=${status:--} result=$result next=$next session=$session launch=$launch"
   state="$news active=$active beat=$beat epoch=$top_epoch log=$log_inode:$log_bytes check=$check_inode:$check_bytes last=$last"
   news="$news $top_epoch $last $log_inode $check_inode"
 }

@@ -65,7 +65,8 @@ start_tails() {
     get at "$w" && want_n=$got
     get stream "$w" && stream=$got
     get offset "$w"
-    tail_from "$((got + 1))" "$root/work/$want_name/$want_n/$stream"
+    # A file that is made later is announced in the events.
+    [ ! -e "$root/work/$want_name/$want_n/$stream" ] || tail_from "$((got + 1))" "$root/work/$want_name/$want_n/$stream"
     case $followed in *" $want_name "*) continue ;; esac
     followed="$followed$want_name "
     get seen "$w"

@@ -22,7 +22,8 @@ run_watch() {
 # The directory of an attempt; its streams exist from the start, so that a poll can wait on them.
 make_attempt() {
   # Of two requests at once the later finds the link made, and that is as good.
-  mkdir -p "$at" && { ln -s "$g" "$at/grant" 2>/dev/null || [ -h "$at/grant" ]; } && true >>"$at/log" && true >>"$at/check.log"
+  mkdir -p "$at" && { ln -s "$g" "$at/grant" 2>/dev/null || [ -h "$at/grant" ]; } && true >>"$at/log" && true >>"$at/check.log" &&
+    { [ ! -f "$spec/setup" ] || true >>"$at/setup.log"; }
 }
 
 # Takes the attempt if nobody has it: one wins. A claim of a dead watcher stays, the next number is taken.

@@ -79,11 +79,11 @@ fn kind(number: u8) -> Kind {
     match number % 8 {
         0 => Kind::Granted { grant: Grant { number: 1, epoch: 1, host, first: 1, last: 2, active: 60 } },
         1 => Kind::Dispatched { attempt: 1, grant: 1, host, command: "agent".into() },
-        2 => Kind::Started { attempt: 1 },
+        2 => Kind::Started { attempt: 1, command: None, session: None },
         3 => Kind::Unreachable { host, reason: "it rains".into() },
         4 => Kind::Reachable { host },
         5 => Kind::StopRequested,
-        n => Kind::Session { session: format!("s-{n}-{number}") },
+        n => Kind::Session { session: format!("s-{n}-{number}"), attempt: None },
     }
 }
 
@@ -152,7 +152,7 @@ fn of_many_that_append_at_once_each_has_its_line() {
     new(directory.path());
     let append = &|who: usize| {
         let mut journal = Journal::open(directory.path()).unwrap();
-        (0..20).for_each(|n| journal.append(Kind::Session { session: format!("s-{who}-{n}") }).unwrap());
+        (0..20).for_each(|n| journal.append(Kind::Session { session: format!("s-{who}-{n}"), attempt: None }).unwrap());
     };
     std::thread::scope(|scope| {
         (0..4).for_each(|who| drop(scope.spawn(move || append(who))));

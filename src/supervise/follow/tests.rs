@@ -157,7 +157,7 @@ fn scene(top: &std::path::Path) -> Arc<Engine> {
     for kind in [
         Kind::Granted { grant },
         Kind::Dispatched { attempt: 1, grant: 1, host, command: "agent".into() },
-        Kind::Started { attempt: 1 },
+        Kind::Started { attempt: 1, command: None, session: None },
     ] {
         journal.append(kind).unwrap();
     }

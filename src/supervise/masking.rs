@@ -1,0 +1,170 @@
+//! Secrets that an agent printed: covered in the journal and in everything that is derived from a log. A process that has no
+//! value of a secret writes down nothing that could hold it. Only the logs in the git directory are byte-exact.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::driver::Driver;
+use super::engine::Engine;
+use super::error::Error;
+use super::progress::Progress;
+use crate::agent::summary::Summary;
+use crate::config::mask::Mask;
+use crate::config::secrets;
+use crate::mirror::files;
+use crate::model::attempt::Next;
+use crate::model::event::Kind;
+use crate::model::handoff::Handoff;
+use crate::model::host::SecretSource;
+
+/// Where the masked copies of the logs are, in the record's directory.
+const MASKED: &str = "masked";
+
+impl Engine {
+    /// The secrets of every host that has had something of a handoff.
+    pub fn secrets_of(&self, handoff: &Handoff) -> BTreeMap<String, SecretSource> {
+        let granted = handoff.grants.iter().map(|grant| grant.host.as_str());
+        let names = granted.chain(handoff.hosts()).chain([handoff.made.host.as_str()]);
+        // A host that is no longer in the file has no secrets that anybody could look up.
+        names.filter_map(|name| self.host(name).ok()).flat_map(|host| host.secrets).collect()
+    }
+
+    /// The directory with the logs that people may read: the mirrors themselves where no secret was sent, else masked
+    /// copies. Without the value of a secret these stay as a process that had it left them.
+    pub fn readable_logs(&self, handoff: &Handoff) -> Result<PathBuf, Error> {
+        let exact = self.store.directory(&handoff.made.id);
+        let secrets = self.secrets_of(handoff);
+        if secrets.is_empty() {
+            return Ok(exact);
+        }
+        let masked = exact.join(MASKED);
+        secrets::read_variables(&secrets);
+        if secrets::unread(&secrets).is_empty() {
+            files::mask_logs(&exact, &masked, &secrets::mask())?;
+        }
+        Ok(masked)
+    }
+
+    /// The secrets of a handoff that this process cannot cover.
+    pub fn unread_secrets(&self, handoff: &Handoff) -> Vec<String> {
+        secrets::unread(&self.secrets_of(handoff))
+    }
+}
+
+impl Driver {
+    /// Reads the secrets of the handoff's hosts once, so that they can be covered. What has no value here is said.
+    pub(super) async fn read_secrets(&mut self) {
+        if std::mem::replace(&mut self.asked_for_secrets, true) {
+            return;
+        }
+        let secrets = self.engine.secrets_of(self.handoff());
+        let unread = secrets::unread(&secrets);
+        for (name, source) in secrets.iter().filter(|(name, _)| unread.contains(name)) {
+            if let Err(error) = secrets::resolve(name, source).await {
+                let text =
+                    format!("{error}: what the agent prints is mirrored, and neither shown nor written down here");
+                self.tell(&Progress::Note { text });
+            }
+        }
+    }
+
+    /// An event as it may be written down.
+    pub(super) fn covered(&self, kind: Kind) -> Kind {
+        if matches!(kind, Kind::Created(_) | Kind::Message { .. } | Kind::Worktree { .. } | Kind::Granted { .. }) {
+            return kind;
+        }
+        let unread = self.engine.unread_secrets(self.handoff());
+        if unread.is_empty() { masked(kind, &secrets::mask()) } else { withheld(kind, &unread) }
+    }
+}
+
+/// The event with every text masked; as it was where a word of the format itself is a secret's value.
+fn masked(kind: Kind, mask: &Mask) -> Kind {
+    if mask.is_empty() {
+        return kind;
+    }
+    let Ok(mut value) = serde_json::to_value(&kind) else { return kind };
+    walk(&mut value, mask);
+    serde_json::from_value(value).unwrap_or_else(|_| texts(kind, |text| *text = mask.text(text).into_owned()))
+}
+
+fn walk(value: &mut Value, mask: &Mask) {
+    match value {
+        Value::String(text) => *text = mask.text(text).into_owned(),
+        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, mask)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| walk(field, mask)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn withheld(kind: Kind, unread: &[String]) -> Kind {
+    let instead = format!("not shown: the secret {} has no value here", unread.join(", "));
+    texts(kind, |text| text.clone_from(&instead))
+}
+
+/// The event with its free texts changed.
+fn texts(mut kind: Kind, change: impl Fn(&mut String)) -> Kind {
+    match &mut kind {
+        Kind::Ended { outcome, verdict, .. } => {
+            outcome.detail.iter_mut().for_each(&change);
+            change(&mut verdict.evidence);
+            verdict.notes.iter_mut().for_each(&change);
+        }
+        Kind::Unreachable { reason, .. } => change(reason),
+        Kind::Decided { next: Next::Park { why }, .. } if !why.is_empty() => change(why),
+        _ => {}
+    }
+    kind
+}
+
+/// What a log says, covered.
+pub(super) fn covered_summary(mut summary: Summary) -> Summary {
+    let mask = secrets::mask();
+    if mask.is_empty() {
+        return summary;
+    }
+    let Summary { said, tried, files, blockers, .. } = &mut summary;
+    let lists = [tried, files, blockers].into_iter().flat_map(|list| &mut list.shown);
+    for item in lists.chain(said) {
+        item.text = mask.text(&item.text).into_owned();
+    }
+    summary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::attempt::Outcome;
+    use crate::model::verdict::{Class, Verdict};
+
+    fn ended(evidence: &str) -> Kind {
+        let outcome = Outcome { detail: Some(format!("detail {evidence}")), ..Outcome::default() };
+        let (evidence, notes) = (evidence.to_owned(), vec![format!("note {evidence}")]);
+        let verdict = Verdict { evidence, notes, line: Some(3), ..Verdict::new(Class::Done, "") };
+        Kind::Ended { attempt: 1, outcome: Box::new(outcome), verdict }
+    }
+
+    fn mask(value: &str) -> Mask {
+        let mut mask = Mask::default();
+        mask.add(value);
+        mask
+    }
+
+    #[test]
+    fn texts_of_an_event_are_covered_and_its_words_stay() {
+        assert_eq!(masked(ended("used hunter2"), &mask("hunter2")), ended("used *******"));
+        // A value that is a word of the format cannot make the journal unreadable.
+        let Kind::Ended { verdict, .. } = masked(ended("done"), &mask("done")) else { panic!() };
+        assert_eq!((verdict.class, verdict.evidence.as_str()), (Class::Done, "****"));
+    }
+
+    #[test]
+    fn without_the_value_no_text_of_an_agent_is_written_down() {
+        let Kind::Ended { outcome, verdict, .. } = withheld(ended("used hunter2"), &["S".into()]) else { panic!() };
+        assert_eq!(verdict.evidence, "not shown: the secret S has no value here");
+        assert_eq!((verdict.line, outcome.detail.is_some_and(|detail| !detail.contains("hunter2"))), (Some(3), true));
+        assert_eq!(withheld(Kind::StopRequested, &["S".into()]), Kind::StopRequested);
+    }
+}
