@@ -265,7 +265,9 @@ fn check(outcome: &Outcome) -> Check {
 
 /// A host of release 0.1.0 records no HEAD of the start, but what it concludes from it.
 fn work(outcome: &Outcome) -> Work {
-    let same = outcome.tree == outcome.baseline && outcome.check == outcome.check_before;
+    // What could not be captured may be the work.
+    let whole = outcome.uncaptured.is_none();
+    let same = whole && outcome.tree == outcome.baseline && outcome.check == outcome.check_before;
     let unmoved = match &outcome.start_head {
         Some(before) => outcome.head.as_ref() == Some(before),
         None => outcome.head.is_none() || outcome.class == Class::NoWork.word(),

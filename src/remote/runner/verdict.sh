@@ -93,7 +93,7 @@ gather_facts() {
   work_fact=changed
   if [ -z "$files" ]; then
     work_fact=missing
-  elif [ "$files" = "$baseline" ] && [ "$agent_head" = "$start_head" ] && [ "$check" = "$check_before" ]; then
+  elif [ -z "$uncaptured" ] && [ "$files" = "$baseline" ] && [ "$agent_head" = "$start_head" ] && [ "$check" = "$check_before" ]; then
     work_fact=same
   fi
   facts=" reason:$reason_fact exit:$exit_fact oom:$oom_fact disk:$disk_fact end:$end session:$seen_session refused:$refused"

@@ -128,8 +128,6 @@ conclude() {
   read_log
   watch_session
   if take_capture; then
-    # Of a capture that lacks something nobody knows that nothing was changed.
-    [ -z "$uncaptured" ] || baseline=
     weigh
   else
     note="${note}the work could not be captured; " files=

@@ -87,7 +87,7 @@ fn shell_judges(shell: &str, awk: Option<&str>, profile: &Profile, log: &[u8], e
     let step = log.len().div_ceil(pieces).max(1);
     let script = format!(
         "{awk}spec=spec at=at root=. seen='' seen_to=0 resumed='' reason=exit exit={exit} signal='' oom='' lacking='' detail=''
-         check='' check_before='' files=a baseline=b agent_head=h start_head=h
+         check='' check_before='' uncaptured='' files=a baseline=b agent_head=h start_head=h
          to={step}
          while [ \"$to\" -lt {length} ]; do
            head -c \"$to\" whole >at/log; read_log; to=$((to + {step}))
