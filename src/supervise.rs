@@ -3,6 +3,7 @@
 //! `start`, `resume`, `stop`, `takeover`, `pull`, `clean` are what a person asks for; `driver` holds a handoff while one of
 //! them acts, `launch` gets an attempt under way on a host, `follow` reads it to its end, `decide` says what then.
 
+mod acknowledged;
 pub mod backoff;
 pub mod between;
 pub mod check_host;

@@ -32,6 +32,8 @@ pub struct Terms {
     pub discard: bool,
     /// Patterns of files that nobody needs to be asked about.
     pub caches: Vec<String>,
+    /// Ids of what the laptop holds: lines `tree <id>` and `commit <id>`.
+    pub held: String,
 }
 
 /// What a host let go of, or would.
@@ -69,7 +71,9 @@ impl Remote {
             }
             request = terms.caches.iter().fold(request, |request, cache| request.line("cache", cache));
             let flags = [("dry", terms.dry), ("discard", terms.discard)];
-            flags.iter().filter(|flag| flag.1).fold(request, |request, (flag, _)| request.line(flag, "yes"))
+            let request =
+                flags.iter().filter(|flag| flag.1).fold(request, |request, (flag, _)| request.line(flag, "yes"));
+            request.part("held", terms.held.clone())
         };
         let mut reply = self.open(Verb::Release, request).await?;
         let (mut lines, mut listing, mut head) = (Vec::new(), Vec::new(), String::new());

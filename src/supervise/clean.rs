@@ -173,7 +173,7 @@ impl Cleaner {
             }
         }
         let (held, last) = driver.hold_all(&remote, host).await?;
-        let answer = remote.release(&driver.name, &held, &self.terms(driver, true)).await?;
+        let answer = remote.release(&driver.name, &held, &self.terms(driver, true).await?).await?;
         let mut part = Part::of(&id, host, held, last, answer);
         part.refused = withheld(driver, host);
         // They are nowhere else: they go when the handoff is named, after they were.
@@ -196,8 +196,9 @@ impl Cleaner {
         Ok(remote)
     }
 
-    fn terms(&self, driver: &Driver, dry: bool) -> Terms {
-        Terms { dry, discard: self.wish.discard, caches: driver.link.host.caches.clone() }
+    async fn terms(&self, driver: &Driver, dry: bool) -> Result<Terms, Error> {
+        let (discard, caches) = (self.wish.discard, driver.link.host.caches.clone());
+        Ok(Terms { dry, discard, caches, held: driver.acknowledged().await? })
     }
 
     /// Has the hosts let go of what was found fit. Told again after a cut, they answer as done.
@@ -241,7 +242,7 @@ impl Cleaner {
 
     async fn release(&mut self, driver: &mut Driver, part: &Part) -> Result<Answer, Error> {
         let remote = self.connect(driver, &part.host).await?;
-        Ok(remote.release(&driver.name, &part.held, &self.terms(driver, false)).await?)
+        Ok(remote.release(&driver.name, &part.held, &self.terms(driver, false).await?).await?)
     }
 }
 

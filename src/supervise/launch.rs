@@ -128,6 +128,7 @@ impl Driver {
         let first_delay = Duration::from_secs(handoff.made.limits.backoff);
         let delays = attempt_delays(first_delay, retries, seed);
         let agent = handoff.made.agent.clone();
+        let held = self.acknowledged().await?;
         let spec = files(&Parts {
             handoff,
             grant,
@@ -140,6 +141,7 @@ impl Driver {
             session: handoff.session.as_deref(),
             prompts: &prompts,
             delays: &delays,
+            held: &held,
         });
         let spec = spec.map_err(|source| Error::Profile { agent, source })?;
         let ensure = Ensure {

@@ -45,6 +45,8 @@ pub struct Parts<'a> {
     pub prompts: &'a Prompts,
     /// Seconds between attempts.
     pub delays: &'a [u64],
+    /// Ids of what the laptop holds: lines `tree <id>` and `commit <id>`.
+    pub held: &'a str,
 }
 
 /// The files, by name.
@@ -60,6 +62,8 @@ pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
     };
     put("grant", grant(parts));
     put("ship", ship(parts));
+    put("held", parts.held.to_owned());
+    put("caches", host.caches.iter().map(|pattern| format!("{}\n", pattern.replace('\n', " "))).collect());
     put("remotes", facts.remotes.iter().map(|(name, url)| format!("{name}\t{url}\n")).collect());
     put("config", facts.config.clone());
     put("agent", agent(profile, &host.path));

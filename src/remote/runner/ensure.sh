@@ -129,8 +129,10 @@ run_capture() {
     judge_task
     case $life in alive | stopped) refuse busy "the agent runs" ;; esac
     highest "$job/"
+    mine=$(link_of "$at/tree")
     while [ "$top" -gt "$n" ]; do
-      [ ! -h "$job/$top/intent" ] || refuse capture "attempt $top has run in the tree since"
+      [ ! -h "$job/$top/intent" ] || { [ -n "$mine" ] && [ "$(link_of "$job/$top/tree")" != "$mine" ]; } ||
+        refuse capture "attempt $top has run in the tree since"
       top=$((top - 1))
     done
     find_marked

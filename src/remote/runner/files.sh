@@ -109,7 +109,7 @@ find_reason() {
 # The bytes of files, and of the files in directories, whose names come with a NUL after each.
 count_bytes() {
   # shellcheck disable=SC2016,SC2086 # expanded by the shell it is for; that is a list of words
-  (cd "$tree" && xargs -0 -n 100 $shell -c 'find "$@" ! -type d -exec ls -lnd {} + 2>/dev/null' sh) |
+  (cd "$tree" && xargs -0 -n 100 $shell -c '[ $# -eq 0 ] || find "$@" ! -type d -exec ls -lnd {} + 2>/dev/null' sh) |
     awk '/^[-l]/ { s += $5 } END { printf "%.0f", s }'
 }
 

@@ -28,7 +28,8 @@ prepare() {
   carry_baseline
   say "baseline $baseline${nl}head $start_head${nl}check $check_before${nl}resumed $resumed" >"$at/before"
   reason=disk-full detail=
-  make_prompt || return 1
+  ln -s "$(link_of "$job/tree")" "$at/tree" 2>/dev/null
+  [ -h "$at/tree" ] && make_prompt || return 1
   reason=epoch
   ! called_off || stopped_early || return 1
   count_kills >"$at/kills"

@@ -1,4 +1,4 @@
-# The agent's checkout: taking one, filling it with what was shipped, and making its repository fit to work in.
+# The agent's checkout: filling a tree with what was shipped, and making its repository fit to work in.
 
 # Waits for the ship ref, which the push makes last: up to $1 seconds without a byte of a pack that comes as a file.
 await_ship() {
@@ -21,48 +21,6 @@ await_ship() {
   done
 }
 
-# Finds the tree of this handoff, in $tree; fails when it has none or another handoff owns it.
-find_tree() {
-  tree=$job/tree
-  place=$(link_of "$tree") || return 1
-  owned=$job/${place%/*}
-  [ "$(link_of "$owned/owner")" = "$name" ] || return 1
-  tree=$(cd "$owned" && pwd -P)/${place##*/}
-  [ -d "$tree" ]
-}
-
-# Takes a tree: the one we have, a released one of the same repository, or a new one. The link `owner` decides.
-take_tree() {
-  find_tree && return 0
-  [ "$adopt" = yes ] || return 1
-  mkdir -p "$root/trees" || return 1
-  rm -f "$job/tree"
-  k=1 free=
-  while [ -e "$root/trees/$repo-$k" ]; do
-    place=$root/trees/$repo-$k
-    if [ "$(link_of "$place/key")" = "$key" ]; then
-      case $(link_of "$place/owner") in
-        "$name") break ;;
-        '') [ -n "$free" ] || free=$k ;;
-      esac
-    fi
-    k=$((k + 1))
-  done
-  if [ ! -e "$root/trees/$repo-$k" ]; then
-    if [ -n "$free" ] && ln -s "$name" "$root/trees/$repo-$free/owner" 2>/dev/null; then
-      k=$free
-    else
-      until mkdir "$root/trees/$repo-$k" 2>/dev/null; do
-        [ -e "$root/trees/$repo-$k" ] || return 1
-        k=$((k + 1))
-      done
-      place=$root/trees/$repo-$k
-      ln -s "$name" "$place/owner" && ln -s "$key" "$place/key" || return 1
-    fi
-  fi
-  mkdir -p "$root/trees/$repo-$k/$repo" && ln -s "../../trees/$repo-$k/$repo" "$job/tree" && find_tree
-}
-
 # Our own git directory. Its configuration is the laptop's, its objects are the cache's.
 make_capture_git() {
   [ -f "$job/capture.git/ready" ] && return 0
@@ -75,10 +33,9 @@ make_capture_git() {
   true >"$job/capture.git/ready"
 }
 
-# Writes the shipped files into the tree. What is ignored stays (a warm build); all else gives way.
+# Writes the shipped files into a tree that was compared just now. What is ignored stays (a warm build); all else gives way.
 fill_tree() {
-  rm -rf "$tree/.git"
-  mkdir -p "$tree" || return 1
+  remove "$tree/.git" && mkdir -p "$tree" || return 1
   [ ! -f "$cache/shallow" ] || cp "$cache/shallow" "$job/capture.git/shallow"
   mv -f "${tree%/*}/index" "$job/capture.git/index" 2>/dev/null
   capture_git read-tree --reset -u "$files_tree" && capture_git clean -ffdq || return 1
@@ -160,14 +117,12 @@ add_extra() {
   return "$extra"
 }
 
-# What an attempt of ours left in the tree must be in the cache before anything gives way to a new ship.
-all_captured() {
-  for place in "$job"/[1-9]*; do
-    if [ -h "$place/task" ] && [ ! -h "$place/capture" ]; then
-      detail="attempt ${place##*/} was not captured"
-      return 1
-    fi
-  done
+# Fills a tree and proves what is in it.
+settle_in() {
+  detail="the files could not be written"
+  fill_tree && detail="the repository could not be made" && make_repository && prove_ship || return 1
+  detail="needed files could not be written"
+  add_extra
 }
 
 # Ship, whole: after it, the tree holds what the laptop held, or nothing will run.
@@ -177,16 +132,11 @@ land() {
   make_cache "$key" "$format" && await_ship "$wait_ref" || return 1
   event ship
   detail="no tree could be taken"
-  take_tree && make_capture_git || return 1
+  make_capture_git || return 1
   if [ "$adopt" = yes ]; then
-    all_captured || return 1
-    detail="the files could not be written"
-    if ! { fill_tree && detail="the repository could not be made" && make_repository && prove_ship; }; then
-      ask_again
-      return 1
-    fi
-    detail="needed files could not be written"
-    add_extra || return 1
+    take_tree || return 1
+  else
+    find_tree || return 1
   fi
   detail=
   say "$files_tree" >"$job/landed.$g" && event tree

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod capture;
+mod custody;
 mod epoch;
 mod host;
 mod judge;

@@ -1,6 +1,6 @@
 //! What comes back, whatever the agent did to its repository, and git's own transfer.
 
-use super::host::{TestHost, grant, shells};
+use super::host::{TestHost, shells};
 use super::*;
 
 #[test]
@@ -117,19 +117,6 @@ fn what_only_a_reflog_names_comes_back_and_so_do_tags() {
         assert_eq!(stashes.len(), 3, "two older stashes and a dropped commit:\n{refs}");
         assert_eq!(result.get("detail"), None, "{}", result.0);
     }
-}
-
-#[test]
-fn a_tree_whose_work_was_not_captured_is_not_filled_again() {
-    let host = TestHost::shipped(shells().remove(0), "echo precious >precious; exit 1");
-    host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
-    host.result(1);
-    std::fs::remove_file(host.at(1).join("capture")).unwrap();
-    std::fs::remove_file(host.work().join("landed.1")).unwrap();
-    std::fs::remove_dir_all(host.work().join("spec/1")).unwrap();
-    host.ensure(2, &[]);
-    assert_eq!(host.result(2).get("detail"), Some("attempt 1 was not captured"));
-    assert!(host.root().join("trees/my repo-1/my repo/sub/precious").exists());
 }
 
 #[test]

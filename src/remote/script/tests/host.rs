@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use super::super::*;
 use super::wait::stretched;
 
+/// Takes root's power over permissions away.
+const UNPRIVILEGED: &str = "--bounding-set=-dac_override,-dac_read_search";
+
 pub const NONCE: &str = "00000000000000aa";
 
 /// The shells of this machine, as the words that start them. `HANDOFF_TEST_SHELL` names a single one instead, such as a bash
@@ -55,6 +58,8 @@ pub fn grant(changes: &[(&str, &str)]) -> String {
 pub struct TestHost {
     dir: tempfile::TempDir,
     shell: String,
+    /// Whether permissions count, as they do not for root.
+    ordinary: bool,
     /// No two tests share one: a sweep ends every process that carries its mark.
     pub name: String,
     /// commit, head, index tree, files tree of the snapshot
@@ -66,7 +71,8 @@ impl TestHost {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let unique = u64::from(std::process::id()) << 32 | u64::from(COUNT.fetch_add(1, Ordering::Relaxed));
         let name = format!("20260407-x-{unique:016x}");
-        let host = TestHost { dir: tempfile::tempdir().unwrap(), shell, name, oids: Default::default() };
+        let host =
+            TestHost { dir: tempfile::tempdir().unwrap(), shell, ordinary: false, name, oids: Default::default() };
         std::fs::create_dir_all(host.home().join("bin")).unwrap();
         host
     }
@@ -84,6 +90,14 @@ impl TestHost {
         host.push();
         host.agent(agent);
         host
+    }
+
+    /// From now on permissions count for what runs here, also where the tests run as root. `false`: that cannot be had.
+    pub fn ordinary(&mut self) -> bool {
+        let works = Command::new("setpriv").args([UNPRIVILEGED, "true"]).status().is_ok_and(|it| it.success());
+        self.ordinary = works;
+        let own = Command::new("id").arg("-u").output().unwrap().stdout;
+        works || own != b"0\n"
     }
 
     /// The words that start its shell.
@@ -154,7 +168,11 @@ impl TestHost {
     /// Starts a command whose input goes on.
     pub fn open(&self, line: &str, input: &[u8]) -> (Child, ChildStdin) {
         let line = line.replace("h=/bin/sh;", &format!("h=\"{}\";", self.shell));
-        let mut child = Command::new("sh")
+        let mut command = if self.ordinary { Command::new("setpriv") } else { Command::new("sh") };
+        if self.ordinary {
+            command.args([UNPRIVILEGED, "sh"]);
+        }
+        let mut child = command
             .args(["-c", &line])
             .env_clear()
             .env("PATH", self.path())

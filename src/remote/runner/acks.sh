@@ -1,0 +1,69 @@
+# What `release` asks of each attempt before anything goes: it is over, and the laptop has all of it.
+
+# Every attempt, in order. $loose is one that ran and was not captured, $cache that of the handoff.
+check_acks() {
+  cache=
+  read_ship
+  highest "$job/"
+  newest=$top turn=0
+  while [ "$turn" -lt "$newest" ]; do
+    turn=$((turn + 1))
+    at_attempt "$name" "$turn"
+    [ ! -d "$at" ] || check_ack
+  done
+}
+
+# A watcher that only waits for what follows is told that nothing does, and leaves. Fails when one is at work.
+dismiss_watcher() {
+  judge_watch
+  case $life in none | dead) return 0 ;; esac
+  [ -f "$at/result" ] || return 1
+  [ -z "$dry" ] || return 0
+  write_next laptop:end:0
+  if [ "$life" = unknown ]; then
+    # On its own node it reads what stands there; with an earlier word it may be about to go on.
+    case $(link_of "$at/next") in *:end:* | *:park:*) return 0 ;; *) return 1 ;; esac
+  fi
+  left=30
+  while wake_watcher; [ "$life" = alive ]; do
+    [ "$left" -gt 0 ] || return 1
+    doze
+    left=$((left - doze_tenths))
+  done
+}
+
+# Refuses unless this attempt is over and acknowledged to the byte.
+check_ack() {
+  dismiss_watcher || refuse busy "attempt $n has a watcher"
+  find_marked
+  [ -z "$marked" ] || refuse busy "processes of attempt $n are left"
+  captured=$(link_of "$at/capture") || captured=-
+  if [ ! -f "$at/result" ] && [ -h "$at/intent" ]; then
+    judge_task
+    case $life in alive | stopped | unknown) refuse busy "the agent of attempt $n may be running" ;; esac
+    [ "$captured" != - ] || refuse unfinished "attempt $n has neither a result nor a capture"
+  fi
+  g=$(link_of "$at/grant") || return 0
+  spec=$job/spec/$g
+  if read_ship; then cache=$root/cache/$key.git; fi
+  log_size
+  say "$acks" | grep -qxF "$n $captured $size" || refuse unacknowledged "attempt $n is $captured with a log of $size bytes"
+  if [ "$captured" != - ]; then
+    loose=
+  elif [ -h "$at/task" ]; then
+    loose=$n
+  fi
+}
+
+# The refs of the handoff in its cache, as commands that delete them; those of captures that the laptop does not hold are
+# listed like files.
+find_refs() {
+  true >"$notes/refs"
+  [ -n "$cache" ] || return 0
+  cache_git for-each-ref --format='%(objectname) %(refname)' "refs/handoff/$name/" "refs/capture/$name/" >"$notes/all"
+  awk '{ print "delete " $2 }' "$notes/all" >"$notes/refs"
+  awk -v own="refs/capture/$name/" -v held="$held" '
+    BEGIN { while ((getline line < held) > 0) { split(line, words, " "); has[words[2]] = 1 } }
+    index($2, own) == 1 && !($1 in has) { print "0 " $2 }' "$notes/all" >"$notes/listing"
+  unheld=$(($(wc -l <"$notes/listing")))
+}

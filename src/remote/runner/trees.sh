@@ -1,0 +1,85 @@
+# Which tree a handoff works in. A tree is filled only when the laptop holds all of it, declared caches aside; any other one
+# stays as it is, and is named.
+
+# Finds the tree of this handoff, or that of its attempt where $1 is `own`, in $tree and $place; fails when it has none or
+# another handoff owns it.
+find_tree() {
+  place=
+  [ "${1-}" != own ] || place=$(link_of "$at/tree")
+  [ -n "$place" ] || place=$(link_of "$job/tree") || return 1
+  tree=$job/$place place=$job/${place%/*}
+  [ "$(link_of "$place/owner")" = "$name" ] || return 1
+  place=$(cd "$place" && pwd -P) && tree=$place/${tree##*/}
+  [ -d "$tree" ]
+}
+
+# Takes a tree and fills it: one of ours, else one that was given back, else a new one. The link `owner` decides.
+take_tree() {
+  mkdir -p "$root/trees" || return 1
+  k=1
+  while [ -e "$root/trees/$repo-$k" ]; do
+    place=$root/trees/$repo-$k tree=$place/$repo
+    if [ "$(link_of "$place/key")" = "$key" ] && [ ! -e "$place/kept" ]; then
+      owner=$(link_of "$place/owner")
+      case $owner in
+        "$name") reuse_tree ;;
+        '') ln -s "$name" "$place/owner" 2>/dev/null && reuse_tree ;;
+        *) false ;;
+      esac
+      case $? in 0) return 0 ;; 2) return 1 ;; esac
+    fi
+    k=$((k + 1))
+  done
+  until mkdir "$root/trees/$repo-$k" 2>/dev/null; do
+    [ -e "$root/trees/$repo-$k" ] || return 1
+    k=$((k + 1))
+  done
+  place=$root/trees/$repo-$k tree=$place/$repo
+  ln -s "$name" "$place/owner" && ln -s "$key" "$place/key" && enter_tree && settle_in && return 0
+  ask_again
+  return 1
+}
+
+enter_tree() {
+  rm -f "$job/tree"
+  mkdir -p "$tree" && ln -s "../../trees/${place##*/}/$repo" "$job/tree" && find_tree
+}
+
+# Fills a tree that exists. One that the laptop does not hold all of, or that does not take the files, is set aside. Fails
+# with 2 where another tree would do no better: objects of the ship are missing, or the disk is full.
+reuse_tree() {
+  why=
+  if may_fill; then
+    if enter_tree && settle_in; then return 0; fi
+    ask_again
+    [ -z "$lacking" ] && ! is_full "$root" || return 2
+  fi
+  retire_tree "${why:-could not be filled ($detail)}"
+  rm -f "$job/tree"
+  return 1
+}
+
+# Whether nothing in the tree would be lost: else $why says what.
+may_fill() {
+  [ -d "$tree" ] || return 0
+  scratch=$job/.compare held=$job/.compare/held caches=$(cat "$spec/caches" 2>/dev/null)
+  rm -rf "$scratch"
+  mkdir "$scratch" && cat "$place/held" "$spec/held" >"$held" 2>/dev/null
+  say "tree $commit" >>"$held"
+  [ -z "$extra_tree" ] || say "tree $extra_tree" >>"$held"
+  open_directories
+  why="could not be compared with what the laptop holds"
+  if compare_tree; then
+    why=
+    [ "$kept" -eq 0 ] || why="has $kept files that are nowhere else"
+    [ -z "$stuck" ] || why="has a directory that cannot be written: $stuck"
+  fi
+  rm -rf "$scratch"
+  [ -z "$why" ]
+}
+
+# Says why a tree is used no more. One that is not ours belongs to nobody from then on.
+retire_tree() {
+  say "$1" >"$place/kept"
+  [ "$owner" = "$name" ] || { rm -f "$place/owner" && ln -s kept "$place/owner"; }
+}

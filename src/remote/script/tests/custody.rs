@@ -1,0 +1,305 @@
+//! Nothing is deleted or overwritten that the laptop does not hold, by object id; a tree that cannot be used is set aside.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::host::{TestHost, grant, shells};
+use super::release::{ended, release, release_with, tree};
+use super::*;
+
+fn place(host: &TestHost, k: u32) -> PathBuf {
+    host.root().join(format!("trees/my repo-{k}"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    std::fs::read_to_string(path.as_ref()).unwrap_or_else(|error| panic!("{:?}: {error}", path.as_ref()))
+}
+
+fn owner(host: &TestHost, k: u32) -> Option<String> {
+    let link = std::fs::read_link(place(host, k).join("owner")).ok()?;
+    Some(link.to_string_lossy().into_owned())
+}
+
+/// What a laptop would say of the host's captures so far.
+fn held(host: &TestHost) -> String {
+    let refs = host.git(&host.cache(), &["for-each-ref", "--format=%(objectname)"]);
+    refs.lines().map(|oid| format!("tree {oid}\ncommit {oid}\n")).collect()
+}
+
+/// Ships again into the host, as after a move to another one and back.
+fn ship_again(host: &TestHost, attempt: u32, held: &str) {
+    let (commit, cache) = (&host.oids[0], host.cache());
+    host.git(&cache, &["update-ref", &format!("refs/handoff/{}/ship/2", host.name), commit]);
+    let grant = grant(&[("first", &attempt.to_string()), ("last", &attempt.to_string())]);
+    let request = host.ensure_request(attempt, &[("grant", &grant), ("held", held), ("caches", "warm.o\n")], "");
+    let request = String::from_utf8(request).unwrap().replace("\ngrant 1\n", "\ngrant 2\n");
+    host.call(Verb::Ensure, request.as_bytes());
+}
+
+#[test]
+fn content_decides_whatever_the_clock_and_the_stat_data_say() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo aaaa >../same; touch -d @1000000000 ../same; echo w >w");
+        let blind = "[core]\n\tautocrlf = false\n\ttrustctime = false\n\tcheckStat = minimal\n";
+        host.ensure(1, &[("config", blind), ("grant", &grant(&[("last", "1")]))]);
+        let ack = format!("ack 1 {} 0\n", host.result(1).get("capture").unwrap());
+        assert!(release(&host, &format!("dry yes\n{ack}")).ends_with("end 0\n"));
+        let file = tree(&host).join("same");
+        std::fs::write(&file, "bbbb\n").unwrap();
+        let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let open = std::fs::File::options().write(true).open(&file).unwrap();
+        open.set_times(std::fs::FileTimes::new().set_modified(old).set_accessed(old)).unwrap();
+        std::fs::write(tree(&host).join("old.o"), "old").unwrap();
+        host.shadow("find", "case $* in *-cnewer*) exit 0 ;; esac; PATH=${PATH#*:} exec find \"$@\"");
+        let reply = release(&host, &ack);
+        assert!(reply.contains("error kept 2 files") && reply.contains("\n5 same\n"), "{reply}");
+        assert!(reply.contains("\n3 old.o\n") && host.work().exists(), "{reply}");
+    }
+}
+
+#[test]
+fn a_file_as_it_is_in_any_capture_is_held() {
+    let host = TestHost::shipped(shells().remove(0), "echo $$ >>../file; echo 'rate limit'; exit 1");
+    host.ensure(1, &[("grant", &grant(&[("last", "2")]))]);
+    let acks: Vec<String> =
+        [1, 2].map(|n| format!("ack {n} {} {}\n", host.result(n).get("capture").unwrap(), host.log(n).len())).to_vec();
+    let first = host.git(&host.cache(), &["show", &format!("{}:file", acks[0].split(' ').nth(2).unwrap())]);
+    std::fs::write(tree(&host).join("file"), format!("{first}\n")).unwrap();
+    std::fs::remove_file(tree(&host).join("staged")).unwrap();
+    let dry = format!("dry yes\n{}", acks.concat());
+    assert!(release(&host, &dry).ends_with("end 0\n"));
+    // A laptop that lacks the first capture holds one file less, and has not got the capture's ref.
+    let last = acks[1].split(' ').nth(2).unwrap();
+    let reply = release_with(&host, &dry, &format!("tree {last}\ncommit {last}\n"));
+    assert!(reply.contains("error kept 2 files") && reply.contains(" file\n"), "{reply}");
+    assert!(reply.contains(&format!("\n0 refs/capture/{}/1/work\n", host.name)), "{reply}");
+}
+
+#[test]
+fn commits_that_were_made_after_the_capture_are_kept() {
+    for shell in shells() {
+        let (host, ack) = ended(&shell, "echo w >w; exit 1");
+        std::fs::write(tree(&host).join("late"), "late\n").unwrap();
+        host.git(&tree(&host), &["add", "late"]);
+        host.git(&tree(&host), &["commit", "-qm", "late"]);
+        host.git(&tree(&host), &["reset", "-q", "--hard", "HEAD~"]);
+        host.git(&tree(&host), &["checkout", "-q", ack.split(' ').nth(2).unwrap(), "--", "."]);
+        std::fs::remove_file(tree(&host).join("deleted")).unwrap();
+        let reply = release(&host, &ack);
+        assert!(reply.contains("error kept 1 files") && reply.contains(" .git/ (1 commits)\n"), "{reply}");
+        assert!(release(&host, &format!("discard yes\n{ack}")).ends_with("end 0\n"));
+        assert!(!tree(&host).join(".git").exists() && !host.work().exists());
+    }
+}
+
+#[test]
+fn a_ship_takes_another_tree_where_the_laptop_lacks_something_and_both_are_released() {
+    let agent = "cd ..; echo ignored >only.o; mkdir -p .cursor/agent-handoffs broken/.git; echo mine >.cursor/agent-handoffs/own\n\
+                 git init -q nest; echo n >nest/n; echo n >broken/.git/n; echo c >warm.o; echo w >w";
+    let files = ["only.o", ".cursor/agent-handoffs/own", "nest/n", "broken/.git/n"];
+    let names = ["only.o", ".cursor/agent-handoffs/own", "nest/", "broken/"];
+    for shell in shells() {
+        let host = TestHost::shipped(shell, agent);
+        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        let first = host.result(1).get("capture").unwrap().to_owned();
+        host.agent("pwd; echo w2 >w");
+        ship_again(&host, 2, &held(&host));
+        let second = host.result(2).get("capture").unwrap_or_else(|| panic!("{}", host.result(2).0)).to_owned();
+        assert_eq!(host.log(2).trim_end(), place(&host, 2).join("my repo/sub").to_str().unwrap());
+        assert!(read(place(&host, 1).join("kept")).contains("has 4 files that are nowhere else"));
+        assert_eq!((owner(&host, 1), owner(&host, 2)), (Some(host.name.clone()), Some(host.name.clone())));
+
+        let acks = format!("cache warm.o\nack 1 {first} {}\nack 2 {second} {}\n", host.log(1).len(), host.log(2).len());
+        let reply = release(&host, &acks);
+        assert!(reply.contains("error kept 4 files"), "{reply}");
+        for (file, name) in files.iter().zip(names) {
+            assert!(tree(&host).join(file).exists(), "{file}");
+            assert!(reply.contains(&format!(" {}/{name}\n", tree(&host).display())), "{name}: {reply}");
+        }
+        let reply = release(&host, &format!("discard yes\n{acks}"));
+        assert!(reply.ends_with("end 0\n"), "{reply}");
+        for file in files {
+            assert!(!tree(&host).join(file).exists(), "{file}");
+        }
+        assert!(tree(&host).join("warm.o").exists());
+        assert_eq!((owner(&host, 1), owner(&host, 2), host.work().exists()), (None, None, false));
+        assert!(!place(&host, 1).join("kept").exists());
+    }
+}
+
+#[test]
+fn a_ship_into_a_tree_that_the_laptop_holds_uses_it() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo new >../new; echo c >../warm.o; chmod -R a-w ..");
+        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        host.result(1);
+        host.agent("pwd; cat ../warm.o");
+        ship_again(&host, 2, &held(&host));
+        host.result(2);
+        let place = format!("{}\n", tree(&host).join("sub").display());
+        assert!(host.log(2).starts_with(&place) && host.log(2).ends_with("c\n"), "{}", host.log(2));
+        assert!(!tree(&host).join("new").exists());
+    }
+}
+
+#[test]
+fn work_that_was_not_captured_stays_in_its_tree_and_can_still_be_captured() {
+    let host = TestHost::shipped(shells().remove(0), "echo precious >precious; exit 1");
+    host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+    host.result(1);
+    let capture = host.link(1, "capture").unwrap();
+    std::fs::remove_file(host.at(1).join("capture")).unwrap();
+    host.git(&host.cache(), &["update-ref", "-d", &format!("refs/capture/{}/1/work", host.name)]);
+    host.agent("echo other >other");
+    ship_again(&host, 2, &held(&host));
+    let second = host.result(2).get("capture").unwrap().to_owned();
+    assert!(tree(&host).join("sub/precious").exists());
+    assert!(!place(&host, 2).join("my repo/sub/precious").exists());
+    let reply = host.call(Verb::Capture, format!("name {}\nattempt 1\n\n", host.name).as_bytes());
+    let again = reply.lines().find_map(|line| line.strip_prefix("capture ")).unwrap_or_else(|| panic!("{reply}"));
+    let tree_of = |commit: &str| host.git(&host.cache(), &["rev-parse", &format!("{commit}^{{tree}}")]);
+    assert_eq!(tree_of(again), tree_of(&capture));
+    let reply = release(&host, &format!("ack 1 {again} 0\nack 2 {second} 0\n"));
+    assert!(reply.ends_with("end 0\n"), "{reply}");
+}
+
+#[test]
+fn a_tree_that_was_given_back_and_holds_something_new_is_left_alone() {
+    for shell in shells() {
+        let (host, ack) = ended(&shell, "echo w >w; exit 1");
+        assert!(release(&host, &ack).ends_with("end 0\n"));
+        assert!(!tree(&host).join(".git").exists() && owner(&host, 1).is_none());
+        std::fs::write(tree(&host).join("staged"), "by hand, later\n").unwrap();
+        host.push();
+        host.agent("pwd");
+        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        host.result(1);
+        assert!(host.log(1).contains("/my repo-2/"), "{}", host.log(1));
+        assert_eq!(read(tree(&host).join("staged")), "by hand, later\n");
+        assert_eq!((owner(&host, 1).as_deref(), owner(&host, 2)), (Some("kept"), Some(host.name.clone())));
+        assert!(read(place(&host, 1).join("kept")).contains("1 files that are nowhere else"));
+        // It is no business of the handoff that found it.
+        let reply = release(&host, &format!("ack 1 - {}\n", host.log(1).len()));
+        assert!(!reply.contains("my repo-1"), "{reply}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_what_has_no_permissions_is_discarded() {
+    for shell in shells() {
+        let agent = "cd ..; mkdir -p closed/in ro/deep; echo x >closed/in/x; echo y >ro/deep/y.o; echo z >ro/z\n\
+                     chmod 000 closed; chmod 555 ro/deep ro; echo w >w";
+        let mut host = TestHost::shipped(shell, agent);
+        if !host.ordinary() {
+            return eprintln!("root's power over permissions cannot be taken away here");
+        }
+        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        let ack = format!("ack 1 {} 0\n", host.result(1).get("capture").unwrap());
+        let reply = release(&host, &ack);
+        assert!(reply.contains("error kept 2 files") && reply.contains("\n2 ro/deep/y.o\n"), "{reply}");
+        assert!(reply.contains("\n0 closed/\n") || reply.contains("\n2 closed/in/x\n"), "{reply}");
+        assert!(release(&host, &format!("discard yes\n{ack}")).ends_with("end 0\n"));
+        assert!(!tree(&host).join("closed/in/x").exists() && !tree(&host).join("ro/deep/y.o").exists());
+        assert!(tree(&host).join("ro/z").exists());
+        host.push();
+        host.agent("pwd; ls ..");
+        host.ensure(1, &[]);
+        host.result(1);
+        assert!(host.log(1).contains("/my repo-1/") && !host.log(1).contains("ro\n"), "{}", host.log(1));
+    }
+}
+
+#[test]
+fn a_path_that_is_too_long_for_the_system_is_named_and_discarded() {
+    for shell in shells() {
+        let agent = "cd ..; d=$(printf %0200d 1); i=0; while [ $i -lt 25 ]; do mkdir $d && cd -P $d; i=$((i+1)); done\n\
+                     echo deep >deep; cd \"$HOME\"; echo w >w";
+        let host = TestHost::shipped(shell.clone(), agent);
+        if shell.starts_with("busybox") {
+            host.only_busybox();
+        }
+        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        let ack = format!("ack 1 {} {}\n", host.result(1).get("capture").unwrap(), host.log(1).len());
+        let reply = release(&host, &ack);
+        assert!(reply.contains("error kept ") && reply.contains(" 00000"), "{reply}");
+        let top = tree(&host).join(format!("{:0200}", 1));
+        assert!(top.exists());
+        let reply = release(&host, &format!("discard yes\n{ack}"));
+        assert!(reply.ends_with("end 0\n"), "{reply}");
+        let deep = std::iter::repeat_n(format!("{:0200}", 1), 15).collect::<PathBuf>();
+        assert!(!tree(&host).join(deep).exists() && !host.work().exists());
+    }
+}
+
+#[test]
+fn what_cannot_be_deleted_is_not_called_released() {
+    for shell in shells() {
+        let (host, ack) = ended(&shell, "echo x >../only.o; echo w >w; exit 1");
+        host.shadow("rm", "case $* in *only.o*) exit 1 ;; esac; PATH=${PATH#*:} exec rm \"$@\"");
+        let reply = release(&host, &format!("discard yes\n{ack}"));
+        assert!(reply.contains("only.o could not be deleted") && reply.ends_with("end 1\n"), "{reply}");
+        assert!(host.work().exists() && owner(&host, 1).is_some());
+        std::fs::remove_file(host.home().join("shadow/rm")).unwrap();
+        assert!(release(&host, &format!("discard yes\n{ack}")).ends_with("end 0\n"), "a second request finishes it");
+        assert!(!host.work().exists() && owner(&host, 1).is_none());
+    }
+}
+
+#[test]
+fn a_tree_that_does_not_take_the_files_is_set_aside() {
+    for shell in shells() {
+        let (host, ack) = ended(&shell, "echo w >w; exit 1");
+        assert!(release(&host, &ack).ends_with("end 0\n"));
+        let real = "PATH=${PATH#*:} exec git \"$@\"";
+        host.shadow("git", &format!("case $PWD/$* in */my\\ repo-1/*clean\\ -ffdq*) exit 1 ;; esac; {real}"));
+        host.push();
+        host.agent("pwd");
+        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        host.result(1);
+        assert!(host.log(1).contains("/my repo-2/"), "{}", host.log(1));
+        assert_eq!(owner(&host, 1).as_deref(), Some("kept"));
+        assert!(read(place(&host, 1).join("kept")).contains("could not be filled"));
+    }
+}
+
+#[test]
+fn a_host_without_its_directories_does_not_answer_that_all_is_gone() {
+    let (host, ack) = ended(&shells().remove(0), "echo w >w; exit 1");
+    for name in ["work", "trees"] {
+        std::fs::rename(host.root().join(name), host.home().join(name)).unwrap();
+    }
+    let reply = release_with(&host, &ack, "");
+    assert!(reply.contains("error absent") && !reply.contains("\ngone\n"), "{reply}");
+    assert_eq!(std::fs::read_dir(host.root()).unwrap().count(), 2, "cache and lib, nothing was made");
+    assert!(
+        release_with(&host, &format!("discard yes\n{ack}"), "")
+            .ends_with("\ngone\nrefs 0\n@handoff 00000000000000aa end 0\n")
+    );
+}
+
+#[test]
+fn a_tree_whose_handoff_was_deleted_by_hand_is_compared_all_the_same() {
+    for shell in shells() {
+        let (host, ack) = ended(&shell, "echo x >../only.o; echo w >w; exit 1");
+        let held = held(&host);
+        std::fs::remove_dir_all(host.work()).unwrap();
+        let reply = release_with(&host, &ack, &held);
+        assert!(reply.contains("error kept 1 files") && reply.contains("only.o\n"), "{reply}");
+        let reply = release_with(&host, &format!("discard yes\n{ack}"), &held);
+        assert!(reply.contains("\ngone\n") && reply.ends_with("end 0\n"), "{reply}");
+        assert_eq!(owner(&host, 1), None);
+    }
+}
+
+#[test]
+fn modes_of_directories_are_no_reason_to_leave_a_tree() {
+    let mut host = TestHost::shipped(shells().remove(0), "mkdir -p ../a/b; echo f >../a/b/f; chmod 555 ../a/b ../a");
+    if !host.ordinary() {
+        return eprintln!("root's power over permissions cannot be taken away here");
+    }
+    host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+    let ack = format!("ack 1 {} 0\n", host.result(1).get("capture").unwrap());
+    assert!(release(&host, &ack).ends_with("end 0\n"));
+    let mode = std::fs::metadata(tree(&host).join("a/b")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o700, 0o700);
+}
