@@ -23,6 +23,7 @@ pub mod demo;
 pub mod diff;
 pub mod error;
 pub mod exit;
+pub mod host_trees;
 pub mod hosts;
 pub mod list;
 pub mod logs;

@@ -17,4 +17,5 @@ pub mod put;
 pub mod release;
 pub mod request;
 pub mod script;
+pub mod trees;
 pub mod unpack;

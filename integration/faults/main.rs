@@ -33,6 +33,7 @@ mod rivals;
 mod row;
 mod server;
 mod starts;
+mod trees;
 mod upgrades;
 #[allow(dead_code, reason = "shared with the other tests; each uses its part")]
 #[path = "../support"]

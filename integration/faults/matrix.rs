@@ -322,6 +322,36 @@ pub const FAULTS: &[Fault] = &[
         "goes on where it was, the program's next call too; what was captured is here whole; no part of it is left",
     ),
     row(
+        60,
+        "changed_after_the_capture",
+        "files of a tree are changed and made after the capture, with the size and the time of before",
+        "kept and named by `clean`, left alone by the next handoff; discarded only when asked",
+    ),
+    row(
+        61,
+        "moved_away_and_back",
+        "the agent leaves an ignored file, a file in the record's directory and nested repositories; the handoff moves to another host and back",
+        "the work goes into another tree; the first one is kept whole and named by `show --host` and `clean`",
+    ),
+    row(
+        62,
+        "closed_directories",
+        "directories of mode 000 and 0555, with files that are in no capture and with files that are",
+        "named; the next handoff runs; `--discard-ignored` deletes them, and the tree is used again",
+    ),
+    row(
+        63,
+        "directory_of_another_user",
+        "root makes a directory in the tree, then takes one whose files are captured",
+        "named; never called released before it is; no handoff is stopped, and the tree is used no more",
+    ),
+    row(
+        64,
+        "path_too_long",
+        "files below a path of 5,000 bytes",
+        "named; the next handoff runs; `--discard-ignored` deletes them",
+    ),
+    row(
         65,
         "paths_not_captured",
         "the agent leaves an unreadable directory and file, a pipe, a nested repository, names and contents that git refuses",

@@ -140,8 +140,12 @@ fn text(part: &Part) -> String {
             true => "  nothing of it was left there\n".to_owned(),
             false => format!("  {gone}: the attempts' files and {} of the cache\n", plural(part.refs, "ref")),
         };
-        if let Some(tree) = &part.tree {
-            text += &format!("  the tree {} {is} free for the next handoff\n", neutral(tree));
+        for tree in part.tree.iter().chain(&part.more_trees) {
+            let tree_is = match part.aside.contains(tree) {
+                true => "cannot be used again (`handoff show --host` says why): delete it by hand".to_owned(),
+                false => format!("{is} free for the next handoff"),
+            };
+            text += &format!("  the tree {} {tree_is}\n", neutral(tree));
         }
     }
     if !part.refused.is_empty() {
@@ -149,12 +153,13 @@ fn text(part: &Part) -> String {
     }
     if part.standing == Standing::Kept && files.count > 0 {
         let what = counted(files.count, files.bytes);
-        text +=
-            &format!("  {what} were made or changed there since the ship and are in no capture:\n{}", listing(part));
+        text += &format!("  {what} exist only there:\n{}", listing(part));
         if let Some(tree) = &part.tree {
-            text += &format!("  they lie in {}\n", neutral(tree));
+            text += &format!("  in {}\n", neutral(tree));
         }
-    } else if let Some(why) = &part.why {
+    }
+    // The list says as much as a host that only counts.
+    if let Some(why) = part.why.as_deref().filter(|why| files.count == 0 || !why.ends_with("are nowhere else")) {
         text += &format!("  {}\n", first_line(why, 300));
     }
     if let Some(help) = &part.help {

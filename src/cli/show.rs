@@ -4,6 +4,7 @@ use super::Global;
 use super::context;
 use super::error::{Error, on_that_machine};
 use super::exit;
+use super::host_trees;
 use super::watch::wait_for;
 use crate::model::event::Owner;
 use crate::model::handoff::Handoff;
@@ -23,6 +24,9 @@ use crate::ui::text::{age, clock, first_line, neutral};
 pub struct Show {
     /// Its id, or enough of it (default: the newest)
     id: Option<String>,
+    /// Instead: the trees on this host, whose they are, and why one is used no more
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["id", "offline"])]
+    host: Option<String>,
     /// Ask no host
     #[arg(long)]
     offline: bool,
@@ -32,6 +36,9 @@ pub struct Show {
 
 impl Show {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
+        if let Some(host) = &self.host {
+            return host_trees::show(global, host, self.json).await;
+        }
         let engine = context::engine(global, std::sync::Arc::new(Silent))?;
         let id = context::resolve(&engine, self.id.as_deref())?;
         let mut journal = engine.store.open(&id)?;

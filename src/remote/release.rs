@@ -42,6 +42,10 @@ pub struct Answer {
     /// There was nothing of the handoff.
     pub gone: bool,
     pub tree: Option<String>,
+    /// Trees that earlier attempts worked in.
+    pub more_trees: Vec<String>,
+    /// Those trees that no handoff can use again.
+    pub aside: Vec<String>,
     /// Refs of the cache.
     pub refs: u64,
     /// Files that are nowhere else.
@@ -102,14 +106,19 @@ impl Remote {
 }
 
 fn read(lines: &[String], head: &str, listing: &str) -> Answer {
-    let value = |key: &str| lines.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+    let values = |key: &'static str| {
+        let line = move |line: &String| Some(line.strip_prefix(key)?.strip_prefix(' ')?.to_owned());
+        lines.iter().filter_map(line)
+    };
     let number = |text: Option<&str>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut words = head.split(' ').skip(3);
     let first = listing.lines().filter_map(|line| line.split_once(' '));
     Answer {
         gone: lines.iter().any(|line| line == "gone"),
-        tree: value("tree").map(str::to_owned),
-        refs: number(value("refs")),
+        tree: values("tree").next(),
+        more_trees: values("tree").skip(1).collect(),
+        aside: values("aside").collect(),
+        refs: number(values("refs").next().as_deref()),
         files: Files {
             count: number(words.next()),
             bytes: number(words.next()),
@@ -132,5 +141,8 @@ mod tests {
         let first = vec![(1200, "a b.o".to_owned()), (100, "c".to_owned())];
         assert_eq!(answer.files, Files { count: 2, bytes: 1300, first });
         assert!(read(&["gone".to_owned()], "", "").gone);
+        let answer = read(&["tree /t/1", "tree /t/2", "aside /t/1"].map(str::to_owned), "", "");
+        assert_eq!((answer.tree.as_deref(), &answer.more_trees[..]), (Some("/t/1"), &["/t/2".to_owned()][..]));
+        assert_eq!(answer.aside, ["/t/1"]);
     }
 }

@@ -34,11 +34,13 @@ pub enum Verb {
     Pack,
     /// Give a large capture as a file, likewise.
     Unpack,
+    /// List the trees.
+    Trees,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 12] = [
+    pub const ALL: [Verb; 13] = [
         Verb::Probe,
         Verb::Receive,
         Verb::Upload,
@@ -51,6 +53,7 @@ impl Verb {
         Verb::Mend,
         Verb::Pack,
         Verb::Unpack,
+        Verb::Trees,
     ];
 
     /// The word the runner knows it by.
@@ -68,6 +71,7 @@ impl Verb {
             Verb::Mend => "mend",
             Verb::Pack => "pack",
             Verb::Unpack => "unpack",
+            Verb::Trees => "trees",
         }
     }
 }
@@ -107,6 +111,7 @@ pub fn text() -> &'static str {
         include_str!("runner/ensure.sh"),
         include_str!("runner/acks.sh"),
         include_str!("runner/release.sh"),
+        include_str!("runner/list.sh"),
         include_str!("runner/probe.sh"),
         include_str!("runner/serve.sh"),
         include_str!("runner/mend.sh"),

@@ -57,6 +57,10 @@ pub struct Part {
     pub gone: bool,
     /// The tree that was given back, or would be.
     pub tree: Option<String>,
+    /// Trees of earlier attempts, likewise.
+    pub more_trees: Vec<String>,
+    /// Trees among these that no handoff can use again.
+    pub aside: Vec<String>,
     /// Refs that went from the host's cache, or would go.
     pub refs: u64,
     /// Files of the tree that are nowhere else.
@@ -174,7 +178,7 @@ impl Cleaner {
         }
         let (held, last) = driver.hold_all(&remote, host).await?;
         let answer = remote.release(&driver.name, &held, &self.terms(driver, true).await?).await?;
-        let mut part = Part::of(&id, host, held, last, answer);
+        let mut part = Part::of(&id, host, held, last, answer, self.wish.discard);
         part.refused = withheld(driver, host);
         // They are nowhere else: they go when the handoff is named, after they were.
         if !part.refused.is_empty() && !self.wish.discard && part.standing == Standing::Held {
@@ -221,7 +225,8 @@ impl Cleaner {
             match released {
                 Ok(answer) => {
                     let (held, refused) = (std::mem::take(&mut part.held), std::mem::take(&mut part.refused));
-                    *part = Part { refused, ..Part::of(&part.id, &host, held, last, answer) };
+                    let now = Part::of(&part.id, &host, held, last, answer, self.wish.discard);
+                    *part = Part { refused, ..now };
                     if part.standing == Standing::Held {
                         part.standing = Standing::Released;
                         driver.append(Kind::Released { host, last, confirmed: true })?;
@@ -262,6 +267,8 @@ impl Part {
             held: vec![],
             gone: false,
             tree: None,
+            more_trees: vec![],
+            aside: vec![],
             refs: 0,
             files: Files::default(),
             refused: vec![],
@@ -271,16 +278,18 @@ impl Part {
         }
     }
 
-    /// From a host's answer.
-    fn of(id: &HandoffId, host: &str, held: Vec<Receipt>, last: AttemptNo, answer: Answer) -> Part {
-        let Answer { gone, tree, refs, files, kept } = answer;
+    /// From a host's answer; `discard`: what is nowhere else was to go, too.
+    fn of(id: &HandoffId, host: &str, held: Vec<Receipt>, last: AttemptNo, answer: Answer, discard: bool) -> Part {
+        let Answer { gone, tree, more_trees, aside, refs, files, kept } = answer;
         let standing = if kept.is_some() { Standing::Kept } else { Standing::Held };
-        let help = kept.as_ref().map(|(class, _)| match class.as_str() {
-            "kept" => format!("handoff clean {id} --discard-ignored"),
-            _ => format!("handoff show {id}"),
+        let help = kept.as_ref().and_then(|(class, _)| match class.as_str() {
+            // What could not be discarded needs a person.
+            "kept" if discard => None,
+            "kept" | "absent" => Some(format!("handoff clean {id} --discard-ignored")),
+            _ => Some(format!("handoff show {id}")),
         });
-        let why = kept.map(|(_, text)| text);
-        let (id, host, refused) = (id.clone(), host.to_owned(), vec![]);
-        Part { id, host, standing, held, gone, tree, refs, files, refused, why, help, last }
+        let (id, host, why) = (id.clone(), host.to_owned(), kept.map(|(_, text)| text));
+        let refused = vec![];
+        Part { id, host, standing, held, gone, tree, more_trees, aside, refs, files, refused, why, help, last }
     }
 }

@@ -46,3 +46,14 @@ fn a_host_that_is_back_is_told_and_its_end_is_not_waited_for() {
     assert!(!laptop.hosts[0].running().join(" ").contains("sleep 99731"), "what is confirmed has ended");
     wait_for("an empty host", || laptop.hosts[0].running().is_empty());
 }
+
+#[test]
+fn the_trees_of_a_host_are_listed() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.handoff(["show", "--host", "box"]).run().exits(0).says("box has no trees").done();
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.handoff(["show", "--host", "box"]).run().exits(0).says("till-1/till").says(&format!("used by {ID}")).done();
+    laptop.handoff(["clean", ID]).run().exits(0).says("released").done();
+    let listed = laptop.handoff(["show", "--host", "box", "--json"]).run().exits(0).json();
+    assert_eq!((listed.len(), &listed[0]["owner"]), (1, &serde_json::Value::Null));
+}

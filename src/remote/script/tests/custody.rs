@@ -303,3 +303,16 @@ fn modes_of_directories_are_no_reason_to_leave_a_tree() {
     let mode = std::fs::metadata(tree(&host).join("a/b")).unwrap().permissions().mode();
     assert_eq!(mode & 0o700, 0o700);
 }
+
+#[test]
+fn trees_are_listed_with_their_owner_and_the_reason() {
+    for shell in shells() {
+        let (host, ack) = ended(&shell, "echo w >w; exit 1");
+        let list = || host.call(Verb::Trees, b"\n");
+        let line = format!("\ntree {}\nowner {}\nsize ", tree(&host).display(), host.name);
+        assert!(list().contains(&line), "{}", list());
+        assert!(release(&host, &ack).ends_with("end 0\n"));
+        std::fs::write(place(&host, 1).join("kept"), "has 1 files that are nowhere else\n").unwrap();
+        assert!(list().contains(&format!("\ntree {}\nkept has 1 files", tree(&host).display())), "{}", list());
+    }
+}

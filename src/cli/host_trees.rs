@@ -1,0 +1,66 @@
+//! `handoff show --host`: the trees on a host, whose they are, and why one is used no more.
+
+use super::Global;
+use super::context;
+use super::error::Error;
+use super::exit;
+use crate::config::settings::human_bytes;
+use crate::remote::trees::Tree;
+use crate::supervise::error::Error as Engine;
+use crate::supervise::link::Link;
+use crate::supervise::progress::Silent;
+use crate::ui::text::{first_line, neutral};
+
+/// Asks the host and prints a tree a line.
+pub async fn show(global: &Global, name: &str, json: bool) -> Result<u8, Error> {
+    let host = context::hosts(global)?.resolve(name).map_err(Engine::from)?;
+    let mut link = Link::new(host, context::connect(), context::asker(), std::sync::Arc::new(Silent));
+    let trees = link.patiently().await.map_err(Engine::from)?.trees().await.map_err(Engine::from)?;
+    for tree in &trees {
+        if json {
+            outln!("{}", serde_json::json!(tree));
+        } else {
+            context::print(&text(tree));
+        }
+    }
+    if trees.is_empty() && !json {
+        outln!("{} has no trees", neutral(name));
+    }
+    Ok(exit::OK)
+}
+
+fn text(tree: &Tree) -> String {
+    let size = tree.kib.map_or("size unknown".to_owned(), |kib| human_bytes(kib.saturating_mul(1024)));
+    let state = match (&tree.owner, &tree.kept) {
+        (None, _) => "available to the next handoff".to_owned(),
+        (Some(owner), None) => format!("used by {}", id(owner)),
+        (Some(owner), Some(why)) if owner == "kept" => format!("not used any more: it {}", first_line(why, 200)),
+        (Some(owner), Some(why)) => {
+            let clean = format!("`handoff clean {}` releases it", id(owner));
+            format!("kept for {}, because it {}; {clean}", id(owner), first_line(why, 200))
+        }
+    };
+    format!("{}\n  {size}, {state}\n", neutral(&tree.path))
+}
+
+/// The handoff's id, which the owner's name begins with.
+fn id(owner: &str) -> String {
+    neutral(owner.rsplit_once('-').map_or(owner, |(id, _)| id)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_state_of_a_tree_is_said() {
+        let tree = |owner: Option<&str>, kept: Option<&str>| {
+            let (owner, kept) = (owner.map(str::to_owned), kept.map(str::to_owned));
+            text(&Tree { path: "/t".into(), owner, kept, kib: Some(2048) })
+        };
+        assert_eq!(tree(None, None), "/t\n  2M, available to the next handoff\n");
+        assert!(tree(Some("fix-0AB"), None).ends_with("used by fix\n"));
+        assert!(tree(Some("kept"), Some("has a \u{1b}[2J")).contains("not used any more: it has a ␛[2J"));
+        assert!(tree(Some("fix-0AB"), Some("has 2 files")).contains("kept for fix, because it has 2 files"));
+    }
+}

@@ -1,0 +1,16 @@
+# The verb `trees`: which trees are on the host, whose they are, and why one is used no more.
+
+run_trees() {
+  read_request
+  begin
+  for place in "$root/trees"/*; do
+    [ -d "$place" ] || continue
+    tree=${place##*/}
+    say "tree $place/${tree%-*}"
+    owner=$(link_of "$place/owner") && say "owner $owner"
+    [ ! -f "$place/kept" ] || say "kept $(head -n 1 "$place/kept")"
+    size=$(quickly du -sk "$place" | awk 'NR == 1 { print $1 + 0 }')
+    [ -z "$size" ] || say "size $size"
+  done
+  finish 0
+}
