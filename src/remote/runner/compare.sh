@@ -97,18 +97,21 @@ list_commits() {
   [ -d "$tree/.git" ] && [ ! -h "$tree/.git" ] || return 0
   index='' lacking=$scratch/lacking
   true >"$lacking"
-  read_agent_git && [ -n "$git_dir" ] || return 1
+  read_agent_git || return 1
+  if [ -z "$git_dir" ]; then
+    inside=unreadable
+    return 0
+  fi
+  # The laptop has what it sent, too.
+  { sed -n 's/^commit //p' "$held" && sed -nE 's/^(ref|commit|head) ([0-9a-f]+).*/\2/p' "$job/spec"/*/ship 2>/dev/null; } |
+    sort -u >"$scratch/history"
   {
-    cut -d ' ' -f 1 "$own/found-refs"
     cat "$own/found-ids"
     say "$agent_head"
+    cut -d ' ' -f 1 "$own/found-refs"
   } | grep . | sort -u | borrowing capture_git cat-file --batch-check='%(objectname) %(objecttype)' 2>/dev/null |
-    sed -n 's/ \(commit\|tag\)$//p' >"$scratch/named"
-  # The laptop has what it sent, too.
-  { sed -n 's/^commit //p' "$held" && sed -n 's/^\(ref\|commit\|head\) \([0-9a-f]*\).*/\2/p' "$job/spec"/*/ship 2>/dev/null; } |
-    sort -u >"$scratch/history"
-  not_in "$scratch/history" 1 <"$scratch/named" >"$scratch/tips"
-  sed 's/^/^/' "$scratch/history" >>"$scratch/tips"
+    sed -nE '/ (commit|tag)$/p' | not_in "$scratch/history" 1 >"$scratch/named"
+  { cut -d ' ' -f 1 "$scratch/named" && sed 's/^/^/' "$scratch/history"; } >"$scratch/tips"
   commits=$(borrowing capture_git rev-list --ignore-missing --stdin <"$scratch/tips" 2>/dev/null | wc -l)
   find_git_lacking
   [ "$((commits))" -eq 0 ] || inside="$((commits)) commits"
