@@ -45,37 +45,38 @@ list_others() {
   compare_git ls-files -z -o -X "$scratch/caches" >"$scratch/others" 2>/dev/null
 }
 
-# Directories into which that list does not look, in $scratch/hidden: nested repositories, also broken ones, what cannot be
-# read, what has too long a path. Those that cannot be written are in $scratch/stuck.
+# What that list passes over: nested repositories, also broken ones, directories that cannot be read or have too long a path,
+# and special files. Directories that cannot be written are in $scratch/stuck.
 list_hidden() {
   true >"$scratch/stuck"
   # shellcheck disable=SC2016,SC2086 # expanded by the shell it is for; that is a list of words
-  (cd "$tree" && stuck=$scratch/stuck find . -path ./.git -prune -o \( -name .git -prune -o -type d \) -exec $shell -c '
+  (cd "$tree" && stuck=$scratch/stuck find . -path ./.git -prune -o \( -name .git -prune -o ! -type f ! -type l \) -exec $shell -c '
     for path; do
       case $path in
         */.git) path=${path%/.git} ;;
         *)
+          [ -d "$path" ] || { printf "%s\0" "${path#./}" && continue; }
           [ -w "$path" ] || printf "%s\n" "$path" >>"$stuck"
           [ ! -r "$path" ] || [ ! -x "$path" ] || [ ${#path} -gt 3000 ] || continue
           ;;
       esac
       while [ ${#path} -gt 3000 ]; do path=${path%/*}; done
       printf "%s/\0" "${path#./}"
-    done' sh {} +) 2>/dev/null >"$scratch/directories"
+    done' sh {} +) 2>/dev/null >"$scratch/passed"
   true >"$scratch/hidden"
-  [ -s "$scratch/directories" ] || return 0
-  # An index of one name in each of them: git says which are in a cache.
+  [ -s "$scratch/passed" ] || return 0
+  # An index of a name in or next to each of them: git says which are in a cache.
   index=$scratch/names
   rm -f "$index"
   id=$(compare_git hash-object --stdin </dev/null) || return 1
   # shellcheck disable=SC2016,SC2086
   id=$id xargs -0 -n 100 $shell -c 'for path; do printf "100644 %s 0\t%sx\0" "$id" "$path"; done' sh \
-    <"$scratch/directories" | compare_git update-index -z --index-info &&
+    <"$scratch/passed" | compare_git update-index -z --index-info &&
     compare_git ls-files -c -i -X "$scratch/caches" >"$scratch/cached" &&
     compare_git update-index --force-remove --stdin <"$scratch/cached" &&
-    compare_git ls-files -z >"$scratch/directories" || return 1
+    compare_git ls-files -z >"$scratch/passed" || return 1
   # shellcheck disable=SC2016,SC2086
-  xargs -0 -n 100 $shell -c 'for path; do printf "./%s\0" "${path%x}"; done' sh <"$scratch/directories" >"$scratch/hidden"
+  xargs -0 -n 100 $shell -c 'for path; do printf "./%s\0" "${path%x}"; done' sh <"$scratch/passed" >"$scratch/hidden"
 }
 
 # Names as they are deleted and shown: nested repositories come from the other list, and of a path that is too long for the

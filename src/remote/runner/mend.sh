@@ -19,7 +19,10 @@ run_mend() {
   [ "$format" = sha256 ] || format=
   cache=$root/cache/$key.git mended=0
   [ -f "$cache/config" ] || finish 0
-  mkdir -p "$cache/damaged" || refuse_write "nothing could be moved aside in the cache"
+  # A directory of its own: nothing that was moved aside before is overwritten.
+  highest "$cache/damaged/"
+  damaged=$cache/damaged/$((top + 1))
+  mkdir -p "$damaged" || refuse_write "nothing could be moved aside in the cache"
   for index in "$cache/objects/pack"/pack-*.idx; do
     base=${index%.idx}
     [ -f "$index" ] || continue
@@ -27,6 +30,7 @@ run_mend() {
   done
   mend_loose
   if [ "$mended" -eq 0 ] && tips_are_whole; then
+    rmdir "$damaged"
     say "mended 0"
     finish 0
   fi
@@ -46,7 +50,7 @@ mend_pack() {
     clean_git --git-dir="$fresh" pack-objects -q "$fresh/saved" >/dev/null 2>&1
   # The index last of what comes and first of what goes: git sees no pack without its objects.
   for file in "$base".idx "$base".*; do
-    [ ! -f "$file" ] || mv -f "$file" "$cache/damaged/"
+    [ ! -f "$file" ] || mv -f "$file" "$damaged/"
   done
   for saved in "$fresh"/saved-*.pack; do
     [ -f "$saved" ] || continue
@@ -60,7 +64,7 @@ mend_pack() {
 # Moves loose objects aside that cannot be read: git takes one that is there for one it has.
 mend_loose() {
   for object in $(cache_git fsck --full --no-dangling --no-progress 2>&1 | grep -oE '/objects/[0-9a-f]{2}/[0-9a-f]{38,62}' | sort -u); do
-    [ ! -f "$cache$object" ] || mv -f "$cache$object" "$cache/damaged/" || continue
+    [ ! -f "$cache$object" ] || mv -f "$cache$object" "$damaged/" || continue
     mended=$((mended + 1))
   done
 }
@@ -70,10 +74,10 @@ tips_are_whole() {
   {
     ls "$cache/refs/keep"
     sed -n 's|.* refs/keep/||p' "$cache/packed-refs"
-  } 2>/dev/null | sort -u >"$cache/damaged/.tips.$$"
-  cache_git rev-list --objects --quiet --stdin <"$cache/damaged/.tips.$$" 2>/dev/null
+  } 2>/dev/null | sort -u >"$damaged/.tips.$$"
+  cache_git rev-list --objects --quiet --stdin <"$damaged/.tips.$$" 2>/dev/null
   whole=$?
-  rm -f "$cache/damaged/.tips.$$"
+  rm -f "$damaged/.tips.$$"
   return "$whole"
 }
 

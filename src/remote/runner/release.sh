@@ -73,6 +73,7 @@ look_at_tree() {
     [ -z "$mount" ] || refuse kept "$mount is mounted inside the tree: unmount it first"
     refuse_write "the tree $tree could not be compared with what is held"
   fi
+  list_uncaptured
   unheld=$((unheld + kept))
   bytes=$((bytes + $(count_bytes <"$scratch/kept")))
   tr '\n\0' '?\n' <"$scratch/kept" | head -n 20 | while IFS= read -r file; do
@@ -81,6 +82,23 @@ look_at_tree() {
     case $file in */.git/) file="$file ($inside)" ;; esac
     say "$size $(say "${file#./}" | cut -c 1-400)"
   done >>"$notes/listing"
+}
+
+# Where the comparison found nothing, what the last capture of this tree said that it lacks counts, as long as it is there.
+list_uncaptured() {
+  [ "$kept" -eq 0 ] || return 0
+  highest "$job/"
+  while [ "$top" -gt 0 ] && [ "$(link_of "$job/$top/tree" | cut -d / -f 4)" != "${place##*/}" ]; do top=$((top - 1)); done
+  [ -f "$job/$top/uncaptured" ] || return 0
+  {
+    read -r _ lacks _
+    while read -r size why path; do
+      [ "$lacks" -le 10 ] && [ ! -e "$tree/$path" ] && [ ! -h "$tree/$path" ] || say "$size $path ($why)"
+    done
+  } <"$job/$top/uncaptured" >"$scratch/lacks"
+  [ -s "$scratch/lacks" ] || return 0
+  kept=$lacks
+  cat "$scratch/lacks" >>"$notes/listing"
 }
 
 # Everything was looked at; in this order, a cut leaves nothing that the same request would not finish.

@@ -27,6 +27,7 @@ open_cache() {
   make_cache "$key" "$format" || refuse_write "the cache could not be made"
 }
 
+# What is deleted here came from a laptop, or was made of a capture that stays: a clock that is wrong costs a second transfer.
 # A push that was cut or killed leaves what it had received. After an hour without a byte it is nobody's any more.
 sweep_cache() {
   for left in "$cache/objects"/tmp_objdir-* "$cache/objects/pack"/tmp_*; do

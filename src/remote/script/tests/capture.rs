@@ -53,7 +53,7 @@ fn a_mended_cache_keeps_what_is_whole_and_forgets_what_pushes_build_on() {
         assert_ne!(saved, &pack);
         host.git(&cache, &["verify-pack", saved.to_str().unwrap()]);
         host.git(&cache, &["cat-file", "-e", &commit]);
-        assert!(cache.join("damaged").join(pack.file_name().unwrap()).exists());
+        assert!(cache.join("damaged/1").join(pack.file_name().unwrap()).exists());
     }
 }
 

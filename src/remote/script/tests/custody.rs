@@ -316,3 +316,19 @@ fn trees_are_listed_with_their_owner_and_the_reason() {
         assert!(list().contains(&format!("\ntree {}\nkept has 1 files", tree(&host).display())), "{}", list());
     }
 }
+
+#[test]
+fn special_files_and_what_the_last_capture_lacked_are_named_until_they_are_discarded() {
+    for shell in shells() {
+        let (host, ack) = ended(&shell, "mkfifo ../pipe; mkdir ../sub2; mkfifo ../sub2/pipe.o; echo w >w; exit 1");
+        let reply = release(&host, &format!("cache *.o\n{ack}"));
+        assert!(reply.contains("error kept 1 files") && reply.contains("\n0 pipe\n"), "{reply}");
+        std::fs::remove_file(tree(&host).join("pipe")).unwrap();
+        // What git's own directory held and the capture could not take is not to be seen in the files.
+        let lacks = "count 2 bytes 7\n7 other staged\n0 special gone\n";
+        std::fs::write(host.at(1).join("uncaptured"), lacks).unwrap();
+        let reply = release(&host, &format!("cache *.o\n{ack}"));
+        assert!(reply.contains("error kept 2 files") && reply.contains("\n7 staged (other)\n"), "{reply}");
+        assert!(release(&host, &format!("cache *.o\ndiscard yes\n{ack}")).ends_with("end 0\n"));
+    }
+}
