@@ -58,7 +58,7 @@ mod tests {
             let (owner, kept) = (owner.map(str::to_owned), kept.map(str::to_owned));
             text(&Tree { path: "/t".into(), owner, kept, kib: Some(2048) })
         };
-        assert_eq!(tree(None, None), "/t\n  2M, available to the next handoff\n");
+        assert_eq!(tree(None, None), "/t\n  2MiB, available to the next handoff\n");
         assert!(tree(Some("fix-0AB"), None).ends_with("used by fix\n"));
         assert!(tree(Some("kept"), Some("has a \u{1b}[2J")).contains("not used any more: it has a ␛[2J"));
         assert!(tree(Some("fix-0AB"), Some("has 2 files")).contains("kept for fix, because it has 2 files"));

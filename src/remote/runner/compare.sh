@@ -70,13 +70,18 @@ list_hidden() {
   rm -f "$index"
   id=$(compare_git hash-object --stdin </dev/null) || return 1
   # shellcheck disable=SC2016,SC2086
-  id=$id xargs -0 -n 100 $shell -c 'for path; do printf "100644 %s 0\t%sx\0" "$id" "$path"; done' sh \
-    <"$scratch/passed" | compare_git update-index -z --index-info &&
+  id=$id xargs -0 -n 100 $shell -c '
+    for path; do
+      case $path in */) path=$path.in_handoff ;; esac
+      printf "100644 %s 0\t%s\0" "$id" "$path"
+    done' sh <"$scratch/passed" | compare_git update-index -z --index-info &&
     compare_git ls-files -c -i -X "$scratch/caches" >"$scratch/cached" &&
     compare_git update-index --force-remove --stdin <"$scratch/cached" &&
     compare_git ls-files -z >"$scratch/passed" || return 1
   # shellcheck disable=SC2016,SC2086
-  xargs -0 -n 100 $shell -c 'for path; do printf "./%s\0" "${path%x}"; done' sh <"$scratch/passed" >"$scratch/hidden"
+  xargs -0 -n 100 $shell -c 'for path; do
+    case $path in */.in_handoff) path=${path%.in_handoff} ;; esac
+    printf "./%s\0" "$path"; done' sh <"$scratch/passed" >"$scratch/hidden"
 }
 
 # Names as they are deleted and shown: nested repositories come from the other list, and of a path that is too long for the
@@ -122,7 +127,7 @@ list_commits() {
 # A file system that is mounted inside the tree, in $mount: to delete would reach into it.
 find_mount() {
   mount=
-  [ ! -r /proc/self/mountinfo ] || mount=$(inside=$(say "$tree/" | sed 's/\\/\\134/g; s/ /\\040/g; s/\t/\\011/g') awk '
+  [ ! -r /proc/self/mountinfo ] || mount=$(inside=$(say "$tree/" | sed "s/\\\\/\\\\134/g; s/ /\\\\040/g; s/$tab/\\\\011/g") awk '
     index($5, ENVIRON["inside"]) == 1 { print $5; exit }' /proc/self/mountinfo)
 }
 

@@ -93,7 +93,7 @@ list_uncaptured() {
   {
     read -r _ lacks _
     while read -r size why path; do
-      [ "$lacks" -le 10 ] && [ ! -e "$tree/$path" ] && [ ! -h "$tree/$path" ] || say "$size $path ($why)"
+      if [ "$lacks" -gt 10 ] || [ -e "$tree/$path" ] || [ -h "$tree/$path" ]; then say "$size $path ($why)"; fi
     done
   } <"$job/$top/uncaptured" >"$scratch/lacks"
   [ -s "$scratch/lacks" ] || return 0
