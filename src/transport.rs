@@ -61,6 +61,8 @@ pub struct Options {
     pub answers: ssh::auth::Answers,
     /// Host keys that were accepted in this process.
     pub accepted: ssh::known_hosts::accepted::Accepted,
+    /// The system's `ssh` is to ask no agent: the configured one does not answer.
+    pub no_agent: bool,
 }
 
 /// A command that runs on a host.
@@ -104,7 +106,7 @@ pub enum TransportError {
     UnknownHostKey { host: String, algorithm: String, fingerprint: String, why: WhyUnknown },
     /// The key differs from the recorded one, or is revoked. Never retried, nothing was sent.
     #[error("the host key of {host} has CHANGED: {reason}")]
-    ChangedHostKey { host: String, reason: String },
+    ChangedHostKey { host: String, reason: String, listed: Option<Listed> },
     /// The user's configuration cannot be honoured.
     #[error("{host}: {reason}")]
     Config { host: String, reason: String },
@@ -114,6 +116,14 @@ pub enum TransportError {
     /// The server closed one command's channel, and the connection stands: may be tried again on it.
     #[error("{host} closed the channel of a command before its end")]
     Closed { host: String },
+}
+
+/// Where a known_hosts file has another key of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub file: String,
+    /// The host's name there: `[host]:port` for another port than 22.
+    pub name: String,
 }
 
 /// Why a key that no file has was not accepted: what helps depends on it.

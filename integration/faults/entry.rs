@@ -58,7 +58,7 @@ fn r84_name_without_address() {
     let _row = Row::begin(84);
     let site = Site::new();
     site.run_checked("true", &[]).run().success();
-    let wrong = format!("{}x", &HOST[..HOST.len() - 1]);
+    let wrong = format!("{HOST}y");
     for command in [&["run", "--again", "--host", &wrong, "a task"][..], &["resume", "--host", &wrong]] {
         let began = Instant::now();
         let ran = site.laptop.handoff(command).run().fails_with(5);

@@ -1,7 +1,13 @@
 //! Objects that git refuses on the way back: named, kept on their host, and no hindrance to the rest.
 
 use crate::row::Row;
+use crate::support::laptop::Ran;
 use crate::support::site::{ID, Site};
+
+/// Looks for texts in what a person is shown.
+fn shows(ran: &Ran, texts: &[&str]) {
+    texts.iter().for_each(|text| assert!(ran.stdout.contains(text), "{text:?} in {}", ran.stdout));
+}
 
 /// A step of a plan that makes a branch with one more entry in its tree, made by hand.
 fn branch(name: &str, entry: &str) -> String {
@@ -22,15 +28,17 @@ fn r79_bad_side_branch() {
     );
     site.plan(&plan);
     let accept = format!("git config fetch.fsck.hasDotgit warn && handoff pull {ID}");
-    site.run_checked("true", &[]).run().success().says(&["refused   heads/bad (tree ", "hasDotgit", &accept]);
+    shows(&site.run_checked("true", &[]).run().success(), &["refused   heads/bad (tree ", "hasDotgit", &accept]);
     let refs = site.laptop.git(&["for-each-ref", "--format=%(refname)", &format!("refs/handoff/{ID}/1")]);
     assert!(refs.contains("/heads/good") && !refs.contains("/heads/bad"), "{refs}");
     site.handoff(&["pull"]).run().success();
-    site.handoff(&["clean"]).run().fails_with(1).says(&["heads/bad", "keeps what it had", "--discard-ignored"]);
+    let kept = site.handoff(&["clean"]).run().fails_with(1);
+    shows(&kept, &["heads/bad", "keeps what it had", "--discard-ignored"]);
     let taken = site.laptop.path("taken");
     site.handoff(&["takeover", "--editor", "none", "--worktree", taken.to_str().unwrap()]).run().success();
     assert_eq!(std::fs::read_to_string(taken.join("made.txt")).unwrap(), "by the agent\n");
-    site.handoff(&["clean", "--discard-ignored"]).run().success().says(&["deleted: 1 ref that git refused here"]);
+    let gone = site.handoff(&["clean", "--discard-ignored"]).run().success();
+    shows(&gone, &["deleted: 1 ref that git refused here"]);
 }
 
 #[test]
@@ -42,7 +50,7 @@ fn r80_refused_work() {
     for large in ["", "run head -c 36000000 /dev/urandom >large.bin\n"] {
         let site = Site::new();
         site.plan(&format!("turn 1\n{evil}{large}finish Done.\n"));
-        site.run_checked("true", &[]).run().fails_with(1).says(&["refused   work (blob ", "gitmodulesName"]);
+        shows(&site.run_checked("true", &[]).run().fails_with(1), &["refused   work (blob ", "gitmodulesName"]);
         let pack_files = || site.laptop.git(&["count-objects", "-v"]);
         let before = pack_files();
         for _ in 0..2 {
@@ -65,7 +73,7 @@ fn r81_odd_history() {
     site.plan(
         "turn 1\nrun t=$(git rev-parse 'HEAD^{tree}') p=$(git rev-parse HEAD) w='T <t@example.org> 1313584730 +051800'; \
          c=$(printf 'tree %s\\nparent %s\\nauthor %s\\ncommitter %s\\n\\nimported\\n' \"$t\" \"$p\" \"$w\" \"$w\" | \
-         git hash-object -t commit -w --literally --stdin); git update-ref HEAD $c\nfinish Done.\n",
+         git hash-object -t commit -w --literally --stdin); git update-ref HEAD $c; echo more >more.txt\nfinish Done.\n",
     );
     site.run_checked("true", &[]).run().success();
     assert!(site.laptop.git(&["cat-file", "commit", &format!("refs/handoff/{ID}/1/work^1")]).contains("+051800"));

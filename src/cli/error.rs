@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use super::context;
 use super::exit;
 use super::ways::{self, ssh};
 use crate::agent::profiles::UnknownAgent;
@@ -10,7 +11,7 @@ use crate::model::refusal::accept;
 use crate::remote::error::{OTHER_NODE, RemoteError};
 use crate::state;
 use crate::supervise::error::Error as EngineError;
-use crate::transport::{Away, TransportError, WhyUnknown};
+use crate::transport::{Away, Listed, TransportError, WhyUnknown};
 
 /// What ends a command early.
 #[derive(Debug)]
@@ -103,9 +104,16 @@ impl From<TransportError> for Error {
                      (UserKnownHostsFile)"
                 ),
             }),
-            TransportError::ChangedHostKey { host, .. } => Error::failed(message).hint(format!(
-                "nothing was sent; if the machine was reinstalled, remove the old key with `ssh-keygen -R {host}`"
-            )),
+            TransportError::ChangedHostKey { listed: Some(Listed { file, name }), .. } => {
+                let quoted = |word: &str| context::quoted(std::path::Path::new(word));
+                Error::failed(message).hint(format!(
+                    "nothing was sent; if the machine was reinstalled, remove the old key with `ssh-keygen -f {} -R {}`",
+                    quoted(&file),
+                    quoted(&name)
+                ))
+            }
+            TransportError::ChangedHostKey { host, .. } => Error::failed(message)
+                .hint(format!("nothing was sent; `{} true` says which line of which file to look at", ssh(&[], &host))),
             TransportError::Config { .. } => Error { code: exit::USAGE, ..Error::failed(message) },
             TransportError::Busy { host, .. } => {
                 Error { code: exit::UNREACHABLE, ..Error::failed(message) }.hint(format!("handoff hosts check {host}"))

@@ -159,7 +159,7 @@ mod tests {
                 },
                 Remedy::Stop,
             ),
-            (TransportError::ChangedHostKey { host: host(), reason: reason.clone() }, Remedy::Stop),
+            (TransportError::ChangedHostKey { host: host(), reason: reason.clone(), listed: None }, Remedy::Stop),
             (TransportError::Config { host: host(), reason }, Remedy::Stop),
         ]
     }

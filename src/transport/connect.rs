@@ -17,7 +17,7 @@ pub async fn connect(host: &Host, options: &Options, asker: Arc<dyn Asker>) -> R
     let mut notes = Vec::new();
     let transport: Arc<dyn Transport> = match host.way {
         Way::Local => Arc::new(Local::new(&host.name, counters.clone())),
-        Way::Openssh => Arc::new(OpenSsh::connect(host, options, counters.clone()).await?),
+        Way::Openssh => Arc::new(by_system(host, options, &mut notes, &counters).await?),
         Way::Ssh => match ssh::connect::connect(host, options, asker, counters.clone()).await {
             Ok((connection, said)) => {
                 notes.extend(said);
@@ -26,9 +26,24 @@ pub async fn connect(host: &Host, options: &Options, asker: Arc<dyn Asker>) -> R
             Err(ssh::connect::Failure::Failed(error)) => return Err(error),
             Err(ssh::connect::Failure::Beyond(what)) => {
                 notes.push(format!("{}: the system's ssh is used, because of {what}", host.name));
-                Arc::new(OpenSsh::connect(host, options, counters.clone()).await?)
+                Arc::new(by_system(host, options, &mut notes, &counters).await?)
             }
         },
     };
     Ok(Connected { transport, notes, counters })
+}
+
+/// By the system's `ssh`, which waits for ever for an agent that does not answer: it is not asked then.
+async fn by_system(
+    host: &Host,
+    options: &Options,
+    notes: &mut Vec<String>,
+    counters: &Arc<Counters>,
+) -> Result<OpenSsh, TransportError> {
+    let mut options = options.clone();
+    if let Some(why) = ssh::auth::broken_agent(host, &options).await {
+        notes.push(format!("{}: {why}; key files are tried without it", host.name));
+        options.no_agent = true;
+    }
+    OpenSsh::connect(host, &options, counters.clone()).await
 }

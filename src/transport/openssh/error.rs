@@ -36,10 +36,11 @@ impl Place {
             return TransportError::ChangedHostKey {
                 host,
                 reason: "ssh refuses its key (see `ssh` by hand)".to_owned(),
+                listed: None,
             };
         }
         if text.contains("REVOKED HOST KEY DETECTED") {
-            return TransportError::ChangedHostKey { host, reason: "its key is revoked".to_owned() };
+            return TransportError::ChangedHostKey { host, reason: "its key is revoked".to_owned(), listed: None };
         }
         if let Some(algorithm) = between(&text, "No ", " host key is known for ") {
             let (algorithm, fingerprint) = (algorithm.to_owned(), fingerprint(&text));

@@ -68,10 +68,11 @@ impl Master {
             arguments.push(setting("UserKnownHostsFile", file));
             arguments.push("-oGlobalKnownHostsFile=none".into());
         }
-        // Strict whatever the configuration says: a question where somebody is there to answer, else a refusal.
-        let strict = if options.interactive { "ask" } else { "yes" };
-        arguments.push(format!("-oStrictHostKeyChecking={strict}").into());
+        if options.no_agent {
+            arguments.push("-oIdentityAgent=none".into());
+        }
         if !options.interactive {
+            // A question counts as a no.
             arguments.push("-oBatchMode=yes".into());
         }
         let binary = options.ssh_binary.clone().unwrap_or_else(|| "ssh".into());

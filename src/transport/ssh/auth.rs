@@ -17,8 +17,9 @@ use russh::{MethodKind, MethodSet};
 use signer::{AgentSigner, FileSigner};
 
 use super::connect::{Failure, Fate, Verifier, lower};
-use super::resolve::Resolved;
-use crate::transport::{Asker, TransportError};
+use super::resolve::{Resolved, Target, resolve};
+use crate::model::host::Host;
+use crate::transport::{Asker, Options, TransportError};
 
 /// Keys offered to one server; OpenSSH's closes the connection after 6 (MaxAuthTries), and may ban who does it often.
 const KEYS: usize = 5;
@@ -57,6 +58,12 @@ pub async fn login(
     };
     login.run().await?;
     Ok(login.notes)
+}
+
+/// Why the agent of a host's configuration is of no use. `None`: it answers, or there is none.
+pub async fn broken_agent(host: &Host, options: &Options) -> Option<String> {
+    let resolved = resolve(&Target::of(host), options).await.ok()?;
+    keys::agent(&resolved, None).await.err()
 }
 
 struct Login<'a> {

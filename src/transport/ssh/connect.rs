@@ -20,11 +20,11 @@ pub use verifier::{Fate, Verifier};
 
 use super::auth;
 use super::channel::Connection;
-use super::known_hosts::{KnownHosts, Name, Verdict, append};
+use super::known_hosts::{KnownHosts, LISTED_AT, Name, Verdict, append};
 use super::resolve::{Proxy, Resolved, Target, UnknownKeys, resolve};
 use super::unblocked::Unblocked;
 use crate::model::host::Host;
-use crate::transport::{Asker, Away, Counters, Options, TransportError, WhyUnknown};
+use crate::transport::{Asker, Away, Counters, Listed, Options, TransportError, WhyUnknown};
 
 /// Until the server has proved its key: TCP, proxy and key exchange together.
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -166,7 +166,7 @@ impl Dialer<'_> {
                 };
                 let said = if said.is_empty() { said } else { format!(" ({said})") };
                 if greeting.came() {
-                    return Err(refusal(label, &fate, &error, &said));
+                    return Err(refusal(label, name, &fate, &error, &said));
                 }
                 Err(unreachable(silent_proxy(&greeting, &said)))
             }
@@ -256,14 +256,16 @@ fn silent_proxy(greeting: &Greeting, said: &str) -> (Away, String) {
 }
 
 /// What a failed key exchange means: the verdict on the key first, else what russh says. `said` goes with the latter.
-fn refusal(label: &str, fate: &Fate, error: &russh::Error, said: &str) -> Refusal {
+fn refusal(label: &str, name: &Name, fate: &Fate, error: &russh::Error, said: &str) -> Refusal {
     let host = label.to_owned();
     let failed = |error: TransportError| Refusal::Failure(error.into());
     match fate.refused() {
         Some((Verdict::Unknown, key)) => Refusal::Unknown(Box::new(key)),
         Some((Verdict::Changed(reason) | Verdict::Revoked(reason), key)) => {
+            let place = reason.strip_prefix(LISTED_AT).and_then(|place| place.rsplit_once(':'));
+            let listed = place.map(|(file, _)| Listed { file: file.to_owned(), name: name.full.clone() });
             let reason = format!("{reason}; it showed {} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
-            failed(TransportError::ChangedHostKey { host, reason })
+            failed(TransportError::ChangedHostKey { host, reason, listed })
         }
         Some((Verdict::Invalid(reason), _)) => failed(TransportError::Config { host, reason }),
         Some((Verdict::Known, _)) | None => match error {

@@ -19,6 +19,9 @@ use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg};
 /// A file larger than this is not read to its end: 16 MiB hold a hundred thousand hosts.
 const LARGEST: u64 = 16 << 20;
 
+/// How the fragment of [`Verdict::Changed`] begins; a place follows.
+pub const LISTED_AT: &str = "another key is listed at ";
+
 /// The names under which a host stands in known_hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
@@ -112,7 +115,7 @@ impl KnownHosts {
             }
             other.get_or_insert(&entry.place);
         }
-        other.map_or(Verdict::Unknown, |place| Verdict::Changed(format!("another key is listed at {place}")))
+        other.map_or(Verdict::Unknown, |place| Verdict::Changed(format!("{LISTED_AT}{place}")))
     }
 
     fn revoked(&self, name: &str, key: &KeyData) -> Option<String> {

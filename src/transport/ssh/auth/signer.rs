@@ -114,7 +114,8 @@ fn unlock(file: &KeyFile, asker: &dyn Asker, answers: &Answers) -> Result<Privat
         let again = if n == 0 { "" } else { "That was not it. " };
         let Some(answer) = asker.secret(&format!("{again}Passphrase of {path}: "), false) else {
             return Err(format!(
-                "{path} has a passphrase and nobody is there to type it (`ssh-add {path}` unlocks it)"
+                "{path} has a passphrase and nobody is there to type it (`ssh-add {}` unlocks it)",
+                shlex::try_quote(&path.to_string()).unwrap_or_default()
             ));
         };
         if let Ok(key) = file.unlock(Some(&answer)) {
