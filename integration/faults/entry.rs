@@ -58,6 +58,7 @@ fn r84_name_without_address() {
     let _row = Row::begin(84);
     let site = Site::new();
     site.run_checked("true", &[]).run().success();
+    let before = site.attempts();
     let wrong = format!("{HOST}y");
     for command in [&["run", "--again", "--host", &wrong, "a task"][..], &["resume", "--host", &wrong]] {
         let began = Instant::now();
@@ -65,5 +66,5 @@ fn r84_name_without_address() {
         assert!(ran.stderr.contains(&format!("try: did you mean {HOST}?")), "{}", ran.stderr);
         assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     }
-    assert_eq!(site.attempts(), [1]);
+    assert_eq!(site.attempts(), before);
 }
