@@ -22,7 +22,8 @@ pub const CLAUDE: Package = Package {
 pub const CODEX: Package =
     Package { name: "codex", spec: "codex@npm:@openai/codex@0.169.0-linux-x64", binary: "codex" };
 
-/// npm writes one folder; two installations at once would disturb each other.
+/// One installation at a time, in this process and in others that keep their tools in the same place: what another has
+/// written in part is no agent.
 static NPM: Mutex<()> = Mutex::new(());
 
 /// The binary of a package, installed if need be, or why it cannot be had.
@@ -32,11 +33,13 @@ pub fn install(package: &Package) -> Result<PathBuf, String> {
     }
     let _lock = NPM.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let folder = tools().join("npm").join(package.binary);
+    std::fs::create_dir_all(&folder).unwrap();
+    let lock = std::fs::File::create(folder.join("lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let module = folder.join("node_modules").join(package.name);
     if let Some(binary) = find(&module, package.binary) {
         return Ok(binary);
     }
-    std::fs::create_dir_all(&folder).unwrap();
     let ran = Command::new("npm")
         .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--fetch-retries=1"])
         .args(["--prefix".as_ref(), folder.as_os_str(), package.spec.as_ref()])
