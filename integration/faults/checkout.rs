@@ -58,7 +58,7 @@ fn r43_commits_during_the_snapshot() {
                 site.laptop.git(&["commit", "-qm", &n.to_string()]);
                 commits.store(n, Ordering::Relaxed);
                 // Slower and slower: a snapshot of a busy machine needs its moment too.
-                std::thread::sleep(Duration::from_millis(100 + 40 * u64::from(n)));
+                std::thread::sleep(Duration::from_millis(100 << n.min(6)));
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
