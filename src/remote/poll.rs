@@ -116,6 +116,13 @@ pub struct StateLine {
     pub last: AttemptNo,
 }
 
+impl StateLine {
+    /// Whether nobody on the host carries the attempt to its result: no watcher lives, or it is stopped or frozen.
+    pub fn is_unwatched(&self) -> bool {
+        !self.result && matches!(self.watch, Alive::No | Alive::Never | Alive::Stopped)
+    }
+}
+
 /// One thing a poll tells.
 #[derive(Debug)]
 pub enum Message {

@@ -88,7 +88,7 @@ impl Driver {
     /// Without a result and without a watcher, the attempt needs a new one.
     pub(super) async fn after_quiet_poll(&mut self, n: AttemptNo, state: Option<StateLine>) -> Result<Turn, Error> {
         match state {
-            Some(line) if !line.result && matches!(line.watch, Alive::No | Alive::Never) => {
+            Some(line) if line.is_unwatched() => {
                 // Under an epoch that has passed the host starts nothing, so there is nothing to wait for.
                 if !line.intent && self.handoff().is_outdated(n) {
                     let remote = self.link.once().await?;

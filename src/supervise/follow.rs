@@ -158,7 +158,7 @@ impl Driver {
                         cancelled = true;
                         self.is_elsewhere(&line)?;
                         // Without a watcher nothing will wake this poll.
-                        if !line.result && matches!(line.watch, Alive::No | Alive::Never) {
+                        if line.is_unwatched() {
                             return self.after_quiet_poll(n, Some(line)).await;
                         }
                     }
@@ -177,8 +177,8 @@ impl Driver {
                     if self.is_half_sent(&line) {
                         return self.ensure_again(n).await;
                     }
-                    // A dead watcher wakes no poll.
-                    if line.watch == Alive::No && !line.result {
+                    // A watcher that is dead or stopped wakes no poll.
+                    if line.is_unwatched() && line.watch != Alive::Never {
                         return self.after_quiet_poll(n, Some(line)).await;
                     }
                     state = Some(line);

@@ -57,7 +57,7 @@ impl Driver {
             self.append(Kind::Owner { epoch, owner, confirmed: true })?;
         }
         if let Some(line) = remote.state(&self.name, n).await? {
-            if line.intent || line.result || matches!(line.watch, Alive::Yes | Alive::Unknown) {
+            if line.intent || line.result || matches!(line.watch, Alive::Yes | Alive::Stopped | Alive::Unknown) {
                 return Ok(false);
             }
             // Its watcher died; a setup or a check that it had begun may live.

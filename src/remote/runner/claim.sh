@@ -43,6 +43,15 @@ myself() {
   me=$$:$start:$boot:$node
 }
 
+# Whether a process is in a frozen cgroup: it lives and does nothing. CONT does not help it, KILL does.
+is_frozen() {
+  [ -n "$proc" ] || return 1
+  while IFS=: read -r _ controllers cgroup; do
+    [ -n "$controllers" ] || ! field "/sys/fs/cgroup$cgroup/cgroup.events" frozen || [ "$value" != 1 ] || return 0
+  done 2>/dev/null <"/proc/$1/cgroup"
+  return 1
+}
+
 # Judges a claim: $life is alive, stopped, dead or unknown (of another node), $pid its process.
 judge() {
   pid=${1%%:*}
@@ -56,7 +65,7 @@ judge() {
       case $mode in
         Z* | X*) ;;
         T*) life=stopped ;;
-        *) life=alive ;;
+        *) if is_frozen "$pid"; then life=stopped; else life=alive; fi ;;
       esac
       ;;
     *":$node") life=dead ;;
@@ -79,8 +88,16 @@ judge_task() {
   judge "$task:${task_place#*:*:}"
 }
 
-# Wakes the watcher, if it is one of ours.
+# Makes the watcher look up. One that is stopped cannot: it is continued, and after two seconds ended, so that a later one
+# takes its place. Sets $life.
 wake_watcher() {
   judge_watch
+  tries=0
+  while [ "$life" = stopped ] && [ "$tries" -lt 40 ]; do
+    if [ "$tries" -lt 20 ]; then kill -CONT "$pid"; else kill -KILL "$pid"; fi 2>/dev/null
+    doze
+    tries=$((tries + doze_tenths))
+    judge_watch
+  done
   [ "$life" != alive ] || kill -USR1 "$pid" 2>/dev/null
 }

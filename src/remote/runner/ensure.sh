@@ -51,9 +51,10 @@ earlier_over() {
 
 # Starts a watcher unless one lives, and waits until one has claimed the attempt.
 await_watcher() {
-  judge_watch
+  wake_watcher
   case $life in
-    alive | stopped) return 0 ;;
+    alive) return 0 ;;
+    stopped) refuse no-watcher "the watcher of attempt $n is stopped (process $pid) and can be neither continued nor ended" ;;
     unknown) refuse other-node "another machine that shares this directory began attempt $n, and whether it lives is seen only there: nothing was started" ;;
   esac
   start_watcher
@@ -96,15 +97,12 @@ run_cancel() {
   [ -d "$at" ] || refuse unknown "no such attempt"
   if [ "$reason" = withdraw ]; then
     # Nothing has run: a watcher that dies before the intent leaves the attempt to the next one.
-    judge_watch
+    wake_watcher
     if [ "$life" = alive ] && [ ! -h "$at/intent" ] && [ ! -f "$at/result" ]; then kill "$pid" 2>/dev/null; fi
   elif [ ! -f "$at/result" ]; then
     ln -s "$reason:$grace" "$at/cancel" 2>/dev/null && event cancel
-    judge_watch
-    case $life in
-      alive) kill -USR1 "$pid" 2>/dev/null ;;
-      none | dead) end_task "$grace" ;;
-    esac
+    wake_watcher
+    case $life in none | dead) end_task "$grace" ;; esac
   else
     # Its watcher may be waiting to start the next one.
     ln -s "$reason:$grace" "$at/cancel" 2>/dev/null && event cancel
@@ -124,7 +122,7 @@ run_capture() {
   read_ship || refuse request "the ship is malformed"
   cache=$root/cache/$key.git
   if [ ! -h "$at/capture" ]; then
-    judge_watch
+    wake_watcher
     case $life in alive | stopped) refuse busy "a watcher lives" ;; unknown) refuse other-node "attempt $n belongs to another machine that shares this directory" ;; esac
     judge_task
     case $life in alive | stopped) refuse busy "the agent runs" ;; esac

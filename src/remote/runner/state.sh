@@ -43,7 +43,6 @@ END
   if [ -n "$claim" ]; then
     judge "$claim"
     watching=$life
-    [ "$life" != stopped ] || watching=alive
   fi
   if [ -n "$task" ]; then
     placed=${placed#*:}

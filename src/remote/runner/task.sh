@@ -68,6 +68,8 @@ follow() {
       dead)
         { [ "$link" = task ] && abandoned; } || break
         ;;
+      # It only waits for the command, and notes its end. A stopped command is left as it is.
+      stopped) kill -CONT "$pid" 2>/dev/null ;;
       none)
         # Started, but not yet named, as long as its mark is to be seen: else it died before that.
         missing=$((missing + 1))

@@ -103,6 +103,8 @@ note_limit() {
 
 # After the agent: nothing of it may be left before its work is captured and checked.
 conclude() {
+  # A wrapper that has not named itself by now never does: it starts nothing then.
+  ln -s none:0 "$at/task" 2>/dev/null
   # What it wrote down counts, even when a limit struck in the same moment.
   read_status "$at/exit"
   exit=$status

@@ -4,6 +4,7 @@ mod attempt;
 mod capture;
 mod custody;
 mod epoch;
+mod frozen;
 mod host;
 mod judge;
 mod no_proc;

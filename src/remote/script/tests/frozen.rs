@@ -1,0 +1,160 @@
+//! Processes of ours that are stopped (SIGSTOP), at any step: the attempt comes to its end all the same, with one start.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::attempt::kill;
+use super::host::{TestHost, grant, shells};
+use super::*;
+
+const WAITS: &str = "echo start >>$HOME/starts; echo up; until [ -e $HOME/go ]; do sleep 0.05; done; echo w >work";
+
+fn stop(pid: i32) {
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
+}
+
+fn go(host: &TestHost) {
+    std::fs::write(host.home().join("go"), "").unwrap();
+}
+
+/// An attempt whose agent is at work, and its watcher.
+fn at_work(shell: String) -> (TestHost, i32) {
+    let host = TestHost::shipped(shell, WAITS);
+    host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+    host.until("output", || (!host.log(1).is_empty()).then_some(()));
+    let watcher = host.pid(1, "watch.1");
+    (host, watcher)
+}
+
+fn cancel(host: &TestHost) -> String {
+    host.call(Verb::Cancel, format!("name {}\nattempt 1\nreason stop\ngrace 1\n\n", host.name).as_bytes())
+}
+
+fn poll(host: &TestHost) -> String {
+    host.call(Verb::Poll, format!("wait 0\nmax 0\nwant {} 1 log 0 0\n\n", host.name).as_bytes())
+}
+
+#[test]
+fn a_stopped_watcher_is_shown_and_continues_when_the_attempt_is_cancelled() {
+    for shell in shells() {
+        let (host, watcher) = at_work(shell);
+        stop(watcher);
+        assert!(poll(&host).contains(" watch=stopped "), "it is not alive to whoever waits for it");
+        cancel(&host);
+        let result = host.result(1);
+        assert_eq!((result.class(), result.get("reason"), host.starts()), ("stopped", Some("stop"), 1), "{}", result.0);
+        assert_eq!(host.link(1, "watch.2"), None);
+    }
+}
+
+#[test]
+fn the_end_of_the_agent_continues_a_stopped_watcher() {
+    for shell in shells() {
+        let (host, watcher) = at_work(shell);
+        stop(watcher);
+        go(&host);
+        let result = host.result(1);
+        assert_eq!((result.class(), result.get("exit")), ("unchecked", Some("0")), "{}", result.0);
+    }
+}
+
+#[test]
+fn a_watcher_that_cannot_be_continued_is_ended_before_another_takes_its_place() {
+    for shell in shells() {
+        let (host, watcher) = at_work(shell);
+        let over = AtomicBool::new(false);
+        let request = host.ensure_request(1, &[("grant", &grant(&[("last", "1")]))], "");
+        let reply = std::thread::scope(|scope| {
+            // As a frozen cgroup does: what is continued stops again at once.
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed)
+                    && kill_process(Pid::from_raw(watcher).unwrap(), Signal::STOP).is_ok()
+                {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            let reply = host.call(Verb::Ensure, &request);
+            over.store(true, Ordering::Relaxed);
+            reply
+        });
+        assert!(reply.contains(" watch=alive "), "{reply}");
+        let stat = std::fs::read_to_string(format!("/proc/{watcher}/stat")).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "two watchers at once: {stat}");
+        go(&host);
+        let result = host.result(1);
+        assert_eq!((result.class(), host.starts()), ("unchecked", 1), "{}", result.0);
+        assert!(host.link(1, "watch.2").is_some());
+    }
+}
+
+#[test]
+fn a_stopped_wrapper_still_records_how_the_agent_ended() {
+    for shell in shells() {
+        let (host, _) = at_work(shell);
+        stop(host.pid(1, "task"));
+        go(&host);
+        let result = host.result(1);
+        assert_eq!((result.class(), result.get("exit")), ("unchecked", Some("0")), "{}", result.0);
+    }
+}
+
+#[test]
+fn everything_stopped_at_once_ends_when_it_is_cancelled() {
+    for shell in shells() {
+        let (host, watcher) = at_work(shell);
+        for pid in [watcher, host.pid(1, "task")] {
+            stop(pid);
+        }
+        cancel(&host);
+        let result = host.result(1);
+        assert_eq!((result.class(), result.get("reason")), ("stopped", Some("stop")), "{}", result.0);
+    }
+}
+
+#[test]
+fn a_wrapper_that_was_stopped_before_it_had_a_name_starts_nothing_once_the_attempt_is_over() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
+        // A wrapper that does not come as far as its first line.
+        let runner = host.root().join(format!("lib/runner-{}.sh", sha256()));
+        let text = std::fs::read_to_string(&runner).unwrap();
+        let held = text.replace("run_task() {\n", "run_task() {\n  [ \"$2\" != task ] || exit 0\n");
+        assert_ne!(held, text);
+        std::fs::write(&runner, &held).unwrap();
+        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        assert_eq!(host.result(1).class(), "lost");
+        std::fs::write(&runner, &text).unwrap();
+        let at = host.at(1);
+        let file = |name: &str| at.join(name).display().to_string();
+        let spec = host.work().join("spec/1/run.fresh").display().to_string();
+        let mut words: Vec<String> = host.shell().split(' ').map(str::to_owned).collect();
+        words.extend([runner.display().to_string(), "task".into(), "aa".into(), host.root().display().to_string()]);
+        words.extend([host.shell().to_owned(), host.name.clone(), "1".into()]);
+        words.extend([file("exit"), "task".into(), file("log"), "/dev/null".into(), spec, String::new(), file("")]);
+        let late = std::process::Command::new(&words[0])
+            .args(&words[1..])
+            .env("HANDOFF_AGENT", host.home().join("bin/fakeagent"))
+            .output()
+            .unwrap();
+        assert_eq!((late.status.code(), host.starts()), (Some(127), 0), "{}", String::from_utf8_lossy(&late.stderr));
+    }
+}
+
+#[test]
+fn a_watcher_that_died_while_it_was_stopped_is_dead() {
+    for shell in shells() {
+        let (host, watcher) = at_work(shell);
+        stop(watcher);
+        kill(watcher);
+        assert!(poll(&host).contains(" watch=dead "));
+        go(&host);
+        host.until("the status", || {
+            std::fs::read_to_string(host.at(1).join("exit")).ok().filter(|status| status.starts_with('0'))
+        });
+        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        let result = host.result(1);
+        assert_eq!((result.class(), host.starts()), ("unchecked", 1), "{}", result.0);
+    }
+}
