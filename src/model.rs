@@ -12,6 +12,7 @@ pub mod policy;
 pub mod profile;
 pub mod refusal;
 pub mod release;
+pub mod root;
 pub mod snapshot;
 #[cfg(test)]
 pub(crate) mod testing;

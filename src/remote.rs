@@ -9,6 +9,7 @@ pub mod client;
 pub mod ensure;
 pub mod error;
 pub mod frames;
+pub mod instance;
 pub mod mend;
 pub mod pack;
 pub mod poll;

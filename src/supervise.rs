@@ -25,6 +25,7 @@ pub mod reach;
 pub mod record;
 pub mod resume;
 pub mod retry;
+mod root;
 mod ship;
 pub mod spec;
 pub mod start;

@@ -28,13 +28,17 @@ pub struct Grant {
     pub active: u64,
 }
 
+/// The reason of an attempt that its host no longer has.
+pub const GONE: &str = "gone";
+
 /// Facts that a host recorded of an attempt's end (`result`), before the laptop gives its verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// The host's provisional class, as a word.
     pub class: String,
     /// Why the watcher ended it: `exit`, `stop`, `timeout`, `no-first-output`, `no-progress`, `grace`, `lost`, or
-    /// a failed step before the agent: `ship`, `agent-missing`, `session`, `setup`, `disk-full`.
+    /// a failed step before the agent: `ship`, `agent-missing`, `session`, `setup`, `disk-full`. [`GONE`]: the laptop
+    /// ended it, because the host no longer has it.
     pub reason: String,
     /// The agent's exit status as the shell gave it (128+n for a signal).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,6 +93,13 @@ pub struct Outcome {
     /// Free text of the failed step, one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+impl Outcome {
+    /// Whether the host no longer had the attempt.
+    pub fn is_gone(&self) -> bool {
+        self.reason == GONE
+    }
 }
 
 /// What follows an attempt; on the host it is the one symlink `next`, first writer wins.

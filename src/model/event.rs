@@ -7,6 +7,7 @@ use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome};
 use super::host::FilledLimits;
 use super::id::{HandoffId, Uid};
 use super::refusal::RefusedRef;
+use super::root::Instance;
 use super::snapshot::{Oid, Snapshot};
 use super::uncaptured::Uncaptured;
 use super::verdict::Verdict;
@@ -149,6 +150,11 @@ pub enum Kind {
         host: String,
         last: AttemptNo,
         confirmed: bool,
+    },
+    /// The root directory that a host showed. `None`: it is missing, and the user said that it will not come back.
+    Root {
+        host: String,
+        instance: Option<Instance>,
     },
     /// An event of a newer program: the record can be read, not written.
     #[serde(other)]

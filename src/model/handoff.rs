@@ -9,6 +9,7 @@ use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome};
 use super::event::{Created, Event, FORMAT, Kind, Owner};
 use super::refusal::RefusedRef;
 use super::release::Release;
+use super::root::Instance;
 use super::snapshot::Oid;
 use super::uncaptured::Uncaptured;
 use super::verdict::{Class, Verdict};
@@ -110,6 +111,12 @@ pub struct Handoff {
     /// Hosts that were told to let go of what they had.
     #[serde(default)]
     pub released: BTreeMap<String, Release>,
+    /// The root directory that each host showed last.
+    #[serde(default)]
+    pub instances: BTreeMap<String, Instance>,
+    /// Hosts whose root directory was replaced, with the last attempt that they had before.
+    #[serde(default)]
+    pub replaced: BTreeMap<String, AttemptNo>,
     /// An event of a newer program was seen: nothing may be appended.
     pub read_only: bool,
 }
@@ -148,6 +155,8 @@ impl Handoff {
             worktree: None,
             shipped: Vec::new(),
             released: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            replaced: BTreeMap::new(),
             read_only: event.v > FORMAT,
         })
     }
@@ -261,6 +270,7 @@ impl Handoff {
                 }
                 self.shipped.push(host.clone());
             }
+            Kind::Root { host, instance } => self.see_root(host, instance.as_ref())?,
             Kind::Released { host, last, confirmed } => self.release(host, *last, *confirmed, at)?,
         }
         Ok(())
@@ -350,10 +360,20 @@ impl Handoff {
         self.line().filter_map(|(_, attempt)| attempt.verdict.as_ref()).map(|v| v.class).collect()
     }
 
-    /// Attempts that count against the limit: all but those that only met a usage window.
-    pub fn charged(&self) -> u32 {
-        let free = self.history().iter().filter(|class| **class == Class::Limited).count();
-        u32::try_from(self.line().count().saturating_sub(free)).unwrap_or(u32::MAX)
+    /// How many more attempts the newest grant allows. One that only met a usage window is not charged, so it may allow
+    /// more than it has numbers for.
+    pub fn left(&self) -> u32 {
+        let Some(grant) = self.grants.last() else { return self.made.limits.attempts };
+        let is_charged =
+            |attempt: &Attempt| attempt.verdict.as_ref().is_none_or(|verdict| verdict.class != Class::Limited);
+        let used = self.line().filter(|(_, attempt)| attempt.grant == grant.number && is_charged(attempt)).count();
+        (grant.last - grant.first + 1).saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))
+    }
+
+    /// Whether what follows attempt `n` needs a grant of its own: its grant has no further number, or its host lost what
+    /// it had.
+    pub fn needs_grant(&self, n: AttemptNo) -> bool {
+        self.is_gone(n) || self.grant_of(n).is_none_or(|grant| n >= grant.last)
     }
 
     /// Whether the last attempt follows the one before it by itself, after a while.

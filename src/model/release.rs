@@ -67,8 +67,9 @@ impl Handoff {
     /// Whether a host has the newest work in a tree of this handoff, as far as the attempts before `n` tell.
     pub fn has_tree(&self, host: &str, n: AttemptNo) -> bool {
         let released = self.released.get(host).map_or(0, |release| release.last);
-        let before = self.attempts.range(released + 1..n.max(released + 1)).rev();
-        let mut here = before.take_while(|(_, attempt)| attempt.host == host);
+        let gone = released.max(self.replaced.get(host).copied().unwrap_or(0));
+        let before = self.attempts.range(gone + 1..n.max(gone + 1)).rev();
+        let mut here = before.take_while(|(n, attempt)| attempt.host == host && !self.is_gone(**n));
         here.any(|(_, attempt)| attempt.started.is_some())
     }
 }

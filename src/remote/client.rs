@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc};
 
-use super::error::RemoteError;
+use super::error::{ROOTLESS, RemoteError};
 use super::frames::{Frames, Piece};
 use super::request::{Request, nonce};
 use super::script::{self, Verb};
+use crate::model::root::Known;
 use crate::transport::{Exec, Exit, Output, Transport, TransportError};
 
 /// So often a command is sent that the server did not hear.
@@ -23,6 +24,8 @@ pub struct Remote {
     transport: Arc<dyn Transport>,
     host: Arc<str>,
     root: Arc<str>,
+    /// What the laptop knows of the root; every request says so.
+    known: Arc<std::sync::Mutex<Known>>,
     /// Held while the runner is being put there, so that pipelined calls do it once.
     install: Arc<Mutex<Option<u64>>>,
 }
@@ -30,7 +33,18 @@ pub struct Remote {
 impl Remote {
     /// `root` as the hosts file has it; empty for `~/.handoff`.
     pub fn new(transport: Arc<dyn Transport>, host: &str, root: &str) -> Self {
-        Remote { transport, host: host.into(), root: root.into(), install: Arc::default() }
+        let (known, install) = Default::default();
+        Remote { transport, host: host.into(), root: root.into(), known, install }
+    }
+
+    /// The same, where what is known of the root may change meanwhile.
+    #[must_use]
+    pub fn with_known(self, known: Arc<std::sync::Mutex<Known>>) -> Self {
+        Remote { known, ..self }
+    }
+
+    pub(super) fn known(&self) -> Known {
+        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     pub fn host(&self) -> &str {
@@ -91,6 +105,11 @@ impl Remote {
 
     async fn send(&self, verb: Verb, request: Request, end: bool) -> Result<Reply, RemoteError> {
         let nonce = nonce();
+        let request = match (self.known(), verb) {
+            // Whoever asks which root it is takes any.
+            (Known::Instance(instance), verb) if verb != Verb::Instance => request.line("instance", instance),
+            _ => request,
+        };
         let bytes = request.encode(&nonce, &self.root);
         self.start(&script::loader(verb), verb.word(), &nonce, bytes, end).await
     }
@@ -145,7 +164,8 @@ impl Remote {
         let nonce = nonce();
         let mut input = format!("{nonce}\n{}\n", self.root.replace('\n', " ")).into_bytes();
         input.extend_from_slice(script::text().as_bytes());
-        let mut reply = self.start(&script::install_loader(), "install", &nonce, input.into(), true).await?;
+        let loader = script::install_loader(self.known() != Known::Nothing);
+        let mut reply = self.start(&loader, "install", &nonce, input.into(), true).await?;
         let mut lines = Vec::new();
         while let Some(piece) = reply.next().await? {
             match piece {
@@ -156,6 +176,9 @@ impl Remote {
         }
         if lines.is_empty() {
             return Ok(Err(reply));
+        }
+        if let Some(root) = lines.iter().find_map(|line| line.strip_prefix("error unmounted ")) {
+            return Err(RemoteError::Rootless { host: self.host.to_string(), root: root.to_owned() });
         }
         Err(self.not_installed(lines.join("; ").replacen("error install ", "", 1)))
     }
@@ -186,6 +209,9 @@ fn silent(host: &str, after: Duration) -> RemoteError {
 fn refusal(host: &str, lines: &[String]) -> RemoteError {
     let told = lines.iter().find_map(|line| line.strip_prefix("error "));
     let (class, text) = told.and_then(|told| told.split_once(' ')).unwrap_or(("unknown", "it gave no reason"));
+    if class == ROOTLESS {
+        return RemoteError::Rootless { host: host.to_owned(), root: text.to_owned() };
+    }
     RemoteError::Refused { host: host.to_owned(), class: class.to_owned(), text: text.to_owned() }
 }
 

@@ -5,6 +5,13 @@ use crate::transport::TransportError;
 /// The class of a refusal because another machine that shares the directory owns the attempt.
 pub const OTHER_NODE: &str = "other-node";
 
+/// The class of a refusal because the root directory is not there.
+pub const ROOTLESS: &str = "unmounted";
+/// The class of a refusal because the root directory is another one than the laptop knows.
+pub const OTHER_ROOT: &str = "instance";
+/// The class of a refusal to start an attempt that was begun before.
+pub const BEGUN: &str = "begun";
+
 /// A verb had no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
@@ -20,6 +27,9 @@ pub enum RemoteError {
     /// The runner understood and refused.
     #[error("{host}: {text}")]
     Refused { host: String, class: String, text: String },
+    /// The host answers, and the directory that has everything of ours is not there. It may come back.
+    #[error("{host} has no {root}: it was deleted, or its file system is not mounted")]
+    Rootless { host: String, root: String },
     /// The runner could not be put on the host.
     #[error("{host} did not keep the runner script: {reason}")]
     NotInstalled { host: String, reason: String },
@@ -36,9 +46,14 @@ impl RemoteError {
     pub fn may_retry(&self) -> bool {
         match self {
             RemoteError::Transport(error) => error.may_retry(),
-            RemoteError::Cut { .. } => true,
+            RemoteError::Cut { .. } | RemoteError::Rootless { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether the runner refused for a reason of this class.
+    pub fn is_refused(&self, class: &str) -> bool {
+        matches!(self, RemoteError::Refused { class: told, .. } if told == class)
     }
 
     /// Whether the connection is of no further use. A broken answer alone says nothing of the connection.

@@ -36,11 +36,13 @@ pub enum Verb {
     Unpack,
     /// List the trees.
     Trees,
+    /// Which root directory this is; it is made where nothing is known of it.
+    Instance,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 13] = [
+    pub const ALL: [Verb; 14] = [
         Verb::Probe,
         Verb::Receive,
         Verb::Upload,
@@ -54,6 +56,7 @@ impl Verb {
         Verb::Pack,
         Verb::Unpack,
         Verb::Trees,
+        Verb::Instance,
     ];
 
     /// The word the runner knows it by.
@@ -72,6 +75,7 @@ impl Verb {
             Verb::Pack => "pack",
             Verb::Unpack => "unpack",
             Verb::Trees => "trees",
+            Verb::Instance => "instance",
         }
     }
 }
@@ -81,6 +85,7 @@ pub fn text() -> &'static str {
     concat!(
         include_str!("runner/head.sh"),
         include_str!("runner/request.sh"),
+        include_str!("runner/instance.sh"),
         include_str!("runner/claim.sh"),
         include_str!("runner/kin.sh"),
         include_str!("runner/kill.sh"),
@@ -145,11 +150,19 @@ pub fn loader(verb: Verb) -> String {
 }
 
 /// The command line that installs the runner; nonce, root and [`text`] follow on stdin. It is used by its name only
-/// after its length was checked, so a cut transfer leaves nothing that could run.
-pub fn install_loader() -> String {
+/// after its length was checked, so a cut transfer leaves nothing that could run. With `known`, the root must be there already:
+/// of a file system that is not mounted, only the mount point is.
+pub fn install_loader(known: bool) -> String {
+    let must_be_there = match known {
+        true => {
+            "m=; [ -f \"$r/instance\" ] || [ -d \"$r/work\" ] || m=1; \
+             if [ -n \"$m\" ]; then echo \"error unmounted $r\"; el"
+        }
+        false => "",
+    };
     format!(
         "exec /bin/sh -c '{PRELUDE}f=$r/lib/.runner-{hash}.$$; echo \"@handoff $n begin\"; e=1; \
-         if mkdir -p \"$r/lib\" && head -c {length} >\"$f\" && [ $(($(wc -c <\"$f\"))) -eq {length} ] && \
+         {must_be_there}if mkdir -p \"$r/lib\" && head -c {length} >\"$f\" && [ $(($(wc -c <\"$f\"))) -eq {length} ] && \
          mv -f \"$f\" \"$r/lib/runner-{hash}.sh\"; then e=0; \
          else w=$({{ mkdir -p \"$r/lib\" && echo | tee \"$f\" >/dev/null; }} 2>&1); rm -f \"$f\"; \
          echo \"error install $r/lib could not be written: ${{w##*: }}\"; fi; \

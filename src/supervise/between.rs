@@ -11,6 +11,7 @@ use super::progress::Progress;
 use super::spec::Start;
 use crate::model::attempt::{AttemptNo, Next};
 use crate::model::event::{Kind, Owner};
+use crate::model::profile::SessionMode;
 use crate::remote::client::Remote;
 use crate::remote::poll::{Alive, StateLine};
 
@@ -34,13 +35,21 @@ impl Driver {
     /// The host does not know the attempt: it waits for its time, or `ensure` never arrived.
     pub(super) async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<Turn, Error> {
         let before = n.checked_sub(1).filter(|before| self.handoff().attempts.contains_key(before));
+        if self.has_started(n) {
+            return self.lose(remote, n, "the directory of the attempt is gone").await;
+        }
         if self.to_cancel(n).is_some() {
             return Ok(if self.call_off(remote, n).await? { Turn::Left } else { Turn::Again });
         }
         let Some(before) = before else { return self.ensure_again(n).await };
         let state = remote.state(&self.name, before).await?;
-        if let Some(line) = &state {
-            self.is_elsewhere(line)?;
+        match &state {
+            Some(line) => self.is_elsewhere(line)?,
+            // The host had the attempt before under the same grant, and may have gone on to this one.
+            None if self.grant_number(before) == self.grant_number(n) => {
+                return self.lose(remote, n, "the directory of the handoff is gone").await;
+            }
+            None => {}
         }
         let watched = state.is_some_and(|line| matches!(line.watch, Alive::Yes | Alive::Unknown) || line.last >= n);
         if watched {
@@ -50,16 +59,17 @@ impl Driver {
         self.ensure_again(n).await
     }
 
+    pub(super) fn has_started(&self, n: AttemptNo) -> bool {
+        self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.started.is_some())
+    }
+
+    fn grant_number(&self, n: AttemptNo) -> Option<u32> {
+        self.handoff().attempts.get(&n).map(|attempt| attempt.grant)
+    }
+
     /// Waits for attempt `n` to be due, or for somebody to change their mind: half of what is left, at most 10 s.
     async fn wait_for(&mut self, before: AttemptNo, n: AttemptNo) -> Result<(), Error> {
-        let attempt = self.handoff().attempts.get(&before);
-        let ended = attempt.and_then(|attempt| attempt.ended).map_or(0, |at| at.as_second());
-        let due = match attempt.and_then(|attempt| attempt.next.as_ref()) {
-            Some(Next::WaitUntil { at }) => *at,
-            Some(Next::Resume { delay } | Next::ResumeWithCheck { delay }) => ended.saturating_add_unsigned(*delay),
-            _ => 0,
-        };
-        let left = u64::try_from(due - jiff::Timestamp::now().as_second()).unwrap_or(0);
+        let left = self.due_in(before);
         let until = tokio::time::Instant::now() + Duration::from_secs(left / 2).clamp(TICK, LONGEST_NAP);
         while tokio::time::Instant::now() < until && !pause(TICK).await {
             self.journal.refresh()?;
@@ -126,6 +136,36 @@ impl Driver {
         Ok(())
     }
 
+    /// Seconds until what follows an attempt is due.
+    fn due_in(&self, before: AttemptNo) -> u64 {
+        let attempt = self.handoff().attempts.get(&before);
+        let ended = attempt.and_then(|attempt| attempt.ended).map_or(0, |at| at.as_second());
+        let due = match attempt.and_then(|attempt| attempt.next.as_ref()) {
+            Some(Next::WaitUntil { at }) => *at,
+            Some(Next::Resume { delay } | Next::ResumeWithCheck { delay }) => ended.saturating_add_unsigned(*delay),
+            _ => 0,
+        };
+        u64::try_from(due - jiff::Timestamp::now().as_second()).unwrap_or(0)
+    }
+
+    /// Starts what follows attempt `n` under a grant of its own, once it is due: the old grant has no further number, or
+    /// its host lost what it had, and then the work is shipped again.
+    pub(super) async fn new_grant(&mut self, n: AttemptNo) -> Result<Turn, Error> {
+        while self.due_in(n) > 0 {
+            if pause(TICK).await {
+                self.link.drop_connection();
+            }
+            self.journal.refresh()?;
+            if !self.handoff().status().is_active() {
+                return Ok(Turn::Again);
+            }
+        }
+        let checkout = !self.handoff().has_tree(&self.link.host.name, AttemptNo::MAX);
+        let has_session = self.handoff().session.is_some() || self.profile.session == SessionMode::None;
+        let start = if checkout || !has_session { Start::Fresh } else { Start::Resume };
+        self.relaunch_within(checkout, start).await
+    }
+
     pub(super) async fn new_session(&mut self, n: AttemptNo, delay: u64) -> Result<Turn, Error> {
         let remote = self.link.once().await?;
         self.decided(&remote, n, Next::Park { why: "a new session follows".into() }).await?;
@@ -142,11 +182,18 @@ impl Driver {
                 return Ok(Turn::Left);
             }
         }
+        self.relaunch_within(false, start).await
+    }
+
+    /// A new grant for the attempts that the user's last one still allows, and no more.
+    async fn relaunch_within(&mut self, checkout: bool, start: Start) -> Result<Turn, Error> {
+        let attempts = self.handoff().left();
+        if attempts == 0 {
+            return Ok(Turn::Left);
+        }
         self.raise_epoch(None).await?;
-        let left = self.handoff().made.limits.attempts.saturating_sub(self.handoff().charged()).max(1);
-        let ship = self.handoff().made.base.clone();
-        let launch = Launch { ship, checkout: false, start, message: None, attempts: left };
-        let attempt = self.relaunch(&launch).await?;
+        let ship = if checkout { self.last_work()? } else { self.handoff().made.base.clone() };
+        let attempt = self.relaunch(&Launch { ship, checkout, start, message: None, attempts }).await?;
         Ok(Turn::Attempt(attempt))
     }
 }

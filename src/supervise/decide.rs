@@ -54,8 +54,8 @@ pub fn step(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profil
                 handoff.host()
             ),
         }),
-        _ if handoff.charged() >= handoff.made.limits.attempts => park(format!(
-            "all {} attempts are used: `handoff takeover {id}` to go on by hand, `handoff resume {id}` to grant as many again",
+        _ if handoff.left() == 0 => park(format!(
+            "all attempts are used: `handoff takeover {id}` to continue by hand, `handoff resume {id}` to allow {} more",
             handoff.made.limits.attempts
         )),
         Decision::NewSession => Step::NewSession { delay },

@@ -11,6 +11,7 @@ use crate::agent::study::Study;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
+use crate::model::host::Host;
 use crate::model::id::{HandoffId, HostName};
 use crate::model::profile::Profile;
 use crate::remote::poll::{LONGEST_WAIT, Stream};
@@ -67,7 +68,7 @@ impl Driver {
         let host = engine.host(handoff.host())?;
         let profile = engine.profile(&handoff.made.agent)?.clone();
         let name = HostName::new(&handoff.made.id, &handoff.made.uid);
-        let link = Link::new(host, engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
+        let link = new_link(engine, handoff, host);
         let engine = engine.clone();
         let (logs, outputs) = (BTreeMap::new(), BTreeMap::new());
         Ok(Driver {
@@ -115,9 +116,7 @@ impl Driver {
     /// Points the link at another host.
     pub fn move_to(&mut self, host: &str) -> Result<(), Error> {
         if self.link.host.name != host {
-            let host = self.engine.host(host)?;
-            let engine = &self.engine;
-            self.link = Link::new(host, engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
+            self.link = new_link(&self.engine, self.handoff(), self.engine.host(host)?);
         }
         Ok(())
     }
@@ -153,6 +152,14 @@ impl Driver {
     pub(super) fn has_output(&self, n: AttemptNo, stream: Stream) -> bool {
         self.engine.store.output(self.id(), n, stream.word()).exists()
     }
+}
+
+/// A link to a host of the handoff, with what is known of its root.
+pub(super) fn new_link(engine: &Engine, handoff: &Handoff, host: Host) -> Link {
+    let known = handoff.root_of(&host.name);
+    let mut link = Link::new(host, engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
+    link.know(known);
+    link
 }
 
 /// Reads what is mirrored already, telling nobody.

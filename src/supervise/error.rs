@@ -73,8 +73,21 @@ impl Error {
         match self {
             Error::Transport(TransportError::Unreachable { reason, .. })
             | Error::Remote(RemoteError::Transport(TransportError::Unreachable { reason, .. })) => reason.clone(),
+            Error::Remote(RemoteError::Rootless { root, .. }) => {
+                format!("it has no {root}: deleted, or its file system is not mounted")
+            }
             other => other.to_string(),
         }
+    }
+
+    /// Whether the host refused for a reason of this class.
+    pub fn is_refused(&self, class: &str) -> bool {
+        matches!(self, Error::Remote(error) if error.is_refused(class))
+    }
+
+    /// Whether the host answers and has no root directory.
+    pub fn is_rootless(&self) -> bool {
+        matches!(self, Error::Remote(RemoteError::Rootless { .. }))
     }
 
     /// Whether the host is there and has no session to spare.

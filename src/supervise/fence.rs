@@ -3,16 +3,15 @@
 
 use std::time::Duration;
 
-use super::driver::Driver;
+use super::driver::{Driver, new_link};
 use super::error::Error;
 use super::follow::{Turn, Until};
-use super::link::Link;
 use super::progress::Progress;
 use super::spec::Start;
 use crate::git::refs;
 use crate::model::attempt::{AttemptNo, Epoch};
 use crate::model::event::Kind;
-use crate::remote::error::RemoteError;
+use crate::remote::error::{OTHER_ROOT, RemoteError};
 
 /// How long a host that does not answer holds a command up.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,9 +43,7 @@ impl Driver {
         let before = if self.link.host.name == host {
             None
         } else {
-            let host = self.engine.host(host)?;
-            let engine = &self.engine;
-            let link = Link::new(host, engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
+            let link = new_link(&self.engine, self.handoff(), self.engine.host(host)?);
             Some(std::mem::replace(&mut self.link, link))
         };
         let fenced = self.fence(patience).await;
@@ -87,8 +84,18 @@ impl Driver {
         Ok(false)
     }
 
-    /// Tells the link's host of an epoch.
+    /// Tells the link's host of an epoch. One whose root was replaced is told in the root that it has now.
     pub(super) async fn put_epoch(&mut self, epoch: Epoch) -> Result<(), Error> {
+        match self.put_epoch_once(epoch).await {
+            Err(error) if error.is_refused(OTHER_ROOT) => {
+                self.accept_root().await?;
+                self.put_epoch_once(epoch).await
+            }
+            put => put,
+        }
+    }
+
+    async fn put_epoch_once(&mut self, epoch: Epoch) -> Result<(), Error> {
         let remote = self.link.once().await?;
         match remote.put_epoch(&self.name, epoch).await {
             // A host that never heard of the handoff has nothing to give back.
@@ -152,7 +159,9 @@ impl Driver {
         while !self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.is_collected()) {
             match self.one_poll(n, Until::Rest).await? {
                 Turn::Again => self.journal.refresh()?,
-                Turn::Attempt(_) | Turn::NewSession { .. } | Turn::Overrule { .. } | Turn::Left => break,
+                Turn::Attempt(_) | Turn::NewSession { .. } | Turn::Overrule { .. } | Turn::NewGrant(_) | Turn::Left => {
+                    break;
+                }
             }
         }
         Ok(())

@@ -19,7 +19,7 @@ use crate::model::event::{Kind, Owner};
 use crate::model::policy::{Decision, decide};
 use crate::model::verdict::{Class, Verdict};
 use crate::remote::client::Remote;
-use crate::remote::error::RemoteError;
+use crate::remote::error::{BEGUN, OTHER_ROOT, RemoteError};
 use crate::remote::poll::{Alive, LONGEST_WAIT, Message};
 use crate::transport::TransportError;
 
@@ -54,6 +54,8 @@ pub(super) enum Turn {
     Overrule {
         delay: u64,
     },
+    /// What follows this attempt needs a grant of its own.
+    NewGrant(AttemptNo),
     Left,
 }
 
@@ -85,13 +87,19 @@ impl Driver {
             let turn = match turn {
                 Ok(Turn::NewSession { delay }) => self.new_session(n, delay).await,
                 Ok(Turn::Overrule { delay }) => self.begin_grant(n, delay, Start::Resume).await,
+                Ok(Turn::NewGrant(n)) => self.new_grant(n).await,
+                turn => turn,
+            };
+            let turn = match turn {
+                Err(error) if error.is_refused(OTHER_ROOT) => self.accept_root().await.map(|()| Turn::Again),
+                Err(error) if error.is_refused(BEGUN) => self.was_begun(n, &error).await,
                 turn => turn,
             };
             match turn {
                 Ok(Turn::Again) => retries.reset(),
                 Ok(Turn::Attempt(next)) => n = next,
                 Ok(Turn::Left) => break,
-                Ok(Turn::NewSession { .. } | Turn::Overrule { .. }) => {}
+                Ok(Turn::NewSession { .. } | Turn::Overrule { .. } | Turn::NewGrant(_)) => {}
                 Err(error) => match self.link.failed(&error, &mut retries) {
                     None => return Err(self.left_alone(error)),
                     Some(delay) => {
@@ -169,6 +177,9 @@ impl Driver {
             match message {
                 None => break,
                 Some(Message::State(line)) if line.attempt == n => {
+                    if self.has_started(n) && !line.intent {
+                        return self.lose(&remote, n, "it shows the attempt as it was before its start").await;
+                    }
                     self.on_state(&line)?;
                     self.is_elsewhere(&line)?;
                     if until == Until::Started && line.intent {
@@ -214,7 +225,8 @@ impl Driver {
         let waiting =
             matches!(attempt.next, Some(Next::Resume { .. } | Next::ResumeWithCheck { .. } | Next::WaitUntil { .. }));
         let open = !attempt.is_collected() || attempt.next.is_none();
-        (open && !waiting).then_some(outcome)
+        let is_last = self.handoff().last_attempt().is_some_and(|(last, _)| last == n);
+        (if waiting { is_last && self.handoff().needs_grant(n) } else { open }).then_some(outcome)
     }
 
     /// After an end: the capture is fetched, and what follows is decided.
@@ -253,6 +265,10 @@ impl Driver {
 
     /// Writes what follows to the host; what stands there then is what counts.
     pub(super) async fn decided(&mut self, remote: &Remote, n: AttemptNo, next: Next) -> Result<Next, Error> {
+        if self.handoff().is_gone(n) {
+            self.append(Kind::Decided { attempt: n, next: next.clone(), by: "laptop".into() })?;
+            return Ok(next);
+        }
         let link = remote.put_next(&self.name, n, &next).await?;
         let (by, stands) = Next::from_link(&link).unwrap_or(("laptop", next.clone()));
         let stands = if by == "laptop" { next } else { in_words(stands, next, self.handoff(), n, &self.profile) };
@@ -282,6 +298,9 @@ impl Driver {
                 self.tell(&Progress::BackingOff { attempt, delay: Duration::from_secs(delay) });
             }
             Next::WaitUntil { at } => self.tell(&Progress::WaitingUntil { attempt, at }),
+        }
+        if self.handoff().needs_grant(n) {
+            return Ok(Turn::NewGrant(n));
         }
         self.take_up(attempt)?;
         Ok(Turn::Attempt(attempt))

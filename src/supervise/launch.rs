@@ -1,7 +1,6 @@
 //! Gets an attempt under way on a host: the push and `ensure` travel side by side.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::attempt_delays;
@@ -9,7 +8,7 @@ use super::driver::Driver;
 use super::engine::{Engine, blocking};
 use super::error::Error;
 use super::link::{QUIET, pause};
-use super::progress::{Progress, Reporter};
+use super::progress::Progress;
 use super::retry::{Retries, Stage};
 use super::ship::Push;
 use super::spec::{Parts, Prompts, Start, files};
@@ -23,10 +22,11 @@ use crate::mirror::page;
 use crate::model::attempt::{AttemptNo, Grant};
 use crate::model::event::{Kind, Owner};
 use crate::model::profile::SessionMode;
+use crate::model::root::Known;
 use crate::model::snapshot::{Oid, Snapshot};
 use crate::remote::client::Remote;
 use crate::remote::ensure::Ensure;
-use crate::remote::error::RemoteError;
+use crate::remote::error::{OTHER_ROOT, RemoteError};
 use crate::remote::poll::Launched;
 use crate::remote::script::Verb;
 
@@ -148,6 +148,8 @@ impl Driver {
             name: self.name.clone(),
             attempt,
             grant: grant.number,
+            started: handoff.attempts.get(&attempt).is_some_and(|attempt| attempt.started.is_some()),
+            strays: handoff.strays(&grant.host),
             wait_ref: WAIT_FOR_PUSH,
             spec,
             secrets: secrets::resolve_all(&host.secrets).await?,
@@ -164,7 +166,7 @@ impl Driver {
         Ok(Prepared { ensure, key: facts.cache_key.clone(), format: facts.object_format.clone(), refs, outbox })
     }
 
-    /// Sends a prepared launch until the host has answered; what was sent before is sent again. Left undone where somebody
+    /// Sends a prepared launch, push and `ensure` side by side, until the host has answered; what was sent before is sent again. Left undone where somebody
     /// wants it stopped meanwhile.
     pub async fn launch(&mut self, prepared: &Prepared) -> Result<(), Error> {
         self.tell(&Progress::Shipping { host: self.link.host.name.clone() });
@@ -180,6 +182,16 @@ impl Driver {
                     retries.reset();
                     continue;
                 }
+            };
+            let sent = match sent {
+                Err(error) if error.is_refused(OTHER_ROOT) => {
+                    self.accept_root().await?;
+                    if self.handoff().attempts.get(&prepared.ensure.attempt).is_some_and(|it| it.ended.is_some()) {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                sent => sent,
             };
             let Err(error) = sent else { break };
             // What ends git on the host each time is not the link.
@@ -210,8 +222,42 @@ impl Driver {
 
     async fn send_once(&mut self, prepared: &Prepared) -> Result<(), Error> {
         let remote = self.link.once().await?;
-        let Engine { repository, reporter, .. } = &*self.engine;
-        send(&remote, prepared, repository, self.ship_was_broken(prepared), reporter).await
+        let engine = self.engine.clone();
+        let Engine { repository, reporter, .. } = &*engine;
+        let broken = self.ship_was_broken(prepared);
+        let push = Push { remote: &remote, prepared, repository, reporter };
+        let push = push.run(broken);
+        if remote.is_single() {
+            push.await?;
+            return self.ensure(&remote, prepared).await;
+        }
+        let (pushed, ensured) = tokio::join!(push, self.ensure(&remote, prepared));
+        match (pushed, ensured) {
+            (Ok(()), ensured) => ensured,
+            (Err(error), _) if error.may_retry() => Err(error),
+            // Where the host refused both, it says better than git what is wrong with it.
+            (Err(_), Err(refusal @ Error::Remote(RemoteError::Refused { .. } | RemoteError::Rootless { .. }))) => {
+                Err(refusal)
+            }
+            (Err(error), Err(_)) => Err(error),
+            (Err(error), Ok(())) => {
+                // A watcher that was started would wait for what does not come. What cannot be told now is told by what
+                // is sent next, or the wait ends by itself.
+                let _ = remote.withdraw(&prepared.ensure.name, prepared.ensure.attempt).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends `ensure`. The root that it goes to is journaled before: if nothing of the attempt is there later, it is known
+    /// whether the attempt was sent to that root.
+    async fn ensure(&mut self, remote: &Remote, prepared: &Prepared) -> Result<(), Error> {
+        if !matches!(self.handoff().root_of(remote.host()), Known::Instance(_)) {
+            let instance = remote.instance().await?;
+            self.learn_root(Some(instance))?;
+        }
+        let instance = remote.ensure(&prepared.ensure).await?;
+        self.learn_root(Some(instance))
     }
 
     fn prompts(&self, launch: &Launch, facts: &ShipFacts) -> Result<Prompts, Error> {
@@ -231,40 +277,6 @@ impl Driver {
             check_head: if handoff.made.check.is_some() { render(PromptKind::CheckHead)? } else { String::new() },
             check_foot: render(PromptKind::CheckFoot)?,
         })
-    }
-}
-
-/// Push and ensure side by side, or one after the other where the host takes only one command at a time. A git failure
-/// of ours is final; the host's side may be tried again.
-async fn send(
-    remote: &Remote,
-    prepared: &Prepared,
-    repository: &Repository,
-    broken: bool,
-    reporter: &Arc<dyn Reporter>,
-) -> Result<(), Error> {
-    let push = Push { remote, prepared, repository, reporter };
-    let push = push.run(broken);
-    let ensure = remote.ensure(&prepared.ensure);
-    if remote.is_single() {
-        push.await?;
-        ensure.await?;
-        return Ok(());
-    }
-    let (pushed, state) = tokio::join!(push, ensure);
-    match (pushed, state) {
-        (Ok(()), Ok(_)) => Ok(()),
-        (Ok(()), Err(error)) => Err(error.into()),
-        (Err(error), _) if error.may_retry() => Err(error),
-        // Where the host refused both, it says better than git what is wrong with it.
-        (Err(_), Err(refusal @ RemoteError::Refused { .. })) => Err(refusal.into()),
-        (Err(error), Err(_)) => Err(error),
-        (Err(error), Ok(_)) => {
-            // A watcher that was started would wait for what does not come. What cannot be told now is told by what is
-            // sent next, or the wait ends by itself.
-            let _ = remote.withdraw(&prepared.ensure.name, prepared.ensure.attempt).await;
-            Err(error)
-        }
     }
 }
 

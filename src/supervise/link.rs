@@ -1,6 +1,6 @@
 //! The link loop: a connection that comes back. It never decides about an attempt.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,6 +10,7 @@ use super::progress::{Progress, Reporter};
 use super::retry::{Remedy, Retries, Stage, remedy};
 use super::wake::woken;
 use crate::model::host::Host;
+use crate::model::root::Known;
 use crate::remote::client::Remote;
 use crate::transport::{Asker, Connected, Options, TransportError, connect};
 
@@ -40,6 +41,8 @@ pub struct Link {
     pub host: Host,
     dial: Arc<dyn Dial>,
     reporter: Arc<dyn Reporter>,
+    /// What is known of the host's root; the connection reads it at each request.
+    known: Arc<Mutex<Known>>,
     /// With the time at which it was made.
     remote: Option<(Remote, Instant)>,
 }
@@ -51,7 +54,12 @@ impl Link {
 
     /// A link whose connections are made by `dial`.
     pub fn by(host: Host, dial: Arc<dyn Dial>, reporter: Arc<dyn Reporter>) -> Self {
-        Link { host, dial, reporter, remote: None }
+        Link { host, dial, reporter, known: Arc::default(), remote: None }
+    }
+
+    /// Says what is known of the host's root from now on.
+    pub fn know(&mut self, known: Known) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
     /// The connection, made now where there is none. One try.
@@ -65,14 +73,14 @@ impl Link {
             self.reporter.tell(&Progress::Note { text });
         }
         let root = self.host.root.as_deref().unwrap_or("");
-        let remote = Remote::new(connected.transport, &self.host.name, root);
+        let remote = Remote::new(connected.transport, &self.host.name, root).with_known(self.known.clone());
         self.remote = Some((remote.clone(), Instant::now()));
         Ok(remote)
     }
 
     /// Goes on with a connection that somebody else has made to the same host.
     pub fn reuse(&mut self, remote: Remote) {
-        self.remote = Some((remote, Instant::now()));
+        self.remote = Some((remote.with_known(self.known.clone()), Instant::now()));
     }
 
     /// The connection for somebody who waits for it: what may pass is tried again for a short while.

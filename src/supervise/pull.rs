@@ -44,6 +44,7 @@ impl Driver {
         handoff.attempts.get(&n).is_some_and(|attempt| {
             let captured = attempt.outcome.as_ref().is_none_or(|outcome| outcome.capture.is_some());
             attempt.started.is_some()
+                && !handoff.is_gone(n)
                 && !captured
                 && attempt.fetched.is_none()
                 && handoff.last_on(&attempt.host) == Some(n)

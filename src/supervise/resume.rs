@@ -30,11 +30,21 @@ impl Driver {
         }
         let elsewhere = host.is_some_and(|host| host != self.handoff().host());
         let active = self.handoff().status().is_active();
-        let out_of_reach = active && elsewhere && self.is_out_of_reach().await?;
+        // A host that is named again and has no root directory begins again: the user knows that the directory was deleted.
+        let begins_again = host.is_some()
+            && !elsewhere
+            && self.is_rootless().await.or_else(|error| match error {
+                error if error.may_retry() => Ok(false),
+                error => Err(error),
+            })?;
+        if begins_again {
+            self.learn_root(None)?;
+        }
+        let out_of_reach = begins_again || active && elsewhere && self.is_out_of_reach().await?;
         if active && !out_of_reach {
             return refuse(self.handoff(), "is still at work".to_owned());
         }
-        if !active {
+        if !active && !begins_again {
             self.finish_last(elsewhere).await?;
         }
         let handoff = self.handoff();

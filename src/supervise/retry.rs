@@ -54,7 +54,7 @@ pub fn remedy(error: &Error) -> Remedy {
             | TransportError::Config { .. } => Remedy::Stop,
         },
         // A broken answer alone says nothing of the connection.
-        Error::Remote(RemoteError::Cut { .. }) => Remedy::AskAgain,
+        Error::Remote(RemoteError::Cut { .. } | RemoteError::Rootless { .. }) => Remedy::AskAgain,
         _ => Remedy::Stop,
     }
 }
@@ -168,6 +168,7 @@ mod tests {
         let verb = "ensure";
         vec![
             (RemoteError::Cut { host: host(), verb, noise: String::new() }, Remedy::AskAgain),
+            (RemoteError::Rootless { host: host(), root: "/r".into() }, Remedy::AskAgain),
             (RemoteError::Garbled { host: host(), verb, what: "w".into() }, Remedy::Stop),
             (RemoteError::Refused { host: host(), class: "epoch".into(), text: "t".into() }, Remedy::Stop),
             (RemoteError::NotInstalled { host: host(), reason: "r".into() }, Remedy::Stop),

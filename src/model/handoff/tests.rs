@@ -122,7 +122,23 @@ fn spent_attempts_fail_and_what_a_person_can_mend_parks() {
 fn a_usage_window_is_not_charged() {
     let mut h = new();
     run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1), ended(1, Class::Limited), dispatched(2, 1)]);
-    assert_eq!(h.charged(), 1);
+    assert_eq!(h.left(), 2);
+    run(&mut h, vec![ended(2, Class::Crashed), dispatched(3, 1), ended(3, Class::Crashed)]);
+    assert!(h.left() == 1 && h.needs_grant(3), "it has no number for the attempt that is left");
+}
+
+#[test]
+fn each_grant_of_a_person_allows_as_many_attempts_as_it_says() {
+    let mut h = new();
+    assert_eq!(h.left(), h.made.limits.attempts, "before the first grant");
+    run(&mut h, vec![grant(1, 1, 1, 2), dispatched(1, 1)]);
+    assert_eq!(h.left(), 1);
+    run(&mut h, vec![ended(1, Class::Crashed), dispatched(2, 1), ended(2, Class::Crashed)]);
+    assert_eq!(h.left(), 0);
+    run(&mut h, vec![grant(2, 1, 3, 4), dispatched(3, 2)]);
+    assert_eq!(h.left(), 1, "two of two were used, and two more are allowed");
+    run(&mut h, vec![ended(3, Class::Crashed), dispatched(4, 2), ended(4, Class::Crashed)]);
+    assert_eq!(h.left(), 0);
 }
 
 #[test]

@@ -80,6 +80,36 @@ judge_watch() {
   [ "$watch" -eq 0 ] || judge "$(link_of "$at/watch.$watch")"
 }
 
+# What the claim of this watcher is worth now, in $standing: `held`; `replaced` by a later one; `gone` from its root; `away`
+# with the root, which may come back: its file system is not mounted, or its directory was moved.
+stand() {
+  if [ "$(link_of "$at/watch.$watch")" = "$me" ]; then
+    standing=held
+    [ ! -h "$at/watch.$((watch + 1))" ] || standing=replaced
+  elif [ -f "$root/instance" ] || [ -d "$root/work" ]; then
+    standing=gone
+  else
+    standing=away
+  fi
+}
+
+# A watcher acts only while it holds its claim: it looks again before each step, for it may have been stopped meanwhile. While
+# the root is away it waits for as long as the agent may work; otherwise it ends what it has started, and itself.
+hold_claim() {
+  stand
+  while [ "$standing" = away ] && { [ "$limit_active" -eq 0 ] || [ "$((served + spent))" -lt "$limit_active" ]; }; do
+    find_marked
+    [ -n "$marked" ] || break
+    nap "$tick" && spent=$((spent + tick))
+    stand
+  done
+  case $standing in
+    held) return 0 ;;
+    away | gone) sweep 5 ;;
+  esac
+  exit 1
+}
+
 # The agent: $life (none before it started) and $pid. Its boot and node are those of the intent.
 judge_task() {
   pid='' life=none

@@ -9,6 +9,10 @@ run_ensure() {
   g=$grant spec=$job/spec/$grant
   need_builtin_printf
   command -v git >/dev/null 2>&1 || refuse no-git "git was not found on the host"
+  make_root
+  # What started once, or may have, is attended where it is there, and started nowhere.
+  [ -h "$at/intent" ] || [ -z "$started" ] || refuse begun "attempt $n was started, and nothing of it is here"
+  [ -d "$at" ] || ! is_registered || refuse begun "attempt $n was begun, and its directory is gone"
   mkdir -p "$root/lib" "$job/spec" "$job/epoch" || refuse_write "$job could not be made"
   store_spec
   { read_grant && read_ship; } || refuse request "the grant or the ship is malformed"
@@ -19,9 +23,16 @@ run_ensure() {
     highest "$job/epoch/"
     [ "$top" -eq "$grant_epoch" ] || [ -h "$at/intent" ] || refuse epoch "the handoff is at epoch $top"
     earlier_over
-    make_attempt || refuse_write "$at could not be made"
+    end_strays
+    make_attempt && register || refuse_write "$at could not be made"
+    # The root may have changed while this process was stopped.
+    check_root
     await_watcher
+  else
+    register
   fi
+  read_instance
+  say "instance $instance $raised"
   look "$name" "$n"
   say "$state"
   finish 0
@@ -46,6 +57,20 @@ earlier_over() {
     earlier=$((earlier - 1))
     [ ! -h "$job/$earlier/intent" ] || [ -f "$job/$earlier/result" ] ||
       refuse busy "attempt $earlier has no result yet"
+  done
+}
+
+# Ends what still runs of attempts whose directories this root has lost: two agents of one handoff never run at once.
+end_strays() {
+  [ -n "$strays" ] && [ ! -h "$at/watch.1" ] || return 0
+  wanted=$n
+  for n in $strays; do
+    sweep 5 || refuse busy "processes of attempt $n would not end"
+  done
+  at_attempt "$name" "$wanted"
+  find_watchers
+  for entry in $watchers; do
+    kill -KILL "$entry" 2>/dev/null
   done
 }
 
@@ -94,7 +119,11 @@ run_cancel() {
   read_request
   begin
   need_attempt
-  [ -d "$at" ] || refuse unknown "no such attempt"
+  if [ ! -d "$at" ]; then
+    # Its directory may be gone and its agent not. A watcher that has no claim here leaves by itself.
+    [ ! -f "$root/instance" ] || sweep "$grace"
+    refuse unknown "no such attempt"
+  fi
   if [ "$reason" = withdraw ]; then
     # Nothing has run: a watcher that dies before the intent leaves the attempt to the next one.
     wake_watcher

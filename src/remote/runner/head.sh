@@ -39,7 +39,7 @@ is_full() { has_less "$1" 1024 || [ "$(free_inodes "$1")" = 0 ]; }
 
 # Refuses because something could not be written below the root, in the system's own words where it has some.
 refuse_write() {
-  why=$({ mkdir -p "$root" && echo | tee "$root/.try.$$" >/dev/null; } 2>&1)
+  why=$({ { [ -n "${known-}" ] || mkdir -p "$root"; } && echo | tee "$root/.try.$$" >/dev/null; } 2>&1)
   rm -f "$root/.try.$$"
   why=${why##*: }
   [ -n "$why" ] || ! is_full "$root" || why="No space left on device"

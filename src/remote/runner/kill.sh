@@ -73,6 +73,21 @@ end_task() {
   sweep "$1"
 }
 
+# The watchers of this handoff in this root that have no claim in it, in $watchers.
+find_watchers() {
+  watchers='' claims=$(ls -ln "$job"/[1-9]*/ 2>/dev/null)
+  for entry in $(if [ -n "$proc" ]; then cd /proc && ls; else ps -ax -o pid=; fi); do
+    is_number "$entry" || continue
+    if [ -n "$proc" ]; then
+      command=$(tr '\0' ' ' 2>/dev/null <"/proc/$entry/cmdline")
+    else
+      command=$(ps -o command= -p "$entry" 2>/dev/null)
+    fi
+    case $command in *" watch "*" $root "*" $name "*) ;; *) continue ;; esac
+    case $claims in *" -> $entry:"*) ;; *) watchers="$watchers $entry" ;; esac
+  done
+}
+
 # A short pause, a tenth of a second where sleep knows fractions.
 doze() {
   if [ -z "${doze_tenths-}" ]; then

@@ -16,7 +16,7 @@ main() {
     GIT_COMMON_DIR GIT_NAMESPACE GIT_CONFIG_PARAMETERS GIT_CONFIG_COUNT
   case $verb in
     watch) run_watch "$@" ;;
-    probe | receive | upload | ensure | poll | put | cancel | capture | release | mend | pack | unpack | trees) "run_$verb" ;;
+    probe | receive | upload | ensure | poll | put | cancel | capture | release | mend | pack | unpack | trees | instance) "run_$verb" ;;
     *) exit 2 ;;
   esac
 }

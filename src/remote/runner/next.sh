@@ -27,6 +27,8 @@ linger() {
 
 given_up() {
   [ -h "$at/cancel" ] && return 0
+  stand
+  [ "$standing" = held ] || return 0
   highest "$job/epoch/"
   [ "$top" -gt "$grant_epoch" ]
 }

@@ -2,7 +2,7 @@
 
 read_request() {
   name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
-  pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' asks='' whole='' all=''
+  pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' known='' started='' strays='' asks='' whole='' all=''
   while IFS= read -r line; do
     if [ -z "$line" ]; then
       whole=1
@@ -33,11 +33,15 @@ read_request() {
       'cache '*) caches=$caches$value$nl ;;
       'discard yes') discard=yes ;;
       'dry yes') dry=yes ;;
+      'started yes') started=yes ;;
+      'stray '*) is_number "$value" && strays="$strays $value" ;;
+      'instance '*) is_hex "${value%% *}" && is_number "${value#* }" && known=$value ;;
       'secret '*) is_variable "${value%% *}" && secrets=$secrets$value$nl ;;
       *) asks=$asks$line$nl ;;
     esac || refuse request "bad value of ${line%% *}"
   done
   [ -n "$whole" ] || refuse truncated "the request ended in its header"
+  check_root
 }
 
 # Secrets are written by a builtin: never in argv.

@@ -20,7 +20,9 @@ run_task() {
   ln -s "$$:$start" "$at/$link" || exit 127
   event "$link"
   cd "$place" 2>/dev/null || cd "$job/tree" || exit 127
-  # Held open, so that what goes into it is not lost with its name. A redirection that fails would end this shell.
+  # Both are held open: what goes into them is not lost with their names, where the directory is moved or unmounted. A
+  # redirection that fails would end this shell.
+  [ ! -w "$slot" ] || exec 7<"$slot" 9<>"$slot"
   (: >>"$output") 2>/dev/null && exec 8>>"$output"
   # A shell writes a word about a child that a signal ended, and none about one that returned a number above 128 itself. The
   # word goes over the slot, whose room is allocated.
@@ -28,14 +30,14 @@ run_task() {
     (
       umask 022
       # shellcheck disable=SC2086 # the shell is a list of words
-      exec $shell "$script" "$word" <"$input" >>"$output" 2>&1 8>&-
+      exec $shell "$script" "$word" <"$input" >>"$output" 2>&1 7<&- 8>&- 9>&-
     )
     status=$?
   } 2<>"$slot"
   [ "$link" != task ] || keep_output
   how=
-  if [ "$status" -gt 128 ] && grep -q '[^ ]' "$slot"; then how=signal; fi
-  printf '%-63s\n' "$status $how" 1<>"$slot"
+  if [ "$status" -gt 128 ] && grep -q '[^ ]' <&7; then how=signal; fi
+  printf '%-63s\n' "$status $how" >&9
   event "$link" ended
   wake_watcher
 }
@@ -62,6 +64,7 @@ read_status() {
 follow() {
   link=$1 limit=$2 ended='' spent=0 missing=0
   while [ -z "$ended" ]; do
+    hold_claim
     judge_link "$link"
     case $life in
       # The wrapper died without a word: as long as what it started lives, the agent is at work.
@@ -142,6 +145,10 @@ listen() {
 # Whether the laptop wants no more of this attempt: cancelled, or the handoff changed hands before the agent started.
 called_off() {
   [ -h "$at/cancel" ] && return 0
+  if [ -n "$unbegun" ]; then
+    stand
+    [ "$standing" = held ] || return 0
+  fi
   [ ! -h "$at/intent" ] || return 1
   highest "$job/epoch/"
   [ "$top" -gt "$grant_epoch" ]

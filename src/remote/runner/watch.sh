@@ -8,21 +8,23 @@ run_watch() {
   done
   exec </dev/null
   at_attempt "$1" "$2"
-  with_check='' chained=''
+  with_check='' chained='' unbegun=''
   while claim_attempt; do
     if [ -h "$at/intent" ]; then attend; else perform; fi
     [ -f "$at/result" ] || return 1
     follow_up || return 0
+    hold_claim
     at_attempt "$name" $((n + 1))
     chained=1
-    make_attempt || return 1
+    make_attempt && register || return 1
   done
 }
 
 # The directory of an attempt; its streams exist from the start, so that a poll can wait on them.
 make_attempt() {
   # Of two requests at once the later finds the link made, and that is as good.
-  mkdir -p "$at" && { ln -s "$g" "$at/grant" 2>/dev/null || [ -h "$at/grant" ]; } && true >>"$at/log" && true >>"$at/check.log" &&
+  { [ -d "$at" ] || mkdir "$at" 2>/dev/null || [ -d "$at" ]; } &&
+    { ln -s "$g" "$at/grant" 2>/dev/null || [ -h "$at/grant" ]; } && true >>"$at/log" && true >>"$at/check.log" &&
     { [ ! -f "$spec/setup" ] || true >>"$at/setup.log"; }
 }
 
@@ -35,7 +37,8 @@ claim_attempt() {
     judge_watch
     case $life in alive | stopped | unknown) return 1 ;; esac
     if ln -s "$me" "$at/watch.$((watch + 1))" 2>/dev/null; then
-      event watch $((watch + 1))
+      watch=$((watch + 1))
+      event watch "$watch"
       [ -n "$chained" ] || start_as=
       as=$start_as
       read_grant && read_ship || return 1
@@ -58,13 +61,16 @@ reset_facts() {
 
 # An attempt nobody has started.
 perform() {
-  [ "$watch" -eq 0 ] || sweep 1
+  [ "$watch" -eq 1 ] || sweep 1
+  unbegun=1
   if prepare; then
+    unbegun=
     run_agent
     conclude
   else
     sweep 2
     classify
+    hold_claim
     write_result
   fi
 }
@@ -103,6 +109,7 @@ note_limit() {
 
 # After the agent: nothing of it may be left before its work is captured and checked.
 conclude() {
+  hold_claim
   # A wrapper that has not named itself by now never does: it starts nothing then.
   ln -s none:0 "$at/task" 2>/dev/null
   # What it wrote down counts, even when a limit struck in the same moment.
@@ -129,6 +136,7 @@ conclude() {
   active=$((served + spent)) served=0
   read_log
   watch_session
+  hold_claim
   if take_capture; then
     weigh
   else
@@ -150,5 +158,6 @@ conclude() {
     case $reason in 'exit' | grace) reason=stop ;; esac
   fi
   classify
+  hold_claim
   write_result
 }

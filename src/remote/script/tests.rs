@@ -10,6 +10,7 @@ mod judge;
 mod no_proc;
 mod pack;
 mod release;
+mod root;
 mod stream;
 mod unpack;
 mod verdict;
@@ -22,7 +23,7 @@ use host::{TestHost, shells};
 
 #[test]
 fn loaders_pass_every_login_shell() {
-    for line in Verb::ALL.map(loader).into_iter().chain([install_loader()]) {
+    for line in Verb::ALL.map(loader).into_iter().chain([install_loader(false), install_loader(true)]) {
         let inner = line.strip_prefix("exec /bin/sh -c '").unwrap().strip_suffix('\'').unwrap();
         assert!(!inner.contains(['\'', '!', '\\', '\n']), "{inner}");
         assert!(line.len() < 1000);
@@ -123,11 +124,11 @@ fn install_is_whole_or_nothing() {
         let host = TestHost::without_runner(shell);
         assert_eq!(host.call(Verb::Probe, b"\n").trim(), "@handoff 00000000000000aa need-runner");
 
-        let cut = host.exec(&install_loader(), &text().as_bytes()[..text().len() / 2]);
+        let cut = host.exec(&install_loader(false), &text().as_bytes()[..text().len() / 2]);
         assert!(cut.contains("error install") && cut.contains("end 1"), "{cut}");
         assert_eq!(std::fs::read_dir(host.root().join("lib")).unwrap().count(), 0);
 
-        let whole = host.exec(&install_loader(), text().as_bytes());
+        let whole = host.exec(&install_loader(false), text().as_bytes());
         assert_eq!(whole, "@handoff 00000000000000aa begin\n@handoff 00000000000000aa end 0\n");
         assert!(host.call(Verb::Probe, b"\n").contains("\nhost "));
     }

@@ -79,7 +79,7 @@ impl TestHost {
 
     pub fn new(shell: String) -> Self {
         let host = Self::without_runner(shell);
-        host.exec(&install_loader(), text().as_bytes());
+        host.exec(&install_loader(false), text().as_bytes());
         host
     }
 

@@ -1,0 +1,182 @@
+//! Which root directory a host showed: one that was wiped or restored is told from the one that an attempt was started in.
+
+use serde::{Deserialize, Serialize};
+
+use super::attempt::AttemptNo;
+use super::handoff::{Handoff, Refused};
+
+/// The identity of a host's root directory (`~/.handoff/instance`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Random hexadecimal digits, made with the directory.
+    pub id: String,
+    /// Each `ensure` raises it.
+    pub count: u64,
+}
+
+impl Instance {
+    /// Whether a directory that showed `earlier` may show this later. A wiped one has another id, a restored snapshot
+    /// counts lower.
+    pub fn follows(&self, earlier: &Instance) -> bool {
+        self.id == earlier.id && self.count >= earlier.count
+    }
+
+    /// Reads `<id> <count>`.
+    pub fn parse(text: &str) -> Option<Instance> {
+        let (id, count) = text.trim().split_once(' ')?;
+        let is_id = (16..=64).contains(&id.len()) && id.bytes().all(|c| c.is_ascii_hexdigit());
+        Some(Instance { id: id.to_owned(), count: count.parse().ok()? }).filter(|_| is_id)
+    }
+}
+
+impl std::fmt::Display for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.id, self.count)
+    }
+}
+
+/// What the laptop knows of a host's root directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing of the handoff was started there: the directory may be made.
+    #[default]
+    Nothing,
+    /// An attempt was started there by a program that knew no instances: the directory must be there.
+    Used,
+    /// It must be this one.
+    Instance(Instance),
+}
+
+impl Handoff {
+    /// The host showed this root, or the user gave its root up (`None`).
+    pub(super) fn see_root(&mut self, host: &str, instance: Option<&Instance>) -> Result<(), Refused> {
+        let known = self.instances.get(host);
+        if known.is_some() && known == instance {
+            return Err(Refused::Stale("the host's root is already known"));
+        }
+        if instance.is_none_or(|seen| known.is_some_and(|known| !seen.follows(known))) {
+            let last = self.last_on(host).unwrap_or(0);
+            self.replaced.insert(host.to_owned(), last);
+            self.shipped.retain(|shipped| shipped != host);
+        }
+        match instance {
+            Some(instance) => drop(self.instances.insert(host.to_owned(), instance.clone())),
+            None => drop(self.instances.remove(host)),
+        }
+        Ok(())
+    }
+
+    /// What is known of a host's root.
+    pub fn root_of(&self, host: &str) -> Known {
+        if let Some(instance) = self.instances.get(host) {
+            return Known::Instance(instance.clone());
+        }
+        let replaced = self.replaced.get(host).copied().unwrap_or(0);
+        let used =
+            |(_, attempt): (&AttemptNo, &super::handoff::Attempt)| attempt.host == host && attempt.started.is_some();
+        if self.attempts.range(replaced + 1..).any(used) { Known::Used } else { Known::Nothing }
+    }
+
+    /// Whether the attempt ended because its host no longer had it.
+    pub fn is_gone(&self, n: AttemptNo) -> bool {
+        self.attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref()).is_some_and(|outcome| outcome.is_gone())
+    }
+
+    /// The attempts whose processes may still run on a host that no longer has their directories.
+    pub fn strays(&self, host: &str) -> Vec<AttemptNo> {
+        let there = self.attempts.iter().filter(|(_, attempt)| attempt.host == host);
+        let stray = there.filter(|(n, attempt)| self.is_gone(**n) || attempt.ended.is_none() && attempt.superseded);
+        stray.map(|(n, _)| *n).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::model::attempt::{GONE, Grant, Outcome};
+    use crate::model::event::{Event, Kind};
+    use crate::model::testing::created;
+    use crate::model::verdict::{Class, Verdict};
+
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+
+    fn instance(id: &str, count: u64) -> Instance {
+        Instance { id: id.to_owned(), count }
+    }
+
+    fn root(instance: Option<Instance>) -> Kind {
+        Kind::Root { host: "box".to_owned(), instance }
+    }
+
+    fn started() -> Handoff {
+        let event = |kind| Event::new(Timestamp::UNIX_EPOCH, kind);
+        let mut handoff = Handoff::created(&event(Kind::Created(Box::new(created("20261121-x"))))).unwrap();
+        let host = "box".to_owned();
+        let commit = handoff.made.base.commit.clone();
+        for kind in [
+            Kind::Granted { grant: Grant { number: 1, epoch: 1, host: host.clone(), first: 1, last: 2, active: 60 } },
+            Kind::Dispatched { attempt: 1, grant: 1, host: host.clone(), command: "agent".into() },
+            root(Some(instance(ID, 4))),
+            Kind::Shipped { host, commit },
+            Kind::Started { attempt: 1, command: None, session: None },
+        ] {
+            handoff.apply(&event(kind)).unwrap();
+        }
+        handoff
+    }
+
+    fn see(handoff: &mut Handoff, seen: Option<Instance>) -> Result<(), Refused> {
+        handoff.apply(&Event::new(Timestamp::UNIX_EPOCH, root(seen)))
+    }
+
+    #[test]
+    fn a_root_follows_itself_and_no_other() {
+        let known = instance(ID, 4);
+        assert!(instance(ID, 4).follows(&known) && instance(ID, 9).follows(&known));
+        assert!(!instance(ID, 3).follows(&known), "an older snapshot");
+        assert!(!instance(&ID.replace('0', "f"), 9).follows(&known), "wiped");
+    }
+
+    #[test]
+    fn only_a_well_formed_line_is_an_instance() {
+        assert_eq!(Instance::parse(&format!("{ID} 7")), Some(instance(ID, 7)));
+        for bad in ["", "0123 7", &format!("{ID} x"), &format!("{ID}"), "; rm -rf / 0123456789abcdef 7"] {
+            assert_eq!(Instance::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_root_that_was_replaced_has_no_tree() {
+        for seen in [Some(instance(ID, 3)), Some(instance(&ID.replace('0', "f"), 9)), None] {
+            let mut handoff = started();
+            see(&mut handoff, Some(instance(ID, 8))).unwrap();
+            assert!(see(&mut handoff, Some(instance(ID, 8))).is_err(), "once");
+            assert!(handoff.has_tree("box", 2) && !handoff.shipped.is_empty());
+            see(&mut handoff, seen.clone()).unwrap();
+            assert!(!handoff.has_tree("box", 2) && handoff.shipped.is_empty(), "{seen:?}");
+            let known = seen.map_or(Known::Nothing, Known::Instance);
+            assert_eq!(handoff.root_of("box"), known);
+        }
+    }
+
+    #[test]
+    fn a_host_of_an_earlier_version_is_known_to_be_used() {
+        let mut handoff = started();
+        handoff.instances.clear();
+        assert_eq!((handoff.root_of("box"), handoff.root_of("other")), (Known::Used, Known::Nothing));
+    }
+
+    #[test]
+    fn an_attempt_that_its_host_lost_leaves_no_tree_and_may_have_strays() {
+        let mut handoff = started();
+        assert!(handoff.has_tree("box", 2) && handoff.strays("box").is_empty());
+        let verdict = Verdict::new(Class::Lost, "e");
+        let outcome = Box::new(Outcome { reason: GONE.into(), ..Outcome::default() });
+        let ended = Kind::Ended { attempt: 1, outcome, verdict };
+        handoff.apply(&Event::new(Timestamp::UNIX_EPOCH, ended)).unwrap();
+        assert!(!handoff.has_tree("box", 2));
+        assert_eq!((handoff.strays("box"), handoff.strays("other")), (vec![1], vec![]));
+    }
+}

@@ -1,0 +1,106 @@
+//! The root directory of a host: what the journal knows of it, and what is done when the host no longer has an attempt.
+//!
+//! An attempt that may have started is never sent again. It is waited for while its root is away, and ended as lost where
+//! its host answers from a root that does not have it; then only a new number may start.
+
+use super::driver::Driver;
+use super::error::Error;
+use super::follow::{KILL_GRACE, Turn};
+use super::progress::Progress;
+use crate::model::attempt::{AttemptNo, GONE, Outcome};
+use crate::model::event::Kind;
+use crate::model::root::{Instance, Known};
+use crate::model::verdict::{Class, Verdict};
+use crate::remote::client::Remote;
+use crate::remote::error::RemoteError;
+
+impl Driver {
+    /// Journals which root the link's host showed. `None`: the user gave it up.
+    pub(super) fn learn_root(&mut self, instance: Option<Instance>) -> Result<(), Error> {
+        let host = self.link.host.name.clone();
+        self.append(Kind::Root { host: host.clone(), instance })?;
+        self.link.know(self.handoff().root_of(&host));
+        Ok(())
+    }
+
+    /// The host shows another root than the journal knows. What is open and not there has ended as lost; all of that is
+    /// journaled before the new root is, so that no later call sends one of these attempts to it.
+    pub(super) async fn accept_root(&mut self) -> Result<(), Error> {
+        let remote = self.link.once().await?;
+        let seen = remote.instance().await?;
+        let host = self.link.host.name.clone();
+        let why = match self.handoff().root_of(&host) {
+            Known::Instance(known) if known.id == seen.id => "was restored from an older snapshot",
+            _ => "was wiped, or another machine answers under its name",
+        };
+        let before = self.handoff().root_of(&host);
+        self.link.know(Known::Instance(seen.clone()));
+        let lost = self.find_lost(&remote, &host).await;
+        if lost.is_err() {
+            self.link.know(before);
+        }
+        for n in lost? {
+            self.end_as_lost(n, format!("{host} {why}: nothing of attempt {n} is there"))?;
+        }
+        self.tell(&Progress::Note { text: format!("{host} {why}") });
+        self.learn_root(Some(seen))?;
+        self.update_record()
+    }
+
+    /// The attempts of a host that have not ended, as far as the journal tells, and are not there as they must be.
+    async fn find_lost(&self, remote: &Remote, host: &str) -> Result<Vec<AttemptNo>, Error> {
+        let mut lost = Vec::new();
+        let open =
+            self.handoff().attempts.iter().filter(|(_, attempt)| attempt.host == host && attempt.ended.is_none());
+        for (n, attempt) in open {
+            let state = remote.state(&self.name, *n).await?;
+            if state.is_none_or(|line| attempt.started.is_some() && !line.intent) {
+                lost.push(*n);
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Ends an attempt that its host no longer has. The host is asked once more: it ends what still runs of the attempt.
+    pub(super) async fn lose(&mut self, remote: &Remote, n: AttemptNo, why: &str) -> Result<Turn, Error> {
+        match remote.cancel(&self.name, n, "lost", KILL_GRACE).await {
+            Ok(_) | Err(RemoteError::Refused { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.end_as_lost(n, format!("{}: {why}", self.link.host.name))?;
+        self.update_record()?;
+        Ok(Turn::Again)
+    }
+
+    /// The host refused to start an attempt that was begun before.
+    pub(super) async fn was_begun(&mut self, n: AttemptNo, refusal: &Error) -> Result<Turn, Error> {
+        let remote = self.link.once().await?;
+        // What was sent is the newest attempt, which may be of a new grant.
+        let n = self.handoff().last_attempt().map_or(n, |(last, _)| last);
+        let why = match refusal {
+            Error::Remote(RemoteError::Refused { text, .. }) => text.clone(),
+            other => other.to_string(),
+        };
+        self.lose(&remote, n, &why).await
+    }
+
+    fn end_as_lost(&mut self, n: AttemptNo, evidence: String) -> Result<(), Error> {
+        let verdict = Verdict::new(Class::Lost, evidence.clone());
+        let class = Class::Lost.word().to_owned();
+        let outcome = Outcome { class, reason: GONE.to_owned(), detail: Some(evidence), ..Outcome::default() };
+        if self.append(Kind::Ended { attempt: n, outcome: Box::new(outcome), verdict: verdict.clone() })? {
+            self.tell(&Progress::Ended { attempt: n, verdict, active: 0 });
+        }
+        Ok(())
+    }
+
+    /// Whether the link's host answers and has no root directory.
+    pub(super) async fn is_rootless(&mut self) -> Result<bool, Error> {
+        let n = self.handoff().last_on(&self.link.host.name).unwrap_or(1);
+        let remote = self.link.once().await?;
+        match remote.state(&self.name, n).await {
+            Err(RemoteError::Rootless { .. }) => Ok(true),
+            _ => Ok(false),
+        }
+    }
+}
