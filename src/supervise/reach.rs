@@ -18,19 +18,21 @@ impl Driver {
             self.tell(&Progress::Note { text: error.to_string() });
             return Ok(());
         }
-        if self.out_of_reach(error)? {
-            let (host, reason) = (self.link.host.name.clone(), error.reason());
-            let begun = self.handoff().attempts.values().last().is_some_and(|attempt| attempt.started.is_some());
-            self.tell(&Progress::Unreachable { host: host.clone(), reason, retry, begun });
-            if error.is_rootless() {
-                let id = self.id();
-                let text = format!(
-                    "nothing is made on {host} until it is back. If it was deleted, `handoff resume {id} --host {host}` \
-                     starts the next attempt there, and `handoff takeover {id}` takes the work that is here"
-                );
-                self.tell(&Progress::Note { text });
-            }
+        if !self.out_of_reach(error)? {
+            return Ok(());
         }
+        let (host, reason) = (self.link.host.name.clone(), error.reason());
+        if error.is_rootless() {
+            let id = self.id();
+            let text = format!(
+                "{error}. The attempt waits for it, and nothing is made there. If it was deleted, `handoff resume {id} \
+                 --host {host}` starts the next attempt there, and `handoff takeover {id}` takes the work that is here"
+            );
+            self.tell(&Progress::Note { text });
+            return Ok(());
+        }
+        let begun = self.handoff().attempts.values().last().is_some_and(|attempt| attempt.started.is_some());
+        self.tell(&Progress::Unreachable { host, reason, retry, begun });
         Ok(())
     }
 

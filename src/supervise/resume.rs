@@ -38,7 +38,7 @@ impl Driver {
                 error => Err(error),
             })?;
         if begins_again {
-            self.learn_root(None)?;
+            self.give_up_root()?;
         }
         let out_of_reach = begins_again || active && elsewhere && self.is_out_of_reach().await?;
         if active && !out_of_reach {

@@ -94,6 +94,17 @@ impl Driver {
         Ok(())
     }
 
+    /// The user says that the root of the link's host will not come back: what was open there has ended.
+    pub(super) fn give_up_root(&mut self) -> Result<(), Error> {
+        let host = self.link.host.name.clone();
+        let open =
+            self.handoff().attempts.iter().filter(|(_, attempt)| attempt.host == host && attempt.ended.is_none());
+        for n in open.map(|(n, _)| *n).collect::<Vec<_>>() {
+            self.end_as_lost(n, format!("{host} has lost its directory"))?;
+        }
+        self.learn_root(None)
+    }
+
     /// Whether the link's host answers and has no root directory.
     pub(super) async fn is_rootless(&mut self) -> Result<bool, Error> {
         let n = self.handoff().last_on(&self.link.host.name).unwrap_or(1);

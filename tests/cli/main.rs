@@ -13,6 +13,7 @@ mod logs;
 mod ownership;
 mod pull;
 mod resume;
+mod root;
 mod run;
 mod show;
 mod stop;

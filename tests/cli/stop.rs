@@ -34,3 +34,18 @@ fn of_what_has_ended_is_no_error() {
     laptop.run([TASK]).run().exits(0).done();
     laptop.handoff(["stop", ID]).run().exits(0).says("not at work (done)").done();
 }
+
+#[test]
+fn of_a_watcher_that_is_stopped_ends_the_attempt() {
+    for command in [&["stop", ID][..], &["takeover", ID, "--editor", "none"]] {
+        let laptop = Laptop::with_plan(HANGS);
+        laptop.run(["--detach", TASK]).run().exits(0).done();
+        wait_for("the work", || laptop.hosts[0].running().join(" ").contains("sleep 99731"));
+        let watcher = laptop.hosts[0].pid(1, "watch.1").and_then(rustix::process::Pid::from_raw).unwrap();
+        rustix::process::kill_process(watcher, rustix::process::Signal::STOP).unwrap();
+        laptop.handoff(command.iter().copied()).run().exits(0).done();
+        wait_for("an empty host", || laptop.hosts[0].running().is_empty());
+        assert_eq!(laptop.verdicts(), ["stopped"]);
+        laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").done();
+    }
+}
