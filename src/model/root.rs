@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn only_a_well_formed_line_is_an_instance() {
         assert_eq!(Instance::parse(&format!("{ID} 7")), Some(instance(ID, 7)));
-        for bad in ["", "0123 7", &format!("{ID} x"), &format!("{ID}"), "; rm -rf / 0123456789abcdef 7"] {
+        for bad in ["", "0123 7", &format!("{ID} x"), ID, "; rm -rf / 0123456789abcdef 7"] {
             assert_eq!(Instance::parse(bad), None, "{bad}");
         }
     }

@@ -37,7 +37,7 @@ impl Remote {
         Remote { transport, host: host.into(), root: root.into(), known, install }
     }
 
-    /// The same, where what is known of the root may change meanwhile.
+    /// The same, with what is known of the root, which may change.
     #[must_use]
     pub fn with_known(self, known: Arc<std::sync::Mutex<Known>>) -> Self {
         Remote { known, ..self }

@@ -117,7 +117,7 @@ pub struct StateLine {
 }
 
 impl StateLine {
-    /// Whether nobody on the host carries the attempt to its result: no watcher lives, or it is stopped or frozen.
+    /// Whether no process on the host takes the attempt to its result: its watcher is gone, stopped or frozen.
     pub fn is_unwatched(&self) -> bool {
         !self.result && matches!(self.watch, Alive::No | Alive::Never | Alive::Stopped)
     }

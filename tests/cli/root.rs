@@ -1,4 +1,4 @@
-//! A host that loses its directory, or part of it: an attempt starts once, and its end is told as it is.
+//! A host that loses its directory, or part of it: an attempt starts once, and what became of it is reported.
 
 use std::path::PathBuf;
 

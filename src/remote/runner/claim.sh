@@ -93,7 +93,7 @@ stand() {
   fi
 }
 
-# A watcher acts only while it holds its claim: it looks again before each step, for it may have been stopped meanwhile. While
+# A watcher acts only while it holds its claim: it looks again before each step, for it may have been stopped since. While
 # the root is away it waits for as long as the agent may work; otherwise it ends what it has started, and itself.
 hold_claim() {
   stand
