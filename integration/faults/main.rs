@@ -30,6 +30,7 @@ mod races;
 mod report;
 mod repository;
 mod rivals;
+mod roots;
 mod row;
 mod server;
 mod starts;

@@ -322,6 +322,24 @@ pub const FAULTS: &[Fault] = &[
         "goes on where it was, the program's next call too; what was captured is here whole; no part of it is left",
     ),
     row(
+        57,
+        "root_lost",
+        "the agent deletes `~/.handoff`, or only the handoff's part; an older state of it comes back; another machine answers under its name",
+        "one start of each attempt; it waits while the directory is missing, else it ends as `lost`; nothing is left running, and only an allowed number follows",
+    ),
+    row(
+        58,
+        "root_away",
+        "the file system of `~/.handoff` is moved or unmounted while the agent works, and while it ends",
+        "the attempt waits and says so; nothing is made there; one start, and the agent's own exit status",
+    ),
+    row(
+        59,
+        "own_processes_stopped",
+        "SIGSTOP of the watcher, the wrapper, or both; a frozen cgroup",
+        "`stop` and `takeover` end within a minute with the work; one watcher at a time; the exit status is recorded",
+    ),
+    row(
         60,
         "changed_after_the_capture",
         "files of a tree are changed and made after the capture, with the size and the time of before",

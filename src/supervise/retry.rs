@@ -98,7 +98,8 @@ impl Retries {
         if remedy(error) == Remedy::Stop {
             return None;
         }
-        if stood.is_some_and(|stood| stood >= HELD) {
+        // Where the connection itself is fine, how long it stood says nothing of the failure.
+        if remedy(error) == Remedy::Reconnect && stood.is_some_and(|stood| stood >= HELD) {
             self.reset();
         }
         self.failures += 1;
@@ -235,6 +236,15 @@ mod tests {
         assert_eq!(retries.after(&error, Some(Duration::from_millis(5))), Some(Duration::ZERO));
         assert!(retries.after(&error, Some(Duration::from_millis(5))) > Some(Duration::ZERO), "flapping is no reason");
         assert_eq!(retries.after(&error, Some(HELD)), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_host_that_has_lost_its_directory_is_not_hammered_over_a_connection_that_stands() {
+        let error = Error::Remote(RemoteError::Rootless { host: host(), root: "/r".into() });
+        let mut retries = Retries::new(Stage::Recorded);
+        let delays: Vec<_> = (0..50).map_while(|_| retries.after(&error, Some(HELD * 2))).collect();
+        assert_eq!(delays.len(), 50, "it is asked for ever");
+        assert!(delays[20..].iter().all(|delay| *delay >= Duration::from_secs(15)), "{delays:?}");
     }
 
     #[test]

@@ -43,11 +43,20 @@ myself() {
   me=$$:$start:$boot:$node
 }
 
-# Whether a process is in a frozen cgroup: it lives and does nothing. CONT does not help it, KILL does.
+# Whether a process is in a frozen cgroup: it lives and does nothing. CONT does not help it; KILL does, in version 2.
 is_frozen() {
   [ -n "$proc" ] || return 1
   while IFS=: read -r _ controllers cgroup; do
-    [ -n "$controllers" ] || ! field "/sys/fs/cgroup$cgroup/cgroup.events" frozen || [ "$value" != 1 ] || return 0
+    case $controllers in
+      '')
+        for mount in /sys/fs/cgroup /sys/fs/cgroup/unified; do
+          ! field "$mount$cgroup/cgroup.events" frozen || [ "$value" != 1 ] || return 0
+        done
+        ;;
+      freezer)
+        read -r value 2>/dev/null <"/sys/fs/cgroup/freezer$cgroup/freezer.state" && [ "$value" = FROZEN ] && return 0
+        ;;
+    esac
   done 2>/dev/null <"/proc/$1/cgroup"
   return 1
 }
