@@ -116,6 +116,8 @@ fn run(command: &mut Command) -> bool {
 fn away(site: &Site, ends_meanwhile: bool, leave: impl Fn(), come_back: impl Fn()) {
     let running = site.run_checked("true", &["--attempts", "2"]).start();
     running.line("the agent's words", |line| line.contains("Written."));
+    let waits = site.host.user.home.join("once");
+    wait::until("the agent at work", PATIENCE, || waits.exists().then_some(()));
     let agent = site.agent_pid();
     let before = std::fs::read_dir(root(site)).unwrap().count();
     leave();
