@@ -214,3 +214,25 @@ fn every_host_that_has_something_is_asked() {
     laptop.handoff(["clean", "--all"]).run().exits(0).says("on box: released").done();
     laptop.handoff(["list"]).run().exits(0).says("released").done();
 }
+
+#[test]
+fn commands_and_sessions_stay_those_of_their_attempts_after_clean_and_resume() {
+    let plan = "turn 1\nedit a <<END\na\nEND\nfinish Done.\nturn 2\nedit b <<END\nb\nEND\nfinish Done.\n";
+    let laptop = Laptop::with_plan(plan);
+    laptop.run([TASK]).run().exits(0).done();
+    let session = |n: &str| laptop.shown()["handoff"]["attempts"][n]["session"].as_str().unwrap().to_owned();
+    let first = session("1");
+    let cleaned = laptop.handoff(["clean", ID]).run().exits(0);
+    cleaned.complains(&format!("the agent's session {first} is given up")).done();
+    laptop.handoff(["resume", ID]).run().exits(0).says("a fresh session starts").done();
+    let second = session("2");
+    assert_ne!(first, second);
+    assert_eq!(session("1"), first);
+    let page = std::fs::read_to_string(laptop.record("handoff.md")).unwrap();
+    for (n, session) in [(1, &first), (2, &second)] {
+        let log = format!("attempt-{n}.log 2>&1");
+        let command = page.lines().find(|line| line.ends_with(&log)).unwrap();
+        assert!(command.contains(&format!("--resume {session} ")), "{command}");
+    }
+    assert!(page.contains(&format!("- Session ID: {second}\n")), "{page}");
+}
