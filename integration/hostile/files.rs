@@ -1,0 +1,75 @@
+//! The files of a host as its superuser sees them, by content.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use sha1::{Digest, Sha1};
+
+/// A file that an agent left: what must not be lost.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Kept {
+    /// Below the directory of the checkout, for messages and for the names that the user is told.
+    pub path: String,
+    /// Git's id of the content.
+    pub blob: String,
+}
+
+/// Git's id of a blob.
+pub fn blob_id(content: &[u8]) -> String {
+    let mut hash = Sha1::new();
+    hash.update(format!("blob {}\0", content.len()));
+    hash.update(content);
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Every file with content and every link below a directory but git's own files (any directory or file `.git`).
+///
+/// Each directory is opened from its parent, so that a path longer than PATH_MAX is no obstacle.
+pub fn below(directory: &Path) -> Vec<Kept> {
+    let mut found = Vec::new();
+    walk(directory, &OsString::new(), &mut found);
+    found
+}
+
+fn walk(directory: &Path, name: &OsString, found: &mut Vec<Kept>) {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    let Ok(handle) = openat(CWD, directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
+    else {
+        return;
+    };
+    // A directory of /proc/self/fd keeps every path short.
+    let here = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&handle)));
+    let Ok(entries) = std::fs::read_dir(&here) else { return };
+    for entry in entries.flatten() {
+        let (file, Ok(kind)) = (entry.file_name(), entry.file_type()) else { continue };
+        if file == ".git" {
+            continue;
+        }
+        let mut path = name.clone();
+        if !path.is_empty() {
+            path.push("/");
+        }
+        path.push(&file);
+        let content = if kind.is_dir() {
+            walk(&here.join(&file), &path, found);
+            continue;
+        } else if kind.is_symlink() {
+            std::fs::read_link(here.join(&file)).ok().map(|target| target.into_os_string().into_vec())
+        } else if kind.is_file() && !kind.is_fifo() {
+            std::fs::read(here.join(&file)).ok()
+        } else {
+            None
+        };
+        if let Some(content) = content.filter(|content| !content.is_empty()) {
+            found.push(Kept { path: String::from_utf8_lossy(path.as_bytes()).into_owned(), blob: blob_id(&content) });
+        }
+    }
+}
+
+/// The contents of all files below some directories.
+pub fn contents(directories: &[PathBuf]) -> HashSet<String> {
+    directories.iter().flat_map(|directory| below(directory)).map(|kept| kept.blob).collect()
+}
