@@ -375,7 +375,7 @@ impl Story {
         let mut objects: HashSet<String> =
             all.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
         // What is not committed on the laptop came from there.
-        objects.extend(files::contents(&[self.site.laptop.repo.clone()]));
+        objects.extend(files::contents(std::slice::from_ref(&self.site.laptop.repo)));
         objects
     }
 
