@@ -17,8 +17,8 @@ export HANDOFF_TEST_TOOLS="$TOOLS" # where the tests with real agents keep what 
 export PATH="$TOOLS/bin:$PATH"
 
 # Seconds of each step on two cores, both lanes at work: from a fresh clone, and when everything is built.
-FRESH_SECONDS="format=5 shellcheck=10 lint=180 macos=240 supply-chain=300 fuzz=420 unit=420 sshd=240 faults=660 demo=240 farm=240"
-BUILT_SECONDS="format=5 shellcheck=10 lint=40 macos=40 supply-chain=20 fuzz=260 unit=240 sshd=180 faults=600 demo=20 farm=120"
+FRESH_SECONDS="format=5 shellcheck=10 lint=180 macos=240 supply-chain=300 fuzz=420 unit=420 sshd=240 faults=660 hostile=610 demo=240 farm=240"
+BUILT_SECONDS="format=5 shellcheck=10 lint=40 macos=40 supply-chain=20 fuzz=260 unit=240 sshd=180 faults=600 hostile=610 demo=20 farm=120"
 
 # To the terminal; what a step says is in its log too.
 say() {
@@ -238,6 +238,14 @@ step_faults() {
     printf '%s\n' "$rows"
     say "$(printf '%s\n' "$rows" | grep ' rows passed')"
     return $status
+}
+
+# Random stories for ten minutes; HANDOFF_HOSTILE_SECONDS=36000 for ten hours, HANDOFF_SEED=N for one story.
+step_hostile() {
+    has_sshd || { skip "OpenSSH's sshd is not installed"; return; }
+    HANDOFF_HOSTILE_SECONDS=${HANDOFF_HOSTILE_SECONDS:-600}
+    export HANDOFF_HOSTILE_SECONDS
+    with_skips tests --test hostile -- --nocapture
 }
 
 prepare_fuzz() { need c++ g++ --; }

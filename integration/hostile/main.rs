@@ -17,6 +17,7 @@ mod story;
 mod support {
     pub mod agent;
     pub mod dropbear;
+    pub mod evidence;
     pub mod laptop;
     pub mod processes;
     pub mod proxy;
@@ -24,6 +25,7 @@ mod support {
     pub mod skip;
     pub mod ssh_config;
     pub mod sshd;
+    pub mod transcript;
     pub mod user;
     pub mod wait;
 }
