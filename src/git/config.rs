@@ -7,15 +7,12 @@ use super::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
 
 /// Settings that change what a file's bytes mean; the agent's repository gets the same.
-/// Filters are left out: they name commands of this machine.
-const SHIPPED: [(&str, &[&str]); 7] = [
+/// Filters are left out: they name commands of this machine. So are `core.ignorecase`, `filemode`, `symlinks` and
+/// `precomposeunicode`: they describe this machine's disk, and the host's git asks its own.
+const SHIPPED: [(&str, &[&str]); 3] = [
     ("core.autocrlf", &["true", "false", "input"]),
     ("core.eol", &["lf", "crlf", "native"]),
     ("core.safecrlf", &["true", "false", "warn"]),
-    ("core.filemode", &["true", "false"]),
-    ("core.symlinks", &["true", "false"]),
-    ("core.ignorecase", &["true", "false"]),
-    ("core.precomposeunicode", &["true", "false"]),
 ];
 
 /// All settings in effect, in git's order.
@@ -67,6 +64,15 @@ impl Config {
             values.iter().find(|known| **known == value).map(|value| (*key, *value))
         };
         SHIPPED.iter().filter_map(known).collect()
+    }
+
+    /// The filters that rewrite content on its way into or out of git.
+    pub fn filters(&self) -> std::collections::BTreeSet<&str> {
+        let commands = self.0.iter().filter(|(_, value)| !value.is_empty()).filter_map(|(key, _)| {
+            let (name, command) = key.strip_prefix("filter.")?.rsplit_once('.')?;
+            ["clean", "smudge", "process"].contains(&command).then_some(name)
+        });
+        commands.collect()
     }
 
     /// Whether objects may be absent because a remote promised them.
@@ -190,7 +196,10 @@ mod tests {
         let repo = Repo::with_commit();
         repo.git(["config", "core.autocrlf", "Input"]);
         repo.git(["config", "core.eol", "$(touch pwned)"]);
-        repo.git(["config", "core.ignoreCase", "on"]);
+        repo.git(["config", "core.safecrlf", "on"]);
+        for of_the_disk in ["ignoreCase", "fileMode", "symlinks", "precomposeUnicode"] {
+            repo.git(["config", &format!("core.{of_the_disk}"), "true"]);
+        }
         repo.git(["config", "branch.main.remote", "origin"]);
         repo.git(["config", "branch.main.merge", "refs/heads/trunk"]);
         let config = repo.open().config().unwrap();
@@ -199,8 +208,7 @@ mod tests {
         assert_eq!(config.upstream("main"), Some(expected));
         assert_eq!(config.upstream("other"), None);
         let shipped = config.shipped();
-        assert!(shipped.contains(&("core.autocrlf", "input")) && shipped.contains(&("core.ignorecase", "true")));
-        assert!(!shipped.iter().any(|(key, _)| *key == "core.eol"), "{shipped:?}");
+        assert_eq!(shipped, [("core.autocrlf", "input"), ("core.safecrlf", "true")]);
         assert!(!config.is_partial());
     }
 

@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn settings_become_sections() {
-        let text = super::sections(&[("core.autocrlf", "input"), ("core.filemode", "false")]);
-        assert_eq!(text, "[core]\n\tautocrlf = input\n[core]\n\tfilemode = false\n");
+        let text = super::sections(&[("core.autocrlf", "input"), ("core.eol", "lf")]);
+        assert_eq!(text, "[core]\n\tautocrlf = input\n[core]\n\teol = lf\n");
     }
 }

@@ -10,6 +10,7 @@ mod extra;
 mod fit;
 mod hidden;
 mod left_behind;
+mod rewritten;
 mod scratch;
 
 #[cfg(test)]
@@ -75,7 +76,7 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: &[String]) -> Result<(Scra
 
     scratch.copy_staged_to_files()?;
     hidden::clear_flags(repo, &scratch)?;
-    let all_added = scratch.add_all()?;
+    let all_added = scratch.add_all(&stamp.head)?;
     let files = scratch.entries(scratch.files())?;
     let (extra, sent) = extra::take(repo, &scratch, include)?;
     let (left_behind, files_tree) = std::thread::scope(|scope| {

@@ -92,6 +92,7 @@ pub fn text() -> &'static str {
         include_str!("runner/detach.sh"),
         include_str!("runner/limit.sh"),
         include_str!("runner/git.sh"),
+        include_str!("runner/modes.sh"),
         include_str!("runner/compare.sh"),
         include_str!("runner/trees.sh"),
         include_str!("runner/tree.sh"),
@@ -133,7 +134,8 @@ pub fn sha256() -> &'static str {
 }
 
 /// Reads nonce and root from stdin, as every loader begins. An empty root is `~/.handoff`, a relative one is under `~`.
-const PRELUDE: &str = "umask 077; IFS= read -r n; IFS= read -r r; \
+/// The account's umask is kept for what runs for the user.
+const PRELUDE: &str = "u=$(umask); umask 077; IFS= read -r n; IFS= read -r r; \
     case $r in \"\") r=$HOME/.handoff;; \"~/\"*) r=$HOME/${r#??};; /*) ;; *) r=$HOME/$r;; esac; ";
 
 /// The command line that calls a verb; the request follows on stdin. Constant but for the runner's hash and the verb.
@@ -143,7 +145,7 @@ const PRELUDE: &str = "umask 077; IFS= read -r n; IFS= read -r r; \
 pub fn loader(verb: Verb) -> String {
     format!(
         "exec /bin/sh -c 'h=/bin/sh; {PRELUDE}s=$r/lib/runner-{hash}.sh; if [ -f \"$s\" ]; then \
-         exec $h \"$s\" {verb} \"$n\" \"$r\" \"$h\"; fi; echo \"@handoff $n need-runner\"'",
+         exec $h \"$s\" {verb} \"$n\" \"$r\" \"$h\" \"$u\"; fi; echo \"@handoff $n need-runner\"'",
         hash = sha256(),
         verb = verb.word(),
     )

@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
+use super::rewritten;
 use super::scratch::{Entries, GITLINK, Scratch, path_of};
 use crate::git::record::RECORD;
 use crate::git::{Repository, Result};
@@ -27,12 +28,12 @@ pub(super) fn find(
 ) -> Result<Vec<LeftBehind>> {
     let ignored = ignored(repo, scratch, sent)?;
     let mut found = Found::default();
-    walk(repo.top(), &ignored, staged, files, &mut found);
+    walk(repo, &ignored, staged, files, &mut found);
     submodules(scratch, staged, &mut found)?;
     if !all_added {
         not_added(repo, scratch, &mut found)?;
     }
-    large_files(repo, scratch, files, &mut found)?;
+    rewritten::find(repo, scratch, files)?.iter().for_each(|(path, reason)| found.add(reason, path));
     intent_to_add(repo, scratch, staged, index_tree, &mut found)?;
     ignored.iter().for_each(|path| found.add("ignored", path));
     Ok(found.list())
@@ -84,7 +85,8 @@ pub(super) fn is_record(repo: &Repository, path: &[u8]) -> bool {
 }
 
 /// Walks what git may not ignore for what git cannot hold. Neither links nor nested repositories are followed.
-fn walk(top: &Path, ignored: &HashSet<Vec<u8>>, staged: &Entries, files: &Entries, found: &mut Found) {
+fn walk(repo: &Repository, ignored: &HashSet<Vec<u8>>, staged: &Entries, files: &Entries, found: &mut Found) {
+    let top = repo.top();
     let mut open = vec![Vec::new()];
     while let Some(directory) = open.pop() {
         let entries = match top.join(path_of(&directory)).read_dir() {
@@ -109,6 +111,10 @@ fn walk(top: &Path, ignored: &HashSet<Vec<u8>>, staged: &Entries, files: &Entrie
                 if !known && !is_other_repository(top, &path, staged, files, found) {
                     open.push(path);
                 }
+            } else if kind.is_symlink() {
+                if leads_into(repo, &path) {
+                    found.add("content in the git directory", &path);
+                }
             } else if kind.is_fifo() {
                 found.add("named pipe", &path);
             } else if kind.is_socket() {
@@ -121,6 +127,33 @@ fn walk(top: &Path, ignored: &HashSet<Vec<u8>>, staged: &Entries, files: &Entrie
             found.add("empty directory", &directory);
         }
     }
+}
+
+/// Whether a link leads into the git directory, where git-annex and the like keep content: no snapshot holds that, and the
+/// host finds a link to nothing.
+fn leads_into(repo: &Repository, path: &[u8]) -> bool {
+    let link = repo.top().join(path_of(path));
+    let Some((target, parent)) = link.read_link().ok().zip(link.parent()) else { return false };
+    // What is missing here too has no real path.
+    let places = [parent.join(&target).canonicalize().ok(), Some(without_dots(&parent.join(target)))];
+    let inside = |place: &PathBuf| {
+        let git = [repo.top().join(".git"), repo.git_dir().to_owned(), repo.common_dir().to_owned()];
+        git.iter().any(|git| place.starts_with(git))
+    };
+    places.iter().flatten().any(inside)
+}
+
+/// A path with `.` and `..` taken out by name.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => _ = plain.pop(),
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 /// Whether a directory (with `/` at its end) is a repository of its own, which git does not look into.
@@ -183,19 +216,6 @@ fn not_added(repo: &Repository, scratch: &Scratch, found: &mut Found) -> Result<
             _ => {}
         }
     }
-    Ok(())
-}
-
-/// Files that Git LFS keeps outside git: their pointers travel, their content does not.
-fn large_files(repo: &Repository, scratch: &Scratch, files: &Entries, found: &mut Found) -> Result<()> {
-    let in_tree = files.keys().any(|path| path_of(path).file_name().is_some_and(|name| name == ".gitattributes"));
-    let outside = repo.git_path("info/attributes").exists() || repo.config()?.get("core.attributesfile").is_some();
-    if !in_tree && !outside {
-        return Ok(());
-    }
-    let question = ["-z", "--", ":(top,attr:filter=lfs)"];
-    let printed = scratch.git("ls-files").index(scratch.files()).args(question).run()?;
-    printed.split(|b| *b == 0).filter(|path| !path.is_empty()).for_each(|path| found.add("LFS content", path));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs::{File, FileTimes};
 use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -22,6 +23,8 @@ const STALE: Duration = Duration::from_secs(24 * 3600);
 pub(in crate::git) const PACK_FROM: u32 = 100;
 /// Mode of an entry that is another repository's commit.
 pub(super) const GITLINK: &str = "160000";
+/// Mode of a symbolic link.
+pub(super) const LINK: &str = "120000";
 
 /// Settings of the user's that would change the outcome or write into their repository.
 const SETTINGS: [&str; 5] = [
@@ -41,6 +44,8 @@ pub(super) struct Scratch {
     directory: tempfile::TempDir,
     staged: PathBuf,
     files: PathBuf,
+    /// Whether this disk takes names for one that differ only in case. A repository that was copied here may say otherwise.
+    folds_case: bool,
 }
 
 impl Scratch {
@@ -58,7 +63,7 @@ impl Scratch {
         std::fs::write(&alternates, borrowed).map_err(Error::io("write", &alternates))?;
         let (staged, files) = (directory.path().join("staged"), directory.path().join("files"));
         copy_with_time(&repo.git_path("index"), &staged)?;
-        Ok(Self { repo: repo.clone(), directory, staged, files })
+        Ok(Self { repo: repo.clone(), directory, staged, files, folds_case: folds_case(repo.top()) })
     }
 
     pub(super) fn top(&self) -> &Path {
@@ -78,6 +83,7 @@ impl Scratch {
     /// A git command that writes objects here and reads the user's too.
     pub(super) fn git(&self, verb: &'static str) -> Git {
         let git = self.repo.git(verb).env("GIT_OBJECT_DIRECTORY", self.directory.path().join("objects"));
+        let git = git.config(format!("core.ignorecase={}", self.folds_case));
         SETTINGS.iter().fold(git, |git, setting| git.config(*setting))
     }
 
@@ -85,16 +91,19 @@ impl Scratch {
         copy_with_time(&self.staged, &self.files)
     }
 
-    /// Adds everything that is not ignored, except the record. `false`: some of it could not be added.
-    pub(super) fn add_all(&self) -> Result<bool> {
-        let add = self.git("add").index(&self.files).args(["-A", "--ignore-errors", "--", "."]);
-        let output = add.arg(format!(":(exclude,top,literal){RECORD}")).output()?;
+    /// Adds everything that is not ignored; the record is what `head` has of it. `false`: some of it could not be added.
+    ///
+    /// Without a pathspec for the record: `add` refuses one that leads through a link or into another repository.
+    pub(super) fn add_all(&self, head: &Oid) -> Result<bool> {
+        let output = self.git("add").index(&self.files).args(["-A", "--ignore-errors", "--", "."]).output()?;
         // 1: some paths were left out, the others were added.
-        match output.status.code() {
-            Some(0) => Ok(true),
-            Some(1) => Ok(false),
-            _ => Err(failed("add -A".into(), &output)),
-        }
+        let all = match output.status.code() {
+            Some(0) => true,
+            Some(1) => false,
+            _ => return Err(failed("add -A".into(), &output)),
+        };
+        self.pin_record(&self.files, head)?;
+        Ok(all)
     }
 
     /// A file of this directory.
@@ -136,14 +145,23 @@ impl Scratch {
         Ok(printed.split(|b| *b == 0).filter_map(parse_entry).collect())
     }
 
-    /// Sets the record's entries to what HEAD has (nothing, unless a team commits records): they are never work.
+    /// Sets the entries below the record's directory to what HEAD has (nothing, unless a team commits records): they are
+    /// never work. Where something else has its place, that is the user's, and no record can be there.
     pub(super) fn pin_record(&self, index: &Path, head: &Oid) -> Result<()> {
-        let under = |entries: &[u8]| {
-            entries.split(|b| *b == 0).filter(|e| !e.is_empty()).map(<[u8]>::to_vec).collect::<Vec<_>>()
+        let entries = |printed: Vec<u8>, path_of: fn(&[u8]) -> &[u8]| -> Vec<Vec<u8>> {
+            let inside = |path: &[u8]| path.strip_prefix(RECORD.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"));
+            let all = printed.split(|b| *b == 0).filter(|entry| inside(path_of(entry)));
+            all.map(<[u8]>::to_vec).collect()
         };
-        let pathspec = format!(":(top,literal){RECORD}");
-        let present = under(&self.git("ls-files").index(index).args(["-z", "--", &pathspec]).run()?);
-        let committed = under(&self.git("ls-tree").args(["-r", "-z", head.as_str(), "--", RECORD]).run()?);
+        let listed = self.git("ls-files").index(index).args(["-z", "--", ":(top,literal).cursor"]).run()?;
+        let in_the_way = listed.split(|b| *b == 0).any(|path| path == b".cursor" || path == RECORD.as_bytes());
+        let present = entries(listed, |path| path);
+        let committed = if in_the_way {
+            Vec::new()
+        } else {
+            let printed = self.git("ls-tree").args(["-r", "-z", head.as_str(), "--", RECORD]).run()?;
+            entries(printed, |entry| entry.splitn(2, |b| *b == b'\t').nth(1).unwrap_or_default())
+        };
         if present.is_empty() && committed.is_empty() {
             return Ok(());
         }
@@ -273,6 +291,12 @@ fn copy_with_time(from: &Path, to: &Path) -> Result<()> {
     let mut target = File::create_new(to).map_err(Error::io("write", to))?;
     std::io::copy(&mut source, &mut target).map_err(Error::io("write", to))?;
     target.set_times(FileTimes::new().set_modified(time)).map_err(Error::io("write", to))
+}
+
+/// Whether a disk takes names for one that differ only in case, by a name that every work tree has.
+pub(super) fn folds_case(top: &Path) -> bool {
+    let inode = |name: &str| top.join(name).symlink_metadata().map(|meta| (meta.dev(), meta.ino())).ok();
+    inode(".git").is_some_and(|lower| inode(".GIT") == Some(lower))
 }
 
 /// Best effort: what stays is tried again by the next snapshot.

@@ -2,6 +2,7 @@
 
 # The environment of everything that runs for the user; called in a subshell. What is ours is not passed on.
 child_env() {
+  umask "$account_umask"
   unset LC_ALL
   [ -z "$user_locale" ] || export LC_ALL="$user_locale"
   PATH=$agent_path

@@ -1,8 +1,9 @@
 # Where a call begins. The last line of the script: a file that was cut before it does nothing at all.
 
 main() {
-  verb=$1 nonce=$2 root=$3 shell=$4
-  shift 4
+  verb=$1 nonce=$2 root=$3 shell=$4 account_umask=$5
+  shift 5
+  inherited=$(env | sed -n 's/^\(GIT_[A-Za-z0-9_]*\)=.*/\1/p')
   if [ "$verb" = task ]; then
     at_attempt "$1" "$2"
     name=$1
@@ -12,8 +13,7 @@ main() {
   fi
   user_locale=${LC_ALL-}
   export LC_ALL=C
-  unset HANDOFF_MARK GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES \
-    GIT_COMMON_DIR GIT_NAMESPACE GIT_CONFIG_PARAMETERS GIT_CONFIG_COUNT
+  unset HANDOFF_MARK
   case $verb in
     watch) run_watch "$@" ;;
     probe | receive | upload | ensure | poll | put | cancel | capture | release | mend | pack | unpack | trees | instance) "run_$verb" ;;

@@ -8,7 +8,7 @@ start_task() {
   (
     child_env
     # shellcheck disable=SC2086 # the shell is a list of words
-    leave $shell "$0" task "$nonce" "$root" "$shell" "$name" "$n" "$@"
+    leave $shell "$0" task "$nonce" "$root" "$shell" "$account_umask" "$name" "$n" "$@"
   ) </dev/null >/dev/null 2>>"$job/runner.log" &
 }
 
@@ -28,7 +28,7 @@ run_task() {
   # word goes over the slot, whose room is allocated.
   {
     (
-      umask 022
+      umask "$account_umask"
       # shellcheck disable=SC2086 # the shell is a list of words
       exec $shell "$script" "$word" <"$input" >>"$output" 2>&1 7<&- 8>&- 9>&-
     )

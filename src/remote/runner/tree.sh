@@ -23,7 +23,7 @@ await_ship() {
 
 # Our own git directory. Its configuration is the laptop's, its objects are the cache's.
 make_capture_git() {
-  [ -f "$job/capture.git/ready" ] && return 0
+  [ -f "$job/capture.git/ready" ] && [ ! -d "$job/capture.git/reftable" ] && has_format "$job/capture.git" && return 0
   rm -rf "$job/capture.git"
   clean_git init -q --bare --template= ${format:+--object-format="$format"} "$job/capture.git" || return 1
   clean_git config --file "$job/capture.git/config" core.bare false
@@ -39,6 +39,7 @@ fill_tree() {
   [ ! -f "$cache/shallow" ] || cp "$cache/shallow" "$job/capture.git/shallow"
   mv -f "${tree%/*}/index" "$job/capture.git/index" 2>/dev/null
   capture_git read-tree --reset -u "$files_tree" && capture_git clean -ffdq || return 1
+  give_clone_modes
   # With an index that knows no file's state, the next `add` reads and hashes every file.
   rm -f "$job/capture.git/index"
   capture_git read-tree "$files_tree" && add_files
@@ -120,9 +121,10 @@ add_extra() {
 # Fills a tree and proves what is in it.
 settle_in() {
   detail="the files could not be written"
-  fill_tree && detail="the repository could not be made" && make_repository && prove_ship || return 1
+  with_clone_modes fill_tree && detail="the repository could not be made" && with_clone_modes make_repository &&
+    prove_ship || return 1
   detail="needed files could not be written"
-  add_extra
+  with_clone_modes add_extra
 }
 
 # Ship, whole: after it, the tree holds what the laptop held, or nothing will run.

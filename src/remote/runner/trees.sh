@@ -42,7 +42,7 @@ take_tree() {
 
 enter_tree() {
   rm -f "$job/tree"
-  mkdir -p "$tree" && ln -s "../../trees/${place##*/}/$repo" "$job/tree" && find_tree
+  with_clone_modes mkdir -p "$tree" && ln -s "../../trees/${place##*/}/$repo" "$job/tree" && find_tree
 }
 
 # Fills a tree that exists. One that the laptop does not hold all of, or that does not take the files, is set aside. Fails

@@ -3,6 +3,7 @@
 mod attempt;
 mod capture;
 mod custody;
+mod environment;
 mod epoch;
 mod frozen;
 mod host;

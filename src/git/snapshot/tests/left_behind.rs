@@ -171,3 +171,129 @@ fn content_that_lfs_holds_is_listed() {
     repo.write("small.txt", "x");
     assert_eq!(reasons(&snapshot(&repo)), [("big.bin", "LFS content")]);
 }
+
+#[test]
+fn content_that_a_filter_rewrites_is_listed() {
+    let repo = Repo::with_commit();
+    let rot13 = repo.script("rot13", "exec tr a-zA-Z n-za-mN-ZA-M");
+    let marked = repo.script("marked", "cat; echo mark");
+    for (name, command, of) in [("toy", &rot13, "clean"), ("toy", &rot13, "smudge"), ("long", &marked, "clean")] {
+        repo.git(["config", &format!("filter.{name}.{of}"), command]);
+    }
+    repo.git(["config", "filter.toy.required", "true"]);
+    repo.git(["config", "filter.off.clean", ""]);
+    repo.write(
+        ".gitattributes",
+        "*.secret filter=toy\n*.note filter=long\n*.off filter=off\n*.unknown filter=unknown\n",
+    );
+    for name in ["a.secret", "in/b.secret", "c.note", "d.off", "e.unknown", "plain"] {
+        repo.write(name, "password\n");
+    }
+    // The filter leaves this one as it is.
+    repo.write("digits.secret", "12345\n");
+    repo.commit("filtered");
+    repo.write("new.secret", "untracked\n");
+    let of = |name: &str| format!("sent as git stores it: the filter {name} is of this machine");
+    let (toy, long) = (of("toy"), of("long"));
+    let expected = [("c.note", &long), ("a.secret", &toy), ("in/b.secret", &toy), ("new.secret", &toy)];
+    let taken = snapshot(&repo);
+    assert_eq!(reasons(&taken), expected.map(|(path, reason)| (path, reason.as_str())));
+    assert_eq!(file(&repo, &taken.files_tree, "a.secret").unwrap(), "cnffjbeq\n");
+}
+
+#[test]
+fn an_encoding_that_only_this_repository_knows_is_listed() {
+    let repo = Repo::with_commit();
+    let utf16: Vec<u8> = "text\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    repo.write("wide", utf16);
+    repo.write(".git/info/attributes", "wide working-tree-encoding=UTF-16LE\n");
+    let expected = [("wide", "sent in UTF-8: that it is UTF-16LE is set outside of the tree")];
+    assert_eq!(reasons(&snapshot(&repo)), expected);
+}
+
+#[test]
+fn links_into_the_git_directory_are_listed() {
+    let repo = Repo::with_commit();
+    repo.write(".git/annex/objects/k1", "data");
+    repo.write("data/plain", "x");
+    repo.commit("x");
+    let linked = repo.beside("linked");
+    repo.git(["worktree", "add", "-q", "--detach", linked.to_str().unwrap()]);
+    for top in [repo.top(), &linked] {
+        let absolute = repo.path(".git/annex/objects/k1");
+        let links = [
+            ("data/absolute", absolute.to_str().unwrap()),
+            ("data/directory", "../.git/annex"),
+            ("data/missing", "../.git/annex/objects/gone"),
+            ("data/relative", "../.git/annex/objects/k1"),
+            ("data/roundabout", "./../data/../.git/./annex/objects/k1"),
+            ("inside", "data/plain"),
+            ("through", "data/relative"),
+        ];
+        for (name, target) in links {
+            std::os::unix::fs::symlink(target, top.join(name)).unwrap();
+        }
+        let taken = super::take(&crate::git::Repository::discover(top).unwrap(), &[]).unwrap();
+        let listed: Vec<_> = taken.left_behind.iter().map(|it| (it.path.as_str(), it.reason.as_str())).collect();
+        let names = ["data/absolute", "data/directory", "data/missing", "data/relative", "data/roundabout", "through"];
+        // A link to a link that leads nowhere is seen where it has a target.
+        let names = &names[..if top == repo.top() { 6 } else { 5 }];
+        assert_eq!(listed, names.iter().map(|name| (*name, "content in the git directory")).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_cursor_of_any_kind_is_shipped() {
+    use std::os::unix::fs::symlink;
+    for kind in ["link", "file", "submodule", "deeper link", "deeper file", "untracked link", "link over a record"] {
+        let repo = Repo::with_commit();
+        if kind == "link over a record" {
+            repo.write(".cursor/agent-handoffs/x/handoff.md", "committed");
+            repo.commit("record");
+            std::fs::remove_dir_all(repo.path(".cursor")).unwrap();
+        }
+        let path = if kind.starts_with("deeper") { ".cursor/agent-handoffs" } else { ".cursor" };
+        repo.write(".agents/rules", "r");
+        std::fs::create_dir_all(repo.path(path).parent().unwrap()).unwrap();
+        match kind {
+            "submodule" => {
+                let rules = Repo::with_commit();
+                repo.git(["submodule", "add", "-q", rules.top().to_str().unwrap(), ".cursor"]);
+            }
+            "file" | "deeper file" => repo.write(path, "f"),
+            _ => symlink(repo.path(".agents"), repo.path(path)).unwrap(),
+        }
+        if !kind.starts_with("untracked") {
+            repo.commit("kind");
+        }
+        repo.write("new", "x");
+        let taken = snapshot(&repo);
+        assert_eq!(file(&repo, &taken.files_tree, "new").unwrap(), "x", "{kind}");
+        let expected = match kind {
+            "submodule" => "160000",
+            "file" | "deeper file" => "100644",
+            _ => "120000",
+        };
+        assert_eq!(super::mode(&repo, &taken.files_tree, path), expected, "{kind}");
+    }
+}
+
+#[test]
+fn a_rename_of_letters_only_and_a_twin_are_shipped_whatever_the_configuration_says() {
+    let repo = Repo::with_commit();
+    repo.write("Guide.md", "G");
+    repo.write("Readme.md", "R");
+    repo.commit("more");
+    // A repository that was copied here from a Mac.
+    repo.git(["config", "core.ignorecase", "true"]);
+    if repo.path(".GIT").exists() {
+        eprintln!("skipped: this disk takes names for one that differ only in case");
+        return;
+    }
+    repo.write("guide.md", "g");
+    std::fs::rename(repo.path("Readme.md"), repo.path("README.md")).unwrap();
+    let taken = snapshot(&repo);
+    let read = |name: &str| file(&repo, &taken.files_tree, name);
+    assert_eq!([read("Guide.md"), read("guide.md")], [Some("G".into()), Some("g".into())]);
+    assert_eq!([read("README.md"), read("Readme.md")], [Some("R".into()), None]);
+}

@@ -64,6 +64,10 @@ pub struct TestHost {
     pub name: String,
     /// commit, head, index tree, files tree of the snapshot
     pub oids: [String; 4],
+    /// What the account's profile exports.
+    pub variables: Vec<(&'static str, &'static str)>,
+    /// The account's umask.
+    pub umask: &'static str,
 }
 
 impl TestHost {
@@ -71,8 +75,9 @@ impl TestHost {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let unique = u64::from(std::process::id()) << 32 | u64::from(COUNT.fetch_add(1, Ordering::Relaxed));
         let name = format!("20260407-x-{unique:016x}");
-        let host =
-            TestHost { dir: tempfile::tempdir().unwrap(), shell, ordinary: false, name, oids: Default::default() };
+        let (oids, variables, umask) = Default::default();
+        let dir = tempfile::tempdir().unwrap();
+        let host = TestHost { dir, shell, ordinary: false, name, oids, variables, umask };
         std::fs::create_dir_all(host.home().join("bin")).unwrap();
         host
     }
@@ -167,7 +172,10 @@ impl TestHost {
 
     /// Starts a command whose input goes on.
     pub fn open(&self, line: &str, input: &[u8]) -> (Child, ChildStdin) {
-        let line = line.replace("h=/bin/sh;", &format!("h=\"{}\";", self.shell));
+        let mut line = line.replace("h=/bin/sh;", &format!("h=\"{}\";", self.shell));
+        if !self.umask.is_empty() {
+            line = format!("umask {}; {line}", self.umask);
+        }
         let mut command = if self.ordinary { Command::new("setpriv") } else { Command::new("sh") };
         if self.ordinary {
             command.args([UNPRIVILEGED, "sh"]);
@@ -178,6 +186,7 @@ impl TestHost {
             .env("PATH", self.path())
             .env("HOME", self.home())
             .env("SHELL", "/bin/sh")
+            .envs(self.variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

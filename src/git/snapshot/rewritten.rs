@@ -1,0 +1,93 @@
+//! Files whose bytes here are not those that the host gets, because a filter stands between them and git.
+
+use std::collections::BTreeMap;
+
+use super::scratch::{Entries, GITLINK, LINK, Scratch, path_of};
+use crate::git::config::Config;
+use crate::git::{Repository, Result};
+
+/// Most files that are read to compare their bytes; of more, only those of another length are known to differ.
+const MOST_READ: usize = 2000;
+
+/// Each such file with the reason. `files` is what goes to the host. Filters are commands and keys of this machine, so a
+/// host gets what git stores: the cipher text of git-crypt, the pointers of git-annex and Git LFS. A file that its filter
+/// left as it was is not listed.
+pub(super) fn find(repo: &Repository, scratch: &Scratch, files: &Entries) -> Result<Vec<(Vec<u8>, String)>> {
+    let in_tree = files.keys().any(|path| path_of(path).file_name().is_some_and(|name| name == ".gitattributes"));
+    let config = repo.config()?;
+    let filters = config.filters();
+    let outside = repo.git_path("info/attributes").exists() || has_user_attributes(&config);
+    if !in_tree && !outside {
+        return Ok(Vec::new());
+    }
+    let (mut found, mut maybe) = (Vec::new(), Vec::new());
+    for (path, (filter, encoding)) in attributes(scratch, files)? {
+        if filter == "lfs" {
+            found.push((path, "LFS content".to_owned()));
+        } else if filters.contains(filter.as_str()) {
+            maybe.push((path, format!("sent as git stores it: the filter {filter} is of this machine")));
+        } else if outside && !encoding.is_empty() {
+            maybe.push((path, format!("sent in UTF-8: that it is {encoding} is set outside of the tree")));
+        }
+    }
+    found.extend(changed(scratch, files, maybe)?);
+    Ok(found)
+}
+
+/// Whether attributes of the user's own may be in force.
+fn has_user_attributes(config: &Config) -> bool {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(std::path::PathBuf::from);
+    let home = || Some(set("HOME")?.join(".config"));
+    let place = set("XDG_CONFIG_HOME").or_else(home).map(|directory| directory.join("git/attributes"));
+    config.get("core.attributesfile").is_some() || place.is_some_and(|place| place.exists())
+}
+
+/// The names of filter and encoding of every regular file that has one; empty where an attribute has no value.
+fn attributes(scratch: &Scratch, files: &Entries) -> Result<BTreeMap<Vec<u8>, (String, String)>> {
+    let mut names = Vec::new();
+    for (path, _) in files.iter().filter(|(_, (mode, _))| mode != GITLINK && mode != LINK) {
+        names.extend(path);
+        names.push(0);
+    }
+    let ask =
+        scratch.git("check-attr").index(scratch.files()).args(["-z", "--stdin", "filter", "working-tree-encoding"]);
+    let printed = ask.stdin(names).run()?;
+    let fields: Vec<_> = printed.split(|b| *b == 0).collect();
+    let mut found: BTreeMap<Vec<u8>, (String, String)> = BTreeMap::new();
+    // git-check-attr(1): `<path> NUL <attribute> NUL <info> NUL`.
+    for field in fields.chunks_exact(3) {
+        let value = String::from_utf8_lossy(field[2]).into_owned();
+        if ["unspecified", "unset", "set"].contains(&value.as_str()) {
+            continue;
+        }
+        let entry = found.entry(field[0].to_vec()).or_default();
+        if field[1] == b"filter" { entry.0 = value } else { entry.1 = value }
+    }
+    Ok(found)
+}
+
+/// Those of which the bytes here are not what git stores.
+fn changed(scratch: &Scratch, files: &Entries, maybe: Vec<(Vec<u8>, String)>) -> Result<Vec<(Vec<u8>, String)>> {
+    if maybe.is_empty() {
+        return Ok(maybe);
+    }
+    let object = |path: &[u8]| files.get(path).map_or("", |(_, object)| object.as_str());
+    let question: String = maybe.iter().map(|(path, _)| format!("{}\n", object(path))).collect();
+    let sizes = scratch.git("cat-file").arg("--batch-check=%(objectsize)").stdin(question).run()?;
+    let (mut found, mut same_length) = (Vec::new(), Vec::new());
+    for (item, size) in maybe.into_iter().zip(sizes.split(|b| *b == b'\n')) {
+        // What is not there was sent as it is staged.
+        let Ok(meta) = scratch.top().join(path_of(&item.0)).symlink_metadata() else { continue };
+        if meta.len().to_string().as_bytes() == size { same_length.push(item) } else { found.push(item) }
+    }
+    // One name a line: one with a newline in it goes unread.
+    same_length.retain(|(path, _)| !path.contains(&b'\n'));
+    same_length.truncate(MOST_READ);
+    let names: Vec<_> = same_length.iter().flat_map(|(path, _)| [path.as_slice(), b"\n"]).collect();
+    // One that went meanwhile costs the question: the lengths are known all the same.
+    let hashes = scratch.git("hash-object").args(["--no-filters", "--stdin-paths"]).stdin(names.concat()).run();
+    let hashes = hashes.unwrap_or_default();
+    let pairs = same_length.into_iter().zip(hashes.split(|b| *b == b'\n'));
+    found.extend(pairs.filter(|(item, hash)| *hash != object(&item.0).as_bytes()).map(|(item, _)| item));
+    Ok(found)
+}
