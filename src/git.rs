@@ -3,6 +3,7 @@
 //! git is never run here in a repository whose `.git` an agent could write; what comes from a host comes as objects,
 //! over git's own wire protocol.
 
+pub mod attributes;
 pub mod capture;
 pub mod command;
 pub mod config;

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use super::{Error, Repository, Result};
 use crate::model::snapshot::{Oid, Snapshot};
 use scratch::Scratch;
-pub(super) use scratch::{PACK_FROM, quoted, remove_stale};
+pub(super) use scratch::{PACK_FROM, folds_case, quoted, remove_stale};
 
 /// How long a snapshot is tried while the user commits or stages.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -12,6 +12,9 @@ use crate::git::land;
 use crate::model::attempt::Next;
 use crate::model::event::{Kind, Owner};
 
+/// Most files that are named for one reason.
+const MOST_NAMED: usize = 20;
+
 /// Where the work is now.
 pub struct Taken {
     pub worktree: PathBuf,
@@ -35,6 +38,7 @@ impl Driver {
             let (id, why) = (self.id().clone(), "was never sent to a host: there is nothing to take over".to_owned());
             return Err(Error::NotNow { id, why });
         }
+        self.check_place(destination.clone()).await?;
         if self.handoff().refused_work().is_some() {
             // It may be accepted by now; without it, a takeover would be of older work.
             self.pull().await?;
@@ -78,6 +82,17 @@ impl Driver {
         })
     }
 
+    /// Fails where the worktree could not be made, before the agent is stopped for it.
+    async fn check_place(&self, destination: Option<PathBuf>) -> Result<(), Error> {
+        let repository = self.engine.repository.clone();
+        let (id, name) = (self.id().clone(), self.name.clone());
+        let checked = blocking(move || {
+            let destination = destination.unwrap_or_else(|| land::default_destination(&repository, &id));
+            land::check_place(&repository, (&id, &name), &destination)
+        });
+        Ok(checked.await??)
+    }
+
     async fn make_worktree(&self, destination: Option<PathBuf>) -> Result<PathBuf, Error> {
         let commit = self.last_work()?.commit;
         let repository = self.engine.repository.clone();
@@ -102,6 +117,13 @@ impl Driver {
         }
         for path in landed.differing {
             self.tell(&Progress::Note { text: format!("{path} could not be written here as it was") });
+        }
+        for stored in landed.stored.iter().take(MOST_NAMED) {
+            let text = format!("{} is in the worktree as git stores it ({})", stored.path, stored.why);
+            self.tell(&Progress::Note { text });
+        }
+        if let Some(more) = landed.stored.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+            self.tell(&Progress::Note { text: format!("and so are {more} more files") });
         }
         Ok(landed.path)
     }

@@ -35,7 +35,8 @@ impl<'a> Draft<'a> {
     ) -> Result<Self> {
         let path = destination.with_file_name(file_name(name));
         clear(repo, id, &path)?;
-        std::fs::create_dir(&path).map_err(Error::io("make", &path))?;
+        let made = std::fs::create_dir(&path).map_err(Error::io("make", &path));
+        made.map_err(|error| of_the_place(error, destination))?;
         let draft = Self { repo, id, path, finished: false };
         // Twice by force: over what git may have noted of this path when it was killed.
         let add = repo.git("worktree").args(["add", "-f", "-f", "--quiet", "--detach", "--no-checkout", "--"]);
@@ -106,7 +107,59 @@ fn settle(repo: &Repository, place: &Path) -> Result<Repository> {
 }
 
 fn taken(destination: &Path) -> Error {
-    Error::unfit(format!("{} exists already", destination.display()), "name another directory, or remove it")
+    Error::unfit(
+        format!("{} exists already", destination.display()),
+        "name another directory with --worktree DIR, or remove it",
+    )
+}
+
+/// Looks at the disk of a destination in an empty directory that is gone afterwards. One that a killed process left has
+/// the name of a draft, and goes with it.
+pub(super) fn on_the_disk<T>(
+    repo: &Repository,
+    (id, name): (&HandoffId, &HostName),
+    destination: &Path,
+    look: impl FnOnce(&Path) -> Result<T>,
+) -> Result<T> {
+    let path = parent(destination)?.join(file_name(name));
+    clear(repo, id, &path)?;
+    let found = std::fs::create_dir(&path).map_err(Error::io("make", &path)).and_then(|()| look(&path));
+    // Best effort where another error is on its way to the user.
+    let cleared = clear(repo, id, &path);
+    found.and_then(|found| cleared.map(|()| found)).map_err(|error| of_the_place(error, destination))
+}
+
+/// The directory in which a worktree is made.
+fn parent(destination: &Path) -> Result<&Path> {
+    match destination.parent() {
+        Some(parent) if parent.is_dir() => Ok(parent),
+        Some(parent) => {
+            let what = format!("the directory {} does not exist", parent.display());
+            Err(Error::unfit(
+                what,
+                format!("mkdir -p '{}', or name another directory with --worktree DIR", parent.display()),
+            ))
+        }
+        None => Err(taken(destination)),
+    }
+}
+
+/// An error of the disk with what helps: another place.
+pub(super) fn of_the_place(error: Error, destination: &Path) -> Error {
+    let of_the_disk = match &error {
+        Error::Io { .. } => true,
+        Error::Failed { stderr, .. } => {
+            ["No space left", "Disk quota", "Read-only file system", "Permission denied", "File name too long"]
+                .iter()
+                .any(|why| stderr.contains(why))
+        }
+        _ => false,
+    };
+    if !of_the_disk {
+        return error;
+    }
+    let what = format!("no worktree could be made at {}: {error}", destination.display());
+    Error::unfit(what, "name a directory on another disk, or one that you may write to, with --worktree DIR")
 }
 
 /// The directory in which this repository keeps what is a worktree's own; `None` where there is no worktree of it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::scratch::{Entries, GITLINK, LINK, Scratch, path_of};
+use crate::git::attributes::{self, Attributes};
 use crate::git::config::Config;
 use crate::git::{Repository, Result};
 
@@ -21,7 +22,7 @@ pub(super) fn find(repo: &Repository, scratch: &Scratch, files: &Entries) -> Res
         return Ok(Vec::new());
     }
     let (mut found, mut maybe) = (Vec::new(), Vec::new());
-    for (path, (filter, encoding)) in attributes(scratch, files)? {
+    for (path, Attributes { filter, encoding }) in attributes(scratch, files)? {
         if filter == "lfs" {
             found.push((path, "LFS content".to_owned()));
         } else if filters.contains(filter.as_str()) {
@@ -42,28 +43,13 @@ fn has_user_attributes(config: &Config) -> bool {
     config.get("core.attributesfile").is_some() || place.is_some_and(|place| place.exists())
 }
 
-/// The names of filter and encoding of every regular file that has one; empty where an attribute has no value.
-fn attributes(scratch: &Scratch, files: &Entries) -> Result<BTreeMap<Vec<u8>, (String, String)>> {
-    let mut names = Vec::new();
+fn attributes(scratch: &Scratch, files: &Entries) -> Result<BTreeMap<Vec<u8>, Attributes>> {
+    let mut paths = Vec::new();
     for (path, _) in files.iter().filter(|(_, (mode, _))| mode != GITLINK && mode != LINK) {
-        names.extend(path);
-        names.push(0);
+        paths.extend(path);
+        paths.push(0);
     }
-    let ask =
-        scratch.git("check-attr").index(scratch.files()).args(["-z", "--stdin", "filter", "working-tree-encoding"]);
-    let printed = ask.stdin(names).run()?;
-    let fields: Vec<_> = printed.split(|b| *b == 0).collect();
-    let mut found: BTreeMap<Vec<u8>, (String, String)> = BTreeMap::new();
-    // git-check-attr(1): `<path> NUL <attribute> NUL <info> NUL`.
-    for field in fields.chunks_exact(3) {
-        let value = String::from_utf8_lossy(field[2]).into_owned();
-        if ["unspecified", "unset", "set"].contains(&value.as_str()) {
-            continue;
-        }
-        let entry = found.entry(field[0].to_vec()).or_default();
-        if field[1] == b"filter" { entry.0 = value } else { entry.1 = value }
-    }
-    Ok(found)
+    attributes::of(scratch.git("check-attr").index(scratch.files()), paths)
 }
 
 /// Those of which the bytes here are not what git stores.

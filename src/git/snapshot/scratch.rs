@@ -294,7 +294,7 @@ fn copy_with_time(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Whether a disk takes names for one that differ only in case, by a name that every work tree has.
-pub(super) fn folds_case(top: &Path) -> bool {
+pub fn folds_case(top: &Path) -> bool {
     let inode = |name: &str| top.join(name).symlink_metadata().map(|meta| (meta.dev(), meta.ino())).ok();
     inode(".git").is_some_and(|lower| inode(".GIT") == Some(lower))
 }
