@@ -4,6 +4,7 @@ mod directory;
 pub mod document;
 pub mod files;
 pub mod page;
+pub mod place;
 
 use std::path::{Path, PathBuf};
 

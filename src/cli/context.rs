@@ -9,10 +9,12 @@ use crate::agent::profiles::{self, Profiles};
 use crate::config::hosts::Hosts;
 use crate::config::paths::Paths;
 use crate::git::repository::Repository;
+use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::state::store::Store;
 use crate::supervise::engine::Engine;
 use crate::supervise::progress::Reporter;
+use crate::supervise::record::{document_of, given_from};
 use crate::transport::Options;
 use crate::transport::{Asker, Nobody};
 use crate::ui::ask::Terminal;
@@ -140,4 +142,14 @@ fn newest(engine: &Engine) -> Result<HandoffId, Error> {
     newest
         .map(|(_, id)| id)
         .ok_or_else(|| Error::usage("this repository has no handoffs yet").hint("handoff run --host HOST \"TASK\""))
+}
+
+/// Where the record of a handoff is, from the worktree it was given from; in the git directory with the reason.
+pub fn record_of(engine: &Engine, handoff: &Handoff) -> String {
+    let worktree = given_from(engine, handoff);
+    let (path, why) = document_of(engine, handoff, &worktree);
+    match why {
+        None => path.strip_prefix(&worktree).unwrap_or(&path).display().to_string(),
+        Some(why) => format!("{} ({why})", path.display()),
+    }
 }

@@ -11,6 +11,7 @@ use crate::model::handoff::Handoff;
 use crate::model::refusal::accept;
 use crate::remote::poll::{Alive, StateLine};
 use crate::supervise::driver::Driver;
+use crate::supervise::engine::Engine;
 use crate::supervise::fence::SHORT;
 use crate::supervise::look::look;
 use crate::supervise::progress::Silent;
@@ -56,7 +57,7 @@ impl Show {
         if self.json {
             print_json(handoff, host.as_ref());
         } else {
-            print(handoff, host.as_ref());
+            print(&engine, handoff, host.as_ref());
             if let Some((n, _)) = handoff.last_attempt()
                 && let Some(output) = failed_output(&engine, handoff, n)?
             {
@@ -83,7 +84,7 @@ fn print_json(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
     outln!("{}", crate::ui::screen::json(&value));
 }
 
-fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
+fn print(engine: &Engine, handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
     let now = jiff::Timestamp::now();
     let ago = |at: jiff::Timestamp| format!("{} ago", age(now.as_second() - at.as_second()));
     let made = &handoff.made;
@@ -152,7 +153,7 @@ fn print(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
         Some(Err(reason)) => outln!("  the host gave no state: {}", first_line(reason, 100)),
         None => {}
     }
-    outln!("  record    .cursor/agent-handoffs/{}/handoff.md", made.id);
+    outln!("  record    {}", context::record_of(engine, handoff));
 }
 
 /// Refs that git refused here and their host keeps, with the commands that accept them.

@@ -42,7 +42,7 @@ impl Stop {
         match Driver::open(&engine, &id) {
             Ok(mut driver) => {
                 driver.stop().await?;
-                outln!("{}", closing(driver.handoff()));
+                outln!("{}", closing(&engine, driver.handoff()));
             }
             Err(Engine::Driven { .. }) => {
                 journal.append(Kind::StopRequested)?;
@@ -55,7 +55,7 @@ impl Stop {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                     journal.refresh()?;
                 }
-                outln!("{}", closing(journal.handoff()));
+                outln!("{}", closing(&engine, journal.handoff()));
             }
             Err(error) => return Err(error.into()),
         }

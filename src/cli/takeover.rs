@@ -13,6 +13,7 @@ use crate::model::id::HandoffId;
 use crate::supervise::driver::Driver;
 use crate::supervise::engine::Engine;
 use crate::supervise::error::Error as EngineError;
+use crate::supervise::record::document_of;
 use crate::ui::plain::Plain;
 
 /// How long another process of ours has to let go.
@@ -40,7 +41,7 @@ impl Takeover {
         let mut driver = take_driver(&engine, &id).await?;
         let taken = driver.takeover(destination).await?;
         let worktree = &taken.worktree;
-        let record = worktree.join(".cursor/agent-handoffs").join(id.as_str()).join("handoff.md");
+        let (record, why) = document_of(&engine, driver.handoff(), worktree);
         for host in &taken.untold {
             outln!(
                 "{host} could not be told: taken without confirmation. What it may still make is kept apart as superseded."
@@ -48,9 +49,10 @@ impl Takeover {
         }
         outln!("{id} is yours");
         outln!("  worktree: {}", worktree.display());
-        outln!("  context:  {}", record.display());
-        let prompt = format!(".cursor/agent-handoffs/{id}/handoff.md");
-        outln!("  prompt:   \"Read {prompt} and continue from its Headed Takeover Prompt.\"");
+        let why = why.map_or(String::new(), |why| format!(" ({why})"));
+        outln!("  context:  {}{why}", record.display());
+        let prompt = record.strip_prefix(worktree).unwrap_or(&record);
+        outln!("  prompt:   \"Read {} and continue from its Headed Takeover Prompt.\"", prompt.display());
         match open(self.editor.as_deref(), worktree, &record) {
             Some(editor) => outln!("opened in {editor}"),
             None => {

@@ -109,7 +109,7 @@ pub async fn follow(driver: &mut Driver, until: Until, require_check: bool, show
         say_detached(&handoff, show);
         return Ok(exit::OK);
     }
-    say(show, &closing(&handoff));
+    say(show, &closing(&driver.engine, &handoff));
     // Work that is not here is no success, whatever the agent said.
     match exit::of(&handoff, require_check) {
         exit::OK if handoff.refused_work().is_some() => Ok(exit::FAILED),
@@ -138,9 +138,9 @@ pub fn in_brackets(status: Status, class: Class) -> String {
 }
 
 /// The last words of a followed handoff.
-pub fn closing(handoff: &Handoff) -> String {
+pub fn closing(engine: &Engine, handoff: &Handoff) -> String {
     let id = &handoff.made.id;
-    let record = format!(".cursor/agent-handoffs/{id}/handoff.md");
+    let record = context::record_of(engine, handoff);
     let mut text = format!("{id}: {}", handoff.status().word());
     let class = handoff.history().last().copied();
     text.push_str(&class.map_or(String::new(), |class| in_brackets(handoff.status(), class)));

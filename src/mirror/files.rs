@@ -35,6 +35,14 @@ impl Record {
         Ok(Record { directory })
     }
 
+    /// The record in the git directory, where a worktree cannot have it.
+    ///
+    /// # Errors
+    /// The directory is not there.
+    pub fn in_git_directory(truth: &Path) -> Result<Record, Error> {
+        Ok(Record { directory: Directory::top(truth)? })
+    }
+
     /// The bytes of `handoff.md`; none where that is no plain file.
     ///
     /// # Errors

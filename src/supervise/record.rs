@@ -13,6 +13,7 @@ use crate::agent::output::Output;
 use crate::agent::summary::{self, Summary};
 use crate::config::templates;
 use crate::mirror::page::{self, Findings, Found, Story};
+use crate::mirror::place::Place;
 use crate::mirror::{document, files};
 use crate::model::attempt::{AttemptNo, log_name};
 use crate::model::handoff::Handoff;
@@ -39,7 +40,7 @@ impl Driver {
         let handoff = self.handoff();
         let logs = self.engine.readable_logs(handoff)?;
         for worktree in Places::of(&self.engine, handoff).all() {
-            files::Record::open(worktree, &handoff.made.id)?.copy_logs(&logs)?;
+            copy_logs(handoff, worktree, &logs)?;
         }
         Ok(())
     }
@@ -146,12 +147,37 @@ pub fn takeover_worktree(engine: &Engine, handoff: &Handoff) -> Option<PathBuf> 
 }
 
 fn write(engine: &Engine, handoff: &Handoff, findings: &Findings, worktree: &Path) -> Result<(), Error> {
-    let record = files::Record::open(worktree, &handoff.made.id)?;
+    let (truth, id) = (engine.store.directory(&handoff.made.id), &handoff.made.id);
+    let record = match Place::of(worktree, id) {
+        Place::Worktree => files::Record::open(worktree, id)?,
+        Place::GitDirectory { .. } => files::Record::in_git_directory(&truth)?,
+    };
     let rendered = render_with(engine, handoff, findings)?;
     let merged = document::merge(&rendered, record.document()?.as_deref());
     record.write_document(&merged)?;
-    record.copy_logs(&engine.readable_logs(handoff)?)?;
+    copy_logs(handoff, worktree, &engine.readable_logs(handoff)?)
+}
+
+/// Brings the copies of the logs in a worktree up to date; the git directory has the logs themselves.
+fn copy_logs(handoff: &Handoff, worktree: &Path, logs: &Path) -> Result<(), Error> {
+    let id = &handoff.made.id;
+    if Place::of(worktree, id) == Place::Worktree {
+        files::Record::open(worktree, id)?.copy_logs(logs)?;
+    }
     Ok(())
+}
+
+/// Where people find `handoff.md` of a worktree, with the reason where that is in the git directory.
+pub fn document_of(engine: &Engine, handoff: &Handoff, worktree: &Path) -> (PathBuf, Option<String>) {
+    let id = &handoff.made.id;
+    let place = Place::of(worktree, id);
+    let path = place.document(worktree, id, &engine.store.directory(id));
+    (path, if let Place::GitDirectory { why } = place { Some(why) } else { None })
+}
+
+/// The worktree that a handoff was given from, where it is now.
+pub fn given_from(engine: &Engine, handoff: &Handoff) -> PathBuf {
+    Places::of(engine, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.made.workspace))
 }
 
 /// The end of the output that shows why an attempt failed: of its check, or of the setup before it.

@@ -10,6 +10,7 @@ mod golden;
 mod hosts;
 mod list;
 mod logs;
+mod odd_repository;
 mod ownership;
 mod pull;
 mod resume;
