@@ -14,6 +14,7 @@ mod dispatch;
 mod endings;
 mod entry;
 mod escapees;
+mod foreign;
 mod judging;
 mod launchers;
 mod line;

@@ -412,6 +412,48 @@ pub const FAULTS: &[Fault] = &[
         "the next contact captures the work; the attempt is judged as usual",
     ),
     row(
+        72,
+        "settings_of_a_disk",
+        "the laptop's configuration says that its disk folds case and has no modes; the agent renames a file in its letters only and makes a twin",
+        "each side uses what its own disk can do; every file arrives, and comes back, under its own name",
+    ),
+    row(
+        73,
+        "defaults_of_another_git",
+        "the account on the host, and the laptop's shell, export GIT_ variables: defaults of git 3, literal pathspecs, another git directory",
+        "our git sees none of them, the agent sees the host's; branches and commits come back",
+    ),
+    row(
+        74,
+        "cache_of_another_format",
+        "the cache on the host was made with another object format",
+        "replaced, and the run succeeds; what it had captured is kept under another name",
+    ),
+    row(
+        75,
+        "modes_of_the_checkout",
+        "the account's umask is 027",
+        "the checkout has the modes of a clone under umask 022, in a directory that nobody else enters; the agent has the account's umask",
+    ),
+    row(
+        76,
+        "odd_cursor",
+        ".cursor is a link, a file or a submodule, a link is below it, the agent makes it a link",
+        "shipped and captured like any file; the record is in the git directory alone, and run, show and takeover say where; nothing is written through a link",
+    ),
+    row(
+        77,
+        "content_that_git_does_not_hold",
+        "a filter with a key in the git directory, git-crypt, git-annex",
+        "each file is listed before the agent starts; a takeover succeeds, and names what it has as git stores it",
+    ),
+    row(
+        78,
+        "places_for_a_takeover",
+        "the place of a takeover exists, has no directory, cannot be written, is on a full disk",
+        "refused with the option that names another place, before the agent is stopped; nothing is half-made; the next takeover succeeds",
+    ),
+    row(
         79,
         "bad_side_branch",
         "an object that git's check refuses, on a side branch of the agent's",

@@ -107,7 +107,7 @@ pub async fn attach(
         }
         End::Rest(handoff) => {
             if !show.json && !show.raw {
-                outln!("{}", super::watch::closing(&engine, &handoff));
+                outln!("{}", super::watch::closing(engine, &handoff));
             }
             Ok(Along::There(exit::of(&handoff, require_check)))
         }

@@ -149,7 +149,7 @@ pub(super) fn of_the_place(error: Error, destination: &Path) -> Error {
     let of_the_disk = match &error {
         Error::Io { .. } => true,
         Error::Failed { stderr, .. } => {
-            ["No space left", "Disk quota", "Read-only file system", "Permission denied", "File name too long"]
+            ["No space left", "Disk quota", "Read-only", "Permission denied", "unable to write", "unable to create"]
                 .iter()
                 .any(|why| stderr.contains(why))
         }
