@@ -102,6 +102,7 @@ fn file_name(name: &HostName) -> String {
 
 /// Tells git where a worktree stands now.
 fn settle(repo: &Repository, place: &Path) -> Result<Repository> {
+    undo_link(repo, place)?;
     repo.git("worktree").args(["repair", "--"]).arg(place).run()?;
     Repository::discover(place)
 }
@@ -162,13 +163,27 @@ pub(super) fn of_the_place(error: Error, destination: &Path) -> Error {
     Error::unfit(what, "name a directory on another disk, or one that you may write to, with --worktree DIR")
 }
 
+/// git-annex, which runs as a filter, makes a worktree's `.git` a link; `git worktree` wants its own file, and git-annex
+/// makes the link again when it is used.
+fn undo_link(repo: &Repository, worktree: &Path) -> Result<()> {
+    let link = worktree.join(".git");
+    let Some(admin) = admin_of(repo, worktree).filter(|_| link.is_symlink()) else { return Ok(()) };
+    let text = [b"gitdir: ", admin.as_os_str().as_bytes(), b"\n"].concat();
+    let replaced = std::fs::remove_file(&link).and_then(|()| std::fs::write(&link, text));
+    replaced.map_err(Error::io("write", &link))
+}
+
 /// The directory in which this repository keeps what is a worktree's own; `None` where there is no worktree of it.
 fn admin_of(repo: &Repository, worktree: &Path) -> Option<PathBuf> {
+    let all = repo.common_dir().join("worktrees").canonicalize().ok()?;
+    let link = worktree.join(".git");
+    if link.is_symlink() {
+        return link.canonicalize().ok().filter(|admin| admin.parent() == Some(&all));
+    }
     let text = std::fs::read(worktree.join(".git")).ok()?;
     let text = text.strip_prefix(b"gitdir: ")?.strip_suffix(b"\n")?;
     // It may be relative to the worktree.
     let admin = worktree.join(OsStr::from_bytes(text)).canonicalize().ok()?;
-    let all = repo.common_dir().join("worktrees").canonicalize().ok()?;
     (admin.parent() == Some(&all)).then_some(admin)
 }
 

@@ -123,6 +123,34 @@ fn real_git_crypt_files_are_listed_and_taken_over() {
 }
 
 #[test]
+fn real_git_annex_files_are_listed_and_taken_over() {
+    if Command::new("git-annex").arg("version").output().is_err() {
+        eprintln!("skipped: git-annex is not installed");
+        return;
+    }
+    let repo = Repo::with_commit();
+    repo.git(["annex", "init", "-q"]);
+    repo.write("locked.bin", "large\n");
+    repo.git(["annex", "add", "-q", "locked.bin"]);
+    repo.write("unlocked.bin", "large too\n");
+    repo.git(["annex", "add", "-q", "unlocked.bin"]);
+    repo.git(["annex", "unlock", "-q", "unlocked.bin"]);
+    repo.commit("annexed");
+    repo.write("plain", "x");
+    let shipped = snapshot::take(&repo.open(), &[]).unwrap();
+    let reasons = [
+        ("locked.bin", "content in the git directory"),
+        ("unlocked.bin", "sent as git stores it: the filter annex is of this machine"),
+    ];
+    assert_eq!(shipped.left_behind.iter().map(|it| (&*it.path, &*it.reason)).collect::<Vec<_>>(), reasons);
+    let landed = land(&repo, &taken(&repo)).unwrap();
+    assert_eq!(read(&landed, "plain"), "x");
+    assert!(landed.path.join(".git").symlink_metadata().unwrap().is_file());
+    let again = land(&repo, &taken(&repo)).unwrap();
+    assert!(again.before && again.path == landed.path, "it is found again");
+}
+
+#[test]
 fn a_place_that_cannot_be_written_is_refused_with_the_option_and_nothing_is_left() {
     let repo = Repo::with_commit();
     let work = taken(&repo);
