@@ -114,7 +114,7 @@ fn the_checkout_has_the_modes_of_a_clone_and_the_agent_its_own_umask() {
     for (shell, umask) in shells().into_iter().zip(["0022", "0027", "0077"]) {
         let mut host = TestHost::shipped(shell, "umask >umask; echo x >made");
         host.umask = umask;
-        host.ensure(1, &[]);
+        host.ensure(1, &[("caches", "*.o\n")]);
         let result = host.result(1);
         let tree = host.root().join("trees/my repo-1/my repo");
         let mode = |name: &str| tree.join(name).metadata().unwrap().permissions().mode() & 0o777;
@@ -131,6 +131,7 @@ fn the_checkout_has_the_modes_of_a_clone_and_the_agent_its_own_umask() {
         }
         // The next ship into the same tree finds modes of an older runner, and an ignored file that is private.
         std::fs::write(tree.join("sub/key.o"), "secret").unwrap();
+        ["umask", "made"].map(|name| std::fs::remove_file(tree.join("sub").join(name)).unwrap());
         for (name, mode) in
             [("sub/deep", 0o600), ("script.sh", 0o700), ("sub/key.o", 0o600), ("sub", 0o700), ("", 0o700)]
         {
