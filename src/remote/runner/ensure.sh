@@ -24,7 +24,8 @@ run_ensure() {
     [ "$top" -eq "$grant_epoch" ] || [ -h "$at/intent" ] || refuse epoch "the handoff is at epoch $top"
     earlier_over
     end_strays
-    make_attempt && register || refuse_write "$at could not be made"
+    make_attempt || refuse_write "$at could not be made"
+    register || refuse_write "the attempt could not be registered"
     # The root may have changed while this process was stopped.
     check_root
     await_watcher

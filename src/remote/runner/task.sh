@@ -22,7 +22,10 @@ run_task() {
   cd "$place" 2>/dev/null || cd "$job/tree" || exit 127
   # Both are held open: what goes into them is not lost with their names, where the directory is moved or unmounted. A
   # redirection that fails would end this shell.
-  [ ! -w "$slot" ] || exec 7<"$slot" 9<>"$slot"
+  if [ -w "$slot" ]; then
+    exec 7<"$slot"
+    exec 9<>"$slot"
+  fi
   (: >>"$output") 2>/dev/null && exec 8>>"$output"
   # A shell writes a word about a child that a signal ended, and none about one that returned a number above 128 itself. The
   # word goes over the slot, whose room is allocated.
