@@ -84,7 +84,12 @@ pub fn mask_logs(truth: &Path, directory: &Path, mask: &Mask) -> Result<(), Erro
 }
 
 fn copy_logs(truth: &Path, to: &Directory, mask: &Mask) -> Result<(), Error> {
-    for entry in std::fs::read_dir(truth).map_err(Error::io("read", truth))? {
+    let entries = match std::fs::read_dir(truth) {
+        // No process that could mask the logs has made copies yet.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(Error::io("read", truth))?,
+    };
+    for entry in entries {
         let path = entry.map_err(Error::io("read", truth))?.path();
         if path.extension().is_some_and(|end| end == "log")
             && let Some(name) = path.file_name()
@@ -195,6 +200,7 @@ mod tests {
         std::fs::remove_file(&copy).unwrap();
         std::fs::write(&copy, "lies\nlies").unwrap();
         record.copy_logs(truth.path()).unwrap();
+        record.copy_logs(&truth.path().join("not made yet")).unwrap();
         assert_eq!(std::fs::read_to_string(&copy).unwrap(), "one\ntwo\n");
         assert_eq!(std::fs::read_to_string(&log).unwrap(), "one\ntwo\n", "the truth is unharmed");
     }
