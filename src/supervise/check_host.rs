@@ -14,6 +14,8 @@ use crate::transport::ssh::resolve::typed::typed_command;
 
 /// Least free space in KiB under which an attempt is not worth starting.
 const LITTLE_DISK: u64 = 512 << 10;
+/// The status of a login check whose time was up.
+const NO_ANSWER: i32 = 124;
 /// Largest difference of the clocks, in seconds, that nobody needs to know of.
 const CLOCK_SKEW: i64 = 60;
 
@@ -91,6 +93,10 @@ fn gaps(facts: &Facts, host: &str, agent: &str, (profile, login): (&Profile, Opt
                 .clone()
                 .unwrap_or_else(|| "put it on the host's PATH, or add `path` in hosts.toml".into());
             gap(format!("{agent} was not found on {host} (looked for {})", profile.binary.join(", ")), help);
+        }
+        Some(_) if facts.login == Some(NO_ANSWER) => {
+            let help = login.unwrap_or_else(|| format!("look on {host} why {agent} is slow"));
+            gap(format!("{agent} on {host} did not say within 20 s whether it is logged in"), help);
         }
         Some(_) if facts.login.is_some_and(|status| status != 0) => {
             let help = login.unwrap_or_else(|| format!("log {agent} in on {host}"));

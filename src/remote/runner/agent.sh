@@ -51,20 +51,33 @@ find_command() {
   agent_path=${found%/*}:$agent_path
 }
 
-# The first line of a command's version, in $version; fails when it is not what the pattern wants.
+# Longest time for the answer to --version, in seconds.
+version_limit=20
+
+# The first line of a command's version, in $version, and how the question ended, in $answered: 124 when time was up. Fails
+# when the version is not what the pattern wants.
 check_version() {
   (
     PATH=$agent_path
     export PATH
-    bounded 20 "$scratch" "$1" --version
+    bounded "$version_limit" "$scratch" "$1" --version
   )
+  answered=$?
   version=$(head -n 1 "$scratch" 2>/dev/null | tr -cd '\040-\176' | cut -c 1-200)
   [ -z "$2" ] || say "$version" | grep -qE -e "$2"
 }
 
-# The agent's binary, in $agent.
+# Whether the command that was just asked gave no answer: no evidence that it is another tool. What is known is in $silence.
+is_silent() {
+  silence="did not answer --version within $version_limit s"
+  [ "$answered" -eq 124 ] && [ -z "$version" ]
+}
+
+# The agent's binary, in $agent. One that did not answer is taken when no other has the right version: a slow host ends no
+# attempt.
 find_agent() {
   scratch=$at/scratch
+  silent=
   detail="no agent is named"
   field "$spec/agent" version
   pattern=$value
@@ -74,14 +87,18 @@ find_agent() {
     find_command "$candidate" || continue
     if [ -n "$pattern" ] && ! check_version "$found" "$pattern"; then
       detail="$found calls itself '$version', which is another tool"
-      [ -n "$version" ] || detail="$found --version told no version within 20 s"
+      [ -n "$version" ] || detail="$found --version printed no version: status $answered"
+      ! is_silent || silent=${silent:-$found}
       continue
     fi
     agent=$found detail=
     rm -f "$scratch"
     return 0
   done 2>/dev/null <"$spec/agent"
-  return 1
+  rm -f "$scratch"
+  [ -n "$silent" ] || return 1
+  say "attempt $n: $silent $silence; it is started all the same" >&2
+  agent=$silent detail=
 }
 
 # Notes the id of the session for whoever resumes it.

@@ -43,11 +43,12 @@ probe_agents() {
     version=
     field "$scratch.asks" "version $asked"
     pattern=$value
-    if ! find_command "$asked" || ! check_version "$found" "$pattern"; then
+    answered=0
+    if ! find_command "$asked" || { ! check_version "$found" "$pattern" && ! is_silent; }; then
       say "agent $asked - $version"
       continue
     fi
-    [ -n "$version" ] || check_version "$found" ''
+    ! is_silent || version=$silence
     say "agent $asked $found $version"
     field "$scratch.asks" "login $asked" || continue
     # shellcheck disable=SC2086 # the words of the command

@@ -153,8 +153,14 @@ fn probe_tells_what_the_host_has() {
             assert!(reply.lines().any(|l| l.split_once(' ').is_some_and(|(k, v)| k == key && !v.is_empty())), "{key}");
         }
 
-        let other = host.call(Verb::Probe, b"agent fakeagent\nversion fakeagent ^claude\n\n");
+        let asks = b"agent fakeagent\nversion fakeagent ^claude\n\n";
+        let other = host.call(Verb::Probe, asks);
         assert!(other.contains("\nagent fakeagent - fake 1.2\n"), "{other}");
+        // One that is killed looks as one does whose time is up: without an answer it is no other tool.
+        host.agent("kill -KILL $$");
+        let silent = host.call(Verb::Probe, asks);
+        let expected = format!("\nagent fakeagent {} did not answer --version within 20 s\n", bin.display());
+        assert!(silent.contains(&expected), "{silent}");
     }
 }
 

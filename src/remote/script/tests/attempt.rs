@@ -1,6 +1,6 @@
 //! Attempts from `ensure` to `result` and what follows.
 
-use super::host::{TestHost, grant, shells};
+use super::host::{TestHost, grant, script, shells};
 use super::*;
 
 #[test]
@@ -111,6 +111,35 @@ fn a_ship_that_differs_starts_nothing() {
         let result = host.result(1);
         assert_eq!((result.get("reason"), host.starts()), (Some("ship"), 0));
         assert_eq!(result.get("detail"), Some("the ship did not arrive"));
+    }
+}
+
+#[test]
+fn an_agent_that_does_not_answer_is_not_called_another_tool() {
+    // One that is killed looks as one does whose time is up.
+    let silent = "case $1 in --version) kill -KILL $$ ;; esac; echo start >>$HOME/starts; echo w >work";
+    for shell in shells() {
+        let host = TestHost::shipped(shell.clone(), silent);
+        host.ensure(1, &[("agent", "version ^fake [0-9]\nbinary no-such-agent\nbinary fakeagent\n")]);
+        assert_eq!((host.result(1).class(), host.starts()), ("unchecked", 1));
+        let log = std::fs::read_to_string(host.work().join("runner.log")).unwrap();
+        assert!(log.contains("bin/fakeagent did not answer --version within 20 s"), "{log}");
+
+        // Another one that has the right version comes first.
+        let host = TestHost::shipped(shell.clone(), silent);
+        script(&host.home().join("bin/second"), "[ $1 != --version ] || echo fake 2; echo second >>$HOME/second");
+        host.ensure(1, &[("agent", "version ^fake [0-9]\nbinary fakeagent\nbinary second\n")]);
+        host.result(1);
+        assert_eq!((host.starts(), host.home().join("second").exists()), (0, true));
+
+        // One that answers is what it says, and one that fails at once has answered.
+        for (body, known) in [("echo grafana 9", "calls itself 'grafana 9'"), ("exit 3", "no version: status 3")] {
+            let host = TestHost::shipped(shell.clone(), body);
+            host.ensure(1, &[("agent", "version ^fake [0-9]\nbinary fakeagent\n")]);
+            let result = host.result(1);
+            assert_eq!((result.get("reason"), host.link(1, "intent")), (Some("agent-missing"), None));
+            assert!(result.get("detail").unwrap().contains(known), "{}", result.0);
+        }
     }
 }
 
