@@ -28,6 +28,7 @@ mod objects;
 mod odd_hosts;
 mod ownership;
 mod races;
+mod record;
 mod report;
 mod repository;
 mod rivals;
@@ -52,6 +53,7 @@ mod support {
     pub mod skip;
     pub mod ssh_config;
     pub mod sshd;
+    pub mod terminal;
     pub mod transcript;
     pub mod user;
     pub mod wait;

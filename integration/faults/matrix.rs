@@ -485,6 +485,42 @@ pub const FAULTS: &[Fault] = &[
         "an end with what was meant, and nothing recorded",
     ),
     row(
+        85,
+        "forged_sections",
+        "the agent's last message has headings with a tab, setext headings, an HTML comment, fences, lists with headings",
+        "the record has the program's sections and no others; what a person wrote in one stays",
+    ),
+    row(
+        86,
+        "captured_record_path",
+        "a forged capture holds the record's path, as links to files of the laptop's",
+        "nothing is read or written through a link; the record of the takeover is the program's",
+    ),
+    row(
+        87,
+        "repository_moved",
+        "the repository is moved while the agent works, and another directory is at its old path",
+        "the record is written where the repository is now, nothing at the old path",
+    ),
+    row(
+        88,
+        "output_of_setup_and_check",
+        "a setup fails, a check fails",
+        "its last lines are on the terminal, in `show`, *Errors Or Blockers* and both prompts; its log outlives `clean`",
+    ),
+    row(
+        89,
+        "echoed_secret",
+        "agent and check print a secret",
+        "masked on every screen, in the journal and in the record; only the log in the git directory is byte-exact",
+    ),
+    row(
+        90,
+        "foreign_bytes",
+        "escape sequences in files, names, messages, the log and the check's output, on a terminal",
+        "`run`, `diff`, `logs`, `show` and `list` send none of them to it",
+    ),
+    row(
         91,
         "continues_after_its_result",
         "an agent continues in the background after its first terminal event, for longer than the grace time",

@@ -13,6 +13,7 @@ mod logs;
 mod odd_repository;
 mod ownership;
 mod pull;
+mod record;
 mod resume;
 mod root;
 mod run;
