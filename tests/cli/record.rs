@@ -48,3 +48,20 @@ fn the_last_lines_of_a_failing_setup_are_shown_everywhere() {
     shows_why(&laptop, "true", "setup");
     assert!(!laptop.hosts[0].home.join(".scripted-agent").exists() || laptop.hosts[0].prompts().is_empty());
 }
+
+#[test]
+fn a_secret_from_a_command_is_sent_and_shown_nowhere() {
+    let laptop = Laptop::with_plan(
+        "turn 1\nrun printf %s \"$S\" >work.txt\nstderr I saw ZQXJ55abc.\nfinish I used ZQXJ55abc.\n",
+    );
+    let hosts = laptop.home().join(".config/handoff/hosts.toml");
+    let table = std::fs::read_to_string(&hosts).unwrap();
+    std::fs::write(&hosts, format!("{table}\n[host.box.secrets]\nS = {{ command = \"printf ZQXJ55abc\" }}\n")).unwrap();
+    let ran = laptop.run([TASK]).run().exits(0).says("I used");
+    assert!(!ran.text().contains("ZQXJ55abc"), "{}", ran.text());
+    let exact = std::fs::read_to_string(laptop.truth("attempt-1.log")).unwrap();
+    assert!(exact.contains("I saw ZQXJ55abc.") && exact.contains("I used ZQXJ55abc."), "{exact}");
+    for file in [laptop.record("handoff.md"), laptop.record("attempt-1.log"), laptop.truth("journal.jsonl")] {
+        assert!(!std::fs::read_to_string(&file).unwrap().contains("ZQXJ55abc"), "{}", file.display());
+    }
+}

@@ -131,7 +131,9 @@ fn the_checkout_has_the_modes_of_a_clone_and_the_agent_its_own_umask() {
         }
         // The next ship into the same tree finds modes of an older runner, and an ignored file that is private.
         std::fs::write(tree.join("sub/key.o"), "secret").unwrap();
-        ["umask", "made"].map(|name| std::fs::remove_file(tree.join("sub").join(name)).unwrap());
+        for name in ["umask", "made"] {
+            std::fs::remove_file(tree.join("sub").join(name)).unwrap();
+        }
         for (name, mode) in
             [("sub/deep", 0o600), ("script.sh", 0o700), ("sub/key.o", 0o600), ("sub", 0o700), ("", 0o700)]
         {
