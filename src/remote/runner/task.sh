@@ -54,12 +54,13 @@ keep_output() {
   cat "$held" >>"$output"
 }
 
-# The status in an exit slot, in $status, empty while there is none; the number of the signal that the wrapper saw, in $signal.
+# The status in an exit slot, in $status, empty while there is none; the number of the signal that the wrapper saw, in
+# $killed_by.
 read_status() {
-  status='' signal=''
-  read -r status signal _ 2>/dev/null <"$1"
+  status='' killed_by=''
+  read -r status killed_by _ 2>/dev/null <"$1"
   is_number "$status" || status=
-  if [ "$signal" = signal ] && [ -n "$status" ]; then signal=$((status - 128)); else signal=; fi
+  if [ "$killed_by" = signal ] && [ -n "$status" ]; then killed_by=$((status - 128)); else killed_by=; fi
 }
 
 # Waits until a task is over, called off ($ended: stop), or out of time (a limit's name). A tick of the nap counts as active

@@ -114,7 +114,7 @@ conclude() {
   ln -s none:0 "$at/task" 2>/dev/null
   # What it wrote down counts, even when a limit struck in the same moment.
   read_status "$at/exit"
-  exit=$status
+  exit=$status signal=$killed_by
   note_limit
   grace=5
   stop=$(link_of "$at/cancel") && is_number "${stop##*:}" && grace=${stop##*:}
@@ -131,7 +131,7 @@ conclude() {
   fi
   if [ "$reason" != exit ]; then
     read_status "$at/exit"
-    exit=$status
+    exit=$status signal=$killed_by
   fi
   active=$((served + spent)) served=0
   read_log

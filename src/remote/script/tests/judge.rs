@@ -9,7 +9,7 @@ use crate::agent::judge::{Log, alone, misleading};
 use crate::agent::{profiles, table};
 use crate::model::attempt::Outcome;
 use crate::model::judgement::tests::every_combination;
-use crate::model::judgement::{self, Facts, KEYS};
+use crate::model::judgement::{self, KEYS};
 use crate::model::profile::Profile;
 
 /// The functions of the runner that judge, without the part that acts.
@@ -40,37 +40,58 @@ fn run(shell: &str, directory: &std::path::Path, script: &str, input: &[u8]) -> 
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// The words of each fact that a shell tries: the first shell gets every word of every fact, the others, which are slower, some.
+fn words_for(shell: usize) -> Vec<&'static [&'static str]> {
+    let most = |key: usize| if shell == 0 { usize::MAX } else { [3, 9, 9, 9, 9, 9, 9, 2, 9, 9, 9][key] };
+    KEYS.iter().enumerate().map(|(key, (_, words))| &words[..words.len().min(most(key))]).collect()
+}
+
 /// The combinations are made by loops in the shell, the first fact innermost, in the order of [`every_combination`].
+fn combinations(words: &[&[&str]]) -> String {
+    let facts: String = KEYS.iter().map(|(key, _)| format!(" {key}:$f_{key}")).collect();
+    let mut script =
+        format!("facts=\"{facts} \" error_class=$f_error stray_class=$f_stray; first_row \"$@\"; echo $class");
+    for ((key, _), words) in KEYS.iter().zip(words) {
+        script = format!("for f_{key} in {}; do {script}\ndone", words.join(" "));
+    }
+    let load = "set --\nwhile IFS=$tab read -r row_class row_pattern; do\nset -- \"$@\" \"$row_class\" \"$row_pattern\"\ndone <spec/verdicts\n";
+    format!("{load}{script}\n")
+}
+
+/// What the laptop says to the same combinations, in the same order: the classes, each with the combination's number.
+fn answers_for(words: &[&[&str]], ours: &[&'static str]) -> Vec<(usize, &'static str)> {
+    let kept = |mut number: usize| {
+        KEYS.iter().zip(words).all(|((_, all), some)| {
+            let word = number % all.len();
+            number /= all.len();
+            word < some.len()
+        })
+    };
+    ours.iter().copied().enumerate().filter(|(number, _)| kept(*number)).collect()
+}
+
 #[test]
 fn every_combination_of_facts_gives_the_same_class_in_every_shell() {
-    for (number, shell) in shells().into_iter().enumerate() {
+    let ask = |shell: &str, words: &[&[&str]]| {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("spec")).unwrap();
         std::fs::write(directory.path().join("spec/verdicts"), judgement::table()).unwrap();
-        // The first shell gets every combination; the others those of the first words of some facts, for they are slow.
-        let most = |key: usize| if number == 0 { usize::MAX } else { [3, 9, 9, 9, 9, 9, 9, 2, 2, 9, 9][key] };
-        let words: Vec<&[&str]> = KEYS.iter().enumerate().map(|(key, it)| &it.1[..it.1.len().min(most(key))]).collect();
-        let facts: String = KEYS.iter().map(|(key, _)| format!(" {key}:$f_{key}")).collect();
-        let mut script =
-            format!("facts=\"{facts} \" error_class=$f_error stray_class=$f_stray; first_row \"$@\"; echo $class");
-        for ((key, _), words) in KEYS.iter().zip(&words) {
-            script = format!("for f_{key} in {}; do {script}\ndone", words.join(" "));
+        run(shell, directory.path(), &combinations(words), b"")
+    };
+    let asked: Vec<_> = shells().into_iter().enumerate().map(|(number, shell)| (shell, words_for(number))).collect();
+    std::thread::scope(|scope| {
+        let running: Vec<_> = asked.iter().map(|one| scope.spawn(|| ask(&one.0, &one.1))).collect();
+        let ours: Vec<_> = every_combination().map(|facts| facts.class().word()).collect();
+        for ((shell, words), answers) in asked.iter().zip(running) {
+            let answers = answers.join().unwrap();
+            let mut answers = answers.lines();
+            for (number, ours) in answers_for(words, &ours) {
+                let facts = || every_combination().nth(number).unwrap().text();
+                assert_eq!(answers.next(), Some(ours), "{shell}: {}", facts());
+            }
+            assert_eq!(answers.next(), None, "{shell}");
         }
-        let load = "set --\nwhile IFS=$tab read -r row_class row_pattern; do\nset -- \"$@\" \"$row_class\" \"$row_pattern\"\ndone <spec/verdicts\n";
-        let answers = run(&shell, directory.path(), &format!("{load}{script}\n"), b"");
-        let mut answers = answers.lines();
-        let kept = |facts: &Facts| {
-            facts
-                .text()
-                .split_whitespace()
-                .zip(&words)
-                .all(|(fact, words)| words.iter().any(|word| fact.ends_with(&format!(":{word}"))))
-        };
-        for facts in every_combination().filter(|facts| number == 0 || kept(facts)) {
-            assert_eq!(answers.next(), Some(facts.class().word()), "{shell}: {}", facts.text());
-        }
-        assert_eq!(answers.next(), None, "{shell}");
-    }
+    });
 }
 
 /// What the shell says about a log: the facts of the log as `gather_log` finds them, and the class of exit code `exit`.

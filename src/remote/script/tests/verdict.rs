@@ -28,7 +28,8 @@ fn a_status_above_128_is_a_signal_only_where_one_was_seen() {
             ("kill -SEGV $$", "139", Some("11")),
         ] {
             let host = TestHost::shipped(shell.clone(), agent);
-            host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+            // The status of the check is read after the agent's, and says nothing about it.
+            host.ensure(1, &[("grant", &grant(&[("last", "1")])), ("check", "exit 1\n")]);
             let result = host.result(1);
             assert_eq!(
                 (result.get("exit"), result.get("signal")),
