@@ -6,7 +6,8 @@
 //! a ref on the laptop, or is still on the host and was named to the user.
 //!
 //! `HANDOFF_HOSTILE_SECONDS=600` sets how long stories are drawn (20 s by default); `HANDOFF_SEED=N` repeats one story, and
-//! prints all that its commands said. `integration/run hostile` runs ten minutes, `HANDOFF_HOSTILE_SECONDS=36000` ten hours.
+//! prints all that its commands said. `HANDOFF_HOSTILE_FIRST=N` sets the first seed, which is random by default. `integration/run
+//! hostile` tells stories from seed 1 on for ten minutes; `HANDOFF_HOSTILE_SECONDS=36000` sets ten hours.
 
 mod files;
 mod moves;
@@ -58,7 +59,7 @@ fn no_work_is_lost_and_no_attempt_starts_twice() {
         return;
     }
     let end = Instant::now() + Duration::from_secs(number("HANDOFF_HOSTILE_SECONDS").unwrap_or(SECONDS));
-    let first = Random::from_clock().next();
+    let first = number("HANDOFF_HOSTILE_FIRST").unwrap_or_else(|| Random::from_clock().next());
     let (failed, told) = (Mutex::new(Vec::new()), Mutex::new(0_u64));
     std::thread::scope(|scope| {
         for lane in 0..LANES {

@@ -26,6 +26,9 @@ const COMMAND: Duration = Duration::from_secs(180);
 /// The user is told the names of so many paths; more are counted.
 const NAMED: usize = 10;
 
+/// What is said of an attempt whose host has lost its root: only the user knows whether that comes back.
+const WAITS: &str = "The attempt waits for it";
+
 /// The agent: it notes its start, waits until the story lets it act, acts, and waits until the story lets it leave.
 const AGENT: &str = r#"#!/bin/sh
 case " $* " in
@@ -225,6 +228,10 @@ impl Story {
             if self.home(&format!("began.{}", self.attended + 1)).exists() {
                 running = self.attend(running);
             }
+            // The root is gone for good; the user reads that, and leaves.
+            if running.stdout().contains(WAITS) {
+                running.signal(Signal::INT);
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
         let ran = running.end();
@@ -389,7 +396,7 @@ impl Story {
         }
     }
 
-    /// What is only on the host was named to the user; commits are here.
+    /// What is only on the host was named to the user, commits by their number.
     fn all_is_named(&mut self) {
         let held = self.laptop_objects();
         let page = self.site.laptop.mirror(ID).join("handoff.md");
@@ -399,8 +406,12 @@ impl Story {
         if !unnamed.is_empty() && missing.len() <= NAMED {
             self.broken(&format!("only on the host, and not named: {unnamed:?}"));
         }
-        if let Some((commit, what)) = self.commits.iter().find(|(commit, _)| !held.contains(commit)) {
-            self.broken(&format!("{what} ({commit}) is not in a ref on the laptop"));
+        let on_host: BTreeSet<(String, String)> = self.commits_that_exist().into_iter().collect();
+        for (commit, what) in self.commits.iter().filter(|(commit, _)| !held.contains(commit)) {
+            let exists = on_host.contains(&(commit.clone(), what.clone()));
+            if !exists || !(self.said.contains(" commit)") || self.said.contains(" commits)")) {
+                self.broken(&format!("{what} ({commit}) is not in a ref on the laptop; on the host: {exists}"));
+            }
         }
     }
 
