@@ -153,7 +153,8 @@ fn text(part: &Part) -> String {
     }
     if part.standing == Standing::Kept && files.count > 0 {
         let what = counted(files.count, files.bytes);
-        text += &format!("  {what} exist only there:\n{}", listing(part));
+        let exist = if files.count == 1 { "exists" } else { "exist" };
+        text += &format!("  {what} {exist} only there:\n{}", listing(part));
         if let Some(tree) = &part.tree {
             text += &format!("  in {}\n", neutral(tree));
         }

@@ -8,14 +8,23 @@ use super::error::Error;
 use super::exit;
 use super::watch::closing;
 use crate::model::event::Kind;
+use crate::model::id::HandoffId;
+use crate::state::journal::Journal;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as Engine;
 use crate::supervise::fence::PATIENCE as PATIENCE_WITH_HOSTS;
+use crate::ui::text::first_line;
 
 /// How long another process has to carry the stop out before we say so.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// End the attempt and everything it started; what it left is kept
+/// Time between two looks at the journal.
+const STEP: Duration = Duration::from_millis(500);
+
+/// How long a host may be out of reach before the command ends; the request to stop stays recorded.
+const OUT_OF_REACH: Duration = Duration::from_secs(20);
+
+/// Stop the agent and every process it started; keep its work
 #[derive(Debug, clap::Args)]
 pub struct Stop {
     /// Its id, or enough of it (default: the newest)
@@ -41,7 +50,10 @@ impl Stop {
         }
         match Driver::open(&engine, &id) {
             Ok(mut driver) => {
-                driver.stop().await?;
+                tokio::select! {
+                    stopped = driver.stop() => stopped?,
+                    reason = out_of_reach(&mut journal) => return Err(not_stopped(&journal.handoff().made.id, &reason?)),
+                }
                 outln!("{}", closing(&engine, driver.handoff()));
             }
             Err(Engine::Driven { .. }) => {
@@ -49,7 +61,8 @@ impl Stop {
                 let until = tokio::time::Instant::now() + PATIENCE;
                 while journal.handoff().status().is_active() {
                     if tokio::time::Instant::now() > until {
-                        return Err(Error::failed(format!("{id} is asked to stop, and has not yet"))
+                        let waited = PATIENCE.as_secs();
+                        return Err(Error::failed(format!("{id} has not stopped yet (waited {waited} s)"))
                             .hint(format!("handoff show {id}")));
                     }
                     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -61,4 +74,26 @@ impl Stop {
         }
         Ok(exit::OK)
     }
+}
+
+/// Ends when the host has been out of reach for [`OUT_OF_REACH`], with the reason.
+async fn out_of_reach(journal: &mut Journal) -> Result<String, Error> {
+    let mut left = OUT_OF_REACH;
+    loop {
+        tokio::time::sleep(STEP).await;
+        journal.refresh()?;
+        match &journal.handoff().unreachable {
+            None => left = OUT_OF_REACH,
+            Some((_, reason)) if left.is_zero() => return Ok(reason.clone()),
+            Some(_) => left = left.saturating_sub(STEP),
+        }
+    }
+}
+
+fn not_stopped(id: &HandoffId, reason: &str) -> Error {
+    let reason = first_line(reason, 200);
+    Error::failed(format!("{id} has not stopped: its host is out of reach ({reason}). The request is recorded"))
+        .code(exit::UNREACHABLE)
+        .hint(format!("handoff watch {id}, which stops it when the host is back"))
+        .hint(format!("handoff takeover {id}, which takes the work that is here"))
 }

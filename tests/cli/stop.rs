@@ -49,3 +49,15 @@ fn of_a_watcher_that_is_stopped_ends_the_attempt() {
         laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").done();
     }
 }
+
+#[test]
+fn of_a_host_out_of_reach_ends_and_is_carried_out_when_the_host_is_back() {
+    let laptop = Laptop::with_plan(HANGS);
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    laptop.hosts[0].out_of_reach(true);
+    let stopped = laptop.handoff(["stop", ID]).run().exits(5).complains("has not stopped: its host is out of reach");
+    stopped.complains("handoff watch").complains("handoff takeover").done();
+    laptop.hosts[0].out_of_reach(false);
+    laptop.handoff(["watch", ID]).run().exits(1).says("stopped").done();
+    laptop.status_is("stopped");
+}
