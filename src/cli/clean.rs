@@ -151,6 +151,9 @@ fn text(part: &Part) -> String {
     if !part.refused.is_empty() {
         text += &refused(part);
     }
+    for n in &part.elsewhere {
+        text += &format!("  attempt {n}: was sent to a directory that {} no longer has; not released\n", neutral(host));
+    }
     if part.standing == Standing::Kept && files.count > 0 {
         let what = counted(files.count, files.bytes);
         let exist = if files.count == 1 { "exists" } else { "exist" };

@@ -77,6 +77,12 @@ impl Handoff {
         if self.attempts.range(replaced + 1..).any(used) { Known::Used } else { Known::Nothing }
     }
 
+    /// The attempts that were sent to a root which the host no longer shows.
+    pub fn sent_before(&self, host: &str) -> Vec<AttemptNo> {
+        let replaced = self.replaced.get(host).copied().unwrap_or(0);
+        self.attempts.iter().filter(|(n, attempt)| **n <= replaced && attempt.host == host).map(|(n, _)| *n).collect()
+    }
+
     /// Whether the attempt ended because its host no longer had it.
     pub fn is_gone(&self, n: AttemptNo) -> bool {
         self.attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref()).is_some_and(|outcome| outcome.is_gone())
@@ -156,6 +162,7 @@ mod tests {
             assert!(handoff.has_tree("box", 2) && !handoff.shipped.is_empty());
             see(&mut handoff, seen.clone()).unwrap();
             assert!(!handoff.has_tree("box", 2) && handoff.shipped.is_empty(), "{seen:?}");
+            assert_eq!((handoff.sent_before("box"), handoff.sent_before("other")), (vec![1], vec![]));
             let known = seen.map_or(Known::Nothing, Known::Instance);
             assert_eq!(handoff.root_of("box"), known);
         }

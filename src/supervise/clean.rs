@@ -67,6 +67,8 @@ pub struct Part {
     pub files: Files,
     /// Refs that git refused here: the host alone has them.
     pub refused: Vec<Withheld>,
+    /// Attempts that were sent to a root directory which the host no longer shows.
+    pub elsewhere: Vec<AttemptNo>,
     /// Why it is not released.
     pub why: Option<String>,
     /// The command that helps.
@@ -178,7 +180,14 @@ impl Cleaner {
         }
         let (held, last) = driver.hold_all(&remote, host).await?;
         let answer = remote.release(&driver.name, &held, &self.terms(driver, true).await?).await?;
+        let has_nothing = answer.gone || answer.kept.as_ref().is_some_and(|(class, _)| class == "absent");
         let mut part = Part::of(&id, host, held, last, answer, self.wish.discard);
+        // Only the root that an attempt was sent to can release it: what another one lacks says nothing of it.
+        part.elsewhere = driver.handoff().sent_before(host);
+        part.elsewhere.retain(|n| part.held.iter().all(|receipt| receipt.attempt != *n));
+        if has_nothing && part.held.is_empty() && part.elsewhere.last().is_some_and(|n| *n >= last) {
+            return Ok(Part { standing: Standing::Nothing, why: None, help: None, ..part });
+        }
         part.refused = withheld(driver, host);
         // They are nowhere else: they go when the handoff is named, after they were.
         if !part.refused.is_empty() && !self.wish.discard && part.standing == Standing::Held {
@@ -224,9 +233,9 @@ impl Cleaner {
             };
             match released {
                 Ok(answer) => {
-                    let (held, refused) = (std::mem::take(&mut part.held), std::mem::take(&mut part.refused));
+                    let Part { held, refused, elsewhere, .. } = part.clone();
                     let now = Part::of(&part.id, &host, held, last, answer, self.wish.discard);
-                    *part = Part { refused, ..now };
+                    *part = Part { refused, elsewhere, ..now };
                     if part.standing == Standing::Held {
                         part.standing = Standing::Released;
                         driver.append(Kind::Released { host, last, confirmed: true })?;
@@ -272,6 +281,7 @@ impl Part {
             refs: 0,
             files: Files::default(),
             refused: vec![],
+            elsewhere: vec![],
             why: Some(why),
             help,
             last: 0,
@@ -289,7 +299,23 @@ impl Part {
             _ => Some(format!("handoff show {id}")),
         });
         let (id, host, why) = (id.clone(), host.to_owned(), kept.map(|(_, text)| text));
-        let refused = vec![];
-        Part { id, host, standing, held, gone, tree, more_trees, aside, refs, files, refused, why, help, last }
+        let (refused, elsewhere) = (vec![], vec![]);
+        Part {
+            id,
+            host,
+            standing,
+            held,
+            gone,
+            tree,
+            more_trees,
+            aside,
+            refs,
+            files,
+            refused,
+            elsewhere,
+            why,
+            help,
+            last,
+        }
     }
 }

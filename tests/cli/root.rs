@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::support::laptop::Laptop;
-use crate::support::{HANGS, ID, TASK, wait_for};
+use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
 
 /// An agent that counts its starts, and the first time does what `first` says.
 fn once(first: &str) -> Laptop {
@@ -124,4 +124,43 @@ fn a_resume_allows_as_many_attempts_as_the_run_and_they_are_made() {
     assert_eq!((starts(&laptop), laptop.verdicts().len()), (2, 2));
     laptop.handoff(["resume", ID]).run().exits(1).complains("to allow 2 more").done();
     assert_eq!((starts(&laptop), laptop.verdicts().len()), (4, 4));
+}
+
+/// Another machine answers under the host's name: what the old one had is set aside here.
+fn replace_root(laptop: &Laptop) {
+    std::fs::rename(root(laptop), laptop.hosts[0].home.join("before")).unwrap();
+    std::fs::create_dir(root(laptop)).unwrap();
+    std::fs::write(root(laptop).join("instance"), "fedcba9876543210fedcba9876543210\n").unwrap();
+}
+
+#[test]
+fn another_root_releases_nothing() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    replace_root(&laptop);
+    for args in [&["clean", ID][..], &["clean", ID, "--discard-ignored"], &["clean", "--all"]] {
+        let ran = laptop.handoff(args).run().exits(1).says("kept").says("is another directory than the one");
+        assert!(!ran.text().contains("released"), "{args:?}: {}", ran.text());
+    }
+    assert_eq!(laptop.shown()["handoff"]["released"], serde_json::json!({}));
+}
+
+#[test]
+fn what_was_sent_to_an_earlier_root_is_not_reported_as_released() {
+    // Stopped without its host, it is ended as lost by the other machine's answer.
+    for attempts in ["1", "2"] {
+        let mut laptop = Laptop::with_plan(HANGS);
+        laptop.run(["--attempts", attempts, "--detach", TASK]).run().exits(0).done();
+        wait_for("the work", || laptop.hosts[0].running().join(" ").contains("sleep 99731"));
+        laptop.plan(QUICK);
+        replace_root(&laptop);
+        laptop.handoff(["watch", ID]).run().says("another machine answers under its name").done();
+        let ran = laptop.handoff(["clean", ID]).run().exits(0);
+        let ran = ran.says("attempt 1: was sent to a directory that box no longer has; not released");
+        assert_eq!(ran.text().contains("on box: released"), attempts == "2", "{}", ran.text());
+        ran.done();
+        let released = laptop.shown()["handoff"]["released"].as_object().unwrap().len();
+        assert_eq!(released, usize::from(attempts == "2"));
+        is_quiet(&laptop);
+    }
 }

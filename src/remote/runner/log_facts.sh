@@ -5,7 +5,7 @@ read_log() {
   log_size
   [ "$seen_to" -le "$size" ] || seen_to=0
   [ -s "$spec/stream" ] && { [ "$size" -gt "$seen_to" ] || [ "${1-}" = end ]; } || return 0
-  read_lines=$(tail -c "+$((seen_to + 1))" "$at/log" | head -c "$((size - seen_to))" | log_facts "${1-}")
+  read_lines=$(tail -c "+$((seen_to + 1))" "$at/log" | first_bytes "$((size - seen_to))" | log_facts "${1-}")
   case $read_lines in *"${nl}read "*) ;; *) return 0 ;; esac
   seen_to=$((seen_to + ${read_lines##*"${nl}read "}))
   seen=${read_lines%"${nl}read "*}

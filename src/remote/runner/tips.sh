@@ -60,7 +60,7 @@ find_dropped() {
   { list_known && cut -d ' ' -f 1 "$own/tips" && say "$agent_head"; } | grep . | sort -u >"$own/known"
   sort -u "$own/found-ids" | not_in "$own/known" 1 |
     borrowing capture_git cat-file --batch-check='%(objectname) %(objecttype)' 2>/dev/null | grep -v ' missing$' >"$own/typed"
-  sed -n 's/ \(commit\|tag\)$//p' "$own/typed" >"$own/dropped"
+  sed -nE 's/ (commit|tag)$//p' "$own/typed" >"$own/dropped"
   [ ! -s "$own/dropped" ] || {
     cat "$own/dropped"
     sed 's/^/^/' "$own/known"
@@ -70,5 +70,5 @@ find_dropped() {
   head -n 100 "$own/ends" >>"$own/tips"
   tail -n +101 "$own/ends" | cut -d ' ' -f 1 >"$own/more"
   if [ -s "$own/more" ] && oid=$(hold "$files_tree" "commits that only logs name," <"$own/more"); then say "$oid reflog/more" >>"$own/tips"; fi
-  sed -n 's/^\([0-9a-f]*\) \(tree\|blob\)$/\1 reflog\/\1/p' "$own/typed" | head -n 100 >>"$own/tips"
+  sed -nE 's/^([0-9a-f]+) (tree|blob)$/\1 reflog\/\1/p' "$own/typed" | head -n 100 >>"$own/tips"
 }

@@ -58,6 +58,29 @@ fn no_redirection_ends_the_shell() {
     }
 }
 
+/// Options and patterns that GNU's tools alone have.
+#[test]
+fn no_tool_is_asked_for_what_gnu_alone_has() {
+    let options = "readlink -f, stat -, xargs -r, sort -z, sed -i, sed -z, sed -r, grep -P, cp -a, date -d, tail -z, head -z, \
+                   head -c -, head -n -, mktemp -, cut -z, realpath, -printf, -regextype, -quit, tac, shuf, seq ";
+    for line in text().lines().map(str::trim_start).filter(|line| !line.starts_with('#')) {
+        for option in options.split(", ") {
+            let at = line
+                .match_indices(option)
+                .find(|(at, _)| !line[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+            assert!(at.is_none(), "{option}: {line}");
+        }
+        let alternative = ["grep '", "sed '", "sed -n '"].iter().any(|basic| {
+            line.split(basic)
+                .skip(1)
+                .any(|rest| rest.split('\'').next().is_some_and(|p| p.contains("\\|") && !p.starts_with("\\|")))
+        });
+        assert!(!alternative, "a basic expression has no alternatives; `-E` has: {line}");
+    }
+    // With nothing to pass, some of them refuse.
+    assert!(!text().contains("head -c \"$((") && !text().contains("head -n 0"));
+}
+
 /// A shell may keep the text of a here-document in a temporary file: bash before 5.1 always, newer ones above 64 KiB.
 #[test]
 fn no_here_document_holds_a_secret() {
