@@ -9,7 +9,7 @@ compare_tree() {
   find_mount
   [ -z "$mount" ] || return 1
   rm -f "$scratch/seen" "$scratch/union"
-  say "$caches" >"$scratch/caches" && list_others || return 1
+  say "$caches" >"$scratch/caches" && list_nested >"$job/capture.git/nested.all" && list_others || return 1
   while [ -s "$scratch/others" ] && read -r kind id; do
     [ "$kind" = tree ] || continue
     join_held "$id" && list_others || return 1
@@ -31,18 +31,20 @@ compare_git() { capture_git -c core.protectNTFS=false -c core.protectHFS=false "
 join_held() {
   index=$scratch/seen
   compare_git read-tree -m "$1" 2>/dev/null || return 0
+  # Of a nested repository the laptop has the name of a commit and nothing else.
+  compare_git ls-files -s | sed -n "s/^160000 \([0-9a-f]*\) 0$tab/0 \1$tab/p" | compare_git update-index --index-info
   compare_git update-index -q --refresh >/dev/null 2>&1
   compare_git ls-files -d -m >"$scratch/differs" && compare_git update-index --force-remove --stdin <"$scratch/differs" &&
     compare_git ls-files -s >"$scratch/same" || return 1
-  # Of a nested repository the laptop has the name of a commit and nothing else.
   index=$scratch/union
-  sed '/^160000/d' "$scratch/same" | compare_git update-index --index-info
+  compare_git update-index --index-info <"$scratch/same"
 }
 
 # The files of the tree that are not in `union` and not in a cache, in $scratch/others.
 list_others() {
   index=$scratch/union
-  compare_git ls-files -z -o -X "$scratch/caches" >"$scratch/others" 2>/dev/null
+  keep_out
+  list_outside -z -o -X "$scratch/caches" >"$scratch/others" 2>/dev/null
 }
 
 # What that list passes over: nested repositories, also broken ones, directories that cannot be read or have too long a path,

@@ -2,14 +2,22 @@
 
 # Puts every file of the tree into the capture's index but our record. A path that git cannot add costs itself only.
 add_files() {
-  # Git opens these two by their names; a pipe would stop it.
-  find "$tree" -name .git -prune -o \( -name .gitignore -o -name .gitattributes \) ! -type f ! -type d ! -type l -print 2>/dev/null |
+  # Git opens these by their names; a pipe would stop it.
+  find "$tree" -name .git -prune -o \( -name .gitignore -o -name .gitattributes -o -name .gitmodules \) ! -type f ! -type d ! -type l -print 2>/dev/null |
     while IFS= read -r file; do set_aside "$file"; done
-  capture_git add -A --ignore-errors -- .
+  find_nested || return 1
+  if [ -s "$nested" ]; then
+    # `add` would enter them. What it does first is done here: to see which files are as they were.
+    capture_git update-index -q --refresh >/dev/null
+    added=2
+  else
+    capture_git add -A --ignore-errors -- .
+    added=$?
+  fi
   # 1: some files could not be added; everything else is not about files alone, and nothing may have been added.
-  if [ $? -gt 1 ]; then
+  if [ "$added" -gt 1 ]; then
     bad=/dev/null
-    capture_git ls-files -o -m -d --exclude-standard | sort -u >"$job/capture.git/todo" || return 1
+    list_outside -o -m -d --exclude-standard | sort -u >"$job/capture.git/todo" || return 1
     by_halves add_paths "$job/capture.git/todo"
     rm -f "$job/capture.git/todo"
   fi
@@ -47,8 +55,10 @@ lack() { cat >>"$lacking"; }
 # Names what the tree has and the index has not. The two are compared: no word of git's is believed.
 find_lacking() {
   found=$job/capture.git/found
+  find_nested
   {
-    capture_git ls-files -z -o --exclude-standard -x /.cursor/agent-handoffs/
+    list_outside -z -o --exclude-standard -x /.cursor/agent-handoffs/
+    list_shown | tr '\001\n' '\n\0'
     capture_git ls-files -z -m
     capture_git ls-files -z -s | tr '\n\0' '\001\n' | sed -n "s/^160000 [^$tab]*$tab//p" | while IFS= read -r path; do
       [ -z "$(ls -A "$tree/$path" 2>/dev/null)" ] || printf '%s\0' "$path"

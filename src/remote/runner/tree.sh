@@ -38,7 +38,8 @@ fill_tree() {
   remove "$tree/.git" && mkdir -p "$tree" || return 1
   [ ! -f "$cache/shallow" ] || cp "$cache/shallow" "$job/capture.git/shallow"
   mv -f "${tree%/*}/index" "$job/capture.git/index" 2>/dev/null
-  capture_git read-tree --reset -u "$files_tree" && capture_git clean -ffdq || return 1
+  # Once by the rules that are there, and once by those that were shipped.
+  drop_nested && capture_git read-tree --reset -u "$files_tree" && drop_nested && clean_files || return 1
   give_clone_modes
   # With an index that knows no file's state, the next `add` reads and hashes every file.
   rm -f "$job/capture.git/index"

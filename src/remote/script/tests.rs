@@ -8,6 +8,7 @@ mod epoch;
 mod frozen;
 mod host;
 mod judge;
+mod nested;
 mod no_proc;
 mod pack;
 mod release;
