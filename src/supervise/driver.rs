@@ -32,6 +32,8 @@ pub struct Driver {
     pub(super) longest_wait: u64,
     /// The attempt of which it was told that another machine began it.
     pub(super) elsewhere: Option<AttemptNo>,
+    /// This process has said that the host is out of reach.
+    pub(super) said_out_of_reach: bool,
     /// The secrets of the handoff's hosts were read, or it was said why not.
     pub(super) asked_for_secrets: bool,
     pub(super) logs: BTreeMap<AttemptNo, Log>,
@@ -79,6 +81,7 @@ impl Driver {
             name,
             sent: None,
             elsewhere: None,
+            said_out_of_reach: false,
             asked_for_secrets: false,
             longest_wait: LONGEST_WAIT,
             logs,

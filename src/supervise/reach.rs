@@ -18,9 +18,12 @@ impl Driver {
             self.tell(&Progress::Note { text: error.to_string() });
             return Ok(());
         }
-        if !self.out_of_reach(error)? {
+        let news = self.out_of_reach(error)?;
+        // Another process may have recorded it; each says it once.
+        if !news && self.said_out_of_reach {
             return Ok(());
         }
+        self.said_out_of_reach = true;
         let (host, reason) = (self.link.host.name.clone(), error.reason());
         if error.is_rootless() {
             let id = self.id();
@@ -48,6 +51,7 @@ impl Driver {
 
     pub(super) fn reachable(&mut self) -> Result<(), Error> {
         let host = self.link.host.name.clone();
+        self.said_out_of_reach = false;
         if self.handoff().unreachable.is_some() && self.append(Kind::Reachable { host: host.clone() })? {
             self.tell(&Progress::Reachable { host });
         }

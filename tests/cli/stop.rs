@@ -57,7 +57,12 @@ fn of_a_host_out_of_reach_ends_and_is_carried_out_when_the_host_is_back() {
     laptop.hosts[0].out_of_reach(true);
     let stopped = laptop.handoff(["stop", ID]).run().exits(5).complains("has not stopped: its host is out of reach");
     stopped.complains("handoff watch").complains("handoff takeover").done();
+    // The next process says it again, although it is recorded already.
+    let watching = laptop.handoff(["watch", ID]).spawn();
+    wait_for("the word on the host", || {
+        watching.stdout().contains("lost contact") || watching.stdout().contains("out of reach")
+    });
     laptop.hosts[0].out_of_reach(false);
-    laptop.handoff(["watch", ID]).run().exits(1).says("stopped").done();
+    watching.wait().exits(1).says("stopped").done();
     laptop.status_is("stopped");
 }

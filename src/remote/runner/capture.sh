@@ -78,7 +78,7 @@ take_capture() {
     return 0
   fi
   capture='' files=''
-  if ! find_tree own; then
+  if ! find_attempt_tree; then
     note="${note}the checkout is gone; " agent_head=
     return 1
   fi

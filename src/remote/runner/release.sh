@@ -24,12 +24,17 @@ run_release() {
   finish 0
 }
 
-# A directory for what this request notes, and in it the ids that the laptop holds.
+# A directory for what this request notes, and in it the ids that the laptop holds. It is this request's alone: one that
+# lost its connection may still run when it is sent again.
 make_scratch() {
   scratch=$root/.release.$name
   # What is about to free a full disk needs some room elsewhere.
   { [ -d "$root" ] && ! has_less "$root" 65536; } || scratch=${TMPDIR:-/tmp}/.handoff-release.$name
-  rm -rf "$scratch"
+  for old in "$scratch".*; do
+    # A number that another process has by now keeps what is rubbish a little longer.
+    if ! is_number "${old##*.}" || ! kill -0 "${old##*.}" 2>/dev/null; then rm -rf "$old"; fi
+  done
+  scratch=$scratch.$$
   mkdir "$scratch" || refuse_write "$scratch could not be made"
   trap 'rm -rf "$scratch"' EXIT
   notes=$scratch held=$scratch/held

@@ -1,12 +1,19 @@
 # Which tree a handoff works in. A tree is filled only when the laptop holds all of it, declared caches aside; any other one
 # stays as it is, and is named.
 
-# Finds the tree of this handoff, or that of its attempt where $1 is `own`, in $tree and $place; fails when it has none or
-# another handoff owns it.
+# Finds the tree of this handoff, in $tree and $place; fails when it has none or another handoff owns it.
 find_tree() {
-  place=
-  [ "${1-}" != own ] || place=$(link_of "$at/tree")
-  [ -n "$place" ] || place=$(link_of "$job/tree") || return 1
+  place=$(link_of "$job/tree") && find_owned_tree
+}
+
+# The same for the tree that this attempt worked in.
+find_attempt_tree() {
+  place=$(link_of "$at/tree") || place=$(link_of "$job/tree") || return 1
+  find_owned_tree
+}
+
+# Checks that the tree which the link target $place names is this handoff's; sets $tree and $place to its directories.
+find_owned_tree() {
   tree=$job/$place place=$job/${place%/*}
   [ "$(link_of "$place/owner")" = "$name" ] || return 1
   place=$(cd "$place" && pwd -P) && tree=$place/${tree##*/}

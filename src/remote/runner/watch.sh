@@ -83,7 +83,7 @@ run_agent() {
 
 # An attempt that an earlier watcher started: wait for its end, never start it.
 attend() {
-  find_tree own
+  find_attempt_tree
   field "$spec/grant" session_mode
   session_mode=${value:-none}
   session=$(link_of "$job/session")

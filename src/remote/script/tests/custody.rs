@@ -172,14 +172,14 @@ fn a_tree_that_was_given_back_and_holds_something_new_is_left_alone() {
         std::fs::write(tree(&host).join("staged"), "by hand, later\n").unwrap();
         host.push();
         host.agent("pwd");
-        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
-        host.result(1);
-        assert!(host.log(1).contains("/my repo-2/"), "{}", host.log(1));
+        host.ensure(2, &[("grant", &grant(&[("first", "2"), ("last", "2")]))]);
+        host.result(2);
+        assert!(host.log(2).contains("/my repo-2/"), "{}", host.log(2));
         assert_eq!(read(tree(&host).join("staged")), "by hand, later\n");
         assert_eq!((owner(&host, 1).as_deref(), owner(&host, 2)), (Some("kept"), Some(host.name.clone())));
         assert!(read(place(&host, 1).join("kept")).contains("1 files that are nowhere else"));
         // It is no business of the handoff that found it.
-        let reply = release(&host, &format!("ack 1 - {}\n", host.log(1).len()));
+        let reply = release(&host, &format!("ack 2 - {}\n", host.log(2).len()));
         assert!(!reply.contains("my repo-1"), "{reply}");
     }
 }
@@ -203,9 +203,9 @@ fn what_cannot_be_read_is_named_and_what_has_no_permissions_is_discarded() {
         assert!(tree(&host).join("ro/z").exists());
         host.push();
         host.agent("pwd; ls ..");
-        host.ensure(1, &[]);
-        host.result(1);
-        assert!(host.log(1).contains("/my repo-1/") && !host.log(1).contains("ro\n"), "{}", host.log(1));
+        host.ensure(2, &[("grant", &grant(&[("first", "2"), ("last", "2")]))]);
+        host.result(2);
+        assert!(host.log(2).contains("/my repo-1/") && !host.log(2).contains("ro\n"), "{}", host.log(2));
     }
 }
 
@@ -254,9 +254,9 @@ fn a_tree_that_does_not_take_the_files_is_set_aside() {
         host.shadow("git", &format!("case $PWD/$* in */my\\ repo-1/*clean\\ -ffdq*) exit 1 ;; esac; {real}"));
         host.push();
         host.agent("pwd");
-        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
-        host.result(1);
-        assert!(host.log(1).contains("/my repo-2/"), "{}", host.log(1));
+        host.ensure(2, &[("grant", &grant(&[("first", "2"), ("last", "2")]))]);
+        host.result(2);
+        assert!(host.log(2).contains("/my repo-2/"), "{}", host.log(2));
         assert_eq!(owner(&host, 1).as_deref(), Some("kept"));
         assert!(read(place(&host, 1).join("kept")).contains("could not be filled"));
     }
@@ -270,7 +270,7 @@ fn a_host_without_its_directories_does_not_answer_that_all_is_gone() {
     }
     let reply = release_with(&host, &ack, "");
     assert!(reply.contains("error absent") && !reply.contains("\ngone\n"), "{reply}");
-    assert_eq!(std::fs::read_dir(host.root()).unwrap().count(), 2, "cache and lib, nothing was made");
+    assert_eq!(std::fs::read_dir(host.root()).unwrap().count(), 3, "cache, instance and lib, nothing was made");
     assert!(
         release_with(&host, &format!("discard yes\n{ack}"), "")
             .ends_with("\ngone\nrefs 0\n@handoff 00000000000000aa end 0\n")
