@@ -260,7 +260,12 @@ step_fuzz() {
         cargo install --debug cargo-fuzz --version $CARGO_FUZZ_VERSION --locked --quiet --root "$TOOLS" ||
             { skip "cargo-fuzz could not be installed"; return; }
     fi
-    cargo fetch --locked --quiet --manifest-path fuzz/Cargo.toml || { skip "the crates cannot be fetched"; return; }
+    if ! said=$(cargo fetch --locked --quiet --manifest-path fuzz/Cargo.toml 2>&1); then
+        # A lock file that is out of date is our fault, a registry out of reach is not.
+        case $said in *"lock file"*) printf '%s\n' "$said"; return 1 ;; esac
+        skip "the crates cannot be fetched"
+        return
+    fi
     host=$(rustc -vV | sed -n 's/^host: //p')
     # The flags for coverage are nightly's; without a sanitizer the stable compiler knows all of them.
     RUSTC_BOOTSTRAP=1 cargo fuzz build --sanitizer none --target "$host" --target-dir target/fuzz || return 1

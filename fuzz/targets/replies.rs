@@ -32,6 +32,8 @@ async fn ask(host: Remote) -> String {
         name: name.clone(),
         attempt: 1,
         grant: 1,
+        started: false,
+        strays: vec![2],
         wait_ref: 0,
         spec: Default::default(),
         secrets: Default::default(),
