@@ -131,7 +131,7 @@ fn a_wrapper_that_was_stopped_before_it_had_a_name_starts_nothing_once_the_attem
         let spec = host.work().join("spec/1/run.fresh").display().to_string();
         let mut words: Vec<String> = host.shell().split(' ').map(str::to_owned).collect();
         words.extend([runner.display().to_string(), "task".into(), "aa".into(), host.root().display().to_string()]);
-        words.extend([host.shell().to_owned(), host.name.clone(), "1".into()]);
+        words.extend([host.shell().to_owned(), "022".into(), host.name.clone(), "1".into()]);
         words.extend([file("exit"), "task".into(), file("log"), "/dev/null".into(), spec, String::new(), file("")]);
         let late = std::process::Command::new(&words[0])
             .args(&words[1..])
