@@ -108,6 +108,7 @@ impl Remote {
         let request = match (self.known(), verb) {
             // Whoever asks which root it is takes any.
             (Known::Instance(instance), verb) if verb != Verb::Instance => request.line("instance", instance),
+            (Known::Used, _) => request.line("used", "yes"),
             _ => request,
         };
         let bytes = request.encode(&nonce, &self.root);

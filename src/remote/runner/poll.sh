@@ -42,8 +42,8 @@ round() {
     get stream "$w" && stream=$got
     get closed "$w" && [ -n "$got" ] && [ -z "$1" ] && continue
     if [ ! -d "$root/work/$want_name/$want_n" ]; then
-      # Without its root, nothing is known of the attempt.
-      [ -f "$root/instance" ] || [ -d "$root/work" ] || refuse unmounted "$root"
+      # Without its root, nothing is known of an attempt that was started there.
+      [ -z "$known$used" ] || [ -f "$root/instance" ] || [ -d "$root/work" ] || refuse unmounted "$root"
       [ -n "$got" ] || say "e $want_name $want_n unknown no such attempt"
       eval "w_closed_$w=1"
       continue

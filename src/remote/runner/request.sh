@@ -2,7 +2,7 @@
 
 read_request() {
   name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
-  pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' known='' started='' strays='' asks='' whole='' all=''
+  pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' known='' used='' started='' strays='' asks='' whole='' all=''
   while IFS= read -r line; do
     if [ -z "$line" ]; then
       whole=1
@@ -35,6 +35,7 @@ read_request() {
       'dry yes') dry=yes ;;
       'started yes') started=yes ;;
       'stray '*) is_number "$value" && strays="$strays $value" ;;
+      'used yes') used=1 ;;
       'instance '*) is_hex "${value%% *}" && is_number "${value#* }" && known=$value ;;
       'secret '*) is_variable "${value%% *}" && secrets=$secrets$value$nl ;;
       *) asks=$asks$line$nl ;;
