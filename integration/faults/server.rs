@@ -186,7 +186,7 @@ fn r17_host_key_swapped() {
     keygen(&site.host.file("host_key"), "");
     let logins = site.host.logins();
     site.host.up();
-    let ran = running.end_within(PATIENCE).fails_with(5).says(&["CHANGED", "ssh-keygen -R", &format!("watch {ID}")]);
+    let ran = running.end_within(PATIENCE).fails_with(5).says(&["CHANGED", "ssh-keygen -f ", &format!("watch {ID}")]);
     assert_eq!(site.host.logins(), logins, "logged in all the same: {}", ran.stderr);
     assert!(!site.host.log().contains("Failed publickey"), "no key was shown to it either");
     let tries = proxy.connections();
