@@ -100,7 +100,7 @@ fn r62_closed_directories() {
     let _row = Row::begin(62);
     let site = ran("mkdir -p closed/in cache/deep; echo x >closed/in/x; echo y >cache/deep/y.o; echo z >cache/z; \
                     chmod 000 closed; chmod 555 cache/deep cache");
-    says(&site.handoff(&["clean"]).run().fails_with(1), &["closed/", "cache/deep/y.o", "exist only there"]);
+    says(&site.handoff(&["clean"]).run().fails_with(1), &["closed/", "cache/deep/y.o", "only there"]);
     next(&site, "next");
     assert!(is_there(&tree(&site.host, 1).join("closed/in/x")) && is_there(&tree(&site.host, 2)));
     says(&site.handoff(&["clean", "--discard-ignored"]).run().success(), &["y.o", "released"]);
@@ -122,7 +122,7 @@ fn r63_directory_of_another_user() {
         std::fs::set_permissions(first.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
     };
     root_owned("output");
-    says(&site.handoff(&["clean"]).run().fails_with(1), &["output/file", "exist only there"]);
+    says(&site.handoff(&["clean"]).run().fails_with(1), &["output/file", "only there"]);
     let ran = site.handoff(&["clean", "--discard-ignored"]).run().fails_with(1);
     says(&ran, &["kept", "output/file could not be deleted"]);
     assert!(!ran.stdout.contains("released"), "{}", ran.stdout);
@@ -145,7 +145,7 @@ fn r64_path_too_long() {
         "d=$(printf %0200d 1); i=0; while [ $i -lt 25 ]; do mkdir $d && cd -P $d || exit; i=$((i+1)); done; echo deep >deep",
     );
     let deep = std::iter::repeat_n(format!("{:0200}", 1), 15).collect::<PathBuf>();
-    says(&site.handoff(&["clean"]).run().fails_with(1), &["0001/", "exist only there"]);
+    says(&site.handoff(&["clean"]).run().fails_with(1), &["0001/", "only there"]);
     next(&site, "next");
     assert!(is_there(&tree(&site.host, 1).join(&deep)));
     says(&site.handoff(&["clean", "--discard-ignored"]).run().success(), &["released"]);
