@@ -62,7 +62,7 @@ impl Logs {
             return Ok(exit::OK);
         }
         if journal.handoff().status().is_active() && is_free(&engine, &id) {
-            errln!("nobody mirrors this log now: `handoff watch {id}` does");
+            errln!("this log is not being updated; run `handoff watch {id}`");
         }
         match attach_from(&engine, &id, &mut tail, self.attempt.is_none(), None).await? {
             End::Left => Ok(exit::DETACHED),
