@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::agent;
 use crate::support::laptop::Ran;
-use crate::support::proxy::{Proxy, Way};
+use crate::support::proxy::{Direction, Proxy};
 use crate::support::site::{HOST, ID, Site};
 use crate::support::sshd::Setup;
 use crate::support::{processes, wait};
@@ -80,9 +80,9 @@ fn a_release_that_is_cut_at_many_points_is_answered_as_done_when_it_is_sent_agai
         site.plan("turn 1\nedit new.txt <<END\nnew\nEND\nfinish Done.\n");
         site.run_checked("true", &[]).run().success();
         let logs = logs(&site);
-        proxy.cut_after(Way::Down, bytes);
+        proxy.cut_after(Direction::Down, bytes);
         let first = site.handoff(&["clean"]).run();
-        cuts += usize::from(!proxy.cut_is_due(Way::Down));
+        cuts += usize::from(!proxy.cut_is_due(Direction::Down));
         assert!([0, 5].contains(&first.code()), "{bytes}: {first:?}");
         let shown = site.handoff(&["clean"]).run().success();
         let confirmed = site.handoff(&["show", "--offline", "--json"]).run().success().json();

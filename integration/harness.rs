@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::skip;
 use crate::support::laptop::Laptop;
-use crate::support::proxy::{Proxy, Way};
+use crate::support::proxy::{Direction, Proxy};
 use crate::support::site::{HOST, Site};
 use crate::support::sshd::{self, Setup};
 use crate::support::{agent, processes, wait};
@@ -125,7 +125,7 @@ fn the_proxy_carries_delays_and_counts() {
     assert!(round_trip() < wait::stretched(Duration::from_millis(50)));
     proxy.round_trip(Duration::from_millis(100));
     assert!(round_trip() >= Duration::from_millis(100));
-    assert_eq!((proxy.connections(), proxy.bytes(Way::Up), proxy.bytes(Way::Down)), (1, 8, 8));
+    assert_eq!((proxy.connections(), proxy.bytes(Direction::Up), proxy.bytes(Direction::Down)), (1, 8, 8));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn delay_costs_no_throughput_and_the_end_arrives() {
 #[test]
 fn the_proxy_cuts_at_the_byte() {
     let proxy = Proxy::to(echo());
-    proxy.cut_after(Way::Down, 1000);
+    proxy.cut_after(Direction::Down, 1000);
     let mut line = TcpStream::connect(proxy.address).unwrap();
     line.write_all(&[1; 5000]).unwrap();
     let mut seen = 0;
@@ -179,7 +179,7 @@ fn the_proxy_cuts_at_the_byte() {
     };
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     assert!(seen <= 1000, "{seen}");
-    assert!(!proxy.cut_is_due(Way::Down));
+    assert!(!proxy.cut_is_due(Direction::Down));
     TcpStream::connect(proxy.address).unwrap().write_all(b"again").unwrap();
 }
 
@@ -203,7 +203,7 @@ fn a_refusing_and_a_throttled_line() {
     let refused = TcpStream::connect(proxy.address).and_then(|mut line| line.read(&mut [0; 1]));
     assert!(matches!(refused, Ok(0) | Err(_)), "{refused:?}");
     proxy.refuse(false);
-    proxy.throttle(Way::Down, 100_000);
+    proxy.throttle(Direction::Down, 100_000);
     let mut line = TcpStream::connect(proxy.address).unwrap();
     let began = Instant::now();
     line.write_all(&[0; 50_000]).unwrap();
@@ -220,7 +220,7 @@ fn ssh_goes_through_the_proxy() {
     proxy.round_trip(Duration::from_millis(20));
     laptop.ssh("buildbox", "true").success();
     assert_eq!(proxy.connections(), 1);
-    proxy.cut_after(Way::Down, 1);
+    proxy.cut_after(Direction::Down, 1);
     laptop.ssh("buildbox", "true").fails_with(255);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::agent;
 use crate::support::laptop::Laptop;
-use crate::support::proxy::{Proxy, Way};
+use crate::support::proxy::{Direction, Proxy};
 use crate::support::site::{HOST, Site};
 use crate::support::ssh_config::{Route, known_host};
 use crate::support::sshd::{Setup, keygen};
@@ -55,7 +55,7 @@ fn a_line_that_is_cut_while_the_agent_works() {
 #[test]
 fn a_line_that_is_cut_at_many_points_of_the_dispatch() {
     for bytes in [3_000, 6_000, 12_000, 24_000] {
-        for way in [Way::Up, Way::Down] {
+        for way in [Direction::Up, Direction::Down] {
             let (site, proxy) = by_proxy();
             proxy.cut_after(way, bytes);
             let ran = site.run(&[]).run();

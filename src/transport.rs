@@ -6,7 +6,7 @@ pub mod counters;
 mod fixture;
 pub mod openssh;
 pub mod process;
-mod sessions;
+mod session_limit;
 pub mod ssh;
 
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ pub struct Options {
     pub ssh_config: Option<PathBuf>,
     /// The only known_hosts file to read and to append to, instead of what the configuration names.
     pub known_hosts: Option<PathBuf>,
-    /// Whether the system's `ssh` may ask on the terminal. Our own SSH asks through the [`Asker`].
+    /// Whether the system's `ssh` may ask on the terminal. Our own SSH asks through the [`Prompter`].
     pub interactive: bool,
     /// Passphrases and passwords that were right once. Keep one for the life of the program, and a reconnection does
     /// not ask again.
@@ -97,7 +97,7 @@ pub enum Exit {
 pub enum TransportError {
     /// Nothing answered, or the connection went away: may be tried again.
     #[error("{host} is out of reach: {reason}")]
-    Unreachable { host: String, reason: String, away: Away },
+    Unreachable { host: String, reason: String, away: UnreachableKind },
     /// The server knows us not. Never retried.
     #[error("{host} refused the login of {user}: {reason}")]
     Auth { host: String, user: String, reason: String },
@@ -139,7 +139,7 @@ pub enum WhyUnknown {
 
 /// How a host is out of reach: what is known of it decides how long a person waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Away {
+pub enum UnreachableKind {
     /// Its name has no address: most often a typing mistake.
     Nameless,
     /// The machine answers, and nobody listens there.
@@ -150,13 +150,13 @@ pub enum Away {
     Lost,
 }
 
-/// Why a server may hang up before its greeting.
+/// Why a server may hang up before its banner.
 pub(crate) const TURNED_AWAY: &str = "too many logins at once (MaxStartups), a ban of this address, or a cut line";
 
 impl TransportError {
     /// A connection that is gone, or was never there.
     pub fn lost(host: &str, reason: impl Into<String>) -> Self {
-        TransportError::Unreachable { host: host.to_owned(), reason: reason.into(), away: Away::Lost }
+        TransportError::Unreachable { host: host.to_owned(), reason: reason.into(), away: UnreachableKind::Lost }
     }
 
     /// Whether the same call may succeed later without anybody's doing.
@@ -177,17 +177,17 @@ impl TransportError {
 }
 
 /// Questions only a person can answer; the screen answers them, or nobody when there is no terminal.
-pub trait Asker: Send + Sync {
+pub trait Prompter: Send + Sync {
     /// A passphrase, password or one-time code, without echo unless `echo`. `None`: nobody is there.
     fn secret(&self, prompt: &str, echo: bool) -> Option<secrecy::SecretString>;
     /// Yes or no. `None`: nobody is there.
     fn confirm(&self, prompt: &str) -> Option<bool>;
 }
 
-/// An asker for when there is no terminal.
-pub struct Nobody;
+/// A prompter for when there is no terminal.
+pub struct NonInteractive;
 
-impl Asker for Nobody {
+impl Prompter for NonInteractive {
     fn secret(&self, _: &str, _: bool) -> Option<secrecy::SecretString> {
         None
     }

@@ -9,7 +9,7 @@ use crate::row::Row;
 use crate::starts::{by_proxy, count, none_twice, starts};
 use crate::support::agent;
 use crate::support::laptop::Call;
-use crate::support::proxy::{End, Proxy, Way};
+use crate::support::proxy::{Direction, End, Proxy};
 use crate::support::site::{HOST, Site, TASK};
 use crate::support::sshd::Setup;
 use crate::support::wait;
@@ -72,7 +72,7 @@ impl Lane {
     }
 
     /// Bytes of a whole run: the greeting, the dispatch, what is followed, and the work that is fetched.
-    fn length(&self, way: Way) -> u64 {
+    fn length(&self, way: Direction) -> u64 {
         let before = self.proxy.bytes(way);
         run(&self.site, "measure").run().success();
         self.proxy.bytes(way) - before
@@ -80,7 +80,7 @@ impl Lane {
 
     /// One run, cut at a byte. Even tries go on by themselves; odd ones find no way back and are killed, and the same
     /// command is typed again.
-    fn cut(&self, way: Way, bytes: u64, number: usize) {
+    fn cut(&self, way: Direction, bytes: u64, number: usize) {
         let (site, proxy) = (&self.site, &self.proxy);
         let id = format!("cut-{bytes}");
         let end = if number & 2 == 0 { End::Reset } else { End::Closed };
@@ -114,7 +114,7 @@ impl Lane {
 const POINTS: u64 = 33;
 
 /// Cuts everywhere: at some bytes, or at every HANDOFF_SWEEPth.
-fn sweep(way: Way) {
+fn sweep(way: Direction) {
     let asked: Option<u64> =
         std::env::var("HANDOFF_SWEEP").ok().map(|step| step.parse().expect("HANDOFF_SWEEP: a step"));
     std::thread::scope(|scope| {
@@ -143,13 +143,13 @@ fn sweep(way: Way) {
 #[test]
 fn r02_cut_on_the_way_up() {
     let _row = Row::begin(2);
-    sweep(Way::Up);
+    sweep(Direction::Up);
 }
 
 #[test]
 fn r03_cut_on_the_way_down() {
     let _row = Row::begin(3);
-    sweep(Way::Down);
+    sweep(Direction::Down);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_launch_without_a_way_says_so_once_and_can_be_stopped() {
     site.plan(SHORT);
     run(&site, "warm").run().success();
     // Behind the login, and before the task: the host never hears of it.
-    proxy.cut_for_good_after(Way::Up, 4_500, End::Reset);
+    proxy.cut_for_good_after(Direction::Up, 4_500, End::Reset);
     let running = run(&site, "fix").start();
     running.line("word of it", |line| line.contains("out of reach"));
     let tries = proxy.refused();
@@ -233,9 +233,9 @@ fn r53_runner_upload_cut() {
     let (site, proxy) = by_proxy(Setup::default());
     site.plan(SHORT);
     // The first dispatch to a host carries the runner; how far it goes is counted with it.
-    let before = proxy.bytes(Way::Up);
+    let before = proxy.bytes(Direction::Up);
     run(&site, "whole").run().success();
-    let length = proxy.bytes(Way::Up) - before;
+    let length = proxy.bytes(Direction::Up) - before;
     let (used, _) = runners(&site);
     let [runner] = &used[..] else { panic!("one runner: {used:?}") };
     let size = std::fs::metadata(runner).unwrap().len();
@@ -244,7 +244,7 @@ fn r53_runner_upload_cut() {
         std::fs::remove_dir_all(site.host.user.home.join(".handoff")).unwrap();
         let at = 4_000 + size * share / 100;
         let end = if number & 1 == 0 { End::Reset } else { End::Closed };
-        proxy.cut_for_good_after(Way::Up, at, end);
+        proxy.cut_for_good_after(Direction::Up, at, end);
         let id = format!("cut-{share}");
         let running = run(&site, &id).start();
         let turned_away = proxy.refused();

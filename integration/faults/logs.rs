@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::row::Row;
-use crate::support::proxy::{Proxy, Way};
+use crate::support::proxy::{Direction, Proxy};
 use crate::support::site::{HOST, ID, PATIENCE, Site};
 use crate::support::sshd::Setup;
 use crate::support::wait;
@@ -281,7 +281,7 @@ fn r35_huge_log_slow_line() {
     assert!(same_bytes(&path, &log, BURST), "the burst is not mirrored byte for byte");
 
     let whole = std::env::var_os("HANDOFF_SWEEP").is_some();
-    line.throttle(Way::Down, if whole { 0 } else { 8 << 20 });
+    line.throttle(Direction::Down, if whole { 0 } else { 8 << 20 });
     let began = Instant::now();
     go(&site, "go");
     // The task is over long before its log is here.

@@ -12,7 +12,7 @@ use crate::starts::{by_proxy, starts};
 use crate::support::agent::{self, folders};
 use crate::support::laptop::Call;
 use crate::support::processes;
-use crate::support::proxy::{Proxy, Way};
+use crate::support::proxy::{Direction, Proxy};
 use crate::support::site::{HOST, PATIENCE, Site};
 use crate::support::sshd::Setup;
 use crate::support::wait;
@@ -67,9 +67,9 @@ fn r41_push_cut() {
     add_incompressible(&site.laptop.repo, "large.bin", 6 << 20);
 
     // The line is cut in the middle of the pack.
-    line.cut_after(Way::Up, 3 << 20);
+    line.cut_after(Direction::Up, 3 << 20);
     let running = site.run_checked("true", &[]).start();
-    wait::until("the cut", PATIENCE, || (!line.cut_is_due(Way::Up)).then_some(()));
+    wait::until("the cut", PATIENCE, || (!line.cut_is_due(Direction::Up)).then_some(()));
     assert_eq!(ships(&site), "", "a part of a pack moved a ref");
     running.end().success();
     assert!(line.connections() >= 2);
@@ -77,7 +77,7 @@ fn r41_push_cut() {
 
     // git's end on the host is killed in the middle of the pack.
     add_incompressible(&site.laptop.repo, "larger.bin", 6 << 20);
-    line.throttle(Way::Up, 4 << 20);
+    line.throttle(Direction::Up, 4 << 20);
     let running = run_as(&site, "killed").start();
     let receivers = wait::until("a pack on its way in", PATIENCE, || {
         let found = of_host(&site, "receive-pack");
@@ -87,7 +87,7 @@ fn r41_push_cut() {
     let before = ships(&site);
     receivers.iter().for_each(|pid| processes::signal(*pid, Signal::KILL));
     assert_eq!(ships(&site), before, "a part of a pack moved a ref");
-    line.throttle(Way::Up, 0);
+    line.throttle(Direction::Up, 0);
     running.end().success();
     let left = leftovers(&site);
     assert_ne!(left, [] as [PathBuf; 0], "a killed receive-pack cannot clean up");
@@ -119,19 +119,19 @@ fn r55_large_push_cut() {
     add_incompressible(&site.laptop.repo, "large.bin", LENGTH);
     let outbox = site.laptop.repo.join(".git/handoff/fix/outbox");
 
-    line.throttle(Way::Up, 24 << 20);
-    line.cut_after(Way::Up, 14 << 20);
+    line.throttle(Direction::Up, 24 << 20);
+    line.cut_after(Direction::Up, 14 << 20);
     let running = site.run_checked("true", &[]).start();
-    wait::until("the cut", PATIENCE, || (!line.cut_is_due(Way::Up)).then_some(()));
-    wait::until("more of the pack", PATIENCE, || (line.bytes(Way::Up) > 26 << 20).then_some(()));
+    wait::until("the cut", PATIENCE, || (!line.cut_is_due(Direction::Up)).then_some(()));
+    wait::until("more of the pack", PATIENCE, || (line.bytes(Direction::Up) > 26 << 20).then_some(()));
     assert_eq!(ships(&site), "", "a part of a pack moved a ref");
     running.kill();
     assert!(outbox.exists(), "what is to be sent is kept");
 
-    line.cut_after(Way::Up, 8 << 20);
+    line.cut_after(Direction::Up, 8 << 20);
     site.laptop.handoff(&["watch"]).run().success();
-    assert!(!line.cut_is_due(Way::Up));
-    let sent = line.bytes(Way::Up);
+    assert!(!line.cut_is_due(Direction::Up));
+    let sent = line.bytes(Direction::Up);
     assert!(sent > LENGTH && sent < LENGTH + (12 << 20), "{sent} bytes were sent of {LENGTH}");
     assert_eq!(starts(&site.host.user).len(), 1);
     assert!(!outbox.exists());
@@ -146,15 +146,16 @@ fn r56_large_fetch_cut() {
     let _row = Row::begin(56);
     let (site, line) = by_proxy(Setup::default());
     site.plan("turn 1\nsay Making it.\nrun head -c 50331648 /dev/urandom >large.bin\nfinish Done.\n");
-    line.throttle(Way::Down, 24 << 20);
+    line.throttle(Direction::Down, 24 << 20);
     let running = site.run_checked("true", &[]).start();
-    let before = wait::until("the pack on its way", PATIENCE, || Some(line.bytes(Way::Down)).filter(|n| *n > 4 << 20));
-    line.cut_after(Way::Down, (14 << 20) - before);
-    wait::until("the cut", PATIENCE, || (!line.cut_is_due(Way::Down)).then_some(()));
-    wait::until("more of the pack", PATIENCE, || (line.bytes(Way::Down) > 26 << 20).then_some(()));
+    let before =
+        wait::until("the pack on its way", PATIENCE, || Some(line.bytes(Direction::Down)).filter(|n| *n > 4 << 20));
+    line.cut_after(Direction::Down, (14 << 20) - before);
+    wait::until("the cut", PATIENCE, || (!line.cut_is_due(Direction::Down)).then_some(()));
+    wait::until("more of the pack", PATIENCE, || (line.bytes(Direction::Down) > 26 << 20).then_some(()));
     running.kill();
     site.laptop.handoff(&["watch"]).run().success();
-    let came = line.bytes(Way::Down);
+    let came = line.bytes(Direction::Down);
     assert!(came > LENGTH && came < LENGTH + (8 << 20), "{came} bytes came for {LENGTH}");
     site.laptop.git(&["rev-list", "--objects", "--quiet", "refs/handoff/fix/1/work"]);
     let size = site.laptop.git(&["cat-file", "-s", "refs/handoff/fix/1/work:large.bin"]);

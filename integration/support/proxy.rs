@@ -18,7 +18,7 @@ const CHUNK: usize = 32 << 10;
 
 /// From the laptop to the host, or back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     Up,
     Down,
 }
@@ -73,15 +73,15 @@ struct Chain {
 
 impl Chain {
     /// Depth of what is sent now.
-    fn sent(&self, way: Way) -> u64 {
-        match way {
-            Way::Up => self.laptop.load(Ordering::Relaxed) + 1,
-            Way::Down => self.host.load(Ordering::Relaxed),
+    fn sent(&self, direction: Direction) -> u64 {
+        match direction {
+            Direction::Up => self.laptop.load(Ordering::Relaxed) + 1,
+            Direction::Down => self.host.load(Ordering::Relaxed),
         }
     }
 
-    fn received(&self, way: Way, depth: u64) {
-        let end = if way == Way::Up { &self.host } else { &self.laptop };
+    fn received(&self, direction: Direction, depth: u64) {
+        let end = if direction == Direction::Up { &self.host } else { &self.laptop };
         end.fetch_max(depth, Ordering::Relaxed);
     }
 }
@@ -127,39 +127,39 @@ impl Proxy {
     }
 
     /// Limits a direction to so many bytes a second, all connections together; 0 lifts it.
-    pub fn throttle(&self, way: Way, bytes_per_second: u64) {
-        self.net.flow(way).rate.store(bytes_per_second, Ordering::Relaxed);
+    pub fn throttle(&self, direction: Direction, bytes_per_second: u64) {
+        self.net.flow(direction).rate.store(bytes_per_second, Ordering::Relaxed);
     }
 
     /// Resets every connection once `bytes` more have passed in a direction. Happens once.
-    pub fn cut_after(&self, way: Way, bytes: u64) {
-        let flow = self.net.flow(way);
+    pub fn cut_after(&self, direction: Direction, bytes: u64) {
+        let flow = self.net.flow(direction);
         *flow.cut_at.lock().unwrap() = Some(flow.bytes.load(Ordering::Relaxed) + bytes);
     }
 
     /// The same, ending connections so.
-    pub fn cut_so_after(&self, way: Way, bytes: u64, end: End) {
+    pub fn cut_so_after(&self, direction: Direction, bytes: u64, end: End) {
         *self.net.end.lock().unwrap() = end;
-        self.cut_after(way, bytes);
+        self.cut_after(direction, bytes);
     }
 
     /// The same, and without a way for new ones until [`Proxy::refuse`] says otherwise.
-    pub fn cut_for_good_after(&self, way: Way, bytes: u64, end: End) {
+    pub fn cut_for_good_after(&self, direction: Direction, bytes: u64, end: End) {
         self.net.for_good.store(true, Ordering::Relaxed);
-        self.cut_so_after(way, bytes, end);
+        self.cut_so_after(direction, bytes, end);
     }
 
     /// Forgets a cut that was asked for.
     pub fn cut_no_more(&self) {
-        for way in [Way::Up, Way::Down] {
-            *self.net.flow(way).cut_at.lock().unwrap() = None;
+        for direction in [Direction::Up, Direction::Down] {
+            *self.net.flow(direction).cut_at.lock().unwrap() = None;
         }
         self.net.for_good.store(false, Ordering::Relaxed);
     }
 
     /// Whether the cut asked for is still to come.
-    pub fn cut_is_due(&self, way: Way) -> bool {
-        self.net.flow(way).cut_at.lock().unwrap().is_some()
+    pub fn cut_is_due(&self, direction: Direction) -> bool {
+        self.net.flow(direction).cut_at.lock().unwrap().is_some()
     }
 
     /// Resets every connection now. New ones are let through.
@@ -210,16 +210,16 @@ impl Proxy {
     }
 
     /// Bytes that have passed in a direction so far.
-    pub fn bytes(&self, way: Way) -> u64 {
-        self.net.flow(way).bytes.load(Ordering::Relaxed)
+    pub fn bytes(&self, direction: Direction) -> u64 {
+        self.net.flow(direction).bytes.load(Ordering::Relaxed)
     }
 }
 
 impl Net {
-    fn flow(&self, way: Way) -> &Flow {
-        match way {
-            Way::Up => &self.up,
-            Way::Down => &self.down,
+    fn flow(&self, direction: Direction) -> &Flow {
+        match direction {
+            Direction::Up => &self.up,
+            Direction::Down => &self.down,
         }
     }
 
@@ -260,8 +260,8 @@ async fn connection(mut laptop: TcpStream, mut host: TcpStream, net: Arc<Net>) {
         let (from_laptop, to_laptop) = laptop.split();
         let (from_host, to_host) = host.split();
         let chain = net.chain.lock().unwrap().clone();
-        let up = carry(from_laptop, to_host, Way::Up, &net, &chain);
-        let down = carry(from_host, to_laptop, Way::Down, &net, &chain);
+        let up = carry(from_laptop, to_host, Direction::Up, &net, &chain);
+        let down = carry(from_host, to_laptop, Direction::Down, &net, &chain);
         tokio::select! {
             _ = generation.changed() => true,
             () = async { tokio::join!(up, down); } => false,
@@ -273,7 +273,7 @@ async fn connection(mut laptop: TcpStream, mut host: TcpStream, net: Arc<Net>) {
 }
 
 /// Carries one direction to its end, and the end of it too.
-async fn carry(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, way: Way, net: &Net, chain: &Chain) {
+async fn carry(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, direction: Direction, net: &Net, chain: &Chain) {
     let (queue, mut due) = mpsc::unbounded_channel::<(Instant, u64, Vec<u8>)>();
     let room = Semaphore::new(IN_FLIGHT);
     let take = async {
@@ -282,7 +282,7 @@ async fn carry(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, way: Way, net: &Ne
             let Ok(permit) = room.acquire_many(length as u32).await else { break };
             permit.forget();
             let delay = Duration::from_micros(net.delay.load(Ordering::Relaxed));
-            let _ = queue.send((Instant::now() + delay, chain.sent(way), buffer[..length].to_vec()));
+            let _ = queue.send((Instant::now() + delay, chain.sent(direction), buffer[..length].to_vec()));
         }
         drop(queue);
     };
@@ -295,8 +295,8 @@ async fn carry(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, way: Way, net: &Ne
                 return std::future::pending().await;
             }
             // Before the bytes, or an answer could be sent by then.
-            chain.received(way, depth);
-            let written = pass(&bytes, &mut to, way, net).await;
+            chain.received(direction, depth);
+            let written = pass(&bytes, &mut to, direction, net).await;
             room.add_permits(bytes.len());
             if written.is_err() {
                 break;
@@ -308,8 +308,8 @@ async fn carry(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, way: Way, net: &Ne
 }
 
 /// Writes a chunk at the rate of its direction, up to the byte at which the line is cut.
-async fn pass(bytes: &[u8], to: &mut WriteHalf<'_>, way: Way, net: &Net) -> std::io::Result<()> {
-    let flow = net.flow(way);
+async fn pass(bytes: &[u8], to: &mut WriteHalf<'_>, direction: Direction, net: &Net) -> std::io::Result<()> {
+    let flow = net.flow(direction);
     let rate = flow.rate.load(Ordering::Relaxed);
     if rate > 0 {
         tokio::time::sleep(Duration::from_secs_f64(bytes.len() as f64 / rate as f64)).await;

@@ -16,7 +16,7 @@ use crate::supervise::engine::Engine;
 use crate::supervise::progress::Reporter;
 use crate::supervise::record::{document_of, given_from};
 use crate::transport::Options;
-use crate::transport::{Asker, Nobody};
+use crate::transport::{NonInteractive, Prompter};
 use crate::ui::ask::Terminal;
 use crate::ui::{json::Json, live::Live, plain::Plain, raw::Raw};
 
@@ -57,8 +57,8 @@ pub fn connect() -> Options {
 }
 
 /// Who answers questions: a person, where one is at a terminal.
-pub fn asker() -> Arc<dyn Asker> {
-    if Terminal::is_there() { Arc::new(Terminal) } else { Arc::new(Nobody) }
+pub fn prompter() -> Arc<dyn Prompter> {
+    if Terminal::is_there() { Arc::new(Terminal) } else { Arc::new(NonInteractive) }
 }
 
 /// The hosts file that is in force.
@@ -116,7 +116,7 @@ pub fn engine(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Engine
         templates: paths.templates(),
         state_dir: paths.state.clone(),
         connect: connect(),
-        asker: asker(),
+        prompter: prompter(),
         reporter,
         summaries: Default::default(),
     }))

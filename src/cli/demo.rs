@@ -23,7 +23,7 @@ use crate::supervise::engine::Engine;
 use crate::supervise::follow::Until;
 use crate::supervise::progress::Progress;
 use crate::supervise::start::Plan;
-use crate::transport::Nobody;
+use crate::transport::NonInteractive;
 use crate::transport::Options;
 use crate::transport::ssh::server::{Server, Setup, key};
 
@@ -168,7 +168,7 @@ impl Place {
                 ssh_config: Some(self.laptop().join("ssh_config")),
                 ..Options::default()
             },
-            asker: Arc::new(Nobody),
+            prompter: Arc::new(NonInteractive),
             reporter: Show { json: false, raw: false }.reporter(),
             summaries: Default::default(),
         }))

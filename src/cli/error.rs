@@ -11,7 +11,7 @@ use crate::model::refusal::accept;
 use crate::remote::error::{OTHER_NODE, RemoteError};
 use crate::state;
 use crate::supervise::error::Error as EngineError;
-use crate::transport::{Away, Listed, TransportError, WhyUnknown};
+use crate::transport::{Listed, TransportError, UnreachableKind, WhyUnknown};
 
 /// What ends a command early.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl From<TransportError> for Error {
     fn from(error: TransportError) -> Self {
         let message = error.to_string();
         match error {
-            TransportError::Unreachable { host, away: Away::Nameless, .. } => {
+            TransportError::Unreachable { host, away: UnreachableKind::Nameless, .. } => {
                 let error = Error { code: exit::UNREACHABLE, ..Error::failed(message) };
                 match ways::nearest(&host) {
                     Some(near) => error.hint(format!("did you mean {near}?")),

@@ -14,7 +14,7 @@ use crate::ui::text::{first_line, neutral};
 /// Asks the host and prints a tree a line.
 pub async fn show(global: &Global, name: &str, json: bool) -> Result<u8, Error> {
     let host = context::hosts(global)?.resolve(name).map_err(Engine::from)?;
-    let mut link = Link::new(host, context::connect(), context::asker(), std::sync::Arc::new(Silent));
+    let mut link = Link::new(host, context::connect(), context::prompter(), std::sync::Arc::new(Silent));
     let trees = link.patiently().await.map_err(Engine::from)?.trees().await.map_err(Engine::from)?;
     for tree in &trees {
         if json {

@@ -9,7 +9,7 @@ use super::exit;
 use crate::agent::profiles;
 use crate::config::edit;
 use crate::config::settings::human_bytes;
-use crate::model::host::{Host, Way};
+use crate::model::host::{Host, TransportKind};
 use crate::model::profile::DEFAULT_AGENT;
 use crate::supervise::check_host::check_host;
 use crate::supervise::error::Error as Engine;
@@ -68,7 +68,7 @@ fn list(global: &Global, json: bool) -> Result<u8, Error> {
                 "{}",
                 serde_json::json!({
                     "name": host.name, "address": host.address, "user": host.user, "port": host.port,
-                    "transport": host.way, "labels": host.labels, "slots": host.slots, "cores": host.cores,
+                    "transport": host.transport, "labels": host.labels, "slots": host.slots, "cores": host.cores,
                     "memory": host.memory, "agent": host.agent,
                 })
             );
@@ -86,7 +86,7 @@ fn row(host: &Host) -> String {
     let user = host.user.as_ref().map_or(String::new(), |user| format!("{user}@"));
     let port = host.port.map_or(String::new(), |port| format!(":{port}"));
     let mut parts = vec![format!("{:<16} {user}{}{port}", host.name, host.address)];
-    if host.way == Way::Local {
+    if host.transport == TransportKind::Local {
         parts = vec![format!("{:<16} this machine", host.name)];
     }
     parts.extend(host.cores.map(|cores| format!("{cores} cores")));
@@ -134,7 +134,7 @@ async fn check(global: &Global, name: &str, agent: Option<&str>, json: bool) -> 
     let profiles = context::agents()?;
     let profile = profiles::find(&profiles, &agent).map_err(Engine::from)?;
     let options = context::connect();
-    let link = Link::new(host, options.clone(), context::asker(), std::sync::Arc::new(Notes));
+    let link = Link::new(host, options.clone(), context::prompter(), std::sync::Arc::new(Notes));
     let (facts, gaps) = check_host(link, &options, &agent, profile).await?;
     if json {
         outln!("{}", serde_json::json!({ "host": name, "facts": facts, "gaps": gaps }));

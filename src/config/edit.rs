@@ -10,7 +10,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 use super::diagnostic::Diagnostics;
 use super::hosts::{self, Hosts};
 use super::settings;
-use crate::model::host::{Host, LOCAL, Limits, SecretSource, Way, default_caches};
+use crate::model::host::{Host, LOCAL, Limits, SecretSource, TransportKind, default_caches};
 
 /// Why a host was not added; the file is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -149,10 +149,10 @@ fn table(host: &Host) -> Option<Table> {
 }
 
 fn transport(host: &Host) -> Option<&'static str> {
-    match host.way {
-        Way::Ssh => None,
-        Way::Openssh => Some("openssh"),
-        Way::Local => (host.name != LOCAL).then_some("local"),
+    match host.transport {
+        TransportKind::Ssh => None,
+        TransportKind::Openssh => Some("openssh"),
+        TransportKind::Local => (host.name != LOCAL).then_some("local"),
     }
 }
 

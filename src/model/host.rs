@@ -32,7 +32,7 @@ pub fn default_caches() -> Vec<String> {
 /// How bytes reach a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Way {
+pub enum TransportKind {
     /// SSH in this program (russh); what it cannot honour goes through `openssh` by itself.
     #[default]
     Ssh,
@@ -63,7 +63,7 @@ pub struct Host {
     pub identity: Option<PathBuf>,
     /// A jump host, as `ssh -J` takes it.
     pub jump: Option<String>,
-    pub way: Way,
+    pub transport: TransportKind,
     pub labels: Vec<String>,
     /// Handoffs at once.
     pub slots: Option<u32>,
@@ -157,7 +157,7 @@ impl Host {
             port: None,
             identity: None,
             jump: None,
-            way: if name == LOCAL { Way::Local } else { Way::Ssh },
+            transport: if name == LOCAL { TransportKind::Local } else { TransportKind::Ssh },
             labels: Vec::new(),
             slots: None,
             cores: None,

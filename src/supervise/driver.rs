@@ -160,7 +160,7 @@ impl Driver {
 /// A link to a host of the handoff, with what is known of its root.
 pub(super) fn new_link(engine: &Engine, handoff: &Handoff, host: Host) -> Link {
     let known = handoff.root_of(&host.name);
-    let mut link = Link::new(host, engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
+    let mut link = Link::new(host, engine.connect.clone(), engine.prompter.clone(), engine.reporter.clone());
     link.know(known);
     link
 }

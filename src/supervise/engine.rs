@@ -12,8 +12,8 @@ use crate::git::repository::Repository;
 use crate::model::host::Host;
 use crate::model::profile::Profile;
 use crate::state::store::Store;
-use crate::transport::Asker;
 use crate::transport::Options;
+use crate::transport::Prompter;
 
 /// Shared by the actions of one process.
 pub struct Engine {
@@ -26,7 +26,7 @@ pub struct Engine {
     /// The user's state directory, with the index of repositories.
     pub state_dir: PathBuf,
     pub connect: Options,
-    pub asker: Arc<dyn Asker>,
+    pub prompter: Arc<dyn Prompter>,
     pub reporter: Arc<dyn Reporter>,
     pub summaries: Summaries,
 }

@@ -12,7 +12,7 @@ use super::wake::woken;
 use crate::model::host::Host;
 use crate::model::root::Known;
 use crate::remote::client::Remote;
-use crate::transport::{Asker, Connected, Options, TransportError, connect};
+use crate::transport::{Connected, Options, Prompter, TransportError, connect};
 
 /// A failure shorter than this is nobody's business.
 pub(super) const QUIET: Duration = Duration::from_secs(3);
@@ -26,13 +26,13 @@ pub trait Dial: Send + Sync {
 
 struct Network {
     options: Options,
-    asker: Arc<dyn Asker>,
+    prompter: Arc<dyn Prompter>,
 }
 
 #[async_trait::async_trait]
 impl Dial for Network {
     async fn dial(&self, host: &Host) -> Result<Connected, TransportError> {
-        connect(host, &self.options, self.asker.clone()).await
+        connect(host, &self.options, self.prompter.clone()).await
     }
 }
 
@@ -48,8 +48,8 @@ pub struct Link {
 }
 
 impl Link {
-    pub fn new(host: Host, options: Options, asker: Arc<dyn Asker>, reporter: Arc<dyn Reporter>) -> Self {
-        Link::by(host, Arc::new(Network { options, asker }), reporter)
+    pub fn new(host: Host, options: Options, prompter: Arc<dyn Prompter>, reporter: Arc<dyn Reporter>) -> Self {
+        Link::by(host, Arc::new(Network { options, prompter }), reporter)
     }
 
     /// A link whose connections are made by `dial`.

@@ -8,7 +8,7 @@ use super::link::Link;
 use crate::model::handoff::Handoff;
 use crate::model::id::HostName;
 use crate::remote::poll::StateLine;
-use crate::transport::Nobody;
+use crate::transport::NonInteractive;
 
 /// Longest a look may take.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -27,7 +27,8 @@ async fn ask(engine: &Engine, handoff: &Handoff) -> Result<Option<StateLine>, Er
     let Some((attempt, _)) = handoff.last_attempt() else { return Ok(None) };
     let host = engine.host(handoff.host())?;
     // A look asks nobody for a passphrase: it has two seconds.
-    let mut link = Link::new(host, engine.connect.clone(), std::sync::Arc::new(Nobody), engine.reporter.clone());
+    let mut link =
+        Link::new(host, engine.connect.clone(), std::sync::Arc::new(NonInteractive), engine.reporter.clone());
     let remote = link.once().await?;
     let name = HostName::new(&handoff.made.id, &handoff.made.uid);
     let state = remote.state(&name, attempt).await?;

@@ -14,7 +14,7 @@ use crate::model::profile::SessionMode;
 use crate::model::snapshot::Snapshot;
 use crate::model::verdict::Class;
 use crate::remote::client::Remote;
-use crate::transport::{Away, TransportError};
+use crate::transport::{TransportError, UnreachableKind};
 
 impl Driver {
     /// Starts the next attempt of a handoff at rest: `message` goes into its prompt, `host` moves it.
@@ -82,13 +82,15 @@ impl Driver {
         match host.filter(|host| *host != self.link.host.name) {
             Some(host) => {
                 let engine = &self.engine;
-                let (connect, asker) = (engine.connect.clone(), engine.asker.clone());
-                let mut link = Link::new(engine.host(host)?, connect, asker, engine.reporter.clone());
+                let (connect, prompter) = (engine.connect.clone(), engine.prompter.clone());
+                let mut link = Link::new(engine.host(host)?, connect, prompter, engine.reporter.clone());
                 Ok(Some(link.patiently().await?))
             }
             // Its own host was reached before, and may be waited for, but not one whose name has no address any more.
             None => match tokio::time::timeout(PATIENCE, self.link.once()).await {
-                Ok(Err(error @ TransportError::Unreachable { away: Away::Nameless, .. })) => Err(error.into()),
+                Ok(Err(error @ TransportError::Unreachable { away: UnreachableKind::Nameless, .. })) => {
+                    Err(error.into())
+                }
                 _ => Ok(None),
             },
         }

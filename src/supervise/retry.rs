@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::backoff::{first_contact_delays, link_delays};
 use super::error::Error;
 use crate::remote::error::RemoteError;
-use crate::transport::{Away, TransportError};
+use crate::transport::{TransportError, UnreachableKind};
 
 /// How long a person waits for a first contact, once more than one try may help.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -60,13 +60,13 @@ pub fn remedy(error: &Error) -> Remedy {
 }
 
 /// Further tries that a first contact is worth; `None`: as many as fit into [`PATIENCE`].
-fn tries(away: Away) -> Option<u32> {
+fn tries(away: UnreachableKind) -> Option<u32> {
     match away {
         // A resolver may fail once on a line that has just come up.
-        Away::Nameless => Some(1),
+        UnreachableKind::Nameless => Some(1),
         // A server that restarts is back in a moment.
-        Away::Refused => Some(2),
-        Away::TurnedAway | Away::Lost => None,
+        UnreachableKind::Refused => Some(2),
+        UnreachableKind::TurnedAway | UnreachableKind::Lost => None,
     }
 }
 
@@ -111,7 +111,7 @@ impl Retries {
             }
         }
         let delay = self.delays.next()?;
-        self.turned_away = if away == Some(Away::TurnedAway) { self.turned_away + 1 } else { 0 };
+        self.turned_away = if away == Some(UnreachableKind::TurnedAway) { self.turned_away + 1 } else { 0 };
         Some(if self.turned_away > TURNED_AWAY { delay.max(DISTANCE) } else { delay })
     }
 
@@ -121,7 +121,7 @@ impl Retries {
     }
 }
 
-fn away(error: &Error) -> Option<Away> {
+fn away(error: &Error) -> Option<UnreachableKind> {
     match error {
         Error::Transport(TransportError::Unreachable { away, .. })
         | Error::Remote(RemoteError::Transport(TransportError::Unreachable { away, .. })) => Some(*away),
@@ -137,17 +137,17 @@ mod tests {
         "buildbox".to_owned()
     }
 
-    fn gone(away: Away) -> TransportError {
+    fn gone(away: UnreachableKind) -> TransportError {
         TransportError::Unreachable { host: host(), reason: "r".into(), away }
     }
 
     fn unanswered() -> Vec<(TransportError, Remedy)> {
         let (user, reason, fingerprint) = ("ada".to_owned(), "r".to_owned(), "SHA256:x".to_owned());
         vec![
-            (gone(Away::Nameless), Remedy::Reconnect),
-            (gone(Away::Refused), Remedy::Reconnect),
-            (gone(Away::TurnedAway), Remedy::Reconnect),
-            (gone(Away::Lost), Remedy::Reconnect),
+            (gone(UnreachableKind::Nameless), Remedy::Reconnect),
+            (gone(UnreachableKind::Refused), Remedy::Reconnect),
+            (gone(UnreachableKind::TurnedAway), Remedy::Reconnect),
+            (gone(UnreachableKind::Lost), Remedy::Reconnect),
             (TransportError::Busy { host: host(), reason: reason.clone() }, Remedy::AskAgain),
             (TransportError::Closed { host: host() }, Remedy::AskAgain),
             (TransportError::Auth { host: host(), user, reason: reason.clone() }, Remedy::Stop),
@@ -206,9 +206,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_person_waits_for_a_first_contact_as_long_as_it_may_help() {
-        for (away, least, most, longest) in
-            [(Away::Nameless, 1, 1, 2), (Away::Refused, 2, 2, 4), (Away::TurnedAway, 3, 7, 40), (Away::Lost, 3, 7, 40)]
-        {
+        for (away, least, most, longest) in [
+            (UnreachableKind::Nameless, 1, 1, 2),
+            (UnreachableKind::Refused, 2, 2, 4),
+            (UnreachableKind::TurnedAway, 3, 7, 40),
+            (UnreachableKind::Lost, 3, 7, 40),
+        ] {
             let (count, took) = tried(Stage::FirstContact, &gone(away).into(), 1000).await;
             assert!((least..=most).contains(&count), "{away:?}: {count} tries");
             assert!(took <= Duration::from_secs(longest), "{away:?}: {took:?}");
@@ -220,7 +223,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_recorded_is_never_given_up_and_no_host_is_hammered() {
-        for away in [Away::Nameless, Away::Refused, Away::TurnedAway, Away::Lost] {
+        for away in
+            [UnreachableKind::Nameless, UnreachableKind::Refused, UnreachableKind::TurnedAway, UnreachableKind::Lost]
+        {
             let (count, took) = tried(Stage::Recorded, &gone(away).into(), 500).await;
             assert_eq!(count, 500, "{away:?}");
             assert!(took > Duration::from_secs(490 * 15), "{away:?}: 500 tries in {took:?}");
@@ -232,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_stood_is_made_again_at_once() {
-        let (error, mut retries) = (gone(Away::Lost).into(), Retries::new(Stage::Recorded));
+        let (error, mut retries) = (gone(UnreachableKind::Lost).into(), Retries::new(Stage::Recorded));
         assert_eq!(retries.after(&error, Some(Duration::from_millis(5))), Some(Duration::ZERO));
         assert!(retries.after(&error, Some(Duration::from_millis(5))) > Some(Duration::ZERO), "flapping is no reason");
         assert_eq!(retries.after(&error, Some(HELD)), Some(Duration::ZERO));
@@ -249,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_server_that_turns_us_away_is_left_alone_for_a_while() {
-        let (error, mut retries) = (gone(Away::TurnedAway).into(), Retries::new(Stage::Recorded));
+        let (error, mut retries) = (gone(UnreachableKind::TurnedAway).into(), Retries::new(Stage::Recorded));
         let delays: Vec<_> = (0..12).map_while(|_| retries.after(&error, None)).collect();
         assert!(delays[TURNED_AWAY as usize..].iter().all(|delay| *delay >= DISTANCE), "{delays:?}");
     }

@@ -38,7 +38,8 @@ impl Driver {
         if !plan.again {
             refuse_equivalent(engine, &plan)?;
         }
-        let link = Link::new(plan.host.clone(), engine.connect.clone(), engine.asker.clone(), engine.reporter.clone());
+        let link =
+            Link::new(plan.host.clone(), engine.connect.clone(), engine.prompter.clone(), engine.reporter.clone());
         let (link, snapshot, facts) = prepare(engine, link, plan.host.include.clone()).await?;
         let made = Created {
             id: plan.id.clone().unwrap_or_else(|| free_id(engine, &plan.task)),

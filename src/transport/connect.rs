@@ -5,20 +5,20 @@ use std::sync::Arc;
 use super::openssh::OpenSsh;
 use super::process::Local;
 use super::ssh;
-use super::{Asker, Connected, Counters, Options, Transport, TransportError};
-use crate::model::host::{Host, Way};
+use super::{Connected, Counters, Options, Prompter, Transport, TransportError};
+use crate::model::host::{Host, TransportKind};
 
 /// Connects to `host` the way its entry says. What our own SSH cannot honour goes through the system's `ssh`, and a
 /// note says so.
 ///
 /// Tries once. Whether an error is worth another try is [`TransportError::may_retry`]'s to say.
-pub async fn connect(host: &Host, options: &Options, asker: Arc<dyn Asker>) -> Result<Connected, TransportError> {
+pub async fn connect(host: &Host, options: &Options, prompter: Arc<dyn Prompter>) -> Result<Connected, TransportError> {
     let counters = Arc::new(Counters::default());
     let mut notes = Vec::new();
-    let transport: Arc<dyn Transport> = match host.way {
-        Way::Local => Arc::new(Local::new(&host.name, counters.clone())),
-        Way::Openssh => Arc::new(by_system(host, options, &mut notes, &counters).await?),
-        Way::Ssh => match ssh::connect::connect(host, options, asker, counters.clone()).await {
+    let transport: Arc<dyn Transport> = match host.transport {
+        TransportKind::Local => Arc::new(Local::new(&host.name, counters.clone())),
+        TransportKind::Openssh => Arc::new(by_system(host, options, &mut notes, &counters).await?),
+        TransportKind::Ssh => match ssh::connect::connect(host, options, prompter, counters.clone()).await {
             Ok((connection, said)) => {
                 notes.extend(said);
                 Arc::new(connection)

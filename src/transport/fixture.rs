@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::ssh::server::{Server, Setup, key};
-use super::{Asker, Connected, Exec, Nobody, Options, Output, TransportError, connect};
+use super::{Connected, Exec, NonInteractive, Options, Output, Prompter, TransportError, connect};
 use crate::model::host::Host;
 
 /// Far more than anything here takes, and less than a test run's patience.
@@ -65,11 +65,11 @@ impl Fixture {
     }
 
     pub async fn connect(&self) -> Connected {
-        self.connect_asking(Arc::new(Nobody)).await.unwrap()
+        self.connect_asking(Arc::new(NonInteractive)).await.unwrap()
     }
 
-    pub async fn connect_asking(&self, asker: Arc<dyn Asker>) -> Result<Connected, TransportError> {
-        within(connect(&self.host, &self.options, asker)).await
+    pub async fn connect_asking(&self, prompter: Arc<dyn Prompter>) -> Result<Connected, TransportError> {
+        within(connect(&self.host, &self.options, prompter)).await
     }
 }
 
@@ -82,7 +82,7 @@ pub fn host_of(server: &Server, identity: &Path) -> Host {
     host
 }
 
-/// An asker with one answer to everything, which counts the questions.
+/// A prompter with one answer to everything, which counts the questions.
 #[derive(Default)]
 pub struct Person {
     pub secret: Option<&'static str>,
@@ -90,7 +90,7 @@ pub struct Person {
     pub asked: AtomicUsize,
 }
 
-impl Asker for Person {
+impl Prompter for Person {
     fn secret(&self, _: &str, _: bool) -> Option<secrecy::SecretString> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.secret.map(Into::into)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::process::Command;
 
 use super::process::{Abandoned, Ending, exit_of, pump, spawn};
-use super::sessions::Sessions;
+use super::session_limit::SessionLimit;
 use super::{Counters, Exec, Exit, Options, Output, Transport, TransportError};
 use crate::model::host::Host;
 use error::Place;
@@ -23,7 +23,7 @@ const FAILED: u32 = 255;
 pub struct OpenSsh {
     place: Place,
     master: Master,
-    sessions: Arc<Sessions>,
+    session_limit: Arc<SessionLimit>,
     counters: Arc<Counters>,
 }
 
@@ -31,7 +31,7 @@ impl OpenSsh {
     /// Finds or starts the master connection. May ask on the terminal when `options.interactive`.
     pub async fn connect(host: &Host, options: &Options, counters: Arc<Counters>) -> Result<Self, TransportError> {
         let master = Master::connect(host, options, &counters).await?;
-        Ok(OpenSsh { place: Place::of(host), master, sessions: Arc::new(Sessions::new()), counters })
+        Ok(OpenSsh { place: Place::of(host), master, session_limit: Arc::new(SessionLimit::new()), counters })
     }
 }
 
@@ -39,14 +39,14 @@ impl OpenSsh {
 impl Transport for OpenSsh {
     /// One `ssh` process, which hands its streams to the master. It dies with the [`Exec`]; the command does not.
     async fn exec(&self, command: &str) -> Result<Exec, TransportError> {
-        let permit = self.sessions.permit().await;
+        let permit = self.session_limit.permit().await;
         let permit = permit.ok_or_else(|| self.place.unreachable("the connection is closed"))?;
         let mut ssh: Command = self.master.session();
         ssh.arg(command).process_group(0);
         let child = spawn(&mut ssh).map_err(|e| self.place.config(format!("cannot run ssh: {e}")))?;
         self.counters.channel();
         self.counters.exec();
-        let (place, sessions) = (self.place.clone(), self.sessions.clone());
+        let (place, sessions) = (self.place.clone(), self.session_limit.clone());
         let ending: Ending = Box::new(move |status, said| match status.map(exit_of) {
             Ok(Exit::Code(code)) if code != FAILED => Output::Exit(Exit::Code(code)),
             Ok(_) => {
@@ -62,6 +62,6 @@ impl Transport for OpenSsh {
     }
 
     fn at_once(&self) -> usize {
-        self.sessions.at_once()
+        self.session_limit.at_once()
     }
 }

@@ -4,6 +4,6 @@ pub mod auth;
 pub mod channel;
 pub mod connect;
 pub mod known_hosts;
+mod nonblocking_writes;
 pub mod resolve;
 pub mod server;
-mod unblocked;

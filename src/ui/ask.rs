@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::live::aside;
 use super::screen;
-use crate::transport::Asker;
+use crate::transport::Prompter;
 
 /// Asks on the terminal; answers nothing where there is none.
 pub struct Terminal;
@@ -18,7 +18,7 @@ impl Terminal {
     }
 }
 
-impl Asker for Terminal {
+impl Prompter for Terminal {
     fn secret(&self, prompt: &str, echo: bool) -> Option<SecretString> {
         if !Terminal::is_there() {
             return None;

@@ -25,7 +25,7 @@ fn full() -> Host {
         port: Some(2222),
         identity: Some("/home/u/.ssh/id".into()),
         jump: Some("me@gate:22".into()),
-        way: Way::Openssh,
+        transport: TransportKind::Openssh,
         labels: vec!["gpu".into(), "arch=arm64".into()],
         slots: Some(2),
         cores: Some(96),

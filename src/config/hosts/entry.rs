@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::model::host::{Host, LOCAL, Limits, SecretSource, Way, default_caches};
+use crate::model::host::{Host, LOCAL, Limits, SecretSource, TransportKind, default_caches};
 
 /// `[defaults]` or one `[host.NAME]`: `None` is what the table does not say.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,7 +13,7 @@ pub(super) struct Entry {
     pub(super) port: Option<u16>,
     pub(super) identity: Option<PathBuf>,
     pub(super) jump: Option<String>,
-    pub(super) way: Option<Way>,
+    pub(super) transport: Option<TransportKind>,
     pub(super) labels: Option<Vec<String>>,
     pub(super) slots: Option<u32>,
     pub(super) cores: Option<u32>,
@@ -47,7 +47,7 @@ impl Entry {
             port: self.port.or(defaults.port),
             identity: self.identity.or(defaults.identity),
             jump: self.jump.or(defaults.jump),
-            way: self.way.or(defaults.way),
+            transport: self.transport.or(defaults.transport),
             labels: self.labels.or(defaults.labels),
             slots: self.slots.or(defaults.slots),
             cores: self.cores.or(defaults.cores),
@@ -68,15 +68,15 @@ impl Entry {
 
     /// The host. One that is this machine takes nothing of how others are reached; an empty script is none.
     pub(super) fn into_host(self, name: &str) -> Host {
-        let way = if name == LOCAL { Way::Local } else { self.way.unwrap_or_default() };
-        let remote = way != Way::Local;
+        let transport = if name == LOCAL { TransportKind::Local } else { self.transport.unwrap_or_default() };
+        let remote = transport != TransportKind::Local;
         Host {
             address: self.address.filter(|_| remote).unwrap_or_else(|| name.to_owned()),
             user: self.user.filter(|_| remote),
             port: self.port.filter(|_| remote),
             identity: self.identity.filter(|_| remote),
             jump: self.jump.filter(|_| remote),
-            way,
+            transport,
             labels: self.labels.unwrap_or_default(),
             slots: self.slots,
             cores: self.cores,

@@ -35,7 +35,7 @@ pub(super) const KEYS: [Key; 26] = [
     reach("port", |r, e, v| e.port = r.number("port", v, 1..=65_535)),
     reach("identity", |r, e, v| e.identity = r.file("identity", v)),
     reach("jump", |r, e, v| e.jump = r.ruled("jump", v, &rules::JUMP)),
-    reach("transport", |r, e, v| e.way = r.way("transport", v)),
+    reach("transport", |r, e, v| e.transport = r.transport("transport", v)),
     work("labels", |r, e, v| e.labels = r.list("labels", v, &rules::LABEL)),
     work("slots", |r, e, v| e.slots = r.number("slots", v, 1..=1000)),
     work("cores", |r, e, v| e.cores = r.number("cores", v, 1..=65_536)),

@@ -10,7 +10,7 @@ use super::keys::KEYS;
 use super::reader::{Reader, Value};
 use super::rules;
 use crate::config::diagnostic::{Diagnostics, meant, nearest};
-use crate::model::host::{LOCAL, Way};
+use crate::model::host::{LOCAL, TransportKind};
 
 /// A key with its place in the text.
 type Name<'i> = Spanned<DeString<'i>>;
@@ -94,14 +94,14 @@ fn entry(reader: &mut Reader<'_>, host: Option<&str>, value: &Value<'_>) -> Entr
 
 /// A host that is this machine is not reached; that a host is one is said by the host itself.
 fn check_reach(reader: &mut Reader<'_>, host: Option<&str>, entry: &Entry, table: &DeTable<'_>) {
-    let local = host == Some(LOCAL) || entry.way == Some(Way::Local);
+    let local = host == Some(LOCAL) || entry.transport == Some(TransportKind::Local);
     for (name, value) in table.iter().filter(|_| local) {
         let word = name.get_ref().as_ref();
         let is_reach = KEYS.iter().any(|key| key.name == word && key.reach);
         if word == "transport" {
             if host.is_none() {
                 reader.report(value.span(), "`transport` can be \"local\" for one host only, not in `[defaults]`");
-            } else if entry.way.is_some_and(|way| way != Way::Local) {
+            } else if entry.transport.is_some_and(|transport| transport != TransportKind::Local) {
                 reader.report(value.span(), format!("`{LOCAL}` is this machine and has no other transport"));
             }
         } else if is_reach && host.is_some() {

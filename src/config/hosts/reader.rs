@@ -11,13 +11,14 @@ use toml::de::{DeInteger, DeTable, DeValue};
 use super::rules::{self, Rule};
 use crate::config::diagnostic::{Diagnostic, Diagnostics, meant};
 use crate::config::settings;
-use crate::model::host::{SecretSource, Way};
+use crate::model::host::{SecretSource, TransportKind};
 
 /// A value with its place in the text.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
-/// Words of [`Way`], as the file has them.
-pub(super) const WAYS: [(&str, Way); 3] = [("ssh", Way::Ssh), ("openssh", Way::Openssh), ("local", Way::Local)];
+/// Words of [`TransportKind`], as the file has them.
+pub(super) const TRANSPORTS: [(&str, TransportKind); 3] =
+    [("ssh", TransportKind::Ssh), ("openssh", TransportKind::Openssh), ("local", TransportKind::Local)];
 
 /// Reads values, and goes on after a mistake.
 pub(super) struct Reader<'a> {
@@ -144,14 +145,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(super) fn way(&mut self, key: &str, value: &Value<'_>) -> Option<Way> {
+    pub(super) fn transport(&mut self, key: &str, value: &Value<'_>) -> Option<TransportKind> {
         let text = self.ruled(key, value, &rules::SCRIPT)?;
-        let way = WAYS.iter().find(|(word, _)| *word == text).map(|(_, way)| *way);
-        if way.is_none() {
-            let known = WAYS.map(|(word, _)| word);
+        let transport = TRANSPORTS.iter().find(|(word, _)| *word == text).map(|(_, transport)| *transport);
+        if transport.is_none() {
+            let known = TRANSPORTS.map(|(word, _)| word);
             self.report_with_help(value.span(), format!("unknown transport {text:?}"), meant(&text, &known));
         }
-        way
+        transport
     }
 
     /// An array of strings, each under the rule, doubles dropped.

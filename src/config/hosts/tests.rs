@@ -4,7 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::host::{SecretSource, Way};
+use crate::model::host::{SecretSource, TransportKind};
 
 fn parse(text: &str) -> Result<Hosts, Diagnostics> {
     Hosts::parse(Path::new("hosts.toml"), text, Path::new("/home/u"))
@@ -82,9 +82,12 @@ fn this_machine_is_always_there_and_is_not_reached() {
     assert_eq!(Hosts::none().resolve(LOCAL).unwrap(), Host::bare(LOCAL));
     let hosts = parse("[defaults]\nport = 2222\ntransport = \"openssh\"\nagent = \"codex\"\n").unwrap();
     let local = hosts.get(LOCAL).unwrap();
-    assert_eq!((local.way, local.port, local.agent.as_deref()), (Way::Local, None, Some("codex")));
-    assert_eq!(host("[host.twin]\ntransport = \"local\"\nroot = \"/srv/twin\"\n", "twin").way, Way::Local);
-    assert_eq!(host("[host.box]\ntransport = \"openssh\"\n", "box").way, Way::Openssh);
+    assert_eq!((local.transport, local.port, local.agent.as_deref()), (TransportKind::Local, None, Some("codex")));
+    assert_eq!(
+        host("[host.twin]\ntransport = \"local\"\nroot = \"/srv/twin\"\n", "twin").transport,
+        TransportKind::Local
+    );
+    assert_eq!(host("[host.box]\ntransport = \"openssh\"\n", "box").transport, TransportKind::Openssh);
 }
 
 #[test]

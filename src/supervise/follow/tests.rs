@@ -21,7 +21,7 @@ use crate::state::store::Store;
 use crate::supervise::engine::Engine;
 use crate::supervise::link::{Dial, Link};
 use crate::supervise::progress::{Reporter, Silent};
-use crate::transport::{Connected, Exec, Exit, Nobody, Options, Output, Transport};
+use crate::transport::{Connected, Exec, Exit, NonInteractive, Options, Output, Transport};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// A poll that finds nothing new ends after this long.
@@ -169,7 +169,7 @@ fn scene(top: &std::path::Path) -> Arc<Engine> {
         templates: top.join("no-templates"),
         state_dir: top.join("state"),
         connect: Options::default(),
-        asker: Arc::new(Nobody),
+        prompter: Arc::new(NonInteractive),
         reporter: Arc::new(Silent),
         summaries: Default::default(),
     })

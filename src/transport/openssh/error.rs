@@ -1,7 +1,7 @@
 //! What `ssh` says when it fails, as an error that says who must act.
 
 use crate::model::host::Host;
-use crate::transport::{Away, TURNED_AWAY, TransportError, WhyUnknown};
+use crate::transport::{TURNED_AWAY, TransportError, UnreachableKind, WhyUnknown};
 
 /// Most of `ssh`'s words that are put into an error, in characters.
 const SAID: usize = 300;
@@ -65,7 +65,7 @@ impl Place {
             return TransportError::Config { host, reason };
         }
         match away(&text) {
-            Away::TurnedAway => self.turned_away(&reason),
+            UnreachableKind::TurnedAway => self.turned_away(&reason),
             away => TransportError::Unreachable { host, reason, away },
         }
     }
@@ -73,25 +73,25 @@ impl Place {
     /// The server hung up before its greeting; `said` is `ssh`'s word for that.
     pub fn turned_away(&self, said: &str) -> TransportError {
         let reason = format!("{said}: {TURNED_AWAY}");
-        TransportError::Unreachable { host: self.host.clone(), reason, away: Away::TurnedAway }
+        TransportError::Unreachable { host: self.host.clone(), reason, away: UnreachableKind::TurnedAway }
     }
 }
 
 /// What OpenSSH says of a connection that it did not get.
-fn away(text: &str) -> Away {
+fn away(text: &str) -> UnreachableKind {
     if text.contains("Could not resolve hostname") {
-        return Away::Nameless;
+        return UnreachableKind::Nameless;
     }
     if text.contains("Connection refused") {
-        return Away::Refused;
+        return UnreachableKind::Refused;
     }
     // The first name is that of OpenSSH before 7.9, the last comes when its own greeting cannot be written.
     let marks = ["ssh_exchange_identification: ", "kex_exchange_identification: ", "banner exchange: "];
     let reset = text.contains("connect to host ") && text.contains("Connection reset by peer");
     if reset || marks.iter().any(|mark| text.contains(mark)) {
-        return Away::TurnedAway;
+        return UnreachableKind::TurnedAway;
     }
-    Away::Lost
+    UnreachableKind::Lost
 }
 
 /// The text between two marks.

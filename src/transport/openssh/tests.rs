@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::host::Way;
+use crate::model::host::TransportKind;
 use crate::transport::fixture::{Fixture, finish, within};
 use crate::transport::{Exit, Output};
 
@@ -10,7 +10,7 @@ async fn fixture() -> Option<Fixture> {
         return None;
     }
     let mut fixture = Fixture::new().await;
-    fixture.host.way = Way::Openssh;
+    fixture.host.transport = TransportKind::Openssh;
     Some(fixture)
 }
 
@@ -51,7 +51,7 @@ async fn what_ssh_calls_255_is_severed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_and_logins_are_told_apart() {
     let Some(mut fixture) = fixture().await else { return };
-    let nobody = std::sync::Arc::new(crate::transport::Nobody);
+    let nobody = std::sync::Arc::new(crate::transport::NonInteractive);
     let line = fixture.server.known_hosts_line();
     let other = crate::transport::ssh::server::key::random().unwrap().public_key().to_openssh().unwrap();
     let place = format!("[127.0.0.1]:{}", fixture.server.port());

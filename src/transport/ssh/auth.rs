@@ -16,17 +16,17 @@ use russh::keys::HashAlg;
 use russh::{MethodKind, MethodSet};
 use signer::{AgentSigner, FileSigner};
 
-use super::connect::{Failure, Fate, Verifier, lower};
+use super::connect::{DisconnectCause, Failure, Verifier, lower};
 use super::resolve::{Resolved, Target, resolve};
 use crate::model::host::Host;
-use crate::transport::{Asker, Options, TransportError};
+use crate::transport::{Options, Prompter, TransportError};
 
 /// Keys offered to one server; OpenSSH's closes the connection after 6 (MaxAuthTries), and may ban who does it often.
 const KEYS: usize = 5;
 
 /// Who answers what keys and servers ask.
 pub struct Person<'a> {
-    pub asker: &'a Arc<dyn Asker>,
+    pub prompter: &'a Arc<dyn Prompter>,
     pub answers: &'a Answers,
 }
 
@@ -39,16 +39,16 @@ pub async fn login(
     handle: &mut Handle<Verifier>,
     label: &str,
     resolved: &Resolved,
-    fate: &Fate,
-    Person { asker, answers }: Person<'_>,
+    disconnect: &DisconnectCause,
+    Person { prompter, answers }: Person<'_>,
 ) -> Result<Vec<String>, Failure> {
     let (remarks, notes, offered) = (Vec::new(), Vec::new(), Vec::new());
     let mut login = Login {
         handle,
         label,
         resolved,
-        fate,
-        asker,
+        disconnect,
+        prompter,
         answers,
         methods: None,
         remarks,
@@ -70,8 +70,8 @@ struct Login<'a> {
     handle: &'a mut Handle<Verifier>,
     label: &'a str,
     resolved: &'a Resolved,
-    fate: &'a Fate,
-    asker: &'a Arc<dyn Asker>,
+    disconnect: &'a DisconnectCause,
+    prompter: &'a Arc<dyn Prompter>,
     answers: &'a Answers,
     /// What the server takes, once it has said so.
     methods: Option<MethodSet>,
@@ -164,7 +164,7 @@ impl Login<'_> {
                     self.signed(result)?
                 }
                 (Holder::File(file), _) => {
-                    let mut signer = FileSigner::new(file, self.asker.clone(), self.answers.clone());
+                    let mut signer = FileSigner::new(file, self.prompter.clone(), self.answers.clone());
                     let result = self.present(&candidate, hash, &mut signer).await;
                     self.signed(result)?
                 }
@@ -232,14 +232,14 @@ impl Login<'_> {
     /// The connection ended during the login: the server's word makes it a refusal, silence an accident.
     fn gone(&self) -> TransportError {
         let host = self.label.to_owned();
-        if self.fate.dismissed() || !self.handle.is_closed() {
+        if self.disconnect.dismissed() || !self.handle.is_closed() {
             return TransportError::Auth {
                 host,
                 user: self.resolved.user.clone(),
-                reason: self.story(&self.fate.cause()),
+                reason: self.story(&self.disconnect.cause()),
             };
         }
-        TransportError::lost(&host, format!("during the login: {}", self.fate.cause()))
+        TransportError::lost(&host, format!("during the login: {}", self.disconnect.cause()))
     }
 
     fn refused(&self, beyond: Option<String>) -> Failure {

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::connect::{Fate, Link, lower};
+use super::connect::{DisconnectCause, Link, lower};
 use crate::transport::process::STDIN_PIECES;
-use crate::transport::sessions::{Refused, Sessions};
+use crate::transport::session_limit::{Refused, SessionLimit};
 use crate::transport::{Counters, Exec, Exit, Output, Transport, TransportError};
 
 /// The SSH extended data type of stderr (RFC 4254 section 5.2).
@@ -30,7 +30,7 @@ const LONGEST_RETRY: Duration = Duration::from_millis(500);
 pub struct Connection {
     host: String,
     link: Link,
-    sessions: Sessions,
+    session_limit: SessionLimit,
     /// Whether the server has ever opened a session.
     opened: AtomicBool,
     counters: Arc<Counters>,
@@ -39,16 +39,22 @@ pub struct Connection {
 impl Connection {
     /// `host` is the name used in errors.
     pub fn new(host: &str, link: Link, counters: Arc<Counters>) -> Self {
-        Connection { host: host.to_owned(), link, sessions: Sessions::new(), opened: AtomicBool::new(false), counters }
+        Connection {
+            host: host.to_owned(),
+            link,
+            session_limit: SessionLimit::new(),
+            opened: AtomicBool::new(false),
+            counters,
+        }
     }
 
     fn gone(&self) -> TransportError {
-        TransportError::lost(&self.host, self.link.fate.cause())
+        TransportError::lost(&self.host, self.link.disconnect.cause())
     }
 
     /// A session, waiting for one where the server has no more.
     async fn open(&self) -> Result<(OwnedSemaphorePermit, Channel<client::Msg>), TransportError> {
-        let mut permit = self.sessions.permit().await.ok_or_else(|| self.gone())?;
+        let mut permit = self.session_limit.permit().await.ok_or_else(|| self.gone())?;
         let (began, mut delay) = (Instant::now(), FIRST_RETRY);
         loop {
             let error = match self.link.handle.channel_open_session().await {
@@ -59,8 +65,8 @@ impl Connection {
                 Err(error @ russh::Error::ChannelOpenFailure(_)) => error,
                 Err(_) => return Err(self.gone()),
             };
-            permit = match self.sessions.refused(permit) {
-                Refused::Wait => self.sessions.permit().await.ok_or_else(|| self.gone())?,
+            permit = match self.session_limit.refused(permit) {
+                Refused::Wait => self.session_limit.permit().await.ok_or_else(|| self.gone())?,
                 Refused::Alone(_) if !self.opened.load(Ordering::Relaxed) => return Err(self.closed(&error)),
                 Refused::Alone(_) if began.elapsed() > PATIENCE => return Err(self.failed(&error)),
                 Refused::Alone(permit) => {
@@ -102,13 +108,14 @@ impl Transport for Connection {
         let (read, write) = channel.split();
         let write = Arc::new(write);
         let feeder = tokio::spawn(feed(write.clone(), input));
-        let pump = Pump { host: self.host.clone(), fate: self.link.fate.clone(), sender, feeder, _permit: permit };
+        let pump =
+            Pump { host: self.host.clone(), disconnect: self.link.disconnect.clone(), sender, feeder, _permit: permit };
         tokio::spawn(pump.run(read, write));
         Ok(Exec { stdin, output })
     }
 
     fn at_once(&self) -> usize {
-        self.sessions.at_once()
+        self.session_limit.at_once()
     }
 }
 
@@ -129,7 +136,7 @@ async fn feed(write: Write, mut input: mpsc::Receiver<Bytes>) {
 /// connection, so nothing else is ever awaited here.
 struct Pump {
     host: String,
-    fate: Arc<Fate>,
+    disconnect: Arc<DisconnectCause>,
     sender: mpsc::UnboundedSender<Output>,
     feeder: tokio::task::JoinHandle<()>,
     _permit: OwnedSemaphorePermit,
@@ -174,7 +181,7 @@ impl Pump {
                 reason: "the server refuses to run commands for this user".to_owned(),
             }),
             None if closed => Output::Severed(TransportError::Closed { host: self.host }),
-            None => Output::Severed(TransportError::lost(&self.host, self.fate.cause())),
+            None => Output::Severed(TransportError::lost(&self.host, self.disconnect.cause())),
         };
         if self.sender.send(last).is_err() || refused {
             // Nobody reads: the command loses its streams, as when the connection ends, and lives on.

@@ -1,6 +1,6 @@
 //! From a host entry to a connection that is logged in.
 
-mod greeting;
+mod banner;
 mod prompt;
 pub mod stream;
 #[cfg(test)]
@@ -11,20 +11,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use greeting::Greeting;
+use banner::Banner;
 use russh::client;
 use russh::keys::HashAlg;
 use russh::keys::ssh_key::public::KeyData;
 use stream::{BoxStream, Stop};
-pub use verifier::{Fate, Verifier};
+pub use verifier::{DisconnectCause, Verifier};
 
 use super::auth;
 use super::channel::Connection;
 use super::known_hosts::{KnownHosts, LISTED_AT, Name, Verdict, append};
+use super::nonblocking_writes::NonblockingWrites;
 use super::resolve::{Proxy, Resolved, Target, UnknownKeys, resolve};
-use super::unblocked::Unblocked;
 use crate::model::host::Host;
-use crate::transport::{Asker, Away, Counters, Listed, Options, TransportError, WhyUnknown};
+use crate::transport::{Counters, Listed, Options, Prompter, TransportError, UnreachableKind, WhyUnknown};
 
 /// Until the server has proved its key: TCP, proxy and key exchange together.
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -53,7 +53,7 @@ impl From<TransportError> for Failure {
 /// A logged-in handle, and what carries it.
 pub struct Link {
     pub(super) handle: client::Handle<Verifier>,
-    pub(super) fate: Arc<Fate>,
+    pub(super) disconnect: Arc<DisconnectCause>,
     // Held so that the hop below, or the proxy command, lives as long as this link.
     _under: Option<Box<Link>>,
     _stop: Option<Stop>,
@@ -63,10 +63,10 @@ pub struct Link {
 pub async fn connect(
     host: &Host,
     options: &Options,
-    asker: Arc<dyn Asker>,
+    prompter: Arc<dyn Prompter>,
     counters: Arc<Counters>,
 ) -> Result<(Connection, Vec<String>), Failure> {
-    let dialer = Dialer { options, asker, counters, notes: Mutex::default() };
+    let dialer = Dialer { options, prompter, counters, notes: Mutex::default() };
     let link = dialer.dial(&host.name, &Target::of(host), 0).await?;
     let notes = dialer.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok((Connection::new(&host.name, link, dialer.counters), notes))
@@ -74,7 +74,7 @@ pub async fn connect(
 
 struct Dialer<'a> {
     options: &'a Options,
-    asker: Arc<dyn Asker>,
+    prompter: Arc<dyn Prompter>,
     counters: Arc<Counters>,
     /// What the user should be told of a connection that was made.
     notes: Mutex<Vec<String>>,
@@ -103,7 +103,7 @@ impl Dialer<'_> {
             Proxy::Direct | Proxy::Command(_) => None,
         };
         let name = Name::new(&resolved.hostname, resolved.port, resolved.host_key_alias.as_deref());
-        let (mut handle, fate, stop) = match self.handshake(label, &resolved, &name, under.as_deref()).await {
+        let (mut handle, disconnect, stop) = match self.handshake(label, &resolved, &name, under.as_deref()).await {
             Ok(done) => done,
             Err(Refusal::Failure(failure)) => return Err(failure),
             Err(Refusal::Unknown(key)) => {
@@ -116,16 +116,16 @@ impl Dialer<'_> {
                 }
             }
         };
-        if let Some((verdict, key)) = fate.let_in() {
+        if let Some((verdict, key)) = disconnect.let_in() {
             self.on_let_in(label, &resolved, &name, &verdict, &key);
         }
-        if fate.is_doubtful() {
+        if disconnect.is_doubtful() {
             (resolved.password, resolved.keyboard_interactive) = (false, false);
         }
-        let person = auth::Person { asker: &self.asker, answers: &self.options.answers };
-        let notes = auth::login(&mut handle, label, &resolved, &fate, person).await?;
+        let person = auth::Person { prompter: &self.prompter, answers: &self.options.answers };
+        let notes = auth::login(&mut handle, label, &resolved, &disconnect, person).await?;
         notes.into_iter().for_each(|note| self.note(note));
-        Ok(Link { handle, fate, _under: under, _stop: stop })
+        Ok(Link { handle, disconnect, _under: under, _stop: stop })
     }
 
     /// Opens the stream and exchanges keys, all within [`HANDSHAKE`].
@@ -135,40 +135,40 @@ impl Dialer<'_> {
         resolved: &Resolved,
         name: &Name,
         under: Option<&Link>,
-    ) -> Result<(client::Handle<Verifier>, Arc<Fate>, Option<Stop>), Refusal> {
+    ) -> Result<(client::Handle<Verifier>, Arc<DisconnectCause>, Option<Stop>), Refusal> {
         let files: Vec<PathBuf> =
             resolved.user_known_hosts.iter().chain(&resolved.global_known_hosts).cloned().collect();
         let known = KnownHosts::load(&files)
             .map_err(|reason| TransportError::Config { host: label.to_owned(), reason })
             .map_err(|e| Refusal::Failure(e.into()))?;
-        let fate = Arc::new(Fate::default());
+        let disconnect = Arc::new(DisconnectCause::default());
         let config = Arc::new(config(&known, name));
         let (unknown_keys, accepted) = (resolved.unknown_keys, self.options.accepted.clone());
-        let verifier = Verifier { name: name.clone(), known, unknown_keys, accepted, fate: fate.clone() };
+        let verifier = Verifier { name: name.clone(), known, unknown_keys, accepted, disconnect: disconnect.clone() };
         self.counters.connection();
         let attempt = async {
             let (stream, stop): (BoxStream, _) = stream::open(resolved, under).await?;
-            let (stream, greeting) = Greeting::of(stream);
-            Ok((client::connect_stream(config, Unblocked::new(stream), verifier).await, stop, greeting))
+            let (stream, banner) = Banner::of(stream);
+            Ok((client::connect_stream(config, NonblockingWrites::new(stream), verifier).await, stop, banner))
         };
-        let unreachable = |(away, reason): (Away, String)| {
+        let unreachable = |(away, reason): (UnreachableKind, String)| {
             Refusal::Failure(TransportError::Unreachable { host: label.to_owned(), reason, away }.into())
         };
         match tokio::time::timeout(HANDSHAKE, attempt).await {
-            Err(_) => Err(unreachable((Away::Lost, format!("no answer within {} s", HANDSHAKE.as_secs())))),
+            Err(_) => Err(unreachable((UnreachableKind::Lost, format!("no answer within {} s", HANDSHAKE.as_secs())))),
             Ok(Err(reason)) => Err(unreachable(reason)),
-            Ok(Ok((Ok(handle), stop, _))) => Ok((handle, fate, stop)),
-            Ok(Ok((Err(_), None, greeting))) if !greeting.came() => Err(unreachable(greeting.turned_away())),
-            Ok(Ok((Err(error), stop, greeting))) => {
+            Ok(Ok((Ok(handle), stop, _))) => Ok((handle, disconnect, stop)),
+            Ok(Ok((Err(_), None, banner))) if !banner.came() => Err(unreachable(banner.turned_away())),
+            Ok(Ok((Err(error), stop, banner))) => {
                 let said = match stop {
                     Some(stop) => stop.said().await,
                     None => String::new(),
                 };
                 let said = if said.is_empty() { said } else { format!(" ({said})") };
-                if greeting.came() {
-                    return Err(refusal(label, name, &fate, &error, &said));
+                if banner.came() {
+                    return Err(refusal(label, name, &disconnect, &error, &said));
                 }
-                Err(unreachable(silent_proxy(&greeting, &said)))
+                Err(unreachable(silent_proxy(&banner, &said)))
             }
         }
     }
@@ -186,8 +186,8 @@ impl Dialer<'_> {
             key.algorithm(),
             key.fingerprint(HashAlg::Sha256),
         );
-        let asker = self.asker.clone();
-        let answer = tokio::task::spawn_blocking(move || asker.confirm(&question)).await;
+        let prompter = self.prompter.clone();
+        let answer = tokio::task::spawn_blocking(move || prompter.confirm(&question)).await;
         if !matches!(answer, Ok(Some(true))) {
             return Err(unknown(label, resolved, key).into());
         }
@@ -247,19 +247,19 @@ fn unknown(label: &str, resolved: &Resolved, key: &KeyData) -> TransportError {
 }
 
 /// A proxy command that ended before a greeting came: only what it passed on is the server's.
-fn silent_proxy(greeting: &Greeting, said: &str) -> (Away, String) {
-    if greeting.words().is_empty() {
-        return (Away::Lost, format!("its ProxyCommand ended before the server's greeting{said}"));
+fn silent_proxy(banner: &Banner, said: &str) -> (UnreachableKind, String) {
+    if banner.words().is_empty() {
+        return (UnreachableKind::Lost, format!("its ProxyCommand ended before the server's greeting{said}"));
     }
-    let (away, reason) = greeting.turned_away();
+    let (away, reason) = banner.turned_away();
     (away, format!("{reason}{said}"))
 }
 
 /// What a failed key exchange means: the verdict on the key first, else what russh says. `said` goes with the latter.
-fn refusal(label: &str, name: &Name, fate: &Fate, error: &russh::Error, said: &str) -> Refusal {
+fn refusal(label: &str, name: &Name, disconnect: &DisconnectCause, error: &russh::Error, said: &str) -> Refusal {
     let host = label.to_owned();
     let failed = |error: TransportError| Refusal::Failure(error.into());
-    match fate.refused() {
+    match disconnect.refused() {
         Some((Verdict::Unknown, key)) => Refusal::Unknown(Box::new(key)),
         Some((Verdict::Changed(reason) | Verdict::Revoked(reason), key)) => {
             let place = reason.strip_prefix(LISTED_AT).and_then(|place| place.rsplit_once(':'));

@@ -20,7 +20,7 @@ use russh::{MethodKind, MethodSet};
 use session::Session;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::unblocked::Unblocked;
+use super::nonblocking_writes::NonblockingWrites;
 
 /// What a server lets in and runs.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +35,7 @@ pub struct Setup {
     pub home: PathBuf,
     /// The rest of their environment; nothing else is inherited but `PATH`.
     pub env: Vec<(OsString, OsString)>,
-    /// Sessions at once on one connection; more are refused, as sshd's MaxSessions does. None: no limit.
+    /// SessionLimit at once on one connection; more are refused, as sshd's MaxSessions does. None: no limit.
     pub sessions: Option<usize>,
     /// So many of a connection's first commands are not heard: their channels are closed instead.
     pub unheard: usize,
@@ -215,7 +215,7 @@ async fn accept(listener: TcpListener, config: Arc<Config>, shared: Arc<Shared>)
         let (config, shared) = (config.clone(), shared.clone());
         tokio::spawn(async move {
             let session = Session::new(shared.clone());
-            if let Ok(running) = run_stream(config, Unblocked::new(socket), session).await {
+            if let Ok(running) = run_stream(config, NonblockingWrites::new(socket), session).await {
                 // How a client left is of no interest here.
                 let _ = running.await;
             }

@@ -132,8 +132,8 @@ impl Login<'_> {
 
     /// Asks on a thread that may block.
     async fn ask(&mut self, prompt: String, echo: bool) -> Option<SecretString> {
-        let asker = self.asker.clone();
-        let answer = tokio::task::spawn_blocking(move || asker.secret(&prompt, echo)).await.ok().flatten();
+        let prompter = self.prompter.clone();
+        let answer = tokio::task::spawn_blocking(move || prompter.secret(&prompt, echo)).await.ok().flatten();
         if answer.is_none() {
             self.remarks.push("nobody is there to type a password or code".to_owned());
         }

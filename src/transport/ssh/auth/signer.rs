@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use super::answers::Answers;
 use super::keys::{Agent, KeyFile, PATIENCE};
-use crate::transport::Asker;
+use crate::transport::Prompter;
 
 /// How often a wrong passphrase may be typed.
 const PASSPHRASES: usize = 3;
@@ -60,19 +60,19 @@ impl Signer for AgentSigner<'_> {
 /// Signs with a key file, asking for its passphrase where it has one.
 pub struct FileSigner<'a> {
     file: &'a KeyFile,
-    asker: Arc<dyn Asker>,
+    prompter: Arc<dyn Prompter>,
     answers: Answers,
 }
 
 impl<'a> FileSigner<'a> {
-    pub fn new(file: &'a KeyFile, asker: Arc<dyn Asker>, answers: Answers) -> Self {
-        FileSigner { file, asker, answers }
+    pub fn new(file: &'a KeyFile, prompter: Arc<dyn Prompter>, answers: Answers) -> Self {
+        FileSigner { file, prompter, answers }
     }
 
     /// The key, unlocked. Works on a thread that may block: a person types, and the key derivation takes its time.
     async fn unlock(&self) -> Result<PrivateKey, Unsigned> {
-        let (file, asker, answers) = (self.file.clone(), self.asker.clone(), self.answers.clone());
-        let work = tokio::task::spawn_blocking(move || unlock(&file, asker.as_ref(), &answers));
+        let (file, prompter, answers) = (self.file.clone(), self.prompter.clone(), self.answers.clone());
+        let work = tokio::task::spawn_blocking(move || unlock(&file, prompter.as_ref(), &answers));
         work.await.map_err(|e| e.to_string()).and_then(|key| key).map_err(Unsigned::Declined)
     }
 }
@@ -101,7 +101,7 @@ fn sign(key: &PrivateKey, hash: Option<HashAlg>, data: &[u8]) -> Result<Signatur
     }
 }
 
-fn unlock(file: &KeyFile, asker: &dyn Asker, answers: &Answers) -> Result<PrivateKey, String> {
+fn unlock(file: &KeyFile, prompter: &dyn Prompter, answers: &Answers) -> Result<PrivateKey, String> {
     if !file.encrypted() {
         return file.unlock(None);
     }
@@ -112,7 +112,7 @@ fn unlock(file: &KeyFile, asker: &dyn Asker, answers: &Answers) -> Result<Privat
     }
     for n in 0..PASSPHRASES {
         let again = if n == 0 { "" } else { "That was not it. " };
-        let Some(answer) = asker.secret(&format!("{again}Passphrase of {path}: "), false) else {
+        let Some(answer) = prompter.secret(&format!("{again}Passphrase of {path}: "), false) else {
             return Err(format!(
                 "{path} has a passphrase and nobody is there to type it (`ssh-add {}` unlocks it)",
                 shlex::try_quote(&path.to_string()).unwrap_or_default()

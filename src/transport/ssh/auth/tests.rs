@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering;
 
 use crate::transport::fixture::{Fixture, Person, finish};
 use crate::transport::ssh::server::key;
-use crate::transport::{Exit, Nobody, Output, TransportError};
+use crate::transport::{Exit, NonInteractive, Output, TransportError};
 
 #[tokio::test]
 async fn a_key_the_server_does_not_know_is_refused_over_one_connection() {
@@ -11,7 +11,7 @@ async fn a_key_the_server_does_not_know_is_refused_over_one_connection() {
     let other = fixture.directory.path().join("other");
     key::generate(&other).unwrap();
     fixture.host.identity = Some(other);
-    let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+    let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
     assert!(matches!(&error, TransportError::Auth { user, .. } if user == "tester"), "{error:?}");
     assert!(error.to_string().contains("other"), "{error}");
     assert!(!error.may_retry());
@@ -46,7 +46,7 @@ async fn nobody_there_for_a_passphrase_is_said() {
     if !lock(&fixture, "open sesame") {
         return skip!("no ssh-keygen here");
     }
-    let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+    let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
     assert!(matches!(error, TransportError::Auth { .. }), "{error:?}");
     assert!(error.to_string().contains("ssh-add"), "{error}");
     let wrong = Arc::new(Person { secret: Some("open barley"), ..Person::default() });
@@ -70,7 +70,7 @@ async fn passwords_and_codes_are_asked_for() {
     code.connect_asking(person.clone()).await.unwrap();
     assert_eq!(person.asked.load(Ordering::Relaxed), 2, "a code is good for one login");
 
-    let error = code.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+    let error = code.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
     assert!(matches!(error, TransportError::Auth { .. }), "{error:?}");
 }
 
@@ -152,7 +152,7 @@ async fn an_agent_that_does_not_answer_is_given_up_with_a_word_and_key_files_are
         let config = format!("IdentityAgent \"{}\"\nIdentityFile {}\n", socket.display(), second.display());
         std::fs::write(fixture.options.ssh_config.as_ref().unwrap(), config).unwrap();
         let began = std::time::Instant::now();
-        let connected = crate::transport::connect(&host, &fixture.options, Arc::new(Nobody)).await;
+        let connected = crate::transport::connect(&host, &fixture.options, Arc::new(NonInteractive)).await;
         let took = began.elapsed();
         (broken, word, connected, took)
     });

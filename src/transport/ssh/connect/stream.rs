@@ -10,9 +10,9 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use super::Link;
-use super::greeting::{self, Greeting};
+use super::banner::{self, Banner};
 use super::prompt::Prompt;
-use crate::transport::Away;
+use crate::transport::UnreachableKind;
 use crate::transport::ssh::resolve::{Proxy, Resolved};
 
 /// Either direction of a connection.
@@ -56,13 +56,17 @@ impl Stop {
 ///
 /// # Errors
 /// A fragment that says what did not answer.
-pub async fn open(resolved: &Resolved, under: Option<&Link>) -> Result<(BoxStream, Option<Stop>), (Away, String)> {
+pub async fn open(
+    resolved: &Resolved,
+    under: Option<&Link>,
+) -> Result<(BoxStream, Option<Stop>), (UnreachableKind, String)> {
     match (&resolved.proxy, under) {
-        (Proxy::Command(command), _) => proxy(command).map_err(|reason| (Away::Lost, reason)),
+        (Proxy::Command(command), _) => proxy(command).map_err(|reason| (UnreachableKind::Lost, reason)),
         (_, Some(link)) => {
             let channel =
                 link.handle.channel_open_direct_tcpip(&resolved.hostname, resolved.port.into(), "127.0.0.1", 0);
-            let unreached = |e| (Away::Lost, format!("the jump host does not reach it: {}", super::lower(&e)));
+            let unreached =
+                |e| (UnreachableKind::Lost, format!("the jump host does not reach it: {}", super::lower(&e)));
             let channel = channel.await.map_err(unreached)?;
             Ok((Box::new(channel.into_stream()), None))
         }
@@ -71,10 +75,10 @@ pub async fn open(resolved: &Resolved, under: Option<&Link>) -> Result<(BoxStrea
 }
 
 /// Tries the addresses of a name one after the other.
-pub(super) async fn tcp(host: &str, port: u16) -> Result<TcpStream, (Away, String)> {
-    let nameless = |e| (Away::Nameless, format!("{host} has no address: {e}"));
+pub(super) async fn tcp(host: &str, port: u16) -> Result<TcpStream, (UnreachableKind, String)> {
+    let nameless = |e| (UnreachableKind::Nameless, format!("{host} has no address: {e}"));
     let addresses = tokio::net::lookup_host((host, port)).await.map_err(nameless)?;
-    let mut last = (Away::Nameless, format!("{host} has no address"));
+    let mut last = (UnreachableKind::Nameless, format!("{host} has no address"));
     for address in addresses {
         match tokio::time::timeout(ADDRESS, TcpStream::connect(address)).await {
             Ok(Ok(socket)) => {
@@ -84,12 +88,13 @@ pub(super) async fn tcp(host: &str, port: u16) -> Result<TcpStream, (Away, Strin
                 return Ok(socket);
             }
             // The server took the connection, and its reset came before our next look at the socket.
-            Ok(Err(e)) if greeting::hung_up(&e) => return Err(Greeting::default().turned_away()),
+            Ok(Err(e)) if banner::hung_up(&e) => return Err(Banner::default().turned_away()),
             Ok(Err(e)) => {
                 let refused = e.kind() == std::io::ErrorKind::ConnectionRefused;
-                last = (if refused { Away::Refused } else { Away::Lost }, format!("{address}: {e}"));
+                last =
+                    (if refused { UnreachableKind::Refused } else { UnreachableKind::Lost }, format!("{address}: {e}"));
             }
-            Err(_) => last = (Away::Lost, format!("{address} does not answer")),
+            Err(_) => last = (UnreachableKind::Lost, format!("{address} does not answer")),
         }
     }
     Err(last)

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::transport::fixture::{DEADLINE, Fixture, Person, finish, host_of};
 use crate::transport::ssh::server::{Server, Setup, key};
-use crate::transport::{Exec, Exit, Nobody, Output, TransportError, WhyUnknown};
+use crate::transport::{Exec, Exit, NonInteractive, Output, TransportError, WhyUnknown};
 
 async fn works(fixture: &Fixture) {
     let connected = fixture.connect().await;
@@ -23,8 +23,8 @@ async fn an_unknown_key_is_an_error_with_its_fingerprint() {
     let fixture = Fixture::new().await;
     std::fs::remove_file(fixture.known_hosts()).unwrap();
     let person = Arc::new(Person { yes: Some(false), ..Person::default() });
-    for asker in [Arc::new(Nobody) as Arc<dyn crate::transport::Asker>, person] {
-        let error = fixture.connect_asking(asker).await.err().unwrap();
+    for prompter in [Arc::new(NonInteractive) as Arc<dyn crate::transport::Prompter>, person] {
+        let error = fixture.connect_asking(prompter).await.err().unwrap();
         match error {
             TransportError::UnknownHostKey { algorithm, fingerprint, .. } => {
                 assert_eq!((algorithm.as_str(), fingerprint), ("ssh-ed25519", fixture.server.fingerprint()));
@@ -72,14 +72,14 @@ async fn a_changed_or_revoked_key_is_refused_whatever_anybody_says() {
 async fn a_host_that_is_away_may_be_tried_again() {
     let mut fixture = Fixture::new().await;
     fixture.server.refuse(true);
-    let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+    let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
     assert!(matches!(&error, TransportError::Unreachable { .. }) && error.may_retry(), "{error:?}");
     fixture.server.refuse(false);
     works(&fixture).await;
     // A port that nobody listens on: one that was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     fixture.host.port = Some(free);
-    let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+    let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
     assert!(error.may_retry(), "{error:?}");
 }
 
@@ -118,7 +118,7 @@ async fn the_keys_of_a_jump_host_are_checked_too() {
     let hop = fixture.hop().await;
     fixture.host.jump = Some("hop".to_owned());
     std::fs::write(fixture.known_hosts(), fixture.server.known_hosts_line() + "\n").unwrap();
-    let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+    let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
     assert!(matches!(&error, TransportError::UnknownHostKey { host, .. } if host == "hop"), "{error:?}");
     assert_eq!((hop.served().tunnels, fixture.server.connections()), (0, 0));
 }
@@ -140,7 +140,7 @@ async fn a_proxy_command_carries_the_connection() {
     works(&fixture).await;
     std::fs::write(&config, format!("ProxyCommand echo no such tunnel >&2; exit 1\n{text}")).unwrap();
     let begun = Instant::now();
-    let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+    let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
     assert!(matches!(&error, TransportError::Unreachable { .. }), "{error:?}");
     assert!(begun.elapsed() < DEADLINE / 4);
 }
@@ -181,11 +181,11 @@ async fn a_certified_host_needs_no_key_of_its_own_in_the_file() {
         if valid {
             works(&fixture).await;
         } else {
-            let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+            let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
             assert!(matches!(&error, TransportError::Config { .. }), "{arguments:?}: {error:?}");
         }
         std::fs::write(fixture.known_hosts(), format!("@revoked * {public}\n@cert-authority * {public}\n")).unwrap();
-        let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+        let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
         assert!(matches!(&error, TransportError::ChangedHostKey { .. }), "{arguments:?}: {error:?}");
     }
 }
@@ -237,7 +237,7 @@ async fn an_unknown_key_is_let_in_as_the_configuration_says_and_said_once() {
 async fn a_yes_counts_even_where_no_file_keeps_it() {
     let mut fixture = Fixture::new().await;
     configure(&mut fixture, "ask", std::path::Path::new("/dev/null"));
-    match fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap() {
+    match fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap() {
         TransportError::UnknownHostKey { why, .. } => assert_eq!(why, WhyUnknown::NotKept),
         other => panic!("{other:?}"),
     }
@@ -268,7 +268,7 @@ async fn a_changed_key_is_let_in_only_without_strict_checking_and_a_revoked_one_
     ] {
         std::fs::write(&file, &text).unwrap();
         configure(&mut fixture, checking, &file);
-        match fixture.connect_asking(Arc::new(Nobody)).await {
+        match fixture.connect_asking(Arc::new(NonInteractive)).await {
             Ok(connected) => assert!(enters && connected.notes.iter().any(|note| note.contains("has CHANGED"))),
             Err(error) => {
                 assert!(!enters && matches!(error, TransportError::ChangedHostKey { .. }), "{checking}: {error:?}");

@@ -13,7 +13,7 @@ use crate::transport::ssh::resolve::UnknownKeys;
 
 /// What became of a connection, for the errors that only say that it is gone.
 #[derive(Debug, Default)]
-pub struct Fate {
+pub struct DisconnectCause {
     refused: Mutex<Option<(Verdict, KeyData)>>,
     /// A key that was let in although no file has it, or although a file has another one.
     let_in: Mutex<Option<(Verdict, KeyData)>>,
@@ -26,7 +26,7 @@ struct Cause {
     by_server: bool,
 }
 
-impl Fate {
+impl DisconnectCause {
     /// The verdict on a key that was not accepted.
     pub(super) fn refused(&self) -> Option<(Verdict, KeyData)> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -65,7 +65,7 @@ pub struct Verifier {
     pub(super) known: KnownHosts,
     pub(super) unknown_keys: UnknownKeys,
     pub(super) accepted: Accepted,
-    pub(super) fate: std::sync::Arc<Fate>,
+    pub(super) disconnect: std::sync::Arc<DisconnectCause>,
 }
 
 impl client::Handler for Verifier {
@@ -87,21 +87,21 @@ impl client::Handler for Verifier {
             Verdict::Revoked(_) | Verdict::Invalid(_) => false,
         };
         if is_let_in {
-            *self.fate.let_in.lock().unwrap_or_else(PoisonError::into_inner) = Some((verdict, key));
+            *self.disconnect.let_in.lock().unwrap_or_else(PoisonError::into_inner) = Some((verdict, key));
             return Ok(true);
         }
-        *self.fate.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((verdict, key));
+        *self.disconnect.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((verdict, key));
         Ok(false)
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<Self::Error>) -> Result<(), Self::Error> {
         match reason {
             DisconnectReason::ReceivedDisconnect(info) => {
-                self.fate.end(format!("the server said {:?}", info.message), true);
+                self.disconnect.end(format!("the server said {:?}", info.message), true);
                 Ok(())
             }
             DisconnectReason::Error(error) => {
-                self.fate.end(super::lower(&error), false);
+                self.disconnect.end(super::lower(&error), false);
                 Err(error)
             }
         }

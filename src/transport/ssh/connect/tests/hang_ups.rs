@@ -8,15 +8,15 @@ use std::time::Duration;
 use russh::client;
 use rustix::net::sockopt::set_socket_linger;
 
-use crate::model::host::Way;
+use crate::model::host::TransportKind;
 use crate::transport::fixture::{Fixture, within};
-use crate::transport::ssh::connect::greeting::Greeting;
-use crate::transport::ssh::connect::verifier::{Fate, Verifier};
+use crate::transport::ssh::connect::banner::Banner;
+use crate::transport::ssh::connect::verifier::{DisconnectCause, Verifier};
 use crate::transport::ssh::known_hosts::accepted::Accepted;
 use crate::transport::ssh::known_hosts::{KnownHosts, Name};
+use crate::transport::ssh::nonblocking_writes::NonblockingWrites;
 use crate::transport::ssh::resolve::UnknownKeys;
-use crate::transport::ssh::unblocked::Unblocked;
-use crate::transport::{Away, Nobody, TransportError};
+use crate::transport::{NonInteractive, TransportError, UnreachableKind};
 
 const WORDS: &[u8] = b"Exceeded MaxStartups\r\n";
 
@@ -70,7 +70,8 @@ fn server(how: HangUp) -> u16 {
 
 fn turned_away(error: &TransportError) -> bool {
     let text = error.to_string();
-    matches!(error, TransportError::Unreachable { away: Away::TurnedAway, .. }) && text.contains("(MaxStartups)")
+    matches!(error, TransportError::Unreachable { away: UnreachableKind::TurnedAway, .. })
+        && text.contains("(MaxStartups)")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,7 +81,7 @@ async fn each_is_a_refusal_however_it_meets_our_own_greeting() {
         fixture.host.port = Some(server(how));
         // A race has many outcomes, and each try is quick.
         for _ in 0..25 {
-            let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+            let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
             assert!(turned_away(&error), "{how:?}: {error}");
             assert!(error.to_string().contains("before the server's greeting"), "{how:?}: {error}");
         }
@@ -103,18 +104,18 @@ async fn socket_after(says: &[u8]) -> tokio::net::TcpStream {
 #[tokio::test]
 async fn a_write_into_a_connection_that_was_reset_loses_no_words() {
     for says in [WORDS, b""] {
-        let (heard, greeting) = Greeting::of(Box::new(socket_after(says).await));
+        let (heard, banner) = Banner::of(Box::new(socket_after(says).await));
         let verifier = Verifier {
             name: Name::new("box", 22, None),
             known: KnownHosts::load(&[]).unwrap(),
             unknown_keys: UnknownKeys::Refuse,
             accepted: Accepted::default(),
-            fate: Arc::new(Fate::default()),
+            disconnect: Arc::new(DisconnectCause::default()),
         };
-        let ended = within(client::connect_stream(Arc::default(), Unblocked::new(heard), verifier)).await;
+        let ended = within(client::connect_stream(Arc::default(), NonblockingWrites::new(heard), verifier)).await;
         assert!(ended.is_err());
-        let (away, reason) = greeting.turned_away();
-        assert_eq!(away, Away::TurnedAway);
+        let (away, reason) = banner.turned_away();
+        assert_eq!(away, UnreachableKind::TurnedAway);
         assert_eq!(reason.contains("saying \"Exceeded MaxStartups\""), !says.is_empty(), "{reason}");
     }
 }
@@ -130,7 +131,7 @@ async fn a_reset_that_comes_before_the_first_look_at_the_socket_is_a_refusal() {
     reset(listener.accept().unwrap().0);
     match within(connecting).await {
         Err((away, reason)) => {
-            assert_eq!(away, Away::TurnedAway);
+            assert_eq!(away, UnreachableKind::TurnedAway);
             assert!(reason.contains("before the server's greeting"), "{reason}");
         }
         // Where the system reports a reset later, the first read shows it.
@@ -146,7 +147,7 @@ async fn behind_a_jump_host_it_is_the_same() {
     // A jump host that meets the reset itself opens no channel, and cannot say why.
     for how in HangUp::kinds().filter(|how| how.listens || !how.resets) {
         fixture.host.port = Some(server(how));
-        let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+        let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
         assert!(turned_away(&error), "{how:?}: {error}");
     }
 }
@@ -157,15 +158,19 @@ async fn a_proxy_command_is_named_and_quoted() {
     let config = fixture.options.ssh_config.clone().unwrap();
     let text = std::fs::read_to_string(&config).unwrap();
     let cases = [
-        ("exit 1", Away::Lost, "its ProxyCommand ended before the server's greeting"),
-        ("sh -c 'echo no such tunnel >&2; exit 1'", Away::Lost, "(no such tunnel)"),
+        ("exit 1", UnreachableKind::Lost, "its ProxyCommand ended before the server's greeting"),
+        ("sh -c 'echo no such tunnel >&2; exit 1'", UnreachableKind::Lost, "(no such tunnel)"),
         // Its input is closed before our greeting is written.
-        ("sh -c 'exec <&-; sleep 0.1; echo no such tunnel >&2'", Away::Lost, "(no such tunnel)"),
-        ("sh -c 'echo Exceeded MaxStartups; echo bye >&2'", Away::TurnedAway, "saying \"Exceeded MaxStartups\""),
+        ("sh -c 'exec <&-; sleep 0.1; echo no such tunnel >&2'", UnreachableKind::Lost, "(no such tunnel)"),
+        (
+            "sh -c 'echo Exceeded MaxStartups; echo bye >&2'",
+            UnreachableKind::TurnedAway,
+            "saying \"Exceeded MaxStartups\"",
+        ),
     ];
     for (command, expected, part) in cases {
         std::fs::write(&config, format!("ProxyCommand {command}\n{text}")).unwrap();
-        match fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap() {
+        match fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap() {
             TransportError::Unreachable { away, reason, .. } => {
                 assert_eq!(away, expected, "{command}: {reason}");
                 assert!(reason.contains(part), "{command}: {reason}");
@@ -181,10 +186,10 @@ async fn the_systems_ssh_says_as_much() {
         return skip!("no ssh here");
     }
     let mut fixture = Fixture::new().await;
-    fixture.host.way = Way::Openssh;
+    fixture.host.transport = TransportKind::Openssh;
     for how in HangUp::kinds() {
         fixture.host.port = Some(server(how));
-        let error = fixture.connect_asking(Arc::new(Nobody)).await.err().unwrap();
+        let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
         assert!(turned_away(&error), "{how:?}: {error}");
     }
 }

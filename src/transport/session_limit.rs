@@ -9,7 +9,7 @@ use super::MAX_CHANNELS;
 /// Permits for the sessions of one connection. Begins with [`MAX_CHANNELS`], and has fewer once the server has refused
 /// one.
 #[derive(Debug)]
-pub(super) struct Sessions {
+pub(super) struct SessionLimit {
     free: Arc<Semaphore>,
     limit: Mutex<usize>,
 }
@@ -23,9 +23,9 @@ pub(super) enum Refused {
     Alone(OwnedSemaphorePermit),
 }
 
-impl Sessions {
+impl SessionLimit {
     pub(super) fn new() -> Self {
-        Sessions { free: Arc::new(Semaphore::new(MAX_CHANNELS)), limit: Mutex::new(MAX_CHANNELS) }
+        SessionLimit { free: Arc::new(Semaphore::new(MAX_CHANNELS)), limit: Mutex::new(MAX_CHANNELS) }
     }
 
     /// Waits for a free one. `None` never happens: the semaphore is not closed.
@@ -63,7 +63,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_leaves_as_many_as_are_open_beside_it() {
-        let sessions = Sessions::new();
+        let sessions = SessionLimit::new();
         let (first, second) = (sessions.permit().await.unwrap(), sessions.permit().await.unwrap());
         let third = sessions.permit().await.unwrap();
         assert!(matches!(sessions.refused(third), Refused::Wait));
@@ -79,7 +79,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_permit_is_never_lost() {
-        let sessions = Sessions::new();
+        let sessions = SessionLimit::new();
         let only = sessions.permit().await.unwrap();
         let Refused::Alone(only) = sessions.refused(only) else { panic!("nothing else is open") };
         let Refused::Alone(only) = sessions.refused(only) else { panic!("nothing else is open") };

@@ -13,15 +13,15 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// See the module.
-pub struct Unblocked<S> {
+pub struct NonblockingWrites<S> {
     inner: S,
     /// Accepted, and not taken by `inner` yet.
     kept: BytesMut,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Unblocked<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> NonblockingWrites<S> {
     pub fn new(inner: S) -> Self {
-        Unblocked { inner, kept: BytesMut::new() }
+        NonblockingWrites { inner, kept: BytesMut::new() }
     }
 
     /// Writes as much as goes; ready when nothing is left.
@@ -37,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Unblocked<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Unblocked<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for NonblockingWrites<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         // A write that fails shows in the next read or write; what has arrived before is still worth reading.
         let _ = self.poll_drain(cx);
@@ -45,7 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Unblocked<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Unblocked<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for NonblockingWrites<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if let Poll::Ready(drained) = self.poll_drain(cx) {
             drained?;
@@ -84,7 +84,7 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_would_wait_goes_out_while_reading() {
         let (near, mut far) = tokio::io::duplex(4);
-        let mut near = Unblocked::new(near);
+        let mut near = NonblockingWrites::new(near);
         near.write_all(b"more than the pipe holds").await.unwrap();
         near.flush().await.unwrap();
         far.write_all(b"back").await.unwrap();
@@ -103,7 +103,7 @@ mod tests {
     #[tokio::test]
     async fn a_shutdown_waits_for_what_was_kept() {
         let (near, mut far) = tokio::io::duplex(3);
-        let mut near = Unblocked::new(near);
+        let mut near = NonblockingWrites::new(near);
         near.write_all(b"0123456789").await.unwrap();
         let writer = tokio::spawn(async move { near.shutdown().await });
         let mut all = Vec::new();

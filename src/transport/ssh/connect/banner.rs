@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::stream::BoxStream;
-use crate::transport::{Away, TURNED_AWAY};
+use crate::transport::{TURNED_AWAY, UnreachableKind};
 
 /// Bytes that are kept of what comes first; the greeting is at most as long, and words before it are few.
 const KEPT: usize = 512;
@@ -21,20 +21,20 @@ const MARK: &[u8] = b"SSH-";
 
 /// What a server said first.
 #[derive(Clone, Debug, Default)]
-pub struct Greeting(Arc<Mutex<Vec<u8>>>);
+pub struct Banner(Arc<Mutex<Vec<u8>>>);
 
 /// A stream that keeps the beginning of what it brings, and whose writes cannot fail before the greeting came.
 pub struct Heard {
     inner: BoxStream,
-    greeting: Greeting,
+    banner: Banner,
     full: bool,
 }
 
-impl Greeting {
+impl Banner {
     /// Listens to a stream from its beginning.
-    pub fn of(inner: BoxStream) -> (Heard, Greeting) {
-        let greeting = Greeting::default();
-        (Heard { inner, greeting: greeting.clone(), full: false }, greeting)
+    pub fn of(inner: BoxStream) -> (Heard, Banner) {
+        let banner = Banner::default();
+        (Heard { inner, banner: banner.clone(), full: false }, banner)
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -52,10 +52,13 @@ impl Greeting {
     }
 
     /// The error of a connection that ended without it, with the server's words where it had some.
-    pub fn turned_away(&self) -> (Away, String) {
+    pub fn turned_away(&self) -> (UnreachableKind, String) {
         let text = self.words();
         let words = if text.is_empty() { String::new() } else { format!(" saying {text:?}") };
-        (Away::TurnedAway, format!("the connection was closed before the server's greeting{words}: {TURNED_AWAY}"))
+        (
+            UnreachableKind::TurnedAway,
+            format!("the connection was closed before the server's greeting{words}: {TURNED_AWAY}"),
+        )
     }
 }
 
@@ -73,7 +76,7 @@ impl AsyncRead for Heard {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
         if !self.full {
-            let mut kept = self.greeting.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = self.banner.0.lock().unwrap_or_else(PoisonError::into_inner);
             let room = KEPT - kept.len();
             kept.extend(buffer.filled()[before..].iter().take(room));
             let full = kept.len() == KEPT;
@@ -87,14 +90,14 @@ impl AsyncRead for Heard {
 impl AsyncWrite for Heard {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.inner).poll_write(cx, bytes) {
-            Poll::Ready(Err(_)) if !self.greeting.came() => Poll::Ready(Ok(bytes.len())),
+            Poll::Ready(Err(_)) if !self.banner.came() => Poll::Ready(Ok(bytes.len())),
             written => written,
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.inner).poll_flush(cx) {
-            Poll::Ready(Err(_)) if !self.greeting.came() => Poll::Ready(Ok(())),
+            Poll::Ready(Err(_)) if !self.banner.came() => Poll::Ready(Ok(())),
             flushed => flushed,
         }
     }
@@ -110,15 +113,15 @@ mod tests {
 
     use super::*;
 
-    async fn after(sent: &[u8]) -> Greeting {
+    async fn after(sent: &[u8]) -> Banner {
         let (near, mut far) = tokio::io::duplex(64 << 10);
-        let (mut heard, greeting) = Greeting::of(Box::new(near));
+        let (mut heard, banner) = Banner::of(Box::new(near));
         far.write_all(sent).await.unwrap();
         drop(far);
         let mut all = Vec::new();
         heard.read_to_end(&mut all).await.unwrap();
         assert_eq!(all, sent, "nothing is taken away");
-        greeting
+        banner
     }
 
     #[tokio::test]
@@ -133,7 +136,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_hangs_up_is_quoted_harmlessly() {
         let (away, reason) = after(b"Exceeded\x1b[2J MaxStartups\r\n").await.turned_away();
-        assert_eq!(away, Away::TurnedAway);
+        assert_eq!(away, UnreachableKind::TurnedAway);
         assert!(reason.contains("MaxStartups\"") && !reason.contains('\x1b'), "{reason}");
     }
 }
