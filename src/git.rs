@@ -4,20 +4,20 @@
 //! over git's own wire protocol.
 
 pub mod attributes;
+pub mod cache_key;
 pub mod capture;
 pub mod command;
 pub mod config;
-pub mod facts;
-pub mod land;
-pub mod pack;
+pub mod diff;
+pub mod pack_file;
 pub mod quarantine;
 pub mod record;
 pub mod refs;
 pub mod repository;
-pub mod roots;
+pub mod ship_facts;
 pub mod snapshot;
+pub mod takeover_worktree;
 pub mod transfer;
-pub mod view;
 pub mod without_record;
 pub mod worktrees;
 

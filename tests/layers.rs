@@ -179,16 +179,16 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_use_of_a_layer_above_or_beside_is_found() {
     let wrong = |path, text| violations(path, text).len();
-    assert_eq!(wrong("git/land.rs", "use crate::supervise::run;"), 1, "above");
-    assert_eq!(wrong("git/land.rs", "use crate::transport::Exec;"), 1, "neighbour");
+    assert_eq!(wrong("git/takeover_worktree.rs", "use crate::supervise::run;"), 1, "above");
+    assert_eq!(wrong("git/takeover_worktree.rs", "use crate::transport::Exec;"), 1, "neighbour");
     assert_eq!(wrong("mirror.rs", "use crate::remote::poll;"), 1, "neighbour");
     assert_eq!(
-        wrong("git/land.rs", "use crate::{\n    model::id::HandoffId,\n    state::{self, cli},\n};"),
+        wrong("git/takeover_worktree.rs", "use crate::{\n    model::id::HandoffId,\n    state::{self, cli},\n};"),
         1,
         "group"
     );
-    assert_eq!(wrong("git/land.rs", "fn f() { crate::ui::print() }"), 1, "in an expression");
-    assert_eq!(wrong("git/land.rs", "use super::super::config::Hosts;"), 1, "by super");
+    assert_eq!(wrong("git/takeover_worktree.rs", "fn f() { crate::ui::print() }"), 1, "in an expression");
+    assert_eq!(wrong("git/takeover_worktree.rs", "use super::super::config::Hosts;"), 1, "by super");
     assert_eq!(wrong("model.rs", "use super::git::Repo;"), 1, "by super, one deep");
     assert_eq!(wrong("helpers.rs", ""), 1, "a file without a place");
     assert_eq!(wrong("cli/run.rs", "use crate::util::x;"), 1, "a root without a place");
@@ -212,7 +212,7 @@ fn what_is_allowed_is_not_reported() {
         "cli/run.rs",
         "use crate::cli::errors::CliError;\nuse crate::{config, supervise::run as engine};\nuse clap::Args;",
     );
-    right("git/land.rs", "use super::command;\nuse crate::model::snapshot::Oid; // unlike crate::state");
+    right("git/takeover_worktree.rs", "use super::command;\nuse crate::model::snapshot::Oid; // unlike crate::state");
     right("git.rs", "/// See [`crate::supervise`].\nmod tests { use super::*; }");
     right("transport/ssh/connect.rs", "let s = \"https://russh.example/\"; use russh::client;");
     right("main.rs", "fn main() -> std::process::ExitCode { handoff::cli::main() }");

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use handoff::agent::dialect::Reader;
-use handoff::agent::judge::{Log, judge_log};
+use handoff::agent::classify::{Log, classify_log};
 use handoff::agent::profiles::{Profiles, built_in};
 use handoff::agent::summary::summarise;
 use handoff::model::agent_event::AgentEvent;
@@ -51,10 +51,10 @@ fn judge(data: &[u8], hash: u64) {
     let profile = PROFILES.values().nth(hash as usize % PROFILES.len()).unwrap();
     let exit = data.first().map_or(0, |byte| i32::from(byte % 2));
     let outcome = Outcome { exit: Some(exit), reason: "exit".into(), ..Outcome::default() };
-    let verdict = judge_log(profile, &Log::read(profile, data), &outcome, &now);
+    let verdict = classify_log(profile, &Log::read(profile, data), &outcome, &now);
     assert_harmless(&verdict.evidence);
     verdict.notes.iter().for_each(|note| assert_harmless(note));
-    assert!(verdict.evidence.chars().count() <= handoff::agent::text::SHORT);
+    assert!(verdict.evidence.chars().count() <= handoff::agent::sanitize::SHORT);
     let last = data.split(|byte| *byte == b'\n').count() as u64;
     assert!(verdict.line.is_none_or(|line| (1..=last).contains(&line)), "{verdict:?}");
 }

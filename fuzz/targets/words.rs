@@ -2,7 +2,7 @@
 #![no_main]
 
 use handoff::agent::reset::reset_time;
-use handoff::agent::text::{in_checkout, one_line, paragraph, prefix};
+use handoff::agent::sanitize::{in_checkout, one_line, paragraph, prefix};
 use handoff::model::attempt::Next;
 use handoff::model::id::HandoffId;
 use handoff::remote::poll::{read_result, read_state};

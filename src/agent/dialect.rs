@@ -10,7 +10,7 @@ mod plain;
 use std::borrow::Cow;
 
 use crate::agent::log_facts::LogFacts;
-use crate::agent::text::prefix;
+use crate::agent::sanitize::prefix;
 use crate::model::agent_event::AgentEvent;
 use crate::model::profile::DialectName;
 use condense::Condenser;
@@ -23,7 +23,7 @@ const MAX_RAW: usize = 4096;
 
 /// What one line said.
 #[derive(Default)]
-struct Said {
+struct ParsedLine {
     events: Vec<AgentEvent>,
 }
 
@@ -36,11 +36,11 @@ enum Parser {
 
 impl Parser {
     /// Whether the line was read as one of the short kinds that most of a log consists of.
-    fn short(&mut self, line: &str, said: &mut Said) -> bool {
+    fn short(&mut self, line: &str, said: &mut ParsedLine) -> bool {
         if let Parser::Cursor(cursor) = self { cursor.read_short(line, said) } else { false }
     }
 
-    fn value(&mut self, value: &json::Value, said: &mut Said) {
+    fn value(&mut self, value: &json::Value, said: &mut ParsedLine) {
         match self {
             Parser::Cursor(cursor) => cursor.read(value, said),
             Parser::Claude(claude) => claude.read(value, said),
@@ -167,7 +167,7 @@ impl Reader {
         // Lines are text but for rare bytes, and checking that is much faster than looking for them.
         let text = std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
         let text = text.strip_suffix('\r').unwrap_or(&text);
-        let mut said = Said::default();
+        let mut said = ParsedLine::default();
         if std::mem::take(&mut self.cut) {
             let text = format!("line {} is longer than {MAX_LINE} bytes: its rest was not read", self.number);
             said.events.push(AgentEvent::Warning { text });
@@ -177,7 +177,7 @@ impl Reader {
         events.extend(said.events.into_iter().map(|event| (self.number, event)));
     }
 
-    fn read_line(&mut self, text: &str, said: &mut Said) {
+    fn read_line(&mut self, text: &str, said: &mut ParsedLine) {
         if let Parser::Plain = self.parser {
             return plain::read(text, said);
         }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use serde_json_borrow::Value;
 
+use crate::agent::sanitize::prefix;
 use crate::agent::stream_rules::{self, ErrorRow, Kind, StreamRules, UNTIL};
-use crate::agent::text::prefix;
 use crate::model::judgement::End;
 use crate::model::profile::{DialectName, Profile};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::agent::text::one_line;
+use crate::agent::sanitize::one_line;
 
 /// Most lines of it that are shown.
 pub const LINES: usize = 10;

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use crate::agent::dialect::Reader;
-use crate::agent::text::{SHORT, in_checkout, one_line, paragraph};
+use crate::agent::sanitize::{SHORT, in_checkout, one_line, paragraph};
 use crate::model::agent_event::AgentEvent;
 use crate::model::attempt::{AttemptNo, log_name};
 use crate::model::profile::DialectName;
@@ -94,10 +94,10 @@ pub fn summarise_parts(
     workspace: Option<&str>,
 ) -> std::io::Result<Summary> {
     let mut reader = Reader::new(dialect);
-    let mut draft = Draft::new(workspace);
+    let mut builder = SummaryBuilder::new(workspace);
     for (index, part) in parts.into_iter().enumerate() {
         if index > 0 {
-            reader.begin_part().iter().for_each(|(line, event)| draft.note(*line, event));
+            reader.begin_part().iter().for_each(|(line, event)| builder.note(*line, event));
         }
         let mut part = std::io::BufReader::with_capacity(64 * 1024, part);
         loop {
@@ -107,15 +107,15 @@ pub fn summarise_parts(
             }
             let (length, events) = (chunk.len(), reader.push(chunk));
             std::io::BufRead::consume(&mut part, length);
-            events.iter().for_each(|(line, event)| draft.note(*line, event));
+            events.iter().for_each(|(line, event)| builder.note(*line, event));
         }
     }
-    reader.finish().iter().for_each(|(line, event)| draft.note(*line, event));
-    Ok(draft.summary(dialect, &reader))
+    reader.finish().iter().for_each(|(line, event)| builder.note(*line, event));
+    Ok(builder.summary(dialect, &reader))
 }
 
 /// A summary in the making: takes events as they come, and gives what they say so far at any time.
-pub struct Draft {
+pub struct SummaryBuilder {
     summary: Summary,
     /// The last thing the assistant said, as it was sent; only the last of many is ever made readable.
     said: Option<(u64, String)>,
@@ -123,11 +123,11 @@ pub struct Draft {
     workspace: Option<String>,
 }
 
-impl Draft {
+impl SummaryBuilder {
     /// `workspace` is taken off the front of paths.
-    pub fn new(workspace: Option<&str>) -> Draft {
+    pub fn new(workspace: Option<&str>) -> SummaryBuilder {
         let workspace = workspace.map(|workspace| format!("{}/", workspace.trim_end_matches('/')));
-        Draft { summary: Summary::default(), said: None, workspace }
+        SummaryBuilder { summary: Summary::default(), said: None, workspace }
     }
 
     /// Takes the next event and its line.

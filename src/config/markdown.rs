@@ -65,12 +65,12 @@ pub fn closer(text: &str, next: &str) -> String {
     let ends = ["-->", "?>", "]]>", ">", "</script>", "</pre>", "</style>", "</textarea>"];
     let blank = ["", "\n"].map(str::to_owned);
     let ends = ends.map(|end| format!("{end}\n"));
-    let mut candidates = blank.into_iter().chain(open_fence(text).map(|fence| fence + "\n")).chain(ends);
+    let mut candidates = blank.into_iter().chain(open_code_fence(text).map(|fence| fence + "\n")).chain(ends);
     candidates.find(|closer| is_closed(closer)).unwrap_or_else(|| "\n".to_owned())
 }
 
 /// The fence of the last code block that stands at the top level.
-fn open_fence(text: &str) -> Option<String> {
+fn open_code_fence(text: &str) -> Option<String> {
     let blocks =
         parse(text).filter_map(|(event, range)| matches!(event, Event::Start(Tag::CodeBlock(_))).then_some(range));
     let block = text[blocks.last()?.start..].trim_start();
@@ -165,12 +165,12 @@ pub fn quoted(text: &str) -> String {
 
 /// The text as a block of code.
 pub fn fenced(text: &str) -> String {
-    let fence = fence(text);
+    let fence = code_fence(text);
     format!("{fence}\n{text}\n{fence}")
 }
 
 /// A fence of backticks longer than any run of them in the text, three at least.
-pub fn fence(text: &str) -> String {
+pub fn code_fence(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     "`".repeat(longest.max(2) + 1)
 }

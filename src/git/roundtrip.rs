@@ -9,7 +9,7 @@ use proptest::test_runner::Config;
 
 use super::capture::Captured;
 use super::testing::{Repo, raw, status};
-use super::{Repository, land, snapshot};
+use super::{Repository, snapshot, takeover_worktree};
 use crate::model::id::{HostName, Uid};
 
 /// Names that collide as file and directory, that git might take for options or patterns, and that are not UTF-8.
@@ -146,7 +146,8 @@ fn ways_back(autocrlf: &str, committed: &[Deed], dirt: &[Deed]) -> Result<(), Te
     let destination = repo.beside("landed");
     let id = "x".parse().unwrap();
     let name = HostName::new(&id, &Uid::from_random([7; 10]));
-    let landed = land::worktree_for_takeover(&git, (&id, &name), &Captured::from(&taken), &destination).unwrap();
+    let landed =
+        takeover_worktree::worktree_for_takeover(&git, (&id, &name), &Captured::from(&taken), &destination).unwrap();
     prop_assert_eq!(status(&landed.path), status(repo.top()));
     let again = snapshot::take(&Repository::discover(&landed.path).unwrap(), &[]).unwrap();
     let trees = |s: &crate::model::snapshot::Snapshot| (s.head.clone(), s.index_tree.clone(), s.files_tree.clone());

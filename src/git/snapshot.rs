@@ -6,10 +6,10 @@
 //! 3. A second copy, with the flags cleared that hide edits, takes `add -A` and becomes the files tree.
 //! 4. The two trees become a stash-shaped commit, and only then do the objects move into the user's object store.
 
-mod extra;
-mod fit;
-mod hidden;
+mod hidden_edits;
+mod included_ignored;
 mod left_behind;
+mod preconditions;
 mod rewritten;
 mod scratch;
 
@@ -39,12 +39,12 @@ const PAUSE: Duration = Duration::from_millis(30);
 /// the caller too.
 pub fn take(repo: &Repository, include: &[String]) -> Result<Snapshot> {
     // Both only read, and what is wrong with the state is told before what it made fail.
-    let (fit, taken) = std::thread::scope(|scope| {
-        let fit = scope.spawn(|| fit::check(repo));
+    let (preconditions, taken) = std::thread::scope(|scope| {
+        let preconditions = scope.spawn(|| preconditions::check(repo));
         let taken = take_fit(repo, include);
-        (fit.join(), taken)
+        (preconditions.join(), taken)
     });
-    fit.unwrap_or_else(|_| fit::check(repo))?;
+    preconditions.unwrap_or_else(|_| preconditions::check(repo))?;
     let (scratch, snapshot) = taken?;
     let commits: Vec<_> = snapshot.extra.iter().map(|extra| &extra.commit).chain([&snapshot.commit]).collect();
     scratch.migrate(&commits, &snapshot.head)?;
@@ -75,10 +75,10 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: &[String]) -> Result<(Scra
     let staged = scratch.entries(scratch.staged())?;
 
     scratch.copy_staged_to_files()?;
-    hidden::clear_flags(repo, &scratch)?;
+    hidden_edits::clear_flags(repo, &scratch)?;
     let all_added = scratch.add_all(&stamp.head)?;
     let files = scratch.entries(scratch.files())?;
-    let (extra, sent) = extra::take(repo, &scratch, include)?;
+    let (extra, sent) = included_ignored::take(repo, &scratch, include)?;
     let (left_behind, files_tree) = std::thread::scope(|scope| {
         // The look at the directory reads this index; the tree is written from a copy without foreign commits.
         let tree = scope.spawn(|| scratch.files_tree(&staged, &files));

@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Stdio};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::command::Git;
-use super::pack::Pack;
+use super::pack_file::PackFile;
 use super::quarantine::{Quarantine, TakenIn};
 use super::refs::{self, check_name};
 use super::{Error, Repository, Result};
@@ -139,11 +139,11 @@ pub async fn pull(
     bridge: &Bridge,
     (id, name): (&HandoffId, &HostName),
     (n, capture): (u32, &Oid),
-    pack: Option<&Pack>,
+    pack: Option<&PackFile>,
 ) -> Result<TakenIn> {
     let quarantine = Quarantine::new(repo, id)?;
     if let Some(pack) = pack {
-        super::pack::unpack(&quarantine, pack).await;
+        super::pack_file::unpack(&quarantine, pack).await;
     }
     let to = format!("{}{n}/", refs::of(id));
     let refspec = format!("refs/capture/{}/{n}/*:{to}*", name.as_str());

@@ -11,7 +11,7 @@ use super::error::RemoteError;
 use super::frames::Piece;
 use super::request::Request;
 use super::script::Verb;
-use crate::git::pack::Pack;
+use crate::git::pack_file::PackFile;
 use crate::model::id::HostName;
 use crate::model::snapshot::Oid;
 
@@ -69,7 +69,7 @@ impl Remote {
     pub async fn send_pack(
         &self,
         cache: Cache<'_>,
-        pack: &Pack,
+        pack: &PackFile,
         refs: &[(Oid, String)],
         arrived: impl FnMut(u64),
     ) -> Result<(), RemoteError> {
@@ -119,7 +119,7 @@ impl Remote {
 
 /// Sends a pack's bytes from an offset on; the input is closed behind them. Ends early when nobody takes them.
 async fn feed(
-    pack: &Pack,
+    pack: &PackFile,
     from: u64,
     stdin: &mpsc::Sender<bytes::Bytes>,
     mut arrived: impl FnMut(u64),

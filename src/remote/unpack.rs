@@ -10,7 +10,7 @@ use super::frames::Piece;
 use super::pack::Cache;
 use super::request::Request;
 use super::script::Verb;
-use crate::git::pack::Pack;
+use crate::git::pack_file::PackFile;
 use crate::model::attempt::AttemptNo;
 use crate::model::snapshot::Oid;
 
@@ -29,14 +29,14 @@ impl Remote {
         n: AttemptNo,
         inbox: &Path,
         mut received: impl FnMut(u64, u64),
-    ) -> Result<Pack, RemoteError> {
+    ) -> Result<PackFile, RemoteError> {
         let mut part = Part::find(inbox, n);
         loop {
             let before = part.as_ref().map(|part| (part.hash.clone(), part.have));
             let length = self.fetch_more(cache, n, inbox, &mut part, &mut received).await?;
             match &part {
                 Some(Part { hash, have, path, .. }) if *have == length => {
-                    return Ok(Pack { path: path.clone(), hash: hash.clone(), length });
+                    return Ok(PackFile { path: path.clone(), hash: hash.clone(), length });
                 }
                 Some(part) if before != Some((part.hash.clone(), part.have)) => {}
                 _ => return Err(self.garbled(Verb::Unpack, "no more of a pack that is not whole")),

@@ -9,7 +9,7 @@ use super::driver::Driver;
 use super::engine::Engine;
 use super::error::Error;
 use super::fence::PATIENCE;
-use crate::git::pack;
+use crate::git::pack_file;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::Kind;
 use crate::model::id::HandoffId;
@@ -240,8 +240,8 @@ impl Cleaner {
                         part.standing = Standing::Released;
                         driver.append(Kind::Released { host, last, confirmed: true })?;
                         // A transfer that was given up has left its file.
-                        pack::forget(&driver.engine.store.outbox(&part.id))?;
-                        pack::forget(&driver.engine.store.inbox(&part.id))?;
+                        pack_file::forget(&driver.engine.store.outbox(&part.id))?;
+                        pack_file::forget(&driver.engine.store.inbox(&part.id))?;
                     }
                 }
                 Err(error) => {

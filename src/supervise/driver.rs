@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::error::Error;
 use super::link::Link;
 use super::progress::Progress;
-use crate::agent::study::Study;
+use crate::agent::log_analysis::LogAnalysis;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
@@ -45,7 +45,7 @@ pub struct Driver {
 /// The log of an attempt: its mirror, and what was read of it.
 pub(super) struct Log {
     pub mirror: LogMirror,
-    pub study: Study,
+    pub analysis: LogAnalysis,
 }
 
 impl Driver {
@@ -129,14 +129,14 @@ impl Driver {
         if !self.logs.contains_key(&n) {
             let path = self.engine.store.log(self.id(), n);
             let mirror = LogMirror::open(&path)?;
-            let mut study = Study::new(&self.profile);
+            let mut analysis = LogAnalysis::new(&self.profile);
             for (index, part) in log_mirror::parts(&path).iter().enumerate() {
                 if index > 0 {
-                    study.begin_part();
+                    analysis.begin_part();
                 }
-                replay(part, &mut study)?;
+                replay(part, &mut analysis)?;
             }
-            self.logs.insert(n, Log { mirror, study });
+            self.logs.insert(n, Log { mirror, analysis });
         }
         self.logs.get_mut(&n).ok_or_else(|| Error::Inner("the log's mirror is gone".into()))
     }
@@ -166,7 +166,7 @@ pub(super) fn new_link(engine: &Engine, handoff: &Handoff, host: Host) -> Link {
 }
 
 /// Reads what is mirrored already, telling nobody.
-fn replay(path: &std::path::Path, study: &mut Study) -> Result<(), Error> {
+fn replay(path: &std::path::Path, analysis: &mut LogAnalysis) -> Result<(), Error> {
     use std::io::Read;
     let fail = |source| Error::Read { path: path.display().to_string(), source };
     let mut file = match std::fs::File::open(path) {
@@ -177,7 +177,7 @@ fn replay(path: &std::path::Path, study: &mut Study) -> Result<(), Error> {
     loop {
         match file.read(&mut buffer).map_err(fail)? {
             0 => return Ok(()),
-            length => drop(study.push(&buffer[..length])),
+            length => drop(analysis.push(&buffer[..length])),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::driver::Driver;
 use super::error::Error;
 use super::fence::PATIENCE;
 use super::progress::{Progress, Spoken};
-use crate::git::pack::{self, LARGE, Pack};
+use crate::git::pack_file::{self, LARGE, PackFile};
 use crate::git::transfer;
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::event::Kind;
@@ -102,7 +102,7 @@ impl Driver {
             },
         };
         if pack.is_some() {
-            pack::forget(&engine.store.inbox(&id))?;
+            pack_file::forget(&engine.store.inbox(&id))?;
             remote.forget_packs(cache, n).await?;
         }
         self.on_refused(n, taken.refused)?;
@@ -154,7 +154,7 @@ impl Driver {
 
     /// Brings the objects of a large capture as a file, so that git has only refs to fetch. Where that cannot be done, git
     /// fetches the objects too.
-    async fn bring(&self, remote: &Remote, n: AttemptNo, cache: Cache<'_>) -> Result<Option<Pack>, Error> {
+    async fn bring(&self, remote: &Remote, n: AttemptNo, cache: Cache<'_>) -> Result<Option<PackFile>, Error> {
         let inbox = self.engine.store.inbox(self.id());
         let mut spoken = Spoken::default();
         let received = |received, length| {

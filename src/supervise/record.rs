@@ -52,7 +52,7 @@ impl Driver {
 
     fn findings(&self) -> Result<Findings, Error> {
         let covered = self.engine.unread_secrets(self.handoff()).is_empty();
-        let known = |n| self.logs.get(&n).map(|log| covered_summary(log.study.summary(&self.profile)));
+        let known = |n| self.logs.get(&n).map(|log| covered_summary(log.analysis.summary(&self.profile)));
         findings(&self.engine, self.handoff(), |n| if covered { known(n) } else { None })
     }
 }
@@ -96,7 +96,7 @@ fn render_with(engine: &Engine, handoff: &Handoff, findings: &Findings) -> Resul
         &located,
         findings,
         &logs(engine, handoff)?,
-        &crate::git::facts::directory_name(engine.repository.top()),
+        &crate::git::ship_facts::directory_name(engine.repository.top()),
         templates,
     )?;
     let unread = engine.unread_secrets(handoff);

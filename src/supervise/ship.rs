@@ -7,7 +7,7 @@ use super::engine::blocking;
 use super::error::Error;
 use super::launch::Prepared;
 use super::progress::{Progress, Reporter, Spoken};
-use crate::git::pack::{self, Pack};
+use crate::git::pack_file::{self, PackFile};
 use crate::git::repository::Repository;
 use crate::git::transfer;
 use crate::model::snapshot::Oid;
@@ -54,7 +54,7 @@ impl Push<'_> {
             pushed => pushed,
         };
         pushed?;
-        Ok(pack::forget(&self.prepared.outbox)?)
+        Ok(pack_file::forget(&self.prepared.outbox)?)
     }
 
     async fn mend(&self) -> Result<bool, Error> {
@@ -101,10 +101,10 @@ impl Push<'_> {
     }
 
     /// The pack of this push, where it is a large one: one that was begun to be sent before, or a new one.
-    async fn large(&self, whole: bool) -> Result<Option<Pack>, Error> {
+    async fn large(&self, whole: bool) -> Result<Option<PackFile>, Error> {
         let Prepared { refs, outbox, .. } = self.prepared;
         let tips: Vec<Oid> = refs.iter().map(|(oid, _)| oid.clone()).collect();
-        if !whole && let Some(pack) = pack::kept(self.repository, outbox, &tips) {
+        if !whole && let Some(pack) = pack_file::kept(self.repository, outbox, &tips) {
             return Ok(Some(pack));
         }
         let repository = self.repository.clone();
@@ -112,14 +112,14 @@ impl Push<'_> {
             return Ok(None);
         }
         let held = if whole { Vec::new() } else { self.remote.tips(self.cache()).await? };
-        match pack::make(self.repository, outbox, &tips, &held).await {
+        match pack_file::make(self.repository, outbox, &tips, &held).await {
             Ok(pack) => Ok(pack),
             // No room for a file: git's own push needs none.
-            Err(_) => pack::forget(outbox).map(|()| None).map_err(Error::Git),
+            Err(_) => pack_file::forget(outbox).map(|()| None).map_err(Error::Git),
         }
     }
 
-    async fn send(&self, pack: &Pack) -> Result<(), Error> {
+    async fn send(&self, pack: &PackFile) -> Result<(), Error> {
         let Prepared { refs, outbox, .. } = self.prepared;
         let (host, length) = (self.remote.host().to_owned(), pack.length);
         let mut spoken = Spoken::default();
@@ -130,7 +130,7 @@ impl Push<'_> {
         };
         let sent = self.remote.send_pack(self.cache(), pack, refs, arrived).await.map_err(Error::Remote);
         if sent.as_ref().is_err_and(is_of_pack) {
-            pack::forget(outbox)?;
+            pack_file::forget(outbox)?;
         }
         sent
     }

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 
 use crate::agent::command::CommandError;
-use crate::agent::{command, table};
-use crate::git::facts::ShipFacts;
+use crate::agent::{command, host_rules};
+use crate::git::ship_facts::ShipFacts;
 use crate::model::attempt::Grant;
 use crate::model::handoff::Handoff;
 use crate::model::host::Host;
@@ -77,13 +77,13 @@ pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
     }
     if let Some(check) = &handoff.made.check {
         put("check", format!("{check}\n"));
-        put("check_files", table::check_files(check).iter().map(|name| format!("{name}\n")).collect());
+        put("check_files", host_rules::check_files(check).iter().map(|name| format!("{name}\n")).collect());
     }
     put("prompt.fresh", prompts.fresh.clone());
     put("prompt.resume", prompts.resume.clone());
     put("prompt.check-head", prompts.check_head.clone());
     put("prompt.check-foot", prompts.check_foot.clone());
-    for (name, text) in table::files(profile) {
+    for (name, text) in host_rules::files(profile) {
         put(name, text);
     }
     files.insert("exclude".to_owned(), Bytes::from(facts.excludes.clone()));

@@ -95,7 +95,7 @@ async fn prepare(
     engine: &Arc<Engine>,
     mut link: Link,
     include: Vec<String>,
-) -> Result<(Link, crate::model::snapshot::Snapshot, crate::git::facts::ShipFacts), Error> {
+) -> Result<(Link, crate::model::snapshot::Snapshot, crate::git::ship_facts::ShipFacts), Error> {
     let repository = engine.repository.clone();
     let snapshot = blocking(move || snapshot::take(&repository, &include));
     let (connected, snapshot, facts) = tokio::join!(link.patiently(), snapshot, facts(&engine.repository, None));

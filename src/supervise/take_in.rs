@@ -95,7 +95,7 @@ impl Driver {
         let log = self.log(n)?;
         let Appended::New(length) = log.mirror.append(inode, offset, &bytes)? else { return Ok(()) };
         let bytes = bytes.slice(bytes.len() - length..);
-        let events = log.study.push(&bytes);
+        let events = log.analysis.push(&bytes);
         self.tell(&Progress::Log { attempt: n, bytes });
         for (line, event) in events {
             self.tell(&Progress::Agent { attempt: n, line, event });
@@ -109,7 +109,7 @@ impl Driver {
         self.append(Kind::LogReplaced { attempt: n, part })?;
         let log = self.log(n)?;
         log.mirror.begin_part()?;
-        let events = log.study.begin_part();
+        let events = log.analysis.begin_part();
         let text = format!(
             "the log of attempt {n} was truncated, replaced or deleted on {}: what was read is kept, and what comes goes \
              into {}",
@@ -130,7 +130,7 @@ impl Driver {
         }
         let log = self.log(n)?;
         log.mirror.sync()?;
-        let events = log.study.finish();
+        let events = log.analysis.finish();
         for (line, event) in events {
             self.tell(&Progress::Agent { attempt: n, line, event });
         }
@@ -139,7 +139,7 @@ impl Driver {
             self.sent = None;
         }
         let profile = self.profile.clone();
-        let verdict = self.log(n)?.study.judge(&profile, outcome);
+        let verdict = self.log(n)?.analysis.classify(&profile, outcome);
         if self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.started.is_some()) {
             self.learn_session(n, outcome.session.as_ref())?;
         }

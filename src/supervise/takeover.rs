@@ -8,7 +8,7 @@ use super::error::Error;
 use super::fence::PATIENCE;
 use super::progress::Progress;
 use super::record::takeover_worktree;
-use crate::git::land;
+use crate::git::takeover_worktree;
 use crate::model::attempt::Next;
 use crate::model::event::{Kind, Owner};
 
@@ -87,8 +87,8 @@ impl Driver {
         let repository = self.engine.repository.clone();
         let (id, name) = (self.id().clone(), self.name.clone());
         let checked = blocking(move || {
-            let destination = destination.unwrap_or_else(|| land::default_destination(&repository, &id));
-            land::check_place(&repository, (&id, &name), &destination)
+            let destination = destination.unwrap_or_else(|| takeover_worktree::default_destination(&repository, &id));
+            takeover_worktree::check_place(&repository, (&id, &name), &destination)
         });
         Ok(checked.await??)
     }
@@ -99,8 +99,8 @@ impl Driver {
         let (id, name) = (self.id().clone(), self.name.clone());
         let landed = blocking(move || {
             let work = repository.without_record(repository.read_capture(&commit)?)?;
-            let destination = destination.unwrap_or_else(|| land::default_destination(&repository, &id));
-            land::worktree_for_takeover(&repository, (&id, &name), &work, &destination)
+            let destination = destination.unwrap_or_else(|| takeover_worktree::default_destination(&repository, &id));
+            takeover_worktree::worktree_for_takeover(&repository, (&id, &name), &work, &destination)
         });
         let landed = landed.await??;
         if landed.before {
@@ -110,7 +110,7 @@ impl Driver {
         if let Some(extra) = self.handoff().made.base.extra.clone().filter(|_| !landed.before) {
             let worktree = landed.path.clone();
             // The work is whole without them.
-            if let Err(error) = blocking(move || land::add_ignored(&worktree, &extra.tree)).await? {
+            if let Err(error) = blocking(move || takeover_worktree::add_ignored(&worktree, &extra.tree)).await? {
                 let text = format!("the ignored files that went with the work are not in the worktree: {error}");
                 self.tell(&Progress::Note { text });
             }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use super::text::{age, first_line, neutral};
 use crate::agent::output::Output;
-use crate::agent::text::in_checkout;
+use crate::agent::sanitize::in_checkout;
 use crate::model::agent_event::AgentEvent;
 use crate::model::snapshot::LeftBehind;
 use crate::model::uncaptured::{Uncaptured, UncapturedPath};
-use crate::model::verdict::Class;
 use crate::supervise::progress::Progress;
 
 /// Most characters of a detail; the log has the rest.
@@ -160,15 +159,10 @@ pub fn agent(event: &AgentEvent) -> Vec<String> {
     }
 }
 
-/// Whether a class is good news.
-pub fn is_good(class: Class) -> bool {
-    matches!(class, Class::Done | Class::Unchecked)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::verdict::Verdict;
+    use crate::model::verdict::{Class, Verdict};
 
     #[test]
     fn a_command_shows_its_exit_code_and_obeys_no_escape() {

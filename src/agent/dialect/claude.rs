@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Said;
+use super::ParsedLine;
 use super::json::{Fields, Value, number, text, texts, tool_detail};
 use crate::model::agent_event::AgentEvent;
 
@@ -19,7 +19,7 @@ pub(super) struct Claude {
 }
 
 impl Claude {
-    pub(super) fn read(&mut self, line: &Value, said: &mut Said) {
+    pub(super) fn read(&mut self, line: &Value, said: &mut ParsedLine) {
         match (text(line, "/type").unwrap_or_default(), text(line, "/subtype").unwrap_or_default()) {
             ("system", "init") => said.events.push(AgentEvent::Started {
                 session: text(line, "/session_id").map(str::to_owned),
@@ -41,7 +41,7 @@ impl Claude {
         }
     }
 
-    fn assistant(&mut self, line: &Value, said: &mut Said) {
+    fn assistant(&mut self, line: &Value, said: &mut ParsedLine) {
         let Some(message) = line.field("message") else { return };
         said.events
             .extend(texts(message).filter(|t| !t.trim().is_empty()).map(|t| AgentEvent::Text { text: t.into() }));
@@ -63,7 +63,7 @@ impl Claude {
         }
     }
 
-    fn results(&mut self, line: &Value, said: &mut Said) {
+    fn results(&mut self, line: &Value, said: &mut ParsedLine) {
         let Some(message) = line.field("message") else { return };
         for block in blocks(message).filter(|block| text(block, "/type") == Some("tool_result")) {
             let id = text(block, "/tool_use_id").unwrap_or_default();
@@ -79,7 +79,7 @@ impl Claude {
         }
     }
 
-    fn refuse(&mut self, id: &str, name: &str, target: &str, said: &mut Said) {
+    fn refuse(&mut self, id: &str, name: &str, target: &str, said: &mut ParsedLine) {
         if self.refused.len() >= MAX_OPEN || !self.refused.insert(id.to_owned()) {
             return;
         }
@@ -87,7 +87,7 @@ impl Claude {
         said.events.push(AgentEvent::Refused { what: format!("{name}: {target}") });
     }
 
-    fn finished(&mut self, line: &Value, said: &mut Said) {
+    fn finished(&mut self, line: &Value, said: &mut ParsedLine) {
         for denial in line.field("permission_denials").and_then(Value::as_array).into_iter().flatten() {
             let target = denial.field("tool_input").map(tool_detail).unwrap_or_default();
             let id = text(denial, "/tool_use_id").unwrap_or_default();
@@ -146,7 +146,7 @@ fn edit(target: &str, result: &Value) -> AgentEvent {
     }
 }
 
-fn retry(line: &Value, said: &mut Said) {
+fn retry(line: &Value, said: &mut ParsedLine) {
     let error = text(line, "/error").unwrap_or("error");
     let status = number(line, "/error_status").map_or_else(String::new, |status| format!(" {status}"));
     let attempt = number(line, "/attempt").unwrap_or_default();
@@ -155,12 +155,12 @@ fn retry(line: &Value, said: &mut Said) {
 }
 
 /// The CLI's own words in the assistant's place.
-fn api_error(line: &Value, said: &mut Said) {
+fn api_error(line: &Value, said: &mut ParsedLine) {
     let text = line.field("message").into_iter().flat_map(texts).collect();
     said.events.push(AgentEvent::Warning { text });
 }
 
-fn rate_limit(line: &Value, said: &mut Said) {
+fn rate_limit(line: &Value, said: &mut ParsedLine) {
     if text(line, "/rate_limit_info/status") == Some("rejected") {
         let window = text(line, "/rate_limit_info/rateLimitType").unwrap_or("usage");
         said.events.push(AgentEvent::Warning { text: format!("{window} limit reached") });

@@ -1,6 +1,6 @@
 //! Codex's `exec --json`, as measured with 0.169.0 and described by `index.d.ts` of `@openai/codex-sdk`.
 
-use super::Said;
+use super::ParsedLine;
 use super::json::{Fields, Value, number, text, tool_detail};
 use crate::model::agent_event::AgentEvent;
 
@@ -12,7 +12,7 @@ pub(super) struct Codex {
 }
 
 impl Codex {
-    pub(super) fn read(&mut self, line: &Value, said: &mut Said) {
+    pub(super) fn read(&mut self, line: &Value, said: &mut ParsedLine) {
         let item = line.field("item").unwrap_or(&Value::Null);
         match text(line, "/type").unwrap_or_default() {
             "thread.started" => {
@@ -31,7 +31,7 @@ impl Codex {
         }
     }
 
-    fn completed(&mut self, item: &Value, said: &mut Said) {
+    fn completed(&mut self, item: &Value, said: &mut ParsedLine) {
         match text(item, "/type").unwrap_or_default() {
             "agent_message" => {
                 self.last_text = text(item, "/text").unwrap_or_default().to_owned();
@@ -65,7 +65,7 @@ impl Codex {
     }
 }
 
-fn started(item: &Value, said: &mut Said) {
+fn started(item: &Value, said: &mut ParsedLine) {
     match text(item, "/type").unwrap_or_default() {
         "command_execution" => said.events.push(AgentEvent::CommandStarted { command: command(item) }),
         "mcp_tool_call" => said.events.push(AgentEvent::Tool {
@@ -78,7 +78,7 @@ fn started(item: &Value, said: &mut Said) {
 }
 
 /// `status` is `failed` where a patch did not apply and `declined` where it was refused.
-fn file_change(item: &Value, said: &mut Said) {
+fn file_change(item: &Value, said: &mut ParsedLine) {
     for change in item.field("changes").and_then(Value::as_array).into_iter().flatten() {
         let path = text(change, "/path").unwrap_or_default().to_owned();
         said.events.push(match text(item, "/status") {
@@ -99,7 +99,7 @@ fn command(item: &Value) -> String {
 }
 
 /// Never final: it reconnects, or `turn.failed` follows.
-fn error(line: &Value, said: &mut Said) {
+fn error(line: &Value, said: &mut ParsedLine) {
     let message = text(line, "/message").unwrap_or("error").to_owned();
     said.events.push(match message.strip_prefix("Reconnecting... ") {
         Some(reason) => AgentEvent::Retrying { reason: reason.to_owned() },

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::Said;
+use super::ParsedLine;
 use super::json::{Fields, Value, number, text, texts, tool_detail};
 use crate::model::agent_event::AgentEvent;
 
@@ -45,7 +45,7 @@ pub(super) struct Cursor {
 impl Cursor {
     /// Reads a whole line that is a message or a thought and nothing else, without a tree of its values. False where it
     /// must be read as any other line.
-    pub(super) fn read_short(&mut self, line: &str, said: &mut Said) -> bool {
+    pub(super) fn read_short(&mut self, line: &str, said: &mut ParsedLine) -> bool {
         let is_message = line.starts_with(MESSAGE);
         if !is_message && !line.starts_with(THOUGHT) {
             return false;
@@ -58,7 +58,7 @@ impl Cursor {
         true
     }
 
-    pub(super) fn read(&mut self, line: &Value, said: &mut Said) {
+    pub(super) fn read(&mut self, line: &Value, said: &mut ParsedLine) {
         let subtype = text(line, "/subtype").unwrap_or_default();
         match (text(line, "/type").unwrap_or_default(), subtype) {
             ("system", "init") => said.events.push(AgentEvent::Started {
@@ -78,7 +78,7 @@ impl Cursor {
         }
     }
 
-    fn say(&mut self, message: String, said: &mut Said) {
+    fn say(&mut self, message: String, said: &mut ParsedLine) {
         if !message.trim().is_empty() && message != self.last_text {
             self.last_text.clone_from(&message);
             said.events.push(AgentEvent::Text { text: message });
@@ -87,7 +87,7 @@ impl Cursor {
 }
 
 /// The one key ending in `ToolCall` names the tool; new tools come with every version.
-fn tool(line: &Value, said: &mut Said, read: fn(&str, &Value, &mut Said)) {
+fn tool(line: &Value, said: &mut ParsedLine, read: fn(&str, &Value, &mut ParsedLine)) {
     let call = line.field("tool_call").and_then(Value::as_object);
     let found = call.and_then(|call| call.iter().find_map(|(key, tool)| Some((key.strip_suffix("ToolCall")?, tool))));
     if let Some((name, tool)) = found {
@@ -95,7 +95,7 @@ fn tool(line: &Value, said: &mut Said, read: fn(&str, &Value, &mut Said)) {
     }
 }
 
-fn started(name: &str, tool: &Value, said: &mut Said) {
+fn started(name: &str, tool: &Value, said: &mut ParsedLine) {
     match name {
         "shell" => {
             let command = text(tool, "/args/command").unwrap_or_default().to_owned();
@@ -109,7 +109,7 @@ fn started(name: &str, tool: &Value, said: &mut Said) {
     }
 }
 
-fn completed(name: &str, tool: &Value, said: &mut Said) {
+fn completed(name: &str, tool: &Value, said: &mut ParsedLine) {
     let result = tool.field("result").and_then(Value::as_object);
     let Some((outcome, result)) = result.and_then(|result| result.iter().find(|(_, value)| value.is_object())) else {
         return;
@@ -135,7 +135,7 @@ fn completed(name: &str, tool: &Value, said: &mut Said) {
     }
 }
 
-fn shell(outcome: &str, tool: &Value, result: &Value, said: &mut Said) {
+fn shell(outcome: &str, tool: &Value, result: &Value, said: &mut ParsedLine) {
     let command = text(result, "/command").filter(|command| !command.is_empty());
     let command = command.or_else(|| text(tool, "/args/command")).unwrap_or_default().to_owned();
     let exit = result.field("exitCode").and_then(Value::as_i64);
@@ -152,19 +152,19 @@ fn shell(outcome: &str, tool: &Value, result: &Value, said: &mut Said) {
     said.events.push(AgentEvent::Command { command, exit });
 }
 
-fn retrying(line: &Value, said: &mut Said) {
+fn retrying(line: &Value, said: &mut ParsedLine) {
     let attempt = number(line, "/attempt").map_or_else(String::new, |attempt| format!(", attempt {attempt}"));
     let what = if text(line, "/type") == Some("connection") { "reconnecting" } else { "retrying" };
     said.events.push(AgentEvent::Retrying { reason: format!("{what}{attempt}") });
 }
 
 /// Not documented.
-fn error(line: &Value, said: &mut Said) {
+fn error(line: &Value, said: &mut ParsedLine) {
     let message = ["/message", "/error/message", "/error"].iter().find_map(|at| text(line, at)).unwrap_or("error");
     said.events.push(AgentEvent::Warning { text: message.to_owned() });
 }
 
-fn finished(line: &Value, said: &mut Said) {
+fn finished(line: &Value, said: &mut ParsedLine) {
     let is_error = line.field("is_error").and_then(Value::as_bool).unwrap_or(false);
     let ok = !is_error && text(line, "/subtype") == Some("success");
     let message = text(line, "/result").or_else(|| text(line, "/error")).unwrap_or_default().to_owned();

@@ -85,5 +85,5 @@ pub(super) fn tool_detail(arguments: &Value) -> String {
         "name",
     ];
     let found = KEYS.iter().find_map(|key| arguments.field(key)?.as_str());
-    crate::agent::text::one_line(found.unwrap_or_default(), crate::agent::text::SHORT)
+    crate::agent::sanitize::one_line(found.unwrap_or_default(), crate::agent::sanitize::SHORT)
 }

@@ -40,7 +40,8 @@ fn describe(event: AgentEvent) -> String {
 /// One line an event, long ones cut.
 fn told(dialect: DialectName, name: &str) -> String {
     let lines = read(dialect, &fixture(name)).into_iter();
-    let lines = lines.map(|(line, event)| crate::agent::text::one_line(&format!("{line} {}", describe(event)), 110));
+    let lines =
+        lines.map(|(line, event)| crate::agent::sanitize::one_line(&format!("{line} {}", describe(event)), 110));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -138,11 +139,11 @@ proptest! {
         let mut line = format!(
             r#"{{"type":"{kind}","text":{text},"message":{{"content":[{{"type":"text","text":{text}}},{{"type":"{block}","text":{text}}}]}},"session_id":"s"}}"#
         );
-        prop_assert!(cursor::Cursor::default().read_short(&line, &mut Said::default()), "{}", line);
+        prop_assert!(cursor::Cursor::default().read_short(&line, &mut ParsedLine::default()), "{}", line);
         if let Some((at, old)) = line.char_indices().nth(at) {
             line.replace_range(at..at + old.len_utf8(), &character);
         }
-        let (mut short, mut long) = (Said::default(), Said::default());
+        let (mut short, mut long) = (ParsedLine::default(), ParsedLine::default());
         if cursor::Cursor::default().read_short(&line, &mut short) {
             let parts = json::split(&line);
             let mut cursor = cursor::Cursor::default();

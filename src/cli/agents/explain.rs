@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Zoned;
 
-use crate::agent::judge::{Log, alone, judge_log};
+use crate::agent::classify::{Log, alone, classify_log};
 use crate::agent::profiles;
 use crate::cli::context;
 use crate::cli::error::Error;
@@ -58,7 +58,7 @@ impl Explain {
             resumed: self.resumed,
             ..Outcome::default()
         };
-        let verdict = judge_log(profile, &log, &outcome, &Zoned::now());
+        let verdict = classify_log(profile, &log, &outcome, &Zoned::now());
         let alone = alone(profile, &log, &outcome);
         let place = verdict.line.map(|line| format!("line {line}"));
         if self.json {

@@ -10,12 +10,12 @@ pub(super) fn add_to(environment: &mut Environment<'_>) {
     environment.add_filter("item", |text: String| item(&text));
     environment.add_filter("prose", |text: String| prose(&text));
     environment.add_filter("plain", |text: String| plain(&text));
-    environment.add_function("fence", |text: String| fence(&text));
+    environment.add_function("fence", |text: String| code_fence(&text));
 }
 
 /// A fence of backticks longer than any run of them in the text as [`plain`] leaves it, three at least.
-fn fence(text: &str) -> String {
-    markdown::fence(&plain(text))
+fn code_fence(text: &str) -> String {
+    markdown::code_fence(&plain(text))
 }
 
 /// Everything on one line, runs of white space as one blank.
@@ -71,10 +71,10 @@ mod tests {
 
     #[test]
     fn a_fence_is_longer_than_any_in_the_text() {
-        assert_eq!(fence("plain"), "```");
-        assert_eq!(fence("a ``` b"), "````");
-        assert_eq!(fence("`````"), "``````");
-        assert_eq!(fence("``\u{7}`"), "````");
+        assert_eq!(code_fence("plain"), "```");
+        assert_eq!(code_fence("a ``` b"), "````");
+        assert_eq!(code_fence("`````"), "``````");
+        assert_eq!(code_fence("``\u{7}`"), "````");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-mod extra;
+mod included_ignored;
 mod left_behind;
 
 use std::ffi::OsStr;

@@ -244,7 +244,7 @@ impl TestHost {
 
     fn spec(&self) -> Vec<(&'static str, String)> {
         let text = "binary = ['fakeagent']\nstart = []\nfailure = [{class = 'throttled', pattern = 'rate.?limit'}]";
-        let files = crate::agent::table::files(&toml::from_str(text).unwrap());
+        let files = crate::agent::host_rules::files(&toml::from_str(text).unwrap());
         let mut spec = vec![
             ("grant", grant(&[])),
             ("ship", self.ship()),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::host::shells;
-use crate::agent::judge::{Log, alone, misleading};
-use crate::agent::{profiles, table};
+use crate::agent::classify::{Log, alone, misleading};
+use crate::agent::{host_rules, profiles};
 use crate::model::attempt::Outcome;
 use crate::model::judgement::tests::every_combination;
 use crate::model::judgement::{self, KEYS};
@@ -99,7 +99,7 @@ fn shell_judges(shell: &str, awk: Option<&str>, profile: &Profile, log: &[u8], e
     let directory = tempfile::tempdir().unwrap();
     let spec = directory.path().join("spec");
     std::fs::create_dir(&spec).unwrap();
-    for (name, text) in table::files(profile) {
+    for (name, text) in host_rules::files(profile) {
         std::fs::write(spec.join(name), text).unwrap();
     }
     std::fs::create_dir(directory.path().join("at")).unwrap();

@@ -1,11 +1,11 @@
 //! What a watcher records about an end: signals, sessions, background work, and what counts as work.
 
 use super::host::{TestHost, grant, shells};
-use crate::agent::{profiles, table};
+use crate::agent::{host_rules, profiles};
 
 /// The judge's files for Claude Code.
 fn claude() -> Vec<(&'static str, String)> {
-    table::files(&profiles::built_in().unwrap()["claude"])
+    host_rules::files(&profiles::built_in().unwrap()["claude"])
 }
 
 fn ensure(host: &TestHost, files: &[(&'static str, String)], changes: &[(&str, &str)]) {

@@ -1,7 +1,6 @@
 use super::*;
 use crate::agent::profiles::built_in;
-use crate::agent::table;
-use crate::agent::text::SHORT;
+use crate::agent::sanitize::SHORT;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -32,9 +31,9 @@ fn killed(signal: i32) -> Outcome {
     Outcome { signal: Some(signal), ..exited(128 + signal) }
 }
 
-fn judge_at_2_utc(profile: &Profile, log: &[u8], outcome: &Outcome) -> Verdict {
+fn classify_at_2_utc(profile: &Profile, log: &[u8], outcome: &Outcome) -> Verdict {
     let now = "2026-11-21T02:00:00Z[UTC]".parse().unwrap();
-    judge_log(profile, &Log::read(profile, log), outcome, &now)
+    classify_log(profile, &Log::read(profile, log), outcome, &now)
 }
 
 /// Fixture, class, line, a piece of the evidence.
@@ -75,7 +74,7 @@ const TABLE: [(&str, Class, Option<u64>, &str); 30] = [
 fn every_capture_gets_its_verdict_with_the_line_that_proves_it() {
     for (name, class, line, evidence) in TABLE {
         let (log, exit) = fixture(name);
-        let verdict = judge_at_2_utc(&profile(name), &log, &exited(exit));
+        let verdict = classify_at_2_utc(&profile(name), &log, &exited(exit));
         assert_eq!((verdict.class, verdict.line), (class, line), "{name}: {}", verdict.evidence);
         assert!(verdict.evidence.contains(evidence), "{name}: {}", verdict.evidence);
         assert_eq!(verdict.until.is_some(), class == Class::Limited, "{name}");
@@ -85,13 +84,13 @@ fn every_capture_gets_its_verdict_with_the_line_that_proves_it() {
 #[test]
 fn prose_is_never_evidence() {
     let (log, _) = fixture("cursor-torn");
-    let verdict = judge_at_2_utc(&profile("cursor"), &log, &killed(9));
+    let verdict = classify_at_2_utc(&profile("cursor"), &log, &killed(9));
     assert_eq!((verdict.class, verdict.evidence.as_str()), (Class::Crashed, "killed by SIGKILL"));
     // The agent returned that number itself.
-    let verdict = judge_at_2_utc(&profile("cursor"), &log, &exited(137));
+    let verdict = classify_at_2_utc(&profile("cursor"), &log, &exited(137));
     assert_eq!((verdict.class, verdict.evidence.as_str()), (Class::Crashed, "exit code 137"));
     let (log, _) = fixture("cursor-truncated");
-    assert_eq!(judge_at_2_utc(&profile("cursor"), &log, &exited(1)).class, Class::Crashed);
+    assert_eq!(classify_at_2_utc(&profile("cursor"), &log, &exited(1)).class, Class::Crashed);
 }
 
 #[test]
@@ -99,27 +98,27 @@ fn memory_and_disk_are_facts_of_the_host() {
     let (log, _) = fixture("cursor-torn");
     let cursor = profile("cursor");
     let oom = |whose: &str| Some(format!("{whose} oom_kill in /x rose from 0 to 1"));
-    let verdict = judge_at_2_utc(&cursor, &log, &Outcome { oom: oom("agent"), ..killed(9) });
+    let verdict = classify_at_2_utc(&cursor, &log, &Outcome { oom: oom("agent"), ..killed(9) });
     assert_eq!((verdict.class, &*verdict.evidence), (Class::Oom, "killed by SIGKILL; oom_kill in /x rose from 0 to 1"));
     let lost = Outcome { oom: oom("agent"), reason: "lost".into(), ..Outcome::default() };
-    let verdict = judge_at_2_utc(&cursor, &log, &lost);
+    let verdict = classify_at_2_utc(&cursor, &log, &lost);
     assert_eq!(verdict.class, Class::Oom);
     assert!(verdict.evidence.ends_with("no exit status; oom_kill in /x rose from 0 to 1"), "{}", verdict.evidence);
     // Memory that ran out elsewhere on the host, or for a tool of an agent that continued, is named and no proof.
-    let elsewhere = judge_at_2_utc(&cursor, &log, &Outcome { oom: oom("host"), ..killed(9) });
+    let elsewhere = classify_at_2_utc(&cursor, &log, &Outcome { oom: oom("host"), ..killed(9) });
     assert_eq!((elsewhere.class, elsewhere.notes.len()), (Class::Crashed, 1));
     let (ok, _) = fixture("cursor-ok");
-    let tool = judge_at_2_utc(&cursor, &ok, &Outcome { oom: oom("agent"), ..exited(0) });
+    let tool = classify_at_2_utc(&cursor, &ok, &Outcome { oom: oom("agent"), ..exited(0) });
     assert_eq!(tool.class, Class::Unchecked);
     assert!(tool.notes[0].contains("was killed for memory, and the agent continued"), "{:?}", tool.notes);
     // A host of release 0.1.0 says it by its class alone.
     let detail = Some("oom_kill in /x rose from 0 to 1".into());
     let old = Outcome { class: "oom".into(), detail, ..exited(137) };
-    assert_eq!(judge_at_2_utc(&cursor, &log, &old).class, Class::Oom);
+    assert_eq!(classify_at_2_utc(&cursor, &log, &old).class, Class::Oom);
     let words = b"Error: ENOSPC: no space left on device, write\n";
-    assert_eq!(judge_at_2_utc(&cursor, words, &exited(1)).class, Class::Crashed);
+    assert_eq!(classify_at_2_utc(&cursor, words, &exited(1)).class, Class::Crashed);
     let full = Outcome { disk: Some("full".into()), ..exited(1) };
-    assert_eq!(judge_at_2_utc(&cursor, words, &full).class, Class::DiskFull);
+    assert_eq!(classify_at_2_utc(&cursor, words, &full).class, Class::DiskFull);
 }
 
 #[test]
@@ -138,21 +137,21 @@ fn what_the_watcher_ended_is_what_the_watcher_says() {
         ("disk-full", Class::DiskFull),
     ] {
         let outcome = Outcome { reason: reason.into(), detail: Some("why\x1b[2J".into()), ..Outcome::default() };
-        let verdict = judge_at_2_utc(&profile("cursor"), &log, &outcome);
+        let verdict = classify_at_2_utc(&profile("cursor"), &log, &outcome);
         assert_eq!(verdict.class, class, "{reason}");
         assert!(verdict.evidence.contains("why [2J"), "{reason}: {}", verdict.evidence);
     }
     let detail = Some("Error: Authentication required. Run 'agent login'".into());
     let outcome = Outcome { reason: "session".into(), detail, ..Outcome::default() };
-    assert_eq!(judge_at_2_utc(&profile("cursor"), b"", &outcome).class, Class::Auth);
+    assert_eq!(classify_at_2_utc(&profile("cursor"), b"", &outcome).class, Class::Auth);
 }
 
 #[test]
 fn a_cli_that_finishes_and_never_exits_has_finished() {
     let (log, _) = fixture("cursor-ok");
     let outcome = Outcome { reason: "grace".into(), exit: Some(143), ..Outcome::default() };
-    assert_eq!(judge_at_2_utc(&profile("cursor"), &log, &outcome).class, Class::Unchecked);
-    let verdict = judge_at_2_utc(&profile("cursor"), &log, &exited(143));
+    assert_eq!(classify_at_2_utc(&profile("cursor"), &log, &outcome).class, Class::Unchecked);
+    let verdict = classify_at_2_utc(&profile("cursor"), &log, &exited(143));
     assert_eq!(verdict.class, Class::Crashed, "{}", verdict.evidence);
 }
 
@@ -192,7 +191,7 @@ fn done_needs_a_change_and_a_check_that_passes() {
             "before the attempt it exited with 1",
         ),
     ] {
-        let verdict = judge_at_2_utc(&profile("cursor"), &log, &outcome);
+        let verdict = classify_at_2_utc(&profile("cursor"), &log, &outcome);
         assert_eq!((verdict.class, verdict.line), (class, Some(9)), "{}", verdict.evidence);
         assert!(verdict.evidence.contains(evidence), "{}", verdict.evidence);
     }
@@ -203,16 +202,16 @@ fn a_plain_command_is_judged_by_its_exit_code_and_the_patterns_it_has() {
     let text = "binary = ['x']\nstart = []\nsuccess = ['^all', 'done$']\nfailure = [{class = 'throttled', pattern = 'slow down'}]";
     let asks: Profile = toml::from_str(text).unwrap();
     let plain = Profile { success: Vec::new(), ..asks.clone() };
-    let judge = |profile, log: &str, exit| {
-        let verdict = judge_at_2_utc(profile, log.as_bytes(), &exited(exit));
+    let classify = |profile, log: &str, exit| {
+        let verdict = classify_at_2_utc(profile, log.as_bytes(), &exited(exit));
         (verdict.class, verdict.line)
     };
-    assert_eq!(judge(&plain, "a\nb\n", 0), (Class::Unchecked, Some(2)));
-    assert_eq!(judge(&plain, "", 0), (Class::Unchecked, None));
-    assert_eq!(judge(&plain, "please slow down\nbye\n", 3), (Class::Throttled, Some(1)));
-    assert_eq!(judge(&plain, "sh: x: not found\n", 127), (Class::Config, Some(1)));
-    assert_eq!(judge(&asks, "x\nAll is done\ny\n", 0), (Class::Unchecked, Some(2)));
-    assert_eq!(judge(&asks, "all\ndone\n", 0), (Class::Truncated, Some(2)));
+    assert_eq!(classify(&plain, "a\nb\n", 0), (Class::Unchecked, Some(2)));
+    assert_eq!(classify(&plain, "", 0), (Class::Unchecked, None));
+    assert_eq!(classify(&plain, "please slow down\nbye\n", 3), (Class::Throttled, Some(1)));
+    assert_eq!(classify(&plain, "sh: x: not found\n", 127), (Class::Config, Some(1)));
+    assert_eq!(classify(&asks, "x\nAll is done\ny\n", 0), (Class::Unchecked, Some(2)));
+    assert_eq!(classify(&asks, "all\ndone\n", 0), (Class::Truncated, Some(2)));
 }
 
 #[test]
@@ -221,14 +220,14 @@ fn a_usage_window_named_by_the_stream_is_waited_for() {
         "{\"type\":\"rate_limit_event\",\"rate_limit_info\":{\"status\":\"rejected\",\"resetsAt\":1795240800,\"rateLimitType\":\"five_hour\"}}\n",
         "{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":true,\"api_error_status\":429,\"result\":\"API Error: 429\"}\n"
     );
-    let verdict = judge_at_2_utc(&profile("claude"), log.as_bytes(), &exited(1));
+    let verdict = classify_at_2_utc(&profile("claude"), log.as_bytes(), &exited(1));
     assert_eq!((verdict.class, verdict.until, verdict.line), (Class::Limited, Some(1_795_240_800), Some(2)));
 }
 
 #[test]
 fn evidence_is_short_printable_and_keeps_the_proof() {
     let log = format!("{}\x1b[31m429 rate limited\u{202e}{}\n", "x ".repeat(400), "y".repeat(400));
-    let verdict = judge_at_2_utc(&profile("cursor"), log.as_bytes(), &exited(1));
+    let verdict = classify_at_2_utc(&profile("cursor"), log.as_bytes(), &exited(1));
     assert!(verdict.evidence.chars().count() <= SHORT);
     assert!(verdict.evidence.contains("rate limit"), "{}", verdict.evidence);
     assert!(!verdict.evidence.contains(['\x1b', '\u{202e}']));
@@ -258,13 +257,13 @@ fn the_demo_is_throttled_first_and_done_when_resumed() {
     let pattern = compile(cursor.version_pattern.as_ref().unwrap()).unwrap();
     assert!(pattern.is_match(std::str::from_utf8(&version).unwrap()));
     let session = String::from_utf8(agent(&["create-chat"]).0).unwrap();
-    assert!(table::is_session_id(session.trim()));
+    assert!(!session.trim().is_empty() && session.trim().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
     let arguments = ["--resume", session.trim(), "--print", "--output-format", "stream-json", "--trust", "--yolo"];
     let (log, exit) = agent(&arguments);
-    let verdict = judge_at_2_utc(&cursor, &log, &exited(exit));
+    let verdict = classify_at_2_utc(&cursor, &log, &exited(exit));
     assert_eq!((verdict.class, exit), (Class::Throttled, 1), "{}", verdict.evidence);
     let (log, exit) = agent(&arguments);
-    let verdict = judge_at_2_utc(&cursor, &log, &Outcome { check: Some(0), check_before: Some(1), ..exited(exit) });
+    let verdict = classify_at_2_utc(&cursor, &log, &Outcome { check: Some(0), check_before: Some(1), ..exited(exit) });
     assert_eq!(verdict.class, Class::Done, "{}", verdict.evidence);
     let check = Command::new("sh").arg(work.path().join("test.sh")).output().unwrap();
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
@@ -280,7 +279,7 @@ fn profile_of(agent: &str) -> Profile {
 fn misleading_logs_get_the_class_that_is_right() {
     let mut wrong = Vec::new();
     for (name, agent, log, exit, class) in misleading::cases() {
-        let verdict = judge_at_2_utc(&profile_of(agent), log.as_bytes(), &exited(exit));
+        let verdict = classify_at_2_utc(&profile_of(agent), log.as_bytes(), &exited(exit));
         if verdict.class != class {
             wrong.push(format!("{agent}: {name}: {} instead of {class} ({})", verdict.class, verdict.evidence));
         }
@@ -292,20 +291,20 @@ fn misleading_logs_get_the_class_that_is_right() {
 fn a_resume_that_opened_another_session_is_said() {
     let log = "{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"new\"}\n{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"session_id\":\"new\"}\n";
     let asked = Outcome { resumed: Some("old".into()), ..exited(0) };
-    let verdict = judge_at_2_utc(&profile("claude"), log.as_bytes(), &asked);
+    let verdict = classify_at_2_utc(&profile("claude"), log.as_bytes(), &asked);
     assert_eq!(
         (verdict.class, &*verdict.evidence),
         (Class::Session, "the CLI opened session new instead of resuming old")
     );
     // Without a resume nothing is lost: the session that the stream opened is the attempt's.
-    assert_eq!(judge_at_2_utc(&profile("claude"), log.as_bytes(), &exited(0)).class, Class::Unchecked);
+    assert_eq!(classify_at_2_utc(&profile("claude"), log.as_bytes(), &exited(0)).class, Class::Unchecked);
 }
 
 #[test]
 fn a_timeout_names_the_error_of_the_service_that_still_stands() {
     let log = "{\"type\":\"system\",\"subtype\":\"api_retry\",\"error_status\":529,\"error\":\"overloaded\"}\n";
     let outcome = Outcome { reason: "timeout".into(), ..Outcome::default() };
-    let verdict = judge_at_2_utc(&profile("claude"), log.as_bytes(), &outcome);
+    let verdict = classify_at_2_utc(&profile("claude"), log.as_bytes(), &outcome);
     assert_eq!((verdict.class, verdict.standing), (Class::Timeout, Some(Class::Overloaded)));
 }
 
@@ -313,6 +312,6 @@ fn a_timeout_names_the_error_of_the_service_that_still_stands() {
 fn files_of_the_check_that_the_agent_changed_are_named() {
     let (log, _) = fixture("cursor-ok");
     let outcome = Outcome { check: Some(0), check_before: Some(1), check_files: vec!["test.sh".into()], ..exited(0) };
-    let verdict = judge_at_2_utc(&profile("cursor"), &log, &outcome);
+    let verdict = classify_at_2_utc(&profile("cursor"), &log, &outcome);
     assert_eq!(verdict.notes, ["the agent changed files of the check: test.sh"]);
 }

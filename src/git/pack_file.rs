@@ -15,7 +15,7 @@ pub const LARGE: u64 = 32 << 20;
 
 /// A pack in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pack {
+pub struct PackFile {
     pub path: PathBuf,
     /// The checksum at its end, which git names it by.
     pub hash: Oid,
@@ -24,7 +24,7 @@ pub struct Pack {
 }
 
 /// The pack for `tips` that was made in `outbox` before, by this process or an earlier one.
-pub fn kept(repo: &Repository, outbox: &Path, tips: &[Oid]) -> Option<Pack> {
+pub fn kept(repo: &Repository, outbox: &Path, tips: &[Oid]) -> Option<PackFile> {
     read(repo, outbox.join(name(tips))).ok()
 }
 
@@ -45,7 +45,7 @@ pub fn forget(outbox: &Path) -> Result<()> {
 ///
 /// # Errors
 /// git fails, or the file cannot be written.
-pub async fn make(repo: &Repository, outbox: &Path, tips: &[Oid], held: &[Oid]) -> Result<Option<Pack>> {
+pub async fn make(repo: &Repository, outbox: &Path, tips: &[Oid], held: &[Oid]) -> Result<Option<PackFile>> {
     let held = {
         let (repo, held) = (repo.clone(), held.to_vec());
         blocking(move || repo.present(&held)).await?
@@ -109,7 +109,7 @@ impl Repository {
 
 /// Puts the objects of a pack that came as a file into a quarantine. A pack that is not whole, or not the one it is
 /// called, is of no use: git then fetches its objects.
-pub(super) async fn unpack(quarantine: &Quarantine, pack: &Pack) {
+pub(super) async fn unpack(quarantine: &Quarantine, pack: &PackFile) {
     let Ok(file) = std::fs::File::open(&pack.path) else { return };
     let index = quarantine.git("index-pack").args(["--stdin"]).stdin_file(file);
     _ = blocking(move || index.run()).await;
@@ -125,7 +125,7 @@ fn name(tips: &[Oid]) -> String {
 }
 
 /// gitformat-pack(5): the last bytes of a pack are the checksum of the others, in the repository's object format.
-fn read(repo: &Repository, path: PathBuf) -> Result<Pack> {
+fn read(repo: &Repository, path: PathBuf) -> Result<PackFile> {
     let mut sum = vec![0; repo.format().zero().len() / 2];
     let mut read = || {
         let mut file = std::fs::File::open(&path)?;
@@ -136,7 +136,7 @@ fn read(repo: &Repository, path: PathBuf) -> Result<Pack> {
     let length = read().map_err(Error::io("read", &path))?;
     let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
     let hash = hex.parse().map_err(|_| Error::untrusted(format!("{} has no checksum", path.display())))?;
-    Ok(Pack { path, hash, length })
+    Ok(PackFile { path, hash, length })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The evidence of a verdict in words, and what is named next to it.
 
 use super::Case;
-use crate::agent::text::{SHORT, one_line};
+use crate::agent::sanitize::{SHORT, one_line};
 use crate::model::judgement::{Check, End, Exit, Gives};
 use crate::model::verdict::{Class, Verdict};
 

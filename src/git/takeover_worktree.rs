@@ -1,15 +1,15 @@
 //! A takeover: the agent's working state in a new worktree beside the repository, exactly as it was left.
 
 mod disk;
-mod draft;
 mod filters;
+mod staging;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use draft::Draft;
 pub use filters::Stored;
+use staging::Staging;
 
 use super::capture::Captured;
 use super::{Error, Repository, Result};
@@ -65,16 +65,16 @@ pub fn worktree_for_takeover(
     destination: &Path,
 ) -> Result<Landed> {
     let destination = std::path::absolute(destination).map_err(Error::io("find", destination))?;
-    if let Some(tree) = draft::look(repo, name, &destination)? {
+    if let Some(tree) = staging::look(repo, name, &destination)? {
         let branch = tree.branch()?;
         return Ok(Landed { path: tree.top().to_owned(), branch, differing: vec![], stored: vec![], before: true });
     }
-    draft::on_the_disk(repo, (id, name), &destination, |place| disk::check(repo, &work.files_tree, place))?;
-    let draft = Draft::begin(repo, (id, name), work, &destination)?;
-    let tree = Repository::discover(draft.path())?;
-    let (differing, stored) = fill(&tree, work).map_err(|error| draft::of_the_place(error, &destination))?;
+    staging::on_the_disk(repo, (id, name), &destination, |place| disk::check(repo, &work.files_tree, place))?;
+    let staging = Staging::begin(repo, (id, name), work, &destination)?;
+    let tree = Repository::discover(staging.path())?;
+    let (differing, stored) = fill(&tree, work).map_err(|error| staging::of_the_place(error, &destination))?;
     let branch = attach(&tree, id, work)?;
-    let tree = draft.finish(&destination)?;
+    let tree = staging.finish(&destination)?;
     Ok(Landed { path: tree.top().to_owned(), branch, differing, stored, before: false })
 }
 
@@ -94,9 +94,9 @@ fn fill(tree: &Repository, work: &Captured) -> Result<(Vec<String>, Vec<Stored>)
 /// Fails where no worktree can be made at `destination`, before anything is stopped or sent for it.
 pub fn check_place(repo: &Repository, (id, name): (&HandoffId, &HostName), destination: &Path) -> Result<()> {
     let destination = std::path::absolute(destination).map_err(Error::io("find", destination))?;
-    match draft::look(repo, name, &destination)? {
+    match staging::look(repo, name, &destination)? {
         Some(_) => Ok(()),
-        None => draft::on_the_disk(repo, (id, name), &destination, |_| Ok(())),
+        None => staging::on_the_disk(repo, (id, name), &destination, |_| Ok(())),
     }
 }
 
@@ -113,7 +113,7 @@ fn branch_of(id: &HandoffId) -> String {
     format!("refs/heads/handoff/{}", id.as_str())
 }
 
-/// Puts HEAD on `handoff/<id>`, if that branch can be made. HEAD goes first: a branch that is there and on which no draft
+/// Puts HEAD on `handoff/<id>`, if that branch can be made. HEAD goes first: a branch that is there and on which no staging
 /// stands is not ours.
 fn attach(tree: &Repository, id: &HandoffId, work: &Captured) -> Result<Option<String>> {
     let name = branch_of(id);

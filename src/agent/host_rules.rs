@@ -7,9 +7,6 @@ use crate::model::policy::{Decision, decide};
 use crate::model::profile::{Profile, SessionMode};
 use crate::model::verdict::Class;
 
-/// Longest session id that is taken from a stream.
-const MAX_SESSION: usize = 128;
-
 /// The files `verdicts`, `actions`, `errors`, `stream`, `success`, `terminal`, `error_lines` and `session_pattern` of
 /// docs/host.md; one that a profile has nothing for is left out.
 pub fn files(profile: &Profile) -> Vec<(&'static str, String)> {
@@ -86,12 +83,6 @@ fn session_program(pattern: &str) -> String {
     format!("s/{before}{}{after}/\\1/p", pattern.replace('/', "\\/"))
 }
 
-/// Whether an id may be put into a resume script: `[A-Za-z0-9_-]{1,128}`.
-pub fn is_session_id(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    (1..=MAX_SESSION).contains(&text.len()) && text.bytes().all(plain)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,8 +111,6 @@ mod tests {
 
     #[test]
     fn sed_takes_the_id_from_a_line() {
-        assert!(is_session_id("01a1fabc-84b4"));
-        assert!(!is_session_id("") && !is_session_id("a b") && !is_session_id(&"x".repeat(129)));
         assert_eq!(session_program("^id/(x+)$"), "s/^id\\/(x+)$/\\1/p");
         let text = "binary = ['x']\nstart = []\nsession = 'stream'\nsession_pattern = 'chat ([a-z0-9]+)'";
         let mine: Profile = toml::from_str(text).unwrap();

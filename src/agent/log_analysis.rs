@@ -2,61 +2,61 @@
 
 use jiff::Zoned;
 
-use crate::agent::judge::{Log, judge_log};
-use crate::agent::summary::{Draft, Summary};
+use crate::agent::classify::{Log, classify_log};
+use crate::agent::summary::{Summary, SummaryBuilder};
 use crate::model::agent_event::AgentEvent;
 use crate::model::attempt::Outcome;
 use crate::model::profile::Profile;
 use crate::model::verdict::Verdict;
 
 /// A log that is read as it grows. It is read once, however often it is summarised.
-pub struct Study {
+pub struct LogAnalysis {
     log: Log,
-    draft: Draft,
+    summary: SummaryBuilder,
 }
 
-impl Study {
+impl LogAnalysis {
     /// Of a log of which nothing was read.
-    pub fn new(profile: &Profile) -> Study {
-        Study { log: Log::new(profile), draft: Draft::new(None) }
+    pub fn new(profile: &Profile) -> LogAnalysis {
+        LogAnalysis { log: Log::new(profile), summary: SummaryBuilder::new(None) }
     }
 
     /// Takes the next bytes; returns the events of the lines they complete, each with its line number from 1.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<(u64, AgentEvent)> {
         let events = self.log.push(bytes);
-        events.iter().for_each(|(line, event)| self.draft.note(*line, event));
+        events.iter().for_each(|(line, event)| self.summary.note(*line, event));
         events
     }
 
     /// The log goes on in another file: what the last one ended with is a line.
     pub fn begin_part(&mut self) -> Vec<(u64, AgentEvent)> {
         let events = self.log.begin_part();
-        events.iter().for_each(|(line, event)| self.draft.note(*line, event));
+        events.iter().for_each(|(line, event)| self.summary.note(*line, event));
         events
     }
 
     /// The log has ended: reads a last line that has no line break. Nothing more is told the second time.
     pub fn finish(&mut self) -> Vec<(u64, AgentEvent)> {
         let events = self.log.finish();
-        events.iter().for_each(|(line, event)| self.draft.note(*line, event));
+        events.iter().for_each(|(line, event)| self.summary.note(*line, event));
         events
     }
 
     /// What the lines read so far say.
     pub fn summary(&self, profile: &Profile) -> Summary {
-        self.draft.summary(profile.dialect, self.log.reader())
+        self.summary.summary(profile.dialect, self.log.reader())
     }
 
     /// The verdict on what was read, as of now.
-    pub fn judge(&self, profile: &Profile, outcome: &Outcome) -> Verdict {
-        judge_log(profile, &self.log, outcome, &Zoned::now())
+    pub fn classify(&self, profile: &Profile, outcome: &Outcome) -> Verdict {
+        classify_log(profile, &self.log, outcome, &Zoned::now())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::judge::judge;
+    use crate::agent::classify::classify;
     use crate::agent::profiles;
     use crate::agent::summary::{summarise, summarise_parts};
     use crate::model::verdict::Class;
@@ -69,23 +69,23 @@ mod tests {
             "a line of stderr\n{\"type\":\"assistant\",\"message\":{\"content\":[{\"text\":\"lost its e",
             "stray\n{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"result\":\"Done.\"}\n",
         ];
-        let mut study = Study::new(profile);
-        study.push(parts[0].as_bytes());
-        study.begin_part();
-        study.push(parts[1].as_bytes());
-        study.finish();
+        let mut analysis = LogAnalysis::new(profile);
+        analysis.push(parts[0].as_bytes());
+        analysis.begin_part();
+        analysis.push(parts[1].as_bytes());
+        analysis.finish();
         let outcome = Outcome { exit: Some(0), check: Some(0), ..Outcome::default() };
-        let verdict = study.judge(profile, &outcome);
+        let verdict = analysis.classify(profile, &outcome);
         assert_eq!((verdict.class, verdict.pointer(2).as_deref()), (Class::Done, Some("attempt-2.2.log:2")));
         let whole = summarise_parts(profile.dialect, parts.map(str::as_bytes), None).unwrap();
-        assert_eq!(study.summary(profile), whole);
+        assert_eq!(analysis.summary(profile), whole);
         assert_eq!(whole.finished, Some(true));
         let failed = Outcome { exit: Some(1), ..Outcome::default() };
-        let mut study = Study::new(profile);
-        study.push(b"cannot connect\n");
-        study.begin_part();
-        assert_eq!(study.judge(profile, &failed).pointer(2).as_deref(), Some("attempt-2.log:1"));
-        assert_eq!(study.summary(profile).blockers.shown[0].pointer(2), "attempt-2.log:1");
+        let mut analysis = LogAnalysis::new(profile);
+        analysis.push(b"cannot connect\n");
+        analysis.begin_part();
+        assert_eq!(analysis.classify(profile, &failed).pointer(2).as_deref(), Some("attempt-2.log:1"));
+        assert_eq!(analysis.summary(profile).blockers.shown[0].pointer(2), "attempt-2.log:1");
     }
 
     #[test]
@@ -107,15 +107,15 @@ mod tests {
             let log = std::fs::read(&path).unwrap();
             let outcome = Outcome { exit: Some(1), ..Outcome::default() };
             for size in [7, 1000, log.len().max(1)] {
-                let mut study = Study::new(profile);
-                log.chunks(size).for_each(|piece| drop(study.push(piece)));
-                study.finish();
-                assert!(study.finish().is_empty());
-                assert_eq!(study.summary(profile), summarise(profile.dialect, &log[..], None).unwrap(), "{name}");
+                let mut analysis = LogAnalysis::new(profile);
+                log.chunks(size).for_each(|piece| drop(analysis.push(piece)));
+                analysis.finish();
+                assert!(analysis.finish().is_empty());
+                assert_eq!(analysis.summary(profile), summarise(profile.dialect, &log[..], None).unwrap(), "{name}");
                 // Not the reset time: "in 5 minutes" is another second for the second judge.
                 let told = |verdict: Verdict| (verdict.class, verdict.evidence, verdict.line);
-                let judged = judge(profile, &log[..], &outcome);
-                assert_eq!(told(study.judge(profile, &outcome)), told(judged), "{name}");
+                let judged = classify(profile, &log[..], &outcome);
+                assert_eq!(told(analysis.classify(profile, &outcome)), told(judged), "{name}");
             }
         }
         assert!(seen > 10, "{seen} fixtures");

@@ -19,12 +19,12 @@ use crate::model::profile::{DialectName, Profile};
 use crate::model::verdict::{Class, Verdict};
 
 /// The verdict on an attempt, as of now. A log that cannot be read to its end is judged by what was read.
-pub fn judge(profile: &Profile, log: impl Read, outcome: &Outcome) -> Verdict {
-    judge_log(profile, &Log::read(profile, log), outcome, &Zoned::now())
+pub fn classify(profile: &Profile, log: impl Read, outcome: &Outcome) -> Verdict {
+    classify_log(profile, &Log::read(profile, log), outcome, &Zoned::now())
 }
 
 /// The verdict of a log that was read before. "In 5 minutes" counts from `now`.
-pub fn judge_log(profile: &Profile, log: &Log, outcome: &Outcome, now: &Zoned) -> Verdict {
+pub fn classify_log(profile: &Profile, log: &Log, outcome: &Outcome, now: &Zoned) -> Verdict {
     let case = Case::new(profile, log, outcome);
     let class = case.facts.class();
     let mut verdict = words::verdict(&case, class);

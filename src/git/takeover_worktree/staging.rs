@@ -18,14 +18,14 @@ const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Removed when it is dropped unfinished.
-pub(super) struct Draft<'a> {
+pub(super) struct Staging<'a> {
     repo: &'a Repository,
     id: &'a HandoffId,
     path: PathBuf,
     finished: bool,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> Staging<'a> {
     /// An empty worktree at `work`'s HEAD, beside the destination; what an earlier takeover left there is cleared away.
     pub(super) fn begin(
         repo: &'a Repository,
@@ -37,11 +37,11 @@ impl<'a> Draft<'a> {
         clear(repo, id, &path)?;
         let made = std::fs::create_dir(&path).map_err(Error::io("make", &path));
         made.map_err(|error| of_the_place(error, destination))?;
-        let draft = Self { repo, id, path, finished: false };
+        let staging = Self { repo, id, path, finished: false };
         // Twice by force: over what git may have noted of this path when it was killed.
         let add = repo.git("worktree").args(["add", "-f", "-f", "--quiet", "--detach", "--no-checkout", "--"]);
-        add.arg(&draft.path).arg(work.head.as_str()).run()?;
-        Ok(draft)
+        add.arg(&staging.path).arg(work.head.as_str()).run()?;
+        Ok(staging)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -59,7 +59,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-impl Drop for Draft<'_> {
+impl Drop for Staging<'_> {
     fn drop(&mut self) {
         if !self.finished {
             // Best effort while another error is on its way to the user.
@@ -74,12 +74,12 @@ pub(super) fn look(repo: &Repository, name: &HostName, destination: &Path) -> Re
     let listed = repo.git("worktree").args(["list", "--porcelain"]).run()?;
     let listed = listed.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"worktree "));
     let listed: Vec<&Path> = listed.map(|path| Path::new(OsStr::from_bytes(path))).collect();
-    let draft = file_name(name);
+    let staging = file_name(name);
     let mut places = std::iter::once(&destination).chain(&listed);
     // git calls what it keeps of a worktree as the worktree was called when it was made.
-    let is_ours = |admin: PathBuf| admin.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&draft));
+    let is_ours = |admin: PathBuf| admin.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&staging));
     let made = places
-        .find(|place| place.file_name() != Some(OsStr::new(&draft)) && admin_of(repo, place).is_some_and(is_ours));
+        .find(|place| place.file_name() != Some(OsStr::new(&staging)) && admin_of(repo, place).is_some_and(is_ours));
     if let Some(made) = made {
         return settle(repo, made).map(Some);
     }
@@ -95,7 +95,7 @@ pub(super) fn look(repo: &Repository, name: &HostName, destination: &Path) -> Re
     Ok(None)
 }
 
-/// A draft's name. The uid in it was drawn for this handoff alone.
+/// The name of the staging directory. The uid in it was drawn for this handoff alone.
 fn file_name(name: &HostName) -> String {
     format!("handoff-{name}")
 }
@@ -115,7 +115,7 @@ fn taken(destination: &Path) -> Error {
 }
 
 /// Looks at the disk of a destination in an empty directory that is gone afterwards. One that a killed process left has
-/// the name of a draft, and goes with it.
+/// the name of a staging directory, and goes with it.
 pub(super) fn on_the_disk<T>(
     repo: &Repository,
     (id, name): (&HandoffId, &HostName),
@@ -187,7 +187,7 @@ fn admin_of(repo: &Repository, worktree: &Path) -> Option<PathBuf> {
     (admin.parent() == Some(&all)).then_some(admin)
 }
 
-/// Removes a draft with its branch, or does nothing where there is none.
+/// Removes a staging worktree with its branch, or does nothing where there is none.
 fn clear(repo: &Repository, id: &HandoffId, path: &Path) -> Result<()> {
     let admin = admin_of(repo, path);
     if admin.is_none() && path.join(".git").symlink_metadata().is_ok() {
