@@ -11,7 +11,18 @@ const MOST: f64 = 8.0;
 /// Waits until `condition` gives a value, and fails the test with `what` when it has not within `limit`, or longer where
 /// the machine is busy.
 #[track_caller]
-pub fn until<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, limit: Duration, condition: impl FnMut() -> Option<T>) -> T {
+    until_or_show(what, limit, condition, String::new)
+}
+
+/// The same; a failure adds what `shown` says of the state at that moment.
+#[track_caller]
+pub fn until_or_show<T>(
+    what: &str,
+    limit: Duration,
+    mut condition: impl FnMut() -> Option<T>,
+    shown: impl Fn() -> String,
+) -> T {
     let began = Instant::now();
     let mut end = began + limit;
     loop {
@@ -20,7 +31,7 @@ pub fn until<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Opti
         }
         if Instant::now() >= end {
             end = end.max(began + stretched(limit));
-            assert!(Instant::now() < end, "waited {:?} in vain for {what}", began.elapsed());
+            assert!(Instant::now() < end, "waited {:?} in vain for {what}\n{}", began.elapsed(), shown());
         }
         std::thread::sleep(STEP);
     }

@@ -311,7 +311,7 @@ impl Scene {
     fn check_invariants(&self, action: Action) {
         let laptop = &self.laptop;
         for host in &laptop.hosts {
-            wait_for("an empty host", || host.running().iter().all(|command| is_of_a_poll(command)));
+            host.wait_until_empty(is_of_a_poll);
         }
         let mut started = BTreeSet::new();
         for n in laptop.hosts.iter().flat_map(|host| self.starts(host)) {

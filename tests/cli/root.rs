@@ -24,7 +24,7 @@ fn starts(laptop: &Laptop) -> usize {
 
 /// Nothing of ours runs on the host.
 fn is_quiet(laptop: &Laptop) {
-    wait_for("an empty host", || laptop.hosts[0].running().is_empty());
+    laptop.hosts[0].wait_until_empty(|_| false);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn a_host_that_is_back_is_told_and_its_end_is_not_waited_for() {
     assert!(ran.took < wait::stretched(Duration::from_secs(4)), "{:?}", ran.took);
     wait_for("a confirmation", || !laptop.handoff(["show", ID]).run().exits(0).text().contains("could not be told"));
     assert!(!laptop.hosts[0].running().join(" ").contains("sleep 99731"), "what is confirmed has ended");
-    wait_for("an empty host", || laptop.hosts[0].running().is_empty());
+    laptop.hosts[0].wait_until_empty(|_| false);
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn ends_the_whole_tree_and_keeps_the_work() {
         running.contains("sleep 99731") && running.contains("sleep 1000000")
     });
     laptop.handoff(["stop", ID]).run().exits(0).says("stopped").done();
-    wait_for("an empty host", || laptop.hosts[0].running().is_empty());
+    laptop.hosts[0].wait_until_empty(|_| false);
     assert_eq!(laptop.verdicts(), ["stopped"]);
     laptop.status_is("stopped");
     laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").done();
@@ -44,7 +44,7 @@ fn of_a_watcher_that_is_stopped_ends_the_attempt() {
         let watcher = laptop.hosts[0].pid(1, "watch.1").and_then(rustix::process::Pid::from_raw).unwrap();
         rustix::process::kill_process(watcher, rustix::process::Signal::STOP).unwrap();
         laptop.handoff(command.iter().copied()).run().exits(0).done();
-        wait_for("an empty host", || laptop.hosts[0].running().is_empty());
+        laptop.hosts[0].wait_until_empty(|_| false);
         assert_eq!(laptop.verdicts(), ["stopped"]);
         laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").done();
     }

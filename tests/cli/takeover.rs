@@ -42,7 +42,7 @@ fn what_runs_is_stopped_first_and_starts_no_more() {
     laptop.run(["--detach", TASK]).run().exits(0).done();
     wait_for("the work", || laptop.hosts[0].running().join(" ").contains("sleep 99731"));
     laptop.takeover().exits(0).says("is yours").done();
-    wait_for("an empty host", || laptop.hosts[0].running().is_empty());
+    laptop.hosts[0].wait_until_empty(|_| false);
     assert_eq!(std::fs::read_to_string(laptop.worktree().join("notes.txt")).unwrap(), "by the agent\n");
     laptop.status_is("interactive");
     assert_eq!(laptop.shown()["handoff"]["confirmed"], true);
@@ -56,7 +56,7 @@ fn while_another_process_drives() {
     wait_for("the agent's words", || running.stdout().contains("Now I wait."));
     laptop.takeover().exits(0).says("is yours").done();
     running.wait().exits(0).done();
-    wait_for("an empty host", || laptop.hosts[0].running().is_empty());
+    laptop.hosts[0].wait_until_empty(|_| false);
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn the_host_goes_on_alone_when_the_program_is_killed() {
         assert_eq!(std::fs::read(laptop.record(&format!("attempt-{n}.log"))).unwrap(), host.log(n));
     }
     laptop.status_is("done");
-    wait_for("an empty host", || host.running().is_empty());
+    host.wait_until_empty(|_| false);
 }
 
 #[test]

@@ -7,13 +7,7 @@ within() {
   shift
   "$@" </dev/null &
   step=$!
-  (
-    trap 'kill "$nap" 2>/dev/null; exit' TERM
-    sleep "$seconds" &
-    nap=$!
-    wait "$nap"
-    kill_tree "$step"
-  ) >/dev/null 2>&1 &
+  guard_step "$seconds" "$step" >/dev/null 2>&1 &
   guard=$!
   # A signal to this process ends one wait, not the command.
   while :; do
@@ -25,6 +19,18 @@ within() {
   wait "$guard" 2>/dev/null
   [ "$status" -ne 137 ] || status=124
   return "$status"
+}
+
+# Kills the step $2 with all that it started when $1 seconds have passed, or when the process that waits for it is gone: a
+# later watcher must not meet a step of a killed one. It sleeps for one second at a time, so no sleep outlives it for longer.
+guard_step() {
+  rest=$1
+  while kill -0 "$2" || return 0; do
+    { [ "$rest" -gt 0 ] && kill -0 $$; } || break
+    sleep 1
+    rest=$((rest - 1))
+  done
+  kill_tree "$2"
 }
 
 # The same with the output in a file.

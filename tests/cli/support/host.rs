@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use handoff::transport::ssh::server::{Server, Setup};
 
-use super::{ID, processes};
+use super::{DEADLINE, ID, processes, wait};
 
 pub struct Host {
     pub name: &'static str,
@@ -83,6 +83,14 @@ impl Host {
     /// Command lines of what runs there now.
     pub fn running(&self) -> Vec<String> {
         processes::of_home(&self.home).into_iter().map(|(_, command)| command).collect()
+    }
+
+    /// Waits until nothing runs there, bar the commands that `expected` names; a failure lists what does.
+    #[track_caller]
+    pub fn wait_until_empty(&self, expected: impl Fn(&str) -> bool) {
+        let left = || self.running().into_iter().filter(|command| !expected(command)).collect::<Vec<_>>();
+        let is_empty = || left().is_empty().then_some(());
+        wait::until_or_show("an empty host", DEADLINE, is_empty, || left().join("\n"));
     }
 
     /// Connections taken so far.

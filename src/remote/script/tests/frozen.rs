@@ -158,3 +158,29 @@ fn a_watcher_that_died_while_it_was_stopped_is_dead() {
         assert_eq!((result.class(), host.starts()), ("unchecked", 1), "{}", result.0);
     }
 }
+
+#[test]
+fn a_step_of_a_killed_watcher_ends_with_it() {
+    for shell in shells() {
+        // The watcher is killed while it waits for an answer that never comes.
+        let host = TestHost::shipped(shell, "case $1 in create) echo $$ >$HOME/asked; exec sleep 1000 ;; esac");
+        let create = ("run.create", "exec \"$HANDOFF_AGENT\" create\n");
+        host.ensure(1, &[create, ("grant", &grant(&[("session_mode", "create")]))]);
+        let asked = || std::fs::read_to_string(host.home().join("asked")).ok()?.trim().parse().ok();
+        let step = Pid::from_raw(host.until("the question", asked)).unwrap();
+        kill(host.pid(1, "watch.1"));
+        host.until("the end of the step", || rustix::process::test_kill_process(step).is_err().then_some(()));
+        host.until("the end of its time limit", || with_home(&host.home()).is_empty().then_some(()));
+    }
+}
+
+/// Processes whose home directory is this one, as far as the system shows environments.
+fn with_home(home: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let home = format!("HOME={}", home.display());
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_ours = |path: &std::path::PathBuf| {
+        let variables = std::fs::read(path.join("environ")).unwrap_or_default();
+        variables.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
+    };
+    entries.filter(is_ours).collect()
+}
