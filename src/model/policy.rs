@@ -15,9 +15,9 @@ pub enum Decision {
     ResumeWithEvidence,
     /// A new session, seeded from the resume prompt.
     NewSession,
-    /// A host that is larger in what ran out.
+    /// Only a host with more of what ran out helps. Today this pauses: handoff does not choose another host by itself.
     Climb,
-    /// Park, and print the command that fixes it.
+    /// Pause, and print the command that fixes it.
     Park,
 }
 
@@ -53,8 +53,8 @@ impl Decision {
             Decision::WaitReset => "wait for the reset time; a new number, not charged",
             Decision::ResumeWithEvidence => "resume with the evidence in the prompt",
             Decision::NewSession => "new session, seeded from the resume prompt",
-            Decision::Climb => "climb to a host with more of what ran out; if none, park and say so",
-            Decision::Park => "park, and print the command that fixes it",
+            Decision::Climb => "pause, and print the command that continues, here or on another host",
+            Decision::Park => "pause, and print the command that fixes it",
         }
     }
 }
