@@ -1,16 +1,19 @@
-//! `docs/faults.md`, made of the matrix and of what the run before this one found.
+//! `docs/faults.md`, made from the matrix and the outcomes of the run before this one.
 
 use std::path::Path;
 
 use crate::matrix::{FAULTS, Fault};
 use crate::row::results;
 
-const HEAD: &str = "# Faults\n\n\
-    Every row is a test in `integration/faults/` that injects the fault into a real sshd, a real line, real processes or a\n\
-    real file system. `integration/run faults` runs them all and fails when this page is not what it found. A row is skipped\n\
-    only where a probe finds a facility of the machine missing: then the run says which, and the row counts as not tried.\n\
-    `HANDOFF_FAULTS_WRITE=1 integration/run faults` writes the page anew.\n\n\
-    | # | fault injected | what is promised | outcome |\n|---|---|---|---|\n";
+const HEAD: &str = "# Faults\n\
+    \n\
+    Every row is a test in `integration/faults/`. It injects the fault into a real sshd, a real connection, real processes or a real\n\
+    file system. `integration/run faults` runs them all and fails when this page differs from what the run found. A row is skipped\n\
+    only where a probe finds that the machine lacks something: the run then names it, and the row counts as not tried.\n\
+    `HANDOFF_FAULTS_WRITE=1 integration/run faults` writes the page again.\n\
+    \n\
+    | # | fault injected | what is promised | outcome |\n\
+    |---|---|---|---|\n";
 
 /// Compares the page with the run; HANDOFF_FAULTS_WRITE writes it instead. Runs after all others: `integration/run faults`.
 #[test]
@@ -31,8 +34,8 @@ fn the_page_says_what_the_run_found() {
         std::fs::write(&path, format!("{HEAD}{rows}")).unwrap();
         return;
     }
-    let rows = committed.strip_prefix(HEAD).expect("docs/faults.md begins in another way");
-    assert_eq!(rows.lines().count(), FAULTS.len(), "docs/faults.md has not one line a row");
+    let rows = committed.strip_prefix(HEAD).expect("docs/faults.md has another head");
+    assert_eq!(rows.lines().count(), FAULTS.len(), "docs/faults.md needs one line for each row");
     let (mut ran, mut untried) = (0, 0);
     for (fault, row) in FAULTS.iter().zip(rows.split_inclusive('\n')) {
         let found = outcome(fault);
@@ -43,7 +46,7 @@ fn the_page_says_what_the_run_found() {
             println!("  row {} was not tried here: {found}", fault.number);
             continue;
         }
-        assert_eq!(row, line(fault, &found), "docs/faults.md is not what this run found");
+        assert_eq!(row, line(fault, &found), "docs/faults.md differs from what this run found");
     }
     println!("  {ran} of {} rows passed, {untried} that pass elsewhere were not tried here", FAULTS.len());
 }
