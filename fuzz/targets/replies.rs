@@ -41,8 +41,8 @@ async fn ask(host: Remote) -> String {
     [
         said(probe),
         said(host.ensure(&ensure).await),
-        said(host.put_next(&name, 1, &Next::End).await),
-        said(host.put_epoch(&name, 2).await),
+        said(host.set_next(&name, 1, &Next::End).await),
+        said(host.set_epoch(&name, 2).await),
         said(host.cancel(&name, 1, "stop", 1).await),
         said(host.capture(&name, 1).await),
         said(host.release(&name, &[], &terms).await),

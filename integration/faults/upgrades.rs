@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use handoff::remote::script;
+use handoff::remote::runner;
 use sha2::{Digest, Sha256};
 
 use crate::row::Row;
@@ -22,7 +22,7 @@ impl Old {
     fn new(text: &str) -> Old {
         let site = Site::new();
         let hash: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-        let (name, now) = (format!("runner-{hash}.sh"), format!("runner-{}.sh", script::sha256()));
+        let (name, now) = (format!("runner-{hash}.sh"), format!("runner-{}.sh", runner::sha256()));
         assert_ne!(name, now);
         let lib = Path::new(".handoff/lib");
         site.host.user.install(lib.join(&name).to_str().unwrap(), text, 0o600);
@@ -51,13 +51,13 @@ fn older_runners() -> Vec<String> {
     let folders = std::fs::read_dir(golden).unwrap().map(|entry| entry.unwrap().path().join("runner.sh"));
     let mut texts: Vec<String> = folders.filter_map(|path| std::fs::read_to_string(path).ok()).collect();
     assert!(!texts.is_empty());
-    texts.push(script::text().to_owned());
+    texts.push(runner::text().to_owned());
     texts.into_iter().map(|text| text + "# As it was.\n").collect()
 }
 
 fn present_runner_is_there(site: &Site) {
-    let path = site.host.user.home.join(format!(".handoff/lib/runner-{}.sh", script::sha256()));
-    assert_eq!(std::fs::read_to_string(path).unwrap(), script::text(), "the upgrade was put on the host");
+    let path = site.host.user.home.join(format!(".handoff/lib/runner-{}.sh", runner::sha256()));
+    assert_eq!(std::fs::read_to_string(path).unwrap(), runner::text(), "the upgrade was put on the host");
 }
 
 fn classes(site: &Site) -> Vec<String> {

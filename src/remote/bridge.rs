@@ -15,7 +15,7 @@ use super::client::{Remote, Reply};
 use super::error::RemoteError;
 use super::frames::Piece;
 use super::request::Request;
-use super::script::Verb;
+use super::runner::Verb;
 use crate::model::id::HostName;
 
 /// Which of git's two services.

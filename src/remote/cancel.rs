@@ -4,7 +4,7 @@ use super::client::Remote;
 use super::error::RemoteError;
 use super::poll::StateLine;
 use super::request::Request;
-use super::script::Verb;
+use super::runner::Verb;
 use crate::model::attempt::AttemptNo;
 use crate::model::id::HostName;
 

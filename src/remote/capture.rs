@@ -3,7 +3,7 @@
 use super::client::Remote;
 use super::error::RemoteError;
 use super::request::Request;
-use super::script::Verb;
+use super::runner::Verb;
 use crate::model::attempt::AttemptNo;
 use crate::model::id::HostName;
 use crate::model::snapshot::Oid;

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, mpsc};
 use super::error::{ROOTLESS, RemoteError};
 use super::frames::{Frames, Piece};
 use super::request::{Request, nonce};
-use super::script::{self, Verb};
+use super::runner::{self, Verb};
 use crate::model::root::Known;
 use crate::transport::{Exec, Exit, Output, Transport, TransportError};
 
@@ -112,7 +112,7 @@ impl Remote {
             _ => request,
         };
         let bytes = request.encode(&nonce, &self.root);
-        self.start(&script::loader(verb), verb.word(), &nonce, bytes, end).await
+        self.start(&runner::loader(verb), verb.word(), &nonce, bytes, end).await
     }
 
     /// Starts a command and sends its input; `end` closes the input behind it.
@@ -164,8 +164,8 @@ impl Remote {
     async fn write_runner(&self) -> Result<Result<(), Reply>, RemoteError> {
         let nonce = nonce();
         let mut input = format!("{nonce}\n{}\n", self.root.replace('\n', " ")).into_bytes();
-        input.extend_from_slice(script::text().as_bytes());
-        let loader = script::install_loader(self.known() != Known::Nothing);
+        input.extend_from_slice(runner::text().as_bytes());
+        let loader = runner::install_loader(self.known() != Known::Nothing);
         let mut reply = self.start(&loader, "install", &nonce, input.into(), true).await?;
         let mut lines = Vec::new();
         while let Some(piece) = reply.next().await? {

@@ -10,7 +10,7 @@ use super::error::RemoteError;
 use super::instance::instance_of;
 use super::poll::{StateLine, read_state};
 use super::request::Request;
-use super::script::Verb;
+use super::runner::Verb;
 use crate::model::attempt::AttemptNo;
 use crate::model::id::HostName;
 use crate::model::root::Instance;

@@ -9,7 +9,7 @@ use super::client::{Remote, Reply};
 use super::error::RemoteError;
 use super::frames::Piece;
 use super::request::Request;
-use super::script::Verb;
+use super::runner::Verb;
 use crate::model::attempt::{AttemptNo, Epoch, Outcome};
 use crate::model::id::HostName;
 use crate::model::uncaptured::Uncaptured;

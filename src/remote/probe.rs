@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use super::client::Remote;
 use super::error::RemoteError;
 use super::request::Request;
-use super::script::Verb;
+use super::runner::Verb;
 
 /// An agent to look for.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@ use super::client::Remote;
 use super::error::RemoteError;
 use super::frames::Piece;
 use super::request::Request;
-use super::script::Verb;
+use super::runner::Verb;
 use crate::model::attempt::AttemptNo;
 use crate::model::id::HostName;
 use crate::model::snapshot::Oid;

@@ -3,7 +3,7 @@
 use super::client::Remote;
 use super::error::RemoteError;
 use super::request::Request;
-use super::script::Verb;
+use super::runner::Verb;
 
 /// A tree on a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]

@@ -59,7 +59,7 @@ impl Driver {
     /// Tells the link's host and reads to the end what it made. `false`: it could not be reached, or not for long enough.
     async fn fence(&mut self, patience: Duration) -> Result<bool, Error> {
         let epoch = self.handoff().epoch;
-        match tokio::time::timeout(patience, self.put_epoch(epoch)).await {
+        match tokio::time::timeout(patience, self.set_epoch(epoch)).await {
             Ok(Ok(())) => {}
             Err(_) => {
                 self.link.drop_connection();
@@ -85,19 +85,19 @@ impl Driver {
     }
 
     /// Tells the link's host of an epoch. One whose root was replaced is told in the root that it has now.
-    pub(super) async fn put_epoch(&mut self, epoch: Epoch) -> Result<(), Error> {
-        match self.put_epoch_once(epoch).await {
+    pub(super) async fn set_epoch(&mut self, epoch: Epoch) -> Result<(), Error> {
+        match self.set_epoch_once(epoch).await {
             Err(error) if error.is_refused(OTHER_ROOT) => {
                 self.accept_root().await?;
-                self.put_epoch_once(epoch).await
+                self.set_epoch_once(epoch).await
             }
             put => put,
         }
     }
 
-    async fn put_epoch_once(&mut self, epoch: Epoch) -> Result<(), Error> {
+    async fn set_epoch_once(&mut self, epoch: Epoch) -> Result<(), Error> {
         let remote = self.link.once().await?;
-        match remote.put_epoch(&self.name, epoch).await {
+        match remote.set_epoch(&self.name, epoch).await {
             // A host that never heard of the handoff has nothing to give back.
             Err(RemoteError::Refused { class, .. }) if class == "unknown" => Ok(()),
             Err(error) => Err(error.into()),

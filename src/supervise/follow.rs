@@ -269,7 +269,7 @@ impl Driver {
             self.append(Kind::Decided { attempt: n, next: next.clone(), by: "laptop".into() })?;
             return Ok(next);
         }
-        let link = remote.put_next(&self.name, n, &next).await?;
+        let link = remote.set_next(&self.name, n, &next).await?;
         let (by, stands) = Next::from_link(&link).unwrap_or(("laptop", next.clone()));
         let stands = if by == "laptop" { next } else { in_words(stands, next, self.handoff(), n, &self.profile) };
         self.append(Kind::Decided { attempt: n, next: stands.clone(), by: by.to_owned() })?;

@@ -28,7 +28,7 @@ use crate::remote::client::Remote;
 use crate::remote::ensure::Ensure;
 use crate::remote::error::{OTHER_ROOT, RemoteError};
 use crate::remote::poll::Launched;
-use crate::remote::script::Verb;
+use crate::remote::runner::Verb;
 
 /// How long a watcher waits for the push beside it, in seconds; a push of a large repository takes its time.
 const WAIT_FOR_PUSH: u64 = 3600;
@@ -282,7 +282,7 @@ impl Driver {
 
 /// Whether git's end on the host did not live to say how it went.
 fn is_killed(error: &Error) -> bool {
-    let of_push = |verb: &str| [Verb::Receive, Verb::Pack].iter().any(|it| it.word() == verb);
+    let of_push = |verb: &str| [Verb::Receive, Verb::ReceivePack].iter().any(|it| it.word() == verb);
     matches!(error, Error::Remote(RemoteError::Cut { verb, .. }) if of_push(verb))
 }
 

@@ -15,7 +15,7 @@ use crate::model::uncaptured::Uncaptured;
 use crate::remote::bridge::{Bridge, Service};
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
-use crate::remote::pack::Cache;
+use crate::remote::receive_pack::Cache;
 
 impl Driver {
     /// Fetches the capture of attempt `n` unless it is here already. One that was not made at the time is made now.

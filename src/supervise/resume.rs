@@ -150,7 +150,7 @@ impl Driver {
         // What is at work there has yet to be ended: that is the fence's.
         let at_rest = !self.handoff().status().is_active();
         let confirmed = at_rest
-            && match tokio::time::timeout(PATIENCE, self.put_epoch(epoch)).await {
+            && match tokio::time::timeout(PATIENCE, self.set_epoch(epoch)).await {
                 Ok(Ok(())) => true,
                 Ok(Err(error)) if !error.may_retry() => return Err(error),
                 _ => {

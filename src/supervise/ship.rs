@@ -15,7 +15,7 @@ use crate::model::verdict::Class;
 use crate::remote::bridge::{Bridge, Service};
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
-use crate::remote::pack::{Cache, DAMAGED, LACKING};
+use crate::remote::receive_pack::{Cache, DAMAGED, LACKING};
 
 /// Pushes of one repository that may come in between, one after the other.
 const MOST_RIVALS: u32 = 10;
@@ -38,14 +38,14 @@ pub(super) struct Push<'a> {
 }
 
 impl Push<'_> {
-    /// Pushes the refs of a launch. A cache that is found damaged, or known to be (`broken`), is mended first and gets
+    /// Pushes the refs of a launch. A cache that is found damaged, or known to be (`broken`), is repaired first and gets
     /// everything: what it still has is not relied on.
     pub async fn run(&self, broken: bool) -> Result<(), Error> {
         if broken {
-            self.mend().await?;
+            self.repair_cache().await?;
         }
         let pushed = match self.unrivalled(broken).await {
-            Err(error) if !broken && is_damage(&error) => match self.mend().await? {
+            Err(error) if !broken && is_damage(&error) => match self.repair_cache().await? {
                 true => self.unrivalled(true).await,
                 // Of a pack that was made earlier, what it builds on may have gone since.
                 false if is_of_pack(&error) => self.unrivalled(false).await,
@@ -57,15 +57,15 @@ impl Push<'_> {
         Ok(pack_file::forget(&self.prepared.outbox)?)
     }
 
-    async fn mend(&self) -> Result<bool, Error> {
+    async fn repair_cache(&self) -> Result<bool, Error> {
         let Prepared { ensure, key, format, .. } = self.prepared;
-        let mended = self.remote.mend(&ensure.name, key, format).await?;
-        if mended {
+        let repaired = self.remote.repair_cache(&ensure.name, key, format).await?;
+        if repaired {
             let text =
                 format!("the repository kept on {} has lost objects: it is sent again whole", self.remote.host());
             self.reporter.tell(&Progress::Note { text });
         }
-        Ok(mended)
+        Ok(repaired)
     }
 
     /// Pushes until no other push has come in between.

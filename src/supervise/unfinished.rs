@@ -50,10 +50,10 @@ impl Driver {
     /// nothing. `false` when it had begun in the same moment, and is to be ended like any other.
     pub(super) async fn call_off(&mut self, remote: &Remote, n: AttemptNo) -> Result<bool, Error> {
         if self.handoff().is_outdated(n) {
-            remote.put_epoch(&self.name, self.handoff().epoch).await?;
+            remote.set_epoch(&self.name, self.handoff().epoch).await?;
         } else {
             let (epoch, owner) = (self.handoff().epoch + 1, self.handoff().owner.clone());
-            remote.put_epoch(&self.name, epoch).await?;
+            remote.set_epoch(&self.name, epoch).await?;
             self.append(Kind::Owner { epoch, owner, confirmed: true })?;
         }
         if let Some(line) = remote.state(&self.name, n).await? {

@@ -1,4 +1,4 @@
-# The verbs that change something: ensure, put, cancel, capture, release. Each may be sent again at any time.
+# The verbs that change something: ensure, set-next, set-epoch, cancel, capture, release. Each may be sent again at any time.
 
 run_ensure() {
   read_request
@@ -94,24 +94,29 @@ await_watcher() {
   refuse no-watcher "the watcher did not start: $(tail -n 1 "$job/runner.log" 2>/dev/null)"
 }
 
-run_put() {
+run_set_next() {
+  read_request
+  begin
+  need_attempt
+  [ -n "$next" ] || refuse request "next is missing"
+  [ -d "$at" ] || refuse unknown "no such attempt"
+  write_next "$next"
+  say "next $(link_of "$at/next")"
+  wake_watcher
+  finish 0
+}
+
+run_set_epoch() {
   read_request
   begin
   [ -n "$name" ] || refuse request "name is missing"
-  if [ -n "$epoch" ]; then
-    job=$root/work/$name
-    { mkdir -p "$job/epoch" && true >>"$job/epoch/$epoch"; } || refuse_write "the epoch could not be written"
-    highest "$job/"
-    at_attempt "$name" "$top"
-    if [ -h "$at/intent" ]; then say "intent 1"; else say "intent 0"; fi
-    event epoch "$epoch"
-  fi
-  if [ -n "$next" ]; then
-    need_attempt
-    [ -d "$at" ] || refuse unknown "no such attempt"
-    write_next "$next"
-    say "next $(link_of "$at/next")"
-  fi
+  [ -n "$epoch" ] || refuse request "epoch is missing"
+  job=$root/work/$name
+  { mkdir -p "$job/epoch" && true >>"$job/epoch/$epoch"; } || refuse_write "the epoch could not be written"
+  highest "$job/"
+  at_attempt "$name" "$top"
+  if [ -h "$at/intent" ]; then say "intent 1"; else say "intent 0"; fi
+  event epoch "$epoch"
   [ ! -d "$at" ] || wake_watcher
   finish 0
 }

@@ -16,7 +16,12 @@ main() {
   unset HANDOFF_MARK
   case $verb in
     watch) run_watch "$@" ;;
-    probe | receive | upload | ensure | poll | put | cancel | capture | release | mend | pack | unpack | trees | instance) "run_$verb" ;;
+    probe | receive | upload | ensure | poll | cancel | capture | release | trees | instance) "run_$verb" ;;
+    set-next) run_set_next ;;
+    set-epoch) run_set_epoch ;;
+    receive-pack) run_receive_pack ;;
+    send-pack) run_send_pack ;;
+    repair-cache) run_repair_cache ;;
     *) exit 2 ;;
   esac
 }

@@ -65,7 +65,7 @@ impl Hole {
             return out.closed().await;
         }
         say(format!("@handoff {nonce} begin\n"));
-        if verb == "put" {
+        if verb == "set-next" {
             say("next laptop:end:0\n".into());
         } else if verb == "capture" {
             say(format!("error capture nothing is left of the tree\n@handoff {nonce} end 1\n"));
@@ -129,7 +129,7 @@ impl Transport for Line {
     async fn exec(&self, command: &str) -> Result<Exec, TransportError> {
         let (stdin, mut input) = mpsc::channel(8);
         let (sender, output) = mpsc::unbounded_channel();
-        let verb = ["put", "capture"].into_iter().find(|verb| command.contains(&format!(" {verb} ")));
+        let verb = ["set-next", "capture"].into_iter().find(|verb| command.contains(&format!(" {verb} ")));
         let (hole, verb) = (self.0.clone(), verb.unwrap_or("poll"));
         tokio::spawn(async move {
             let Some(bytes): Option<Bytes> = input.recv().await else { return };

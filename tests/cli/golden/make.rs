@@ -46,7 +46,7 @@ fn the_fixture_of_this_version() {
             "tar -C \"$0\" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - . | gzip -9n >\"$1\"";
         sh(sorted, &[&copy, &place.join(format!("{name}.tar.gz"))]);
     }
-    std::fs::write(place.join("runner.sh"), handoff::remote::script::text()).unwrap();
+    std::fs::write(place.join("runner.sh"), handoff::remote::runner::text()).unwrap();
     processes::end(host);
 }
 

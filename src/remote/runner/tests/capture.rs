@@ -24,7 +24,7 @@ fn what_an_agent_writes_into_its_repository_is_data() {
 }
 
 #[test]
-fn a_mended_cache_keeps_what_is_whole_and_forgets_what_pushes_build_on() {
+fn a_repaired_cache_keeps_what_is_whole_and_forgets_what_pushes_build_on() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "true");
         let (cache, commit) = (host.cache(), host.oids[0].clone());
@@ -32,8 +32,8 @@ fn a_mended_cache_keeps_what_is_whole_and_forgets_what_pushes_build_on() {
             host.git(&cache, &["update-ref", &name, &commit]);
         }
         let request = format!("name {}\nkey {}\nformat sha1\n\n", host.name, "a".repeat(40));
-        let mend = || host.call(Verb::Mend, request.as_bytes());
-        assert!(mend().contains("\nmended 0\n"));
+        let repair = || host.call(Verb::RepairCache, request.as_bytes());
+        assert!(repair().contains("\nrepaired 0\n"));
         assert!(cache.join("refs/keep").join(&commit).exists(), "a sound cache is left alone");
 
         host.git(&cache, &["repack", "-adq"]);
@@ -45,8 +45,8 @@ fn a_mended_cache_keeps_what_is_whole_and_forgets_what_pushes_build_on() {
         let bytes = std::fs::read(&pack).unwrap();
         std::fs::remove_file(&pack).unwrap();
         std::fs::write(&pack, &bytes[..bytes.len() - 40]).unwrap();
-        let reply = mend();
-        assert!(reply.contains("\nmended 2\n"), "{reply}");
+        let reply = repair();
+        assert!(reply.contains("\nrepaired 2\n"), "{reply}");
         assert!(!cache.join("refs/keep").join(&commit).exists());
         assert!(cache.join("refs/capture/other/1/work").exists(), "captures stay");
         let [saved] = &find("pack")[..] else { panic!("{:?}", find("pack")) };

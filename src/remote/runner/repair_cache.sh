@@ -1,4 +1,4 @@
-# A cache with missing or damaged objects: the watcher asks for them again, and the verb `mend` makes the cache fit to take
+# A cache with missing or damaged objects: the watcher asks for them again, and the verb `repair-cache` makes the cache fit to take
 # them. Nothing that can still be read is lost: what is damaged is moved aside, what was in it and is whole stays.
 
 # Where objects of the ship are missing or damaged in the cache its ref goes, so that the laptop sends them again.
@@ -11,13 +11,13 @@ ask_again() {
 
 ship_objects() { cache_git rev-list --objects --no-object-names "$files_tree" "$index_tree"; }
 
-run_mend() {
+run_repair_cache() {
   read_request
   begin
   [ -n "$name" ] || refuse request "name is missing"
   [ ${#key} -eq 40 ] || refuse request "key is missing"
   [ "$format" = sha256 ] || format=
-  cache=$root/cache/$key.git mended=0
+  cache=$root/cache/$key.git repaired=0
   [ -f "$cache/config" ] || finish 0
   # A directory of its own: nothing that was moved aside before is overwritten.
   highest "$cache/damaged/"
@@ -26,22 +26,22 @@ run_mend() {
   for index in "$cache/objects/pack"/pack-*.idx; do
     base=${index%.idx}
     [ -f "$index" ] || continue
-    cache_git verify-pack "$base.pack" >/dev/null 2>&1 || mend_pack
+    cache_git verify-pack "$base.pack" >/dev/null 2>&1 || repair_pack
   done
-  mend_loose
-  if [ "$mended" -eq 0 ] && tips_are_whole; then
+  repair_loose
+  if [ "$repaired" -eq 0 ] && tips_are_whole; then
     rmdir "$damaged"
-    say "mended 0"
+    say "repaired 0"
     finish 0
   fi
   forget_tips || refuse cache "the refs of the cache could not be removed"
-  say "mended $((mended + 1))"
+  say "repaired $((repaired + 1))"
   finish 0
 }
 
 # Puts what is whole of the pack $base into another one, and the pack aside.
-mend_pack() {
-  fresh=$cache/objects/tmp_objdir-mend-$$
+repair_pack() {
+  fresh=$cache/objects/tmp_objdir-repair-$$
   rm -rf "$fresh"
   clean_git init -q --bare --template= ${format:+--object-format="$format"} "$fresh" ||
     refuse_write "a damaged pack could not be unpacked"
@@ -58,14 +58,14 @@ mend_pack() {
     mv -f "$saved" "$to" && mv -f "${saved%.pack}.idx" "${to%.pack}.idx"
   done
   rm -rf "$fresh"
-  mended=$((mended + 1))
+  repaired=$((repaired + 1))
 }
 
 # Moves loose objects aside that cannot be read: git takes one that is there for one it has.
-mend_loose() {
+repair_loose() {
   for object in $(cache_git fsck --full --no-dangling --no-progress 2>&1 | grep -oE '/objects/[0-9a-f]{2}/[0-9a-f]{38,62}' | sort -u); do
     [ ! -f "$cache$object" ] || mv -f "$cache$object" "$damaged/" || continue
-    mended=$((mended + 1))
+    repaired=$((repaired + 1))
   done
 }
 

@@ -10,11 +10,11 @@ mod host;
 mod judge;
 mod nested;
 mod no_proc;
-mod pack;
+mod receive_pack;
 mod release;
 mod root;
+mod send_pack;
 mod stream;
-mod unpack;
 mod verdict;
 #[path = "../../../integration/support/wait.rs"]
 mod wait;

@@ -48,15 +48,15 @@ fn requests(host: &TestHost, known: &str) -> Vec<(Verb, Vec<u8>)> {
     vec![
         (Verb::Ensure, host.ensure_request(1, &[], &format!("instance {known}\n"))),
         text(Verb::Poll, format!("instance {known}\nwait 0\nmax 0\nwant {name} 1 log 0 0\n\n")),
-        text(Verb::Put, format!("instance {known}\nname {name}\nepoch 2\n\n")),
+        text(Verb::SetEpoch, format!("instance {known}\nname {name}\nepoch 2\n\n")),
         text(Verb::Cancel, format!("{attempt}\n")),
         text(Verb::Capture, format!("{attempt}\n")),
         text(Verb::Release, format!("instance {known}\nname {name}\n\n")),
         text(Verb::Receive, format!("{cache}\n")),
         text(Verb::Upload, format!("{cache}\n")),
-        text(Verb::Mend, format!("{cache}\n")),
-        text(Verb::Pack, format!("{cache}\n")),
-        text(Verb::Unpack, format!("{cache}attempt 1\n\n")),
+        text(Verb::RepairCache, format!("{cache}\n")),
+        text(Verb::ReceivePack, format!("{cache}\n")),
+        text(Verb::SendPack, format!("{cache}attempt 1\n\n")),
     ]
 }
 

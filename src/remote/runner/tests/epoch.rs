@@ -5,7 +5,7 @@ use super::*;
 
 /// Tells the host of epoch 2.
 fn raise(host: &TestHost) {
-    let put = host.call(Verb::Put, format!("name {}\nepoch 2\n\n", host.name).as_bytes());
+    let put = host.call(Verb::SetEpoch, format!("name {}\nepoch 2\n\n", host.name).as_bytes());
     assert!(put.contains("\nintent "), "{put}");
 }
 
@@ -60,7 +60,7 @@ fn between_two_attempts() {
             host.ensure(1, &[("grant", &grant(&[("delays", delays)])), ("errors", errors), ("error_lines", "rate\n")]);
             host.result(1);
             if let Some(next) = next {
-                host.call(Verb::Put, format!("name {}\nattempt 1\nnext {next}\n\n", host.name).as_bytes());
+                host.call(Verb::SetNext, format!("name {}\nattempt 1\nnext {next}\n\n", host.name).as_bytes());
             }
             if waits {
                 host.until("the wait", || host.link(1, "next").filter(|next| next.starts_with("host:wait:")));

@@ -1,4 +1,4 @@
-//! `pack`: the objects of a large push as a file, from where the last connection was cut.
+//! `receive-pack`: the objects of a large push as a file, from where the last connection was cut.
 
 use std::io::SeekFrom;
 
@@ -10,7 +10,7 @@ use super::client::{Remote, Reply};
 use super::error::RemoteError;
 use super::frames::Piece;
 use super::request::Request;
-use super::script::Verb;
+use super::runner::Verb;
 use crate::git::pack_file::PackFile;
 use crate::model::id::HostName;
 use crate::model::snapshot::Oid;
@@ -44,7 +44,7 @@ impl Cache<'_> {
 impl Remote {
     /// The commits and tags in a cache that a push can build on.
     pub async fn tips(&self, cache: Cache<'_>) -> Result<Vec<Oid>, RemoteError> {
-        let mut reply = self.open(Verb::Pack, || cache.request()).await?;
+        let mut reply = self.open(Verb::ReceivePack, || cache.request()).await?;
         let (mut tips, mut lines) = (Vec::new(), Vec::new());
         while let Some(piece) = reply.next().await? {
             match piece {
@@ -76,7 +76,7 @@ impl Remote {
         let lines: String = refs.iter().map(|(oid, name)| format!("{oid} {name}\n")).collect();
         let request =
             || cache.request().line("pack", &pack.hash).line("length", pack.length).part("refs", lines.clone());
-        let mut reply = self.begin(Verb::Pack, request, false).await?;
+        let mut reply = self.begin(Verb::ReceivePack, request, false).await?;
         let have = match reply.next().await? {
             Some(Piece::Line(line)) => match line.strip_prefix("have ").map(str::parse) {
                 Some(Ok(have)) if have <= pack.length => have,

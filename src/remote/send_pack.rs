@@ -1,4 +1,4 @@
-//! `unpack`: a large capture as a file, from where the last connection was cut.
+//! `send-pack`: a large capture as a file, from where the last connection was cut.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use super::client::Remote;
 use super::error::RemoteError;
 use super::frames::Piece;
-use super::pack::Cache;
+use super::receive_pack::Cache;
 use super::request::Request;
-use super::script::Verb;
+use super::runner::Verb;
 use crate::git::pack_file::PackFile;
 use crate::model::attempt::AttemptNo;
 use crate::model::snapshot::Oid;
@@ -39,7 +39,7 @@ impl Remote {
                     return Ok(PackFile { path: path.clone(), hash: hash.clone(), length });
                 }
                 Some(part) if before != Some((part.hash.clone(), part.have)) => {}
-                _ => return Err(self.garbled(Verb::Unpack, "no more of a pack that is not whole")),
+                _ => return Err(self.garbled(Verb::SendPack, "no more of a pack that is not whole")),
             }
         }
     }
@@ -60,7 +60,7 @@ impl Remote {
                 None => request,
             }
         };
-        let mut reply = self.open(Verb::Unpack, request).await?;
+        let mut reply = self.open(Verb::SendPack, request).await?;
         let mut lines = Vec::new();
         let mut length = None;
         while let Some(piece) = reply.next().await? {
@@ -93,7 +93,7 @@ impl Remote {
 
     /// Lets the host forget the packs that it made of this handoff's captures.
     pub async fn forget_packs(&self, cache: Cache<'_>, n: AttemptNo) -> Result<(), RemoteError> {
-        self.call(Verb::Unpack, || of(cache, n).line("discard", "yes")).await.map(drop)
+        self.call(Verb::SendPack, || of(cache, n).line("discard", "yes")).await.map(drop)
     }
 }
 

@@ -1,17 +1,17 @@
-//! `mend`: makes a damaged cache fit to take the objects again that it has lost.
+//! `repair-cache`: makes a damaged cache fit to take the objects again that it has lost.
 
 use super::client::Remote;
 use super::error::RemoteError;
 use super::request::Request;
-use super::script::Verb;
+use super::runner::Verb;
 use crate::model::id::HostName;
 
 impl Remote {
     /// Moves damaged objects of the cache `key` aside and forgets what pushes build on, but no capture. `false`: nothing
     /// was wrong with it, and nothing was changed.
-    pub async fn mend(&self, name: &HostName, key: &str, format: &str) -> Result<bool, RemoteError> {
+    pub async fn repair_cache(&self, name: &HostName, key: &str, format: &str) -> Result<bool, RemoteError> {
         let request = || Request::new().line("name", name).line("key", key).line("format", format);
-        let lines = self.call(Verb::Mend, request).await?;
-        Ok(lines.iter().any(|line| line.strip_prefix("mended ").is_some_and(|count| count != "0")))
+        let lines = self.call(Verb::RepairCache, request).await?;
+        Ok(lines.iter().any(|line| line.strip_prefix("repaired ").is_some_and(|count| count != "0")))
     }
 }

@@ -58,7 +58,7 @@ impl Sent {
 
     /// Offers the pack: how many bytes are there already, and the end of the answer after `send` was sent.
     fn offer(&self, refs: &str, send: impl FnOnce(usize) -> Vec<u8>) -> (usize, String) {
-        let (mut child, mut stdin) = self.host.open(&loader(Verb::Pack), self.request(refs).as_bytes());
+        let (mut child, mut stdin) = self.host.open(&loader(Verb::ReceivePack), self.request(refs).as_bytes());
         let mut answer = BufReader::new(child.stdout.take().unwrap());
         let (mut begin, mut have, mut rest) = (String::new(), String::new(), String::new());
         answer.read_line(&mut begin).unwrap();
@@ -103,9 +103,10 @@ fn a_pack_that_was_cut_goes_on_where_it_was() {
         // Sent again, nothing is.
         let (have, again) = sent.offer(&refs, |_| Vec::new());
         assert_eq!((have, again.ends_with("end 0\n")), (sent.bytes.len(), true), "{again}");
-        let tips = sent
-            .host
-            .call(Verb::Pack, format!("name {}\nkey {}\nformat sha1\n\n", sent.host.name, "a".repeat(40)).as_bytes());
+        let tips = sent.host.call(
+            Verb::ReceivePack,
+            format!("name {}\nkey {}\nformat sha1\n\n", sent.host.name, "a".repeat(40)).as_bytes(),
+        );
         assert!(tips.contains(&format!("\ntip {}\n", sent.commit)), "{tips}");
     }
 }
@@ -116,7 +117,7 @@ fn what_comes_late_over_a_dead_connection_does_no_harm() {
         let sent = Sent::new(shell);
         let refs = sent.refs();
         sent.offer(&refs, |_| sent.bytes[..70_000].to_vec());
-        let (mut late, mut stdin) = sent.host.open(&loader(Verb::Pack), sent.request(&refs).as_bytes());
+        let (mut late, mut stdin) = sent.host.open(&loader(Verb::ReceivePack), sent.request(&refs).as_bytes());
         let mut answer = BufReader::new(late.stdout.take().unwrap());
         let mut line = String::new();
         while !line.starts_with("have") {

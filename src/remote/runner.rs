@@ -20,8 +20,10 @@ pub enum Verb {
     Ensure,
     /// State and log bytes, as they come.
     Poll,
-    /// Write `next` or an epoch.
-    Put,
+    /// Write `next`, where none is there.
+    SetNext,
+    /// Write an epoch.
+    SetEpoch,
     /// Stop an attempt.
     Cancel,
     /// Capture the work of an attempt whose watcher died.
@@ -29,11 +31,11 @@ pub enum Verb {
     /// Give the tree back and forget the handoff.
     Release,
     /// Make a damaged cache fit to take its objects again.
-    Mend,
+    RepairCache,
     /// Take the objects of a large push as a file, from where the last connection was cut.
-    Pack,
+    ReceivePack,
     /// Give a large capture as a file, likewise.
-    Unpack,
+    SendPack,
     /// List the trees.
     Trees,
     /// Which root directory this is; it is made where nothing is known of it.
@@ -42,19 +44,20 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 14] = [
+    pub const ALL: [Verb; 15] = [
         Verb::Probe,
         Verb::Receive,
         Verb::Upload,
         Verb::Ensure,
         Verb::Poll,
-        Verb::Put,
+        Verb::SetNext,
+        Verb::SetEpoch,
         Verb::Cancel,
         Verb::Capture,
         Verb::Release,
-        Verb::Mend,
-        Verb::Pack,
-        Verb::Unpack,
+        Verb::RepairCache,
+        Verb::ReceivePack,
+        Verb::SendPack,
         Verb::Trees,
         Verb::Instance,
     ];
@@ -67,13 +70,14 @@ impl Verb {
             Verb::Upload => "upload",
             Verb::Ensure => "ensure",
             Verb::Poll => "poll",
-            Verb::Put => "put",
+            Verb::SetNext => "set-next",
+            Verb::SetEpoch => "set-epoch",
             Verb::Cancel => "cancel",
             Verb::Capture => "capture",
             Verb::Release => "release",
-            Verb::Mend => "mend",
-            Verb::Pack => "pack",
-            Verb::Unpack => "unpack",
+            Verb::RepairCache => "repair-cache",
+            Verb::ReceivePack => "receive-pack",
+            Verb::SendPack => "send-pack",
             Verb::Trees => "trees",
             Verb::Instance => "instance",
         }
@@ -83,13 +87,13 @@ impl Verb {
 /// The whole runner: one readable POSIX sh script.
 pub fn text() -> &'static str {
     concat!(
-        include_str!("runner/head.sh"),
+        include_str!("runner/lib.sh"),
         include_str!("runner/request.sh"),
         include_str!("runner/instance.sh"),
         include_str!("runner/claim.sh"),
-        include_str!("runner/kin.sh"),
+        include_str!("runner/descendants.sh"),
         include_str!("runner/kill.sh"),
-        include_str!("runner/detach.sh"),
+        include_str!("runner/new_session.sh"),
         include_str!("runner/limit.sh"),
         include_str!("runner/git.sh"),
         include_str!("runner/modes.sh"),
@@ -105,25 +109,25 @@ pub fn text() -> &'static str {
         include_str!("runner/tips.sh"),
         include_str!("runner/worktrees.sh"),
         include_str!("runner/capture.sh"),
-        include_str!("runner/oom.sh"),
+        include_str!("runner/oom_evidence.sh"),
         include_str!("runner/json_reader.sh"),
         include_str!("runner/log_facts.sh"),
         include_str!("runner/verdict.sh"),
         include_str!("runner/next.sh"),
         include_str!("runner/prepare.sh"),
         include_str!("runner/watch.sh"),
-        include_str!("runner/state.sh"),
+        include_str!("runner/state_line.sh"),
         include_str!("runner/poll.sh"),
-        include_str!("runner/wait.sh"),
+        include_str!("runner/poll_wait.sh"),
         include_str!("runner/ensure.sh"),
         include_str!("runner/acks.sh"),
         include_str!("runner/release.sh"),
         include_str!("runner/list.sh"),
         include_str!("runner/probe.sh"),
         include_str!("runner/serve.sh"),
-        include_str!("runner/mend.sh"),
-        include_str!("runner/pack.sh"),
-        include_str!("runner/unpack.sh"),
+        include_str!("runner/repair_cache.sh"),
+        include_str!("runner/receive_pack.sh"),
+        include_str!("runner/send_pack.sh"),
         include_str!("runner/main.sh"),
     )
 }

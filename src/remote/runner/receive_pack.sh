@@ -1,8 +1,8 @@
-# The verb `pack`: the objects of a large push as one file, by offset and hash, so that a cut line goes on where it was.
+# The verb `receive-pack`: the objects of a large push as one file, by offset and hash, so that a cut line goes on where it was.
 
 # Without a hash: the tips here, which the laptop need not pack. With one: how many bytes of that pack are here, then the
 # rest of them from stdin, and once git has read it whole, its objects and the refs of the push.
-run_pack() {
+run_receive_pack() {
   read_request
   take_blob
   begin

@@ -42,7 +42,7 @@ fn every_git_directory_has_the_format_of_the_repository_whatever_the_default_is(
         host.variables = vec![("GIT_DEFAULT_HASH", "sha256"), ("GIT_DEFAULT_REF_FORMAT", "reftable")];
         std::fs::remove_dir_all(host.cache()).unwrap();
         let request = format!("name {}\nkey {}\nformat sha1\n\n", host.name, "a".repeat(40));
-        host.call(Verb::Pack, request.as_bytes());
+        host.call(Verb::ReceivePack, request.as_bytes());
         host.push();
         host.ensure(1, &[]);
         let result = host.result(1);
@@ -70,7 +70,7 @@ fn a_cache_of_another_object_format_makes_way_and_what_it_captured_stays() {
             host.git(&cache, &["update-ref", "refs/capture/other/1/work", &commit]);
         }
         let request = format!("name {}\nkey {}\nformat sha1\n\n", host.name, "a".repeat(40));
-        let both = [0, 1].map(|_| host.start(&loader(Verb::Pack), request.as_bytes()));
+        let both = [0, 1].map(|_| host.start(&loader(Verb::ReceivePack), request.as_bytes()));
         for child in both {
             let reply = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
             assert!(reply.ends_with(" end 0\n"), "{reply}");

@@ -1,8 +1,8 @@
-# The verb `unpack`: a large capture as one file, a piece at a time, so that a cut line goes on where it was.
+# The verb `send-pack`: a large capture as one file, a piece at a time, so that a cut line goes on where it was.
 
 # Answers the name and the length of the pack, and from the offset `have` on at most `max` bytes of the pack `pack`; of
 # another one, from its start. With `discard yes` the file goes: the laptop has unpacked it.
-run_unpack() {
+run_send_pack() {
   read_request
   begin
   need_attempt

@@ -16,7 +16,7 @@ fn captured(shell: String) -> TestHost {
 
 fn ask(host: &TestHost, more: &str) -> Vec<u8> {
     let request = format!("name {}\nkey {}\nformat sha1\nattempt 1\n{more}\n", host.name, "a".repeat(40));
-    host.exec_raw(&loader(Verb::Unpack), request.as_bytes())
+    host.exec_raw(&loader(Verb::SendPack), request.as_bytes())
 }
 
 /// Name and length of the pack, the offset of the piece, and the piece.

@@ -187,7 +187,7 @@ fn a_cut_request_changes_nothing() {
 fn a_raised_epoch_starts_nothing() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
-        let put = host.call(Verb::Put, format!("name {}\nepoch 2\n\n", host.name).as_bytes());
+        let put = host.call(Verb::SetEpoch, format!("name {}\nepoch 2\n\n", host.name).as_bytes());
         assert!(put.contains("\nintent 0\n"), "{put}");
         let reply = host.ensure(1, &[]);
         assert!(reply.contains("error epoch") && reply.contains("end 1"), "{reply}");
@@ -384,7 +384,7 @@ fn the_first_writer_of_next_wins() {
             let put = |n| {
                 let name = &host.name;
                 let request = format!("name {name}\nattempt 1\nnext laptop:wait:{}\n\n", 4_000_000_000_u64 + n);
-                host.call(Verb::Put, request.as_bytes())
+                host.call(Verb::SetNext, request.as_bytes())
             };
             let threads: Vec<_> = (0..5).map(|n| scope.spawn(move || put(n))).collect();
             threads.into_iter().map(|t| t.join().unwrap()).collect()
@@ -393,7 +393,8 @@ fn the_first_writer_of_next_wins() {
         assert!(answers.iter().all(|a| a.contains(&stands)), "{answers:?}");
         let name = &host.name;
         assert!(
-            host.call(Verb::Put, format!("name {name}\nattempt 1\nnext x:y\n\n").as_bytes()).contains("error request")
+            host.call(Verb::SetNext, format!("name {name}\nattempt 1\nnext x:y\n\n").as_bytes())
+                .contains("error request")
         );
     }
 }

@@ -1,0 +1,22 @@
+//! `set-epoch`: writes a change of owner.
+
+use super::client::Remote;
+use super::error::RemoteError;
+use super::request::Request;
+use super::runner::Verb;
+use crate::model::attempt::Epoch;
+use crate::model::id::HostName;
+
+impl Remote {
+    /// Tells the host of a higher epoch. `true`: an attempt's agent may have been started before.
+    pub async fn set_epoch(&self, name: &HostName, epoch: Epoch) -> Result<bool, RemoteError> {
+        let request = || Request::new().line("name", name).line("epoch", epoch);
+        let lines = self.call(Verb::SetEpoch, request).await?;
+        let intent = lines.iter().find_map(|line| line.strip_prefix("intent "));
+        match intent.map(str::trim) {
+            Some("0") => Ok(false),
+            Some("1") => Ok(true),
+            _ => Err(self.garbled(Verb::SetEpoch, "no word of whether an agent was started")),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! `set-next`: writes what follows an attempt. The first writer wins; the answer is what is stored there.
+
+use super::client::Remote;
+use super::error::RemoteError;
+use super::request::Request;
+use super::runner::Verb;
+use crate::model::attempt::{AttemptNo, Next};
+use crate::model::id::HostName;
+
+impl Remote {
+    /// Writes `next` unless one is there; gives the link that stands there.
+    pub async fn set_next(&self, name: &HostName, attempt: AttemptNo, next: &Next) -> Result<String, RemoteError> {
+        let link = next.to_link("laptop");
+        let request = || Request::new().line("name", name).line("attempt", attempt).line("next", &link);
+        let lines = self.call(Verb::SetNext, request).await?;
+        let stands = lines.iter().find_map(|line| line.strip_prefix("next "));
+        stands.map(str::to_owned).ok_or_else(|| self.garbled(Verb::SetNext, "no word of what follows"))
+    }
+}
