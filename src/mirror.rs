@@ -8,8 +8,7 @@ pub mod place;
 
 use std::path::{Path, PathBuf};
 
-/// The record's directory in a worktree.
-pub const RECORD: &str = ".cursor/agent-handoffs";
+pub use crate::git::record::RECORD;
 
 /// Why the readable files could not be brought up to date; the truth is elsewhere and unharmed.
 #[derive(Debug, thiserror::Error)]

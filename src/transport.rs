@@ -158,22 +158,6 @@ impl TransportError {
     pub fn lost(host: &str, reason: impl Into<String>) -> Self {
         TransportError::Unreachable { host: host.to_owned(), reason: reason.into(), away: UnreachableKind::Lost }
     }
-
-    /// Whether the same call may succeed later without anybody's doing.
-    pub fn may_retry(&self) -> bool {
-        match self {
-            TransportError::Unreachable { .. } | TransportError::Busy { .. } | TransportError::Closed { .. } => true,
-            TransportError::Auth { .. }
-            | TransportError::UnknownHostKey { .. }
-            | TransportError::ChangedHostKey { .. }
-            | TransportError::Config { .. } => false,
-        }
-    }
-
-    /// Whether the connection it happened on is of no further use.
-    pub fn is_severed(&self) -> bool {
-        matches!(self, TransportError::Unreachable { .. })
-    }
 }
 
 /// Questions only a person can answer; the screen answers them, or nobody when there is no terminal.

@@ -3,8 +3,8 @@
 
 use std::sync::LazyLock;
 
-use handoff::agent::dialect::Reader;
 use handoff::agent::classify::{Log, classify_log};
+use handoff::agent::dialect::Reader;
 use handoff::agent::profiles::{Profiles, built_in};
 use handoff::agent::summary::summarise;
 use handoff::model::agent_event::AgentEvent;

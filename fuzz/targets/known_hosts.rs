@@ -2,7 +2,7 @@
 #![no_main]
 
 use handoff::transport::ssh::known_hosts::entry::{Entry, Marker, glob};
-use handoff::transport::ssh::known_hosts::{KnownHosts, Name, Verdict};
+use handoff::transport::ssh::known_hosts::{KeyStatus, KnownHosts, Name};
 use libfuzzer_sys::fuzz_target;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
@@ -17,14 +17,14 @@ fuzz_target!(|data: &[u8]| {
     let plain = lists.filter(|entry| entry.marker == Marker::None && entry.key == key).count();
     for name in &names {
         let verdict = known.check(name, &key);
-        assert!(verdict != Verdict::Known || plain > 0, "{verdict:?}");
+        assert!(verdict != KeyStatus::Known || plain > 0, "{verdict:?}");
         assert_eq!(known.algorithms(name).len(), KnownHosts::default().algorithms(name).len());
         known.has_authority(name);
     }
     let mut revoked = KnownHosts::default();
     revoked.add("file", &[data, format!("\n@revoked * {KEY}\n").as_bytes()].concat());
     for name in &names {
-        assert!(matches!(revoked.check(name, &key), Verdict::Revoked(_)));
+        assert!(matches!(revoked.check(name, &key), KeyStatus::Revoked(_)));
     }
     if let Ok(text) = std::str::from_utf8(data) {
         assert!(glob("*", text) && glob(&format!("{}*", text.replace(['*', '?'], "?")), text));

@@ -1,7 +1,7 @@
 //! The answer to a poll: the frame, its lines, and the data frames in it. The same messages at any cut.
 #![no_main]
 
-use handoff::model::id::{HandoffId, HostName, Uid};
+use handoff::model::id::{HandoffId, RemoteName, Uid};
 use handoff::remote::client::Remote;
 use handoff::remote::poll::{Message, Stream, Want};
 use handoff_fuzz::{canned, cut};
@@ -15,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
 /// What a poll tells, a line each; bytes that follow each other are joined.
 async fn poll(host: Remote) -> String {
     let id: HandoffId = "x".parse().unwrap();
-    let name = HostName::new(&id, &Uid::from_random([0; 10]));
+    let name = RemoteName::new(&id, &Uid::from_random([0; 10]));
     let want = Want { name, attempt: 1, stream: Stream::Log, inode: 7, offset: 0, end: None };
     let mut poll = match host.poll(&[want], 0).await {
         Ok(poll) => poll,

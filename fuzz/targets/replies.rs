@@ -4,11 +4,11 @@
 use std::fmt::Debug;
 
 use handoff::model::attempt::Next;
-use handoff::model::id::{HandoffId, HostName, Uid};
+use handoff::model::id::{HandoffId, RemoteName, Uid};
 use handoff::remote::client::Remote;
 use handoff::remote::ensure::Ensure;
 use handoff::remote::error::RemoteError;
-use handoff::remote::release::Terms;
+use handoff::remote::release::ReleaseOptions;
 use handoff_fuzz::{assert_harmless, canned, cut};
 use libfuzzer_sys::fuzz_target;
 
@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
 
 async fn ask(host: Remote) -> String {
     let id: HandoffId = "x".parse().unwrap();
-    let name = HostName::new(&id, &Uid::from_random([0; 10]));
+    let name = RemoteName::new(&id, &Uid::from_random([0; 10]));
     let probe = host.probe(None, &[]).await;
     if let Ok(facts) = &probe {
         let (path, version) = facts.agent.clone().unwrap_or_default();
@@ -27,7 +27,7 @@ async fn ask(host: Remote) -> String {
             assert!(!text.contains(char::is_control) && text.chars().count() <= 300, "{text:?}");
         }
     }
-    let terms = Terms::default();
+    let options = ReleaseOptions::default();
     let ensure = Ensure {
         name: name.clone(),
         attempt: 1,
@@ -45,7 +45,7 @@ async fn ask(host: Remote) -> String {
         said(host.set_epoch(&name, 2).await),
         said(host.cancel(&name, 1, "stop", 1).await),
         said(host.capture(&name, 1).await),
-        said(host.release(&name, &[], &terms).await),
+        said(host.release(&name, &[], &options).await),
     ]
     .join("\n")
 }

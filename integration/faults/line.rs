@@ -46,7 +46,7 @@ fn r07_laptop_sleeps() {
 
 #[test]
 fn r08_black_hole_for_a_day() {
-    // The day itself passes in `supervise/follow/tests.rs`, by a clock that is moved; here the hole is real, and short.
+    // The day itself passes in `supervise/attempt_loop/tests.rs`, by a clock that is moved; here the hole is real, and short.
     let _row = Row::begin(8);
     let (site, proxy) = by_proxy(Setup::default());
     let running = under_way(&site);

@@ -6,9 +6,9 @@ use super::error::Error;
 use super::exit;
 use crate::model::id::HandoffId;
 use crate::model::refusal::{WORK, accept};
-use crate::supervise::clean::{Cleaner, Part, Standing, Wish};
-use crate::supervise::engine::Engine;
-use crate::supervise::progress::Silent;
+use crate::supervise::clean::{CleanOptions, CleanStatus, Cleaner, HostReport};
+use crate::supervise::progress::NullReporter;
+use crate::supervise::services::Services;
 use crate::ui::text::{first_line, neutral};
 
 /// Let hosts delete what lies here, and print a receipt: nothing goes that this laptop does not hold
@@ -36,17 +36,17 @@ pub struct Clean {
 
 impl Clean {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
-        let engine = context::engine(global, std::sync::Arc::new(Silent))?;
+        let services = context::services(global, std::sync::Arc::new(NullReporter))?;
         let sweeping = self.ids.is_empty() && (self.all || self.host.is_some());
         let mut ids: Vec<HandoffId> = match (sweeping, &self.ids[..]) {
-            (true, _) => engine.store.ids()?,
-            (false, []) => vec![context::resolve(&engine, None)?],
-            (false, ids) => ids.iter().map(|id| context::resolve(&engine, Some(id))).collect::<Result<_, _>>()?,
+            (true, _) => services.store.ids()?,
+            (false, []) => vec![context::resolve(&services, None)?],
+            (false, ids) => ids.iter().map(|id| context::resolve(&services, Some(id))).collect::<Result<_, _>>()?,
         };
         let mut seen = std::collections::HashSet::new();
         ids.retain(|id| seen.insert(id.clone()));
-        let wish = Wish { host: self.host.clone(), discard: self.discard_ignored, dry: self.dry_run };
-        let mut cleaner = Cleaner::new(&engine, wish);
+        let options = CleanOptions { host: self.host.clone(), discard: self.discard_ignored, dry: self.dry_run };
+        let mut cleaner = Cleaner::new(&services, options);
         // First everything is fetched and looked at, then the first thing is deleted.
         let mut plan = Vec::new();
         for id in &ids {
@@ -55,20 +55,20 @@ impl Clean {
         let mut code = exit::OK;
         let mut told = 0;
         for mut planned in plan {
-            for part in planned.parts.iter().filter(|part| part.standing == Standing::Held) {
-                warn_of_session(&engine, part)?;
+            for report in planned.reports.iter().filter(|report| report.status == CleanStatus::Held) {
+                warn_of_session(&services, report)?;
             }
             if !self.dry_run {
                 cleaner.carry_out(&mut planned).await?;
             }
-            for part in planned.parts {
-                let idle = matches!(part.standing, Standing::Active | Standing::Nothing);
+            for report in planned.reports {
+                let idle = matches!(report.status, CleanStatus::Active | CleanStatus::Nothing);
                 if sweeping && idle {
                     continue;
                 }
                 told += 1;
-                self.tell(&part);
-                code = worse(code, part.standing);
+                self.tell(&report);
+                code = worse(code, report.status);
             }
         }
         if told == 0 && !self.json {
@@ -77,21 +77,21 @@ impl Clean {
         Ok(code)
     }
 
-    fn tell(&self, part: &Part) {
+    fn tell(&self, report: &HostReport) {
         if self.json {
-            outln!("{}", crate::ui::screen::json(part));
+            outln!("{}", crate::ui::screen::json(report));
         } else {
-            context::print(&text(part));
+            context::print(&text(report));
         }
     }
 }
 
 /// Says what a release costs, before it: the agent's session belongs to the tree that is given back.
-fn warn_of_session(engine: &Engine, part: &Part) -> Result<(), Error> {
-    let journal = engine.store.open(&part.id)?;
+fn warn_of_session(services: &Services, report: &HostReport) -> Result<(), Error> {
+    let journal = services.store.open(&report.id)?;
     let handoff = journal.handoff();
-    if let Some(session) = handoff.session.as_ref().filter(|_| handoff.host() == part.host) {
-        let (id, host) = (&part.id, &part.host);
+    if let Some(session) = handoff.session.as_ref().filter(|_| handoff.host() == report.host) {
+        let (id, host) = (&report.id, &report.host);
         errln!(
             "{id} on {host}: the agent's session {session} is given up; `handoff resume {id}` starts a fresh one after this"
         );
@@ -100,26 +100,26 @@ fn warn_of_session(engine: &Engine, part: &Part) -> Result<(), Error> {
 }
 
 /// A host that is out of reach counts for more than one that keeps something.
-fn worse(code: u8, standing: Standing) -> u8 {
-    match standing {
-        Standing::Unreachable => exit::UNREACHABLE,
-        Standing::Kept | Standing::Active if code == exit::OK => exit::FAILED,
+fn worse(code: u8, status: CleanStatus) -> u8 {
+    match status {
+        CleanStatus::Unreachable => exit::UNREACHABLE,
+        CleanStatus::Kept | CleanStatus::Active if code == exit::OK => exit::FAILED,
         _ => code,
     }
 }
 
-fn text(part: &Part) -> String {
-    let Part { id, host, held, files, .. } = part;
+fn text(report: &HostReport) -> String {
+    let HostReport { id, host, held, files, .. } = report;
     let on = if host.is_empty() { String::new() } else { format!(" on {}", neutral(host)) };
-    let mut text = match part.standing {
-        Standing::Released => format!("{id}{on}: released\n"),
-        Standing::Held => format!("{id}{on}: would be released\n"),
-        Standing::Kept => format!("{id}{on}: kept\n"),
-        Standing::Active | Standing::Unreachable | Standing::Nothing => format!("{id}{on}\n"),
+    let mut text = match report.status {
+        CleanStatus::Released => format!("{id}{on}: released\n"),
+        CleanStatus::Held => format!("{id}{on}: would be released\n"),
+        CleanStatus::Kept => format!("{id}{on}: kept\n"),
+        CleanStatus::Active | CleanStatus::Unreachable | CleanStatus::Nothing => format!("{id}{on}\n"),
     };
     for receipt in held {
         let n = receipt.attempt;
-        let is_refused = part.refused.iter().any(|one| one.attempt == n && one.refused.name == WORK);
+        let is_refused = report.refused.iter().any(|one| one.attempt == n && one.refused.name == WORK);
         let capture = match &receipt.capture {
             Some(_) if is_refused => "its work was refused here".to_owned(),
             Some(capture) => format!("capture {} held as refs/handoff/{id}/{n}/work", capture.short()),
@@ -127,74 +127,74 @@ fn text(part: &Part) -> String {
         };
         text += &format!("  attempt {n}: {capture}, log of {} bytes held\n", receipt.log);
     }
-    if matches!(part.standing, Standing::Released | Standing::Held) {
-        let (gone, is) = match part.standing {
-            Standing::Held => ("would be deleted", "would be"),
+    if matches!(report.status, CleanStatus::Released | CleanStatus::Held) {
+        let (gone, is) = match report.status {
+            CleanStatus::Held => ("would be deleted", "would be"),
             _ => ("deleted", "is"),
         };
         if files.count > 0 {
             let what = counted(files.count, files.bytes);
-            text += &format!("  {gone}: {what} that were nowhere else\n{}", listing(part));
+            text += &format!("  {gone}: {what} that were nowhere else\n{}", listing(report));
         }
-        text += &match part.gone {
+        text += &match report.gone {
             true => "  nothing of it was left there\n".to_owned(),
-            false => format!("  {gone}: the attempts' files and {} of the cache\n", plural(part.refs, "ref")),
+            false => format!("  {gone}: the attempts' files and {} of the cache\n", plural(report.refs, "ref")),
         };
-        for tree in part.tree.iter().chain(&part.more_trees) {
-            let tree_is = match part.aside.contains(tree) {
+        for tree in report.tree.iter().chain(&report.more_trees) {
+            let tree_is = match report.aside.contains(tree) {
                 true => "cannot be used again (`handoff show --host` says why): delete it by hand".to_owned(),
                 false => format!("{is} free for the next handoff"),
             };
             text += &format!("  the tree {} {tree_is}\n", neutral(tree));
         }
     }
-    if !part.refused.is_empty() {
-        text += &refused(part);
+    if !report.refused.is_empty() {
+        text += &refused(report);
     }
-    for n in &part.elsewhere {
+    for n in &report.elsewhere {
         text += &format!("  attempt {n}: was sent to a directory that {} no longer has; not released\n", neutral(host));
     }
-    if part.standing == Standing::Kept && files.count > 0 {
+    if report.status == CleanStatus::Kept && files.count > 0 {
         let what = counted(files.count, files.bytes);
         let exist = if files.count == 1 { "exists" } else { "exist" };
-        text += &format!("  {what} {exist} only there:\n{}", listing(part));
-        if let Some(tree) = &part.tree {
+        text += &format!("  {what} {exist} only there:\n{}", listing(report));
+        if let Some(tree) = &report.tree {
             text += &format!("  in {}\n", neutral(tree));
         }
     }
     // The list says as much as a host that only counts.
-    if let Some(why) = part.why.as_deref().filter(|why| files.count == 0 || !why.ends_with("are nowhere else")) {
+    if let Some(why) = report.why.as_deref().filter(|why| files.count == 0 || !why.ends_with("are nowhere else")) {
         text += &format!("  {}\n", first_line(why, 300));
     }
-    if let Some(help) = &part.help {
+    if let Some(help) = &report.help {
         text += &format!("  try: {}\n", neutral(help));
     }
     text
 }
 
 /// Refs that git refused here, and what accepts them where they can still come.
-fn refused(part: &Part) -> String {
-    let (what, host) = (plural(part.refused.len() as u64, "ref"), neutral(&part.host));
-    let mut text = match part.standing {
-        Standing::Released => format!("  deleted: {what} that git refused here\n"),
-        Standing::Held => format!("  would be deleted: {what} that git refused here\n"),
+fn refused(report: &HostReport) -> String {
+    let (what, host) = (plural(report.refused.len() as u64, "ref"), neutral(&report.host));
+    let mut text = match report.status {
+        CleanStatus::Released => format!("  deleted: {what} that git refused here\n"),
+        CleanStatus::Held => format!("  would be deleted: {what} that git refused here\n"),
         _ => format!("  git refused {what} here; {host} keeps what it had:\n"),
     };
-    for one in &part.refused {
+    for one in &report.refused {
         text += &format!("    attempt {}: {}\n", one.attempt, neutral(&one.refused.to_string()));
     }
-    if part.standing == Standing::Kept {
-        let all: Vec<_> = part.refused.iter().map(|one| one.refused.clone()).collect();
+    if report.status == CleanStatus::Kept {
+        let all: Vec<_> = report.refused.iter().map(|one| one.refused.clone()).collect();
         for command in accept(&all) {
-            text += &format!("  to accept: {} && handoff pull {}\n", neutral(&command), part.id);
+            text += &format!("  to accept: {} && handoff pull {}\n", neutral(&command), report.id);
         }
     }
     text
 }
 
 /// The names come from the host: nothing in them is obeyed.
-fn listing(part: &Part) -> String {
-    let files = &part.files;
+fn listing(report: &HostReport) -> String {
+    let files = &report.files;
     let line = |(size, name): &(u64, String)| format!("    {size:>10}  {}\n", neutral(name));
     let mut text: String = files.first.iter().map(line).collect();
     let more = files.count.saturating_sub(files.first.len() as u64);
@@ -218,9 +218,9 @@ mod tests {
 
     #[test]
     fn an_unreachable_host_decides_the_exit_code() {
-        assert_eq!(worse(exit::OK, Standing::Released), exit::OK);
-        assert_eq!(worse(exit::OK, Standing::Kept), exit::FAILED);
-        assert_eq!(worse(exit::UNREACHABLE, Standing::Kept), exit::UNREACHABLE);
-        assert_eq!(worse(exit::FAILED, Standing::Unreachable), exit::UNREACHABLE);
+        assert_eq!(worse(exit::OK, CleanStatus::Released), exit::OK);
+        assert_eq!(worse(exit::OK, CleanStatus::Kept), exit::FAILED);
+        assert_eq!(worse(exit::UNREACHABLE, CleanStatus::Kept), exit::UNREACHABLE);
+        assert_eq!(worse(exit::FAILED, CleanStatus::Unreachable), exit::UNREACHABLE);
     }
 }

@@ -1,4 +1,4 @@
-//! From the command line to an engine.
+//! From the command line to the services that a command needs.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use crate::git::repository::Repository;
 use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::state::store::Store;
-use crate::supervise::engine::Engine;
 use crate::supervise::progress::Reporter;
-use crate::supervise::record::{document_of, given_from};
+use crate::supervise::record_files::{document_of, given_from};
+use crate::supervise::services::Services;
 use crate::transport::Options;
 use crate::transport::{NonInteractive, Prompter};
 use crate::ui::ask::Terminal;
@@ -104,11 +104,11 @@ pub fn repository(global: &Global) -> Result<Repository, Error> {
     Ok(Repository::discover(&here(global)?)?)
 }
 
-/// An engine for the repository around the current directory.
-pub fn engine(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Engine>, Error> {
+/// The services for the repository around the current directory.
+pub fn services(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Services>, Error> {
     let paths = paths()?;
     let repository = repository(global)?;
-    Ok(Arc::new(Engine {
+    Ok(Arc::new(Services {
         store: Store::new(repository.common_dir()),
         repository,
         hosts: hosts(global)?,
@@ -123,17 +123,17 @@ pub fn engine(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Engine
 }
 
 /// The handoff that a prefix means; the newest when there is none.
-pub fn resolve(engine: &Engine, prefix: Option<&str>) -> Result<HandoffId, Error> {
+pub fn resolve(services: &Services, prefix: Option<&str>) -> Result<HandoffId, Error> {
     match prefix {
-        Some(prefix) => Ok(engine.store.resolve(prefix)?),
-        None => newest(engine),
+        Some(prefix) => Ok(services.store.resolve(prefix)?),
+        None => newest(services),
     }
 }
 
-fn newest(engine: &Engine) -> Result<HandoffId, Error> {
+fn newest(services: &Services) -> Result<HandoffId, Error> {
     let mut newest = None;
-    for id in engine.store.ids()? {
-        let Ok(journal) = engine.store.open(&id) else { continue };
+    for id in services.store.ids()? {
+        let Ok(journal) = services.store.open(&id) else { continue };
         let created = journal.handoff().created;
         if newest.as_ref().is_none_or(|(when, _)| created > *when) {
             newest = Some((created, id));
@@ -145,9 +145,9 @@ fn newest(engine: &Engine) -> Result<HandoffId, Error> {
 }
 
 /// Where the record of a handoff is, from the worktree it was given from; in the git directory with the reason.
-pub fn record_of(engine: &Engine, handoff: &Handoff) -> String {
-    let worktree = given_from(engine, handoff);
-    let (path, why) = document_of(engine, handoff, &worktree);
+pub fn record_of(services: &Services, handoff: &Handoff) -> String {
+    let worktree = given_from(services, handoff);
+    let (path, why) = document_of(services, handoff, &worktree);
     match why {
         None => path.strip_prefix(&worktree).unwrap_or(&path).display().to_string(),
         Some(why) => format!("{} ({why})", path.display()),

@@ -18,11 +18,11 @@ use crate::git::repository::Repository;
 use crate::model::host::Limits;
 use crate::model::profile::DEFAULT_AGENT;
 use crate::state::store::Store;
+use crate::supervise::attempt_loop::Until;
 use crate::supervise::driver::Driver;
-use crate::supervise::engine::Engine;
-use crate::supervise::follow::Until;
 use crate::supervise::progress::Progress;
-use crate::supervise::start::Plan;
+use crate::supervise::run::Plan;
+use crate::supervise::services::Services;
 use crate::transport::NonInteractive;
 use crate::transport::Options;
 use crate::transport::ssh::server::{Server, Setup, key};
@@ -43,10 +43,10 @@ impl Demo {
         let place = Place::new(self.directory)?;
         let server = place.host().await?;
         place.configure(&server)?;
-        let engine = place.engine()?;
+        let services = place.services()?;
         outln!("an SSH server inside this program plays {HOST}; a script plays Cursor's agent; the rest is handoff");
         outln!("$ handoff run --host {HOST} --check '{CHECK}' '{TASK}'\n");
-        let host = engine.host(HOST)?;
+        let host = services.host(HOST)?;
         let flags = Limits { backoff: Some(Duration::from_secs(2)), ..Limits::default() };
         let plan = Plan {
             id: None,
@@ -58,7 +58,7 @@ impl Demo {
             host,
             again: false,
         };
-        let mut driver = Driver::start(&engine, plan).await?;
+        let mut driver = Driver::run(&services, plan).await?;
         driver.follow(Until::Rest).await?;
         let (id, status) = (driver.id().to_string(), driver.handoff().status());
         driver.tell(&Progress::Rest { id, status });
@@ -153,10 +153,10 @@ impl Place {
         std::fs::write(self.laptop().join("ssh_config"), "").map_err(io("ssh_config"))
     }
 
-    fn engine(&self) -> Result<Arc<Engine>, Error> {
+    fn services(&self) -> Result<Arc<Services>, Error> {
         let repository = Repository::discover(&self.repository())?;
         let file = HostsFile { path: self.laptop().join("hosts.toml"), named_by: NamedBy::Flag };
-        Ok(Arc::new(Engine {
+        Ok(Arc::new(Services {
             store: Store::new(repository.common_dir()),
             repository,
             hosts: Hosts::load(&file, &self.laptop()).map_err(Error::usage)?,
@@ -177,8 +177,8 @@ impl Place {
     /// Where everything lies now, and how to go on.
     fn explain(&self, driver: &Driver) -> Result<(), Error> {
         let handoff = driver.handoff();
-        let id = &handoff.made.id;
-        let record = self.repository().join(".cursor/agent-handoffs").join(id.as_str());
+        let id = &handoff.request.id;
+        let record = self.repository().join(crate::mirror::RECORD).join(id.as_str());
         outln!("\nthe record, in your repository:");
         outln!("  {}", record.join("handoff.md").display());
         for n in handoff.attempts.keys() {
@@ -187,7 +187,7 @@ impl Place {
         outln!("the host's side:\n  {}", self.home().join(".handoff").display());
         outln!("\nthe diff (handoff diff {id}):");
         let work = work_of(handoff, None)?;
-        let diff = driver.engine.repository.diff(&handoff.made.base.commit, &work)?;
+        let diff = driver.services.repository.diff(&handoff.request.base.commit, &work)?;
         for line in String::from_utf8_lossy(&diff).lines() {
             outln!("  {}", crate::ui::text::neutral(line));
         }

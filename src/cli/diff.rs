@@ -5,7 +5,7 @@ use super::context;
 use super::error::Error;
 use super::exit;
 use crate::model::handoff::Handoff;
-use crate::supervise::progress::Silent;
+use crate::supervise::progress::NullReporter;
 
 /// Show what the agent changed since the task was given
 #[derive(Debug, clap::Args)]
@@ -22,13 +22,13 @@ pub struct Diff {
 
 impl Diff {
     pub fn run(self, global: &Global) -> Result<u8, Error> {
-        let engine = context::engine(global, std::sync::Arc::new(Silent))?;
-        let id = context::resolve(&engine, self.id.as_deref())?;
-        let journal = engine.store.open(&id)?;
+        let services = context::services(global, std::sync::Arc::new(NullReporter))?;
+        let id = context::resolve(&services, self.id.as_deref())?;
+        let journal = services.store.open(&id)?;
         let handoff = journal.handoff();
         let commit = work_of(handoff, self.attempt)?;
-        let base = &handoff.made.base.commit;
-        let repository = &engine.repository;
+        let base = &handoff.request.base.commit;
+        let repository = &services.repository;
         let text = if self.stat { repository.diff_stat(base, &commit) } else { repository.diff(base, &commit) }?;
         crate::ui::screen::diff(&text);
         Ok(exit::OK)
@@ -37,10 +37,10 @@ impl Diff {
 
 /// The capture of an attempt, or of the last one that has one here.
 pub fn work_of(handoff: &Handoff, attempt: Option<u32>) -> Result<crate::model::snapshot::Oid, Error> {
-    let id = &handoff.made.id;
+    let id = &handoff.request.id;
     let found = match attempt {
         Some(n) => handoff.attempts.get(&n).and_then(|attempt| attempt.fetched.clone()),
-        None => handoff.line().rev().find_map(|(_, attempt)| attempt.fetched.clone()),
+        None => handoff.lineage().rev().find_map(|(_, attempt)| attempt.fetched.clone()),
     };
     found.ok_or_else(|| {
         Error::failed(format!("no work of {id} is in this repository yet"))

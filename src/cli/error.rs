@@ -10,7 +10,7 @@ use crate::git;
 use crate::model::refusal::accept;
 use crate::remote::error::{OTHER_NODE, RemoteError};
 use crate::state;
-use crate::supervise::error::Error as EngineError;
+use crate::supervise::error::Error as SuperviseError;
 use crate::transport::{Listed, TransportError, UnreachableKind, WhyUnknown};
 
 /// What ends a command early.
@@ -152,42 +152,46 @@ impl From<state::Error> for Error {
     }
 }
 
-impl From<EngineError> for Error {
-    fn from(error: EngineError) -> Self {
+impl From<SuperviseError> for Error {
+    fn from(error: SuperviseError) -> Self {
         let message = error.to_string();
         match error {
-            EngineError::Git(error) => error.into(),
-            EngineError::State(error) => error.into(),
-            EngineError::Transport(error) => error.into(),
-            EngineError::Remote(error) => error.into(),
-            EngineError::Begun { id, host, source } => Error::from(*source)
+            SuperviseError::Git(error) => error.into(),
+            SuperviseError::State(error) => error.into(),
+            SuperviseError::Transport(error) => error.into(),
+            SuperviseError::Remote(error) => error.into(),
+            SuperviseError::Begun { id, host, source } => Error::from(*source)
                 .hint(format!("handoff hosts check {host}"))
                 .hint(format!("handoff watch {id}, which sends it again: it is recorded"))
                 .hint(format!("handoff stop {id}, which gives it up")),
-            EngineError::Unattended { id, source } => Error::from(*source)
+            SuperviseError::Unattended { id, source } => Error::from(*source)
                 .code(exit::UNREACHABLE)
                 .hint(format!("handoff watch {id}, once that is mended: the task goes on meanwhile")),
-            EngineError::Equivalent { id, .. } => {
+            SuperviseError::Equivalent { id, .. } => {
                 Error::usage(message).hint(format!("handoff watch {id}")).hint("or start another one with --again")
             }
-            EngineError::NotNow { id, .. } => Error::usage(message).hint(format!("handoff show {id}")),
-            EngineError::Untold { id, host } => Error::failed(message)
+            SuperviseError::NotNow { id, .. } => Error::usage(message).hint(format!("handoff show {id}")),
+            SuperviseError::Untold { id, host } => Error::failed(message)
                 .code(exit::UNREACHABLE)
                 .hint(format!("handoff hosts check {host}"))
                 .hint(format!("handoff resume {id} --host {host}, once it answers")),
-            EngineError::Refused { id, refused, .. } => {
+            SuperviseError::Refused { id, refused, .. } => {
                 let error =
                     accept(&refused).into_iter().fold(Error::failed(message), |error, command| error.hint(command));
                 error.hint(format!("handoff pull {id}, which then takes it"))
             }
-            EngineError::Driven { id, .. } => Error::failed(message).hint(format!("handoff logs -f {id}")),
-            EngineError::Elsewhere { id, host, .. } => Error::failed(message)
+            SuperviseError::Driven { id, .. } => Error::failed(message).hint(format!("handoff logs -f {id}")),
+            SuperviseError::Elsewhere { id, host, .. } => Error::failed(message)
                 .hint(on_that_machine(&host, &format!("handoff stop {id}")))
                 .hint(format!("handoff takeover {id}, which goes on without that machine")),
-            EngineError::Agent(_) => Error::usage(message).hint("handoff agents"),
-            EngineError::HostName(_) => Error::usage(message).hint("handoff hosts list"),
-            EngineError::Template(_) | EngineError::Secret(_) | EngineError::Profile { .. } => Error::usage(message),
-            EngineError::Mirror(_) | EngineError::Read { .. } | EngineError::Inner(_) => Error::failed(message),
+            SuperviseError::Agent(_) => Error::usage(message).hint("handoff agents"),
+            SuperviseError::HostName(_) => Error::usage(message).hint("handoff hosts list"),
+            SuperviseError::Template(_) | SuperviseError::Secret(_) | SuperviseError::Profile { .. } => {
+                Error::usage(message)
+            }
+            SuperviseError::Mirror(_) | SuperviseError::Read { .. } | SuperviseError::Inner(_) => {
+                Error::failed(message)
+            }
         }
     }
 }

@@ -6,16 +6,18 @@ use super::error::Error;
 use super::exit;
 use crate::config::settings::human_bytes;
 use crate::remote::trees::Tree;
-use crate::supervise::error::Error as Engine;
-use crate::supervise::link::Link;
-use crate::supervise::progress::Silent;
+use crate::supervise::connection::HostConnection;
+use crate::supervise::error::Error as SuperviseError;
+use crate::supervise::progress::NullReporter;
 use crate::ui::text::{first_line, neutral};
 
 /// Asks the host and prints a tree a line.
 pub async fn show(global: &Global, name: &str, json: bool) -> Result<u8, Error> {
-    let host = context::hosts(global)?.resolve(name).map_err(Engine::from)?;
-    let mut link = Link::new(host, context::connect(), context::prompter(), std::sync::Arc::new(Silent));
-    let trees = link.patiently().await.map_err(Engine::from)?.trees().await.map_err(Engine::from)?;
+    let host = context::hosts(global)?.resolve(name).map_err(SuperviseError::from)?;
+    let mut connection =
+        HostConnection::new(host, context::connect(), context::prompter(), std::sync::Arc::new(NullReporter));
+    let trees =
+        connection.patiently().await.map_err(SuperviseError::from)?.trees().await.map_err(SuperviseError::from)?;
     for tree in &trees {
         if json {
             outln!("{}", serde_json::json!(tree));

@@ -11,9 +11,9 @@ use crate::config::edit;
 use crate::config::settings::human_bytes;
 use crate::model::host::{Host, TransportKind};
 use crate::model::profile::DEFAULT_AGENT;
-use crate::supervise::check_host::check_host;
-use crate::supervise::error::Error as Engine;
-use crate::supervise::link::Link;
+use crate::supervise::check::check_host;
+use crate::supervise::connection::HostConnection;
+use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::progress::{Progress, Reporter};
 use crate::ui::text::neutral;
 
@@ -129,13 +129,13 @@ impl Reporter for Notes {
 }
 
 async fn check(global: &Global, name: &str, agent: Option<&str>, json: bool) -> Result<u8, Error> {
-    let host = context::hosts(global)?.resolve(name).map_err(Engine::from)?;
+    let host = context::hosts(global)?.resolve(name).map_err(SuperviseError::from)?;
     let agent = agent.or(host.agent.as_deref()).unwrap_or(DEFAULT_AGENT).to_owned();
     let profiles = context::agents()?;
-    let profile = profiles::find(&profiles, &agent).map_err(Engine::from)?;
+    let profile = profiles::find(&profiles, &agent).map_err(SuperviseError::from)?;
     let options = context::connect();
-    let link = Link::new(host, options.clone(), context::prompter(), std::sync::Arc::new(Notes));
-    let (facts, gaps) = check_host(link, &options, &agent, profile).await?;
+    let connection = HostConnection::new(host, options.clone(), context::prompter(), std::sync::Arc::new(Notes));
+    let (facts, gaps) = check_host(connection, &options, &agent, profile).await?;
     if json {
         outln!("{}", serde_json::json!({ "host": name, "facts": facts, "gaps": gaps }));
     } else {

@@ -17,9 +17,9 @@ use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::state::lock::DriverLock;
 use crate::state::log_mirror;
-use crate::supervise::engine::Engine;
-use crate::supervise::follow::Until;
+use crate::supervise::attempt_loop::Until;
 use crate::supervise::progress::{Progress, Reporter};
+use crate::supervise::services::Services;
 
 /// How often the mirror is looked at while following.
 const LOOK: Duration = Duration::from_millis(100);
@@ -47,24 +47,24 @@ impl Logs {
             Show { json: false, raw: false } => Arc::new(crate::ui::plain::Plain),
             show => show.reporter(),
         };
-        let engine = context::engine(global, reporter)?;
-        let id = context::resolve(&engine, self.id.as_deref())?;
-        let journal = engine.store.open(&id)?;
+        let services = context::services(global, reporter)?;
+        let id = context::resolve(&services, self.id.as_deref())?;
+        let journal = services.store.open(&id)?;
         let last = journal.handoff().last_attempt().map(|(n, _)| n);
         let n = self.attempt.or(last).ok_or_else(|| Error::failed(format!("{id} has no attempt yet")))?;
         if !journal.handoff().attempts.contains_key(&n) {
             return Err(Error::usage(format!("{id} has no attempt {n}")).hint(format!("handoff show {id}")));
         }
-        let mut tail = Tail::new(&engine, journal.handoff(), n, self.show.raw)?;
-        tail.read(&engine)?;
+        let mut tail = Tail::new(&services, journal.handoff(), n, self.show.raw)?;
+        tail.read(&services)?;
         if !self.follow {
-            tail.finish(&engine);
+            tail.finish(&services);
             return Ok(exit::OK);
         }
-        if journal.handoff().status().is_active() && is_free(&engine, &id) {
+        if journal.handoff().status().is_active() && is_free(&services, &id) {
             errln!("this log is not being updated; run `handoff watch {id}`");
         }
-        match attach_from(&engine, &id, &mut tail, self.attempt.is_none(), None).await? {
+        match attach_from(&services, &id, &mut tail, self.attempt.is_none(), None).await? {
             End::Left => Ok(exit::DETACHED),
             End::Rest(_) | End::Started(_) | End::Orphaned => Ok(exit::OK),
         }
@@ -81,24 +81,24 @@ pub enum Along {
 
 /// Reads along with a handoff that another process drives, to `until` or as long as that process lives.
 pub async fn attach(
-    engine: &Arc<Engine>,
+    services: &Arc<Services>,
     id: &HandoffId,
     until: Until,
     show: Show,
     require_check: bool,
 ) -> Result<Along, Error> {
-    let mut journal = engine.store.open(id)?;
+    let mut journal = services.store.open(id)?;
     // The process that has just recorded it gives it an attempt in a moment.
     let n = loop {
         journal.refresh()?;
         match journal.handoff().last_attempt() {
             Some((n, _)) => break n,
-            None if is_free(engine, id) => return Ok(Along::Orphaned),
+            None if is_free(services, id) => return Ok(Along::Orphaned),
             None => tokio::time::sleep(LOOK).await,
         }
     };
-    let mut tail = Tail::new(engine, journal.handoff(), n, show.raw)?;
-    match attach_from(engine, id, &mut tail, true, Some(until)).await? {
+    let mut tail = Tail::new(services, journal.handoff(), n, show.raw)?;
+    match attach_from(services, id, &mut tail, true, Some(until)).await? {
         End::Left => Ok(Along::There(exit::DETACHED)),
         End::Orphaned => Ok(Along::Orphaned),
         End::Started(handoff) => {
@@ -107,7 +107,7 @@ pub async fn attach(
         }
         End::Rest(handoff) => {
             if !show.json && !show.raw {
-                outln!("{}", super::watch::closing(engine, &handoff));
+                outln!("{}", super::watch::closing(services, &handoff));
             }
             Ok(Along::There(exit::of(&handoff, require_check)))
         }
@@ -125,27 +125,27 @@ enum End {
 /// Follows to the end of the attempt (`onward`: of the handoff). With `until`, also to a start, or to the end of the process
 /// that drives it.
 async fn attach_from(
-    engine: &Arc<Engine>,
+    services: &Arc<Services>,
     id: &HandoffId,
     tail: &mut Tail,
     onward: bool,
     until: Option<Until>,
 ) -> Result<End, Error> {
-    let mut journal = engine.store.open(id)?;
+    let mut journal = services.store.open(id)?;
     for look in 0_u64.. {
         // Before the journal is read: what was written before the other process went is seen then.
-        let orphaned = until.is_some() && look % FREE == 0 && is_free(engine, id);
+        let orphaned = until.is_some() && look % FREE == 0 && is_free(services, id);
         // The state is read before the log: what was written before the end is then read after it.
         journal.refresh()?;
         let handoff = journal.handoff();
-        tail.read(engine)?;
+        tail.read(services)?;
         let attempt = handoff.attempts.get(&tail.attempt);
         let ended = attempt.is_some_and(|attempt| attempt.ended.is_some());
         if ended {
-            tail.finish(engine);
+            tail.finish(services);
             let next = handoff.last_attempt().map(|(n, _)| n).filter(|n| *n > tail.attempt && onward);
             match next {
-                Some(n) => *tail = Tail::new(engine, handoff, n, tail.raw)?,
+                Some(n) => *tail = Tail::new(services, handoff, n, tail.raw)?,
                 None if !onward || !handoff.status().is_active() => return Ok(End::Rest(handoff.clone())),
                 None => {}
             }
@@ -163,8 +163,8 @@ async fn attach_from(
     Ok(End::Left)
 }
 
-fn is_free(engine: &Engine, id: &HandoffId) -> bool {
-    matches!(DriverLock::try_take(&engine.store.directory(id)), Ok(Some(_)))
+fn is_free(services: &Services, id: &HandoffId) -> bool {
+    matches!(DriverLock::try_take(&services.store.directory(id)), Ok(Some(_)))
 }
 
 /// A mirrored log being read, part after part.
@@ -182,30 +182,30 @@ struct Tail {
 }
 
 impl Tail {
-    fn new(engine: &Engine, handoff: &Handoff, attempt: u32, raw: bool) -> Result<Tail, Error> {
-        let dialect = engine.profile(&handoff.made.agent)?.dialect;
-        let exact = engine.store.log(&handoff.made.id, attempt);
-        let path = if raw { exact } else { engine.readable_logs(handoff)?.join(log_name(attempt, 1)) };
+    fn new(services: &Services, handoff: &Handoff, attempt: u32, raw: bool) -> Result<Tail, Error> {
+        let dialect = services.profile(&handoff.request.agent)?.dialect;
+        let exact = services.store.log(&handoff.request.id, attempt);
+        let path = if raw { exact } else { services.readable_logs(handoff)?.join(log_name(attempt, 1)) };
         Ok(Tail { raw, attempt, path, before: 0, offset: 0, reader: Reader::new(dialect), done: false })
     }
 
     /// Tells what has come since the last look.
-    fn read(&mut self, engine: &Engine) -> Result<(), Error> {
+    fn read(&mut self, services: &Services) -> Result<(), Error> {
         // A part that has a next one no longer grows.
         let parts = log_mirror::parts(&self.path);
         loop {
             let Some(part) = parts.get(self.before) else { return Ok(()) };
-            self.read_part(engine, part)?;
+            self.read_part(services, part)?;
             if self.before + 1 >= parts.len() {
                 return Ok(());
             }
             let events = self.reader.begin_part();
-            self.tell(engine, events);
+            self.tell(services, events);
             (self.before, self.offset) = (self.before + 1, 0);
         }
     }
 
-    fn read_part(&mut self, engine: &Engine, part: &std::path::Path) -> Result<(), Error> {
+    fn read_part(&mut self, services: &Services, part: &std::path::Path) -> Result<(), Error> {
         let fail = |error| Error::failed(format!("could not read {}: {error}", part.display()));
         let mut file = std::fs::File::open(part).map_err(fail)?;
         file.seek(SeekFrom::Start(self.offset)).map_err(fail)?;
@@ -217,22 +217,22 @@ impl Tail {
             }
             self.offset += length as u64;
             let bytes = Bytes::copy_from_slice(&buffer[..length]);
-            engine.tell(&Progress::Log { attempt: self.attempt, bytes: bytes.clone() });
+            services.tell(&Progress::Log { attempt: self.attempt, bytes: bytes.clone() });
             let events = self.reader.push(&bytes);
-            self.tell(engine, events);
+            self.tell(services, events);
         }
     }
 
-    fn tell(&self, engine: &Engine, events: Vec<(u64, AgentEvent)>) {
+    fn tell(&self, services: &Services, events: Vec<(u64, AgentEvent)>) {
         for (line, event) in events {
-            engine.tell(&Progress::Agent { attempt: self.attempt, line, event });
+            services.tell(&Progress::Agent { attempt: self.attempt, line, event });
         }
     }
 
-    fn finish(&mut self, engine: &Engine) {
+    fn finish(&mut self, services: &Services) {
         if !std::mem::replace(&mut self.done, true) {
             let events = self.reader.finish();
-            self.tell(engine, events);
+            self.tell(services, events);
         }
     }
 }

@@ -16,9 +16,9 @@ pub struct Pull {
 
 impl Pull {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
-        let engine = context::engine(global, std::sync::Arc::new(Plain))?;
-        let id = context::resolve(&engine, self.id.as_deref())?;
-        let mut driver = Driver::open(&engine, &id)?;
+        let services = context::services(global, std::sync::Arc::new(Plain))?;
+        let id = context::resolve(&services, self.id.as_deref())?;
+        let mut driver = Driver::open(&services, &id)?;
         let came = driver.pull().await?;
         if came == 0 {
             outln!("nothing new");
@@ -29,7 +29,7 @@ impl Pull {
                 outln!("refs/handoff/{id}/{n}/work  {}{superseded}", commit.short());
             }
         }
-        if driver.handoff().line().any(|(_, attempt)| attempt.fetched.is_some()) {
+        if driver.handoff().lineage().any(|(_, attempt)| attempt.fetched.is_some()) {
             outln!("see it: handoff diff {id}");
         }
         Ok(exit::OK)

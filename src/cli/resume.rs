@@ -4,8 +4,8 @@ use super::Global;
 use super::context::{self, Show};
 use super::error::Error;
 use super::watch::follow;
+use crate::supervise::attempt_loop::Until;
 use crate::supervise::driver::Driver;
-use crate::supervise::follow::Until;
 
 /// Start the next attempt of a handoff that has come to rest
 #[derive(Debug, clap::Args)]
@@ -30,9 +30,9 @@ pub struct Resume {
 
 impl Resume {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
-        let engine = context::engine(global, self.show.reporter())?;
-        let id = context::resolve(&engine, self.id.as_deref())?;
-        let mut driver = Driver::open(&engine, &id)?;
+        let services = context::services(global, self.show.reporter())?;
+        let id = context::resolve(&services, self.id.as_deref())?;
+        let mut driver = Driver::open(&services, &id)?;
         driver.resume(self.message, self.host.as_deref()).await?;
         let until = if self.detach { Until::Started } else { Until::Rest };
         follow(&mut driver, until, self.require_check, self.show).await

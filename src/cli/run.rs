@@ -16,11 +16,11 @@ use crate::model::host::{Host, LOCAL, Limits};
 use crate::model::id::HandoffId;
 use crate::model::profile::DEFAULT_AGENT;
 use crate::state::Error as StateError;
+use crate::supervise::attempt_loop::Until;
 use crate::supervise::driver::Driver;
-use crate::supervise::engine::Engine;
-use crate::supervise::error::Error as EngineError;
-use crate::supervise::follow::Until;
-use crate::supervise::start::Plan;
+use crate::supervise::error::Error as SuperviseError;
+use crate::supervise::run::Plan;
+use crate::supervise::services::Services;
 
 /// Longest task, in bytes: a prompt this long is a file that belongs into the repository.
 const LONGEST_TASK: usize = 1 << 20;
@@ -88,14 +88,14 @@ fn pattern(text: &str) -> Result<String, String> {
 impl Run {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
         let task = self.task()?;
-        let engine = context::engine(global, self.show.reporter())?;
-        let mut host = self.host(&engine)?;
+        let services = context::services(global, self.show.reporter())?;
+        let mut host = self.host(&services)?;
         host.include.extend(self.include.iter().cloned());
         let until = if self.detach { Until::Started } else { Until::Rest };
         if let Some(id) = &self.id
-            && engine.store.directory(id).exists()
+            && services.store.directory(id).exists()
         {
-            return again(&engine, id, &task, until, self.require_check, self.show).await;
+            return again(&services, id, &task, until, self.require_check, self.show).await;
         }
         let flags =
             Limits { attempts: self.attempts, timeout: self.timeout, backoff: self.backoff, ..Limits::default() };
@@ -109,10 +109,10 @@ impl Run {
             host,
             again: self.again,
         };
-        let mut driver = match start(&engine, plan).await? {
+        let mut driver = match start(&services, plan).await? {
             // Another process was at the same in the same moment.
-            Err(EngineError::State(StateError::Exists(id)) | EngineError::Driven { id, .. }) => {
-                return again(&engine, &id, &task, until, self.require_check, self.show).await;
+            Err(SuperviseError::State(StateError::Exists(id)) | SuperviseError::Driven { id, .. }) => {
+                return again(&services, &id, &task, until, self.require_check, self.show).await;
             }
             driver => driver?,
         };
@@ -143,18 +143,18 @@ impl Run {
         Ok(task)
     }
 
-    fn host(&self, engine: &Engine) -> Result<Host, Error> {
+    fn host(&self, services: &Services) -> Result<Host, Error> {
         let name = match &self.host {
             Some(name) => name.as_str(),
-            None => only_host(engine)?,
+            None => only_host(services)?,
         };
-        Ok(engine.host(name)?)
+        Ok(services.host(name)?)
     }
 }
 
 /// The one host of the hosts file needs no naming.
-fn only_host(engine: &Engine) -> Result<&str, Error> {
-    let mut named = engine.hosts.hosts.iter().map(|host| host.name.as_str()).filter(|name| *name != LOCAL);
+fn only_host(services: &Services) -> Result<&str, Error> {
+    let mut named = services.hosts.hosts.iter().map(|host| host.name.as_str()).filter(|name| *name != LOCAL);
     match (named.next(), named.next()) {
         (Some(only), None) => Ok(only),
         _ => {
@@ -165,10 +165,10 @@ fn only_host(engine: &Engine) -> Result<&str, Error> {
 }
 
 /// Ctrl-C before the host has confirmed: what was begun is found again by its record.
-async fn start(engine: &Arc<Engine>, plan: Plan) -> Result<Result<Driver, EngineError>, Error> {
-    let engine = engine.clone();
+async fn start(services: &Arc<Services>, plan: Plan) -> Result<Result<Driver, SuperviseError>, Error> {
+    let services = services.clone();
     // On a thread of its own, because a question to a person holds it: Ctrl-C must be heard there too.
-    let started = tokio::spawn(async move { Driver::start(&engine, plan).await });
+    let started = tokio::spawn(async move { Driver::run(&services, plan).await });
     tokio::select! {
         driver = started => driver.map_err(|error| Error::failed(format!("an inner task failed: {error}"))),
         _ = tokio::signal::ctrl_c() => {
@@ -181,18 +181,18 @@ async fn start(engine: &Arc<Engine>, plan: Plan) -> Result<Result<Driver, Engine
 /// The same command again, after a crash or beside itself: goes on with what is at work already. An id that is taken by
 /// anything else is refused.
 async fn again(
-    engine: &Arc<Engine>,
+    services: &Arc<Services>,
     id: &HandoffId,
     task: &str,
     until: Until,
     require_check: bool,
     show: Show,
 ) -> Result<u8, Error> {
-    let journal = engine.store.open(id)?;
+    let journal = services.store.open(id)?;
     let handoff = journal.handoff();
-    if handoff.made.task.trim() != task.trim() || !handoff.status().is_active() {
+    if handoff.request.task.trim() != task.trim() || !handoff.status().is_active() {
         return Err(Error::usage(format!("{id} exists already")).hint(format!("handoff show {id}")));
     }
     errln!("{id} is at this task already; following it");
-    go_on(engine, id, until, require_check, show).await
+    go_on(services, id, until, require_check, show).await
 }

@@ -11,11 +11,11 @@ use crate::model::handoff::Handoff;
 use crate::model::refusal::accept;
 use crate::remote::poll::{Alive, StateLine};
 use crate::supervise::driver::Driver;
-use crate::supervise::engine::Engine;
-use crate::supervise::fence::SHORT;
-use crate::supervise::look::look;
-use crate::supervise::progress::Silent;
-use crate::supervise::record::failed_output;
+use crate::supervise::fencing::SHORT;
+use crate::supervise::progress::NullReporter;
+use crate::supervise::record_files::failed_output;
+use crate::supervise::services::Services;
+use crate::supervise::show::host_state;
 use crate::ui::line::output_lines;
 use crate::ui::line::uncaptured;
 use crate::ui::text::{age, clock, first_line, neutral};
@@ -40,26 +40,29 @@ impl Show {
         if let Some(host) = &self.host {
             return host_trees::show(global, host, self.json).await;
         }
-        let engine = context::engine(global, std::sync::Arc::new(Silent))?;
-        let id = context::resolve(&engine, self.id.as_deref())?;
-        let mut journal = engine.store.open(&id)?;
-        if !self.offline && !journal.handoff().owing().is_empty() {
+        let services = context::services(global, std::sync::Arc::new(NullReporter))?;
+        let id = context::resolve(&services, self.id.as_deref())?;
+        let mut journal = services.store.open(&id)?;
+        if !self.offline && !journal.handoff().unfenced_hosts().is_empty() {
             // A host that could not be told may be back; what stands in the way of telling it is no error of `show`'s, and
             // what is not over by then the next command goes on with.
-            if let Ok(mut driver) = Driver::open(&engine, &id) {
+            if let Ok(mut driver) = Driver::open(&services, &id) {
                 _ = tokio::time::timeout(SHORT, driver.settle(SHORT)).await;
             }
             journal.refresh()?;
         }
         let handoff = journal.handoff();
-        let host =
-            if self.offline || !handoff.status().is_active() { None } else { Some(look(&engine, handoff).await) };
+        let host = if self.offline || !handoff.status().is_active() {
+            None
+        } else {
+            Some(host_state(&services, handoff).await)
+        };
         if self.json {
             print_json(handoff, host.as_ref());
         } else {
-            print(&engine, handoff, host.as_ref());
+            print(&services, handoff, host.as_ref());
             if let Some((n, _)) = handoff.last_attempt()
-                && let Some(output) = failed_output(&engine, handoff, n)?
+                && let Some(output) = failed_output(&services, handoff, n)?
             {
                 output_lines(&output).iter().for_each(|line| outln!("{line}"));
             }
@@ -78,22 +81,26 @@ fn print_json(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
         Err(error) => serde_json::json!({ "error": error }),
     });
     let value = serde_json::json!({
-        "id": handoff.made.id, "status": handoff.status(), "handoff": handoff,
+        "id": handoff.request.id, "status": handoff.status(), "handoff": handoff,
         "age_seconds": now.as_second() - handoff.changed.as_second(), "host": host,
     });
     outln!("{}", crate::ui::screen::json(&value));
 }
 
-fn print(engine: &Engine, handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
+fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
     let now = jiff::Timestamp::now();
     let ago = |at: jiff::Timestamp| format!("{} ago", age(now.as_second() - at.as_second()));
-    let made = &handoff.made;
-    outln!("{}  {}, as of {}", made.id, handoff.status().word(), ago(handoff.changed));
-    outln!("  task      {}", first_line(&made.task, 100));
-    let model = made.model.as_deref().map_or(String::new(), |model| format!(", {}", neutral(model)));
-    outln!("  agent     {}{model}", neutral(&made.agent));
-    outln!("  base      {} on {}", made.base.head.short(), made.base.branch.as_deref().unwrap_or("a detached HEAD"));
-    if let Some(check) = &made.check {
+    let request = &handoff.request;
+    outln!("{}  {}, as of {}", request.id, handoff.status().word(), ago(handoff.changed));
+    outln!("  task      {}", first_line(&request.task, 100));
+    let model = request.model.as_deref().map_or(String::new(), |model| format!(", {}", neutral(model)));
+    outln!("  agent     {}{model}", neutral(&request.agent));
+    outln!(
+        "  base      {} on {}",
+        request.base.head.short(),
+        request.base.branch.as_deref().unwrap_or("a detached HEAD")
+    );
+    if let Some(check) = &request.check {
         outln!("  check     {}", first_line(check, 100));
     }
     if let Some(session) = &handoff.session {
@@ -128,7 +135,7 @@ fn print(engine: &Engine, handoff: &Handoff, host: Option<&Result<StateLine, Str
     for line in refused(handoff) {
         outln!("  {line}");
     }
-    for host in handoff.owing() {
+    for host in handoff.unfenced_hosts() {
         outln!("  {} could not be told yet: it may go on within its grant, superseded", neutral(&host));
     }
     for host in handoff.hosts() {
@@ -136,7 +143,9 @@ fn print(engine: &Engine, handoff: &Handoff, host: Option<&Result<StateLine, Str
         let (host, when) = (neutral(host), ago(release.at));
         match release.confirmed {
             true => outln!("  {host} was released {when}: it has nothing of this any more"),
-            false => outln!("  {host} was told {when} to let go, and has not confirmed: `handoff clean {}`", made.id),
+            false => {
+                outln!("  {host} was told {when} to let go, and has not confirmed: `handoff clean {}`", request.id)
+            }
         }
     }
     if let Some((since, reason)) = &handoff.unreachable {
@@ -146,14 +155,14 @@ fn print(engine: &Engine, handoff: &Handoff, host: Option<&Result<StateLine, Str
         Some(Ok(line)) => {
             outln!("  the host says now: {}", says(line));
             if line.watch == Alive::Unknown && !line.result {
-                outln!("    {}", on_that_machine(&neutral(handoff.host()), &format!("`handoff watch {}`", made.id)));
-                outln!("    where it is gone for good: `handoff takeover {}`", made.id);
+                outln!("    {}", on_that_machine(&neutral(handoff.host()), &format!("`handoff watch {}`", request.id)));
+                outln!("    where it is gone for good: `handoff takeover {}`", request.id);
             }
         }
         Some(Err(reason)) => outln!("  the host gave no state: {}", first_line(reason, 100)),
         None => {}
     }
-    outln!("  record    {}", context::record_of(engine, handoff));
+    outln!("  record    {}", context::record_of(services, handoff));
 }
 
 /// Refs that git refused here and their host keeps, with the commands that accept them.
@@ -167,7 +176,7 @@ pub fn refused(handoff: &Handoff) -> Vec<String> {
             all.push(one.clone());
         }
     }
-    let id = &handoff.made.id;
+    let id = &handoff.request.id;
     lines.extend(accept(&all).iter().map(|command| format!("accept    {} && handoff pull {id}", neutral(command))));
     lines
 }

@@ -11,8 +11,8 @@ use crate::model::event::Kind;
 use crate::model::id::HandoffId;
 use crate::state::journal::Journal;
 use crate::supervise::driver::Driver;
-use crate::supervise::error::Error as Engine;
-use crate::supervise::fence::PATIENCE as PATIENCE_WITH_HOSTS;
+use crate::supervise::error::Error as SuperviseError;
+use crate::supervise::fencing::PATIENCE as PATIENCE_WITH_HOSTS;
 use crate::ui::text::first_line;
 
 /// How long another process has to carry the stop out before we say so.
@@ -35,12 +35,12 @@ pub struct Stop {
 
 impl Stop {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
-        let engine = context::engine(global, self.show.reporter())?;
-        let id = context::resolve(&engine, self.id.as_deref())?;
-        let mut journal = engine.store.open(&id)?;
+        let services = context::services(global, self.show.reporter())?;
+        let id = context::resolve(&services, self.id.as_deref())?;
+        let mut journal = services.store.open(&id)?;
         if !journal.handoff().status().is_active() {
-            if !journal.handoff().owing().is_empty()
-                && let Ok(mut driver) = Driver::open(&engine, &id)
+            if !journal.handoff().unfenced_hosts().is_empty()
+                && let Ok(mut driver) = Driver::open(&services, &id)
             {
                 driver.settle(PATIENCE_WITH_HOSTS).await?;
                 journal.refresh()?;
@@ -48,15 +48,15 @@ impl Stop {
             outln!("{id} is not at work ({})", journal.handoff().status().word());
             return Ok(exit::OK);
         }
-        match Driver::open(&engine, &id) {
+        match Driver::open(&services, &id) {
             Ok(mut driver) => {
                 tokio::select! {
                     stopped = driver.stop() => stopped?,
-                    reason = out_of_reach(&mut journal) => return Err(not_stopped(&journal.handoff().made.id, &reason?)),
+                    reason = out_of_reach(&mut journal) => return Err(not_stopped(&journal.handoff().request.id, &reason?)),
                 }
-                outln!("{}", closing(&engine, driver.handoff()));
+                outln!("{}", closing(&services, driver.handoff()));
             }
-            Err(Engine::Driven { .. }) => {
+            Err(SuperviseError::Driven { .. }) => {
                 journal.append(Kind::StopRequested)?;
                 let until = tokio::time::Instant::now() + PATIENCE;
                 while journal.handoff().status().is_active() {
@@ -68,7 +68,7 @@ impl Stop {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                     journal.refresh()?;
                 }
-                outln!("{}", closing(&engine, journal.handoff()));
+                outln!("{}", closing(&services, journal.handoff()));
             }
             Err(error) => return Err(error.into()),
         }

@@ -11,9 +11,9 @@ use super::exit;
 use crate::model::event::{Kind, Owner};
 use crate::model::id::HandoffId;
 use crate::supervise::driver::Driver;
-use crate::supervise::engine::Engine;
-use crate::supervise::error::Error as EngineError;
-use crate::supervise::record::document_of;
+use crate::supervise::error::Error as SuperviseError;
+use crate::supervise::record_files::document_of;
+use crate::supervise::services::Services;
 use crate::ui::plain::Plain;
 
 /// How long another process of ours has to let go.
@@ -34,14 +34,14 @@ pub struct Takeover {
 
 impl Takeover {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
-        let engine = context::engine(global, std::sync::Arc::new(Plain))?;
-        let id = context::resolve(&engine, self.id.as_deref())?;
+        let services = context::services(global, std::sync::Arc::new(Plain))?;
+        let id = context::resolve(&services, self.id.as_deref())?;
         let destination = self.worktree.as_ref().map(std::path::absolute).transpose();
         let destination = destination.map_err(|error| Error::usage(format!("--worktree: {error}")))?;
-        let mut driver = take_driver(&engine, &id).await?;
+        let mut driver = take_driver(&services, &id).await?;
         let taken = driver.takeover(destination).await?;
         let worktree = &taken.worktree;
-        let (record, why) = document_of(&engine, driver.handoff(), worktree);
+        let (record, why) = document_of(&services, driver.handoff(), worktree);
         for host in &taken.untold {
             outln!(
                 "{host} could not be told: taken without confirmation. What it may still make is kept apart as superseded."
@@ -68,14 +68,14 @@ impl Takeover {
 }
 
 /// The driver's lock; a process that has it sees the change of owner and lets go.
-async fn take_driver(engine: &std::sync::Arc<Engine>, id: &HandoffId) -> Result<Driver, Error> {
+async fn take_driver(services: &std::sync::Arc<Services>, id: &HandoffId) -> Result<Driver, Error> {
     let until = tokio::time::Instant::now() + PATIENCE;
     let mut told = false;
     loop {
-        match Driver::open(engine, id) {
-            Err(EngineError::Driven { .. }) if tokio::time::Instant::now() < until => {
+        match Driver::open(services, id) {
+            Err(SuperviseError::Driven { .. }) if tokio::time::Instant::now() < until => {
                 if !told {
-                    let mut journal = engine.store.open(id)?;
+                    let mut journal = services.store.open(id)?;
                     let epoch = journal.handoff().epoch + 1;
                     if journal.handoff().owner != Owner::Laptop {
                         journal.append(Kind::Owner { epoch, owner: Owner::Laptop, confirmed: false })?;

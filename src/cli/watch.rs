@@ -12,11 +12,11 @@ use crate::model::attempt::{AttemptNo, Next};
 use crate::model::handoff::{Handoff, Status};
 use crate::model::id::HandoffId;
 use crate::model::verdict::Class;
+use crate::supervise::attempt_loop::Until;
 use crate::supervise::driver::Driver;
-use crate::supervise::engine::Engine;
-use crate::supervise::error::Error as EngineError;
-use crate::supervise::follow::Until;
+use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::progress::Progress;
+use crate::supervise::services::Services;
 
 /// Follow a handoff and drive it: decide what comes after each attempt
 #[derive(Debug, clap::Args)]
@@ -32,25 +32,25 @@ pub struct Watch {
 
 impl Watch {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
-        let engine = context::engine(global, self.show.reporter())?;
-        let id = context::resolve(&engine, self.id.as_deref())?;
-        go_on(&engine, &id, Until::Rest, self.require_check, self.show).await
+        let services = context::services(global, self.show.reporter())?;
+        let id = context::resolve(&services, self.id.as_deref())?;
+        go_on(&services, &id, Until::Rest, self.require_check, self.show).await
     }
 }
 
 /// Drives a handoff that is recorded, or reads along while another process does, and drives it once that one has gone.
 pub async fn go_on(
-    engine: &Arc<Engine>,
+    services: &Arc<Services>,
     id: &HandoffId,
     until: Until,
     require_check: bool,
     show: Show,
 ) -> Result<u8, Error> {
     loop {
-        match Driver::open(engine, id) {
-            Err(EngineError::Driven { id, holder }) => {
+        match Driver::open(services, id) {
+            Err(SuperviseError::Driven { id, holder }) => {
                 errln!("{id} is driven by another process{holder}; reading along");
-                match attach(engine, &id, until, show, require_check).await? {
+                match attach(services, &id, until, show, require_check).await? {
                     Along::There(code) => return Ok(code),
                     Along::Orphaned => errln!("that process has gone; driving {id} from here"),
                 }
@@ -99,7 +99,7 @@ pub async fn follow(driver: &mut Driver, until: Until, require_check: bool, show
         _ = tokio::signal::ctrl_c() => true,
     };
     let handoff = driver.handoff().clone();
-    driver.tell(&Progress::Rest { id: handoff.made.id.to_string(), status: handoff.status() });
+    driver.tell(&Progress::Rest { id: handoff.request.id.to_string(), status: handoff.status() });
     if left {
         driver.update_record()?;
         say(show, &detached(&handoff));
@@ -109,7 +109,7 @@ pub async fn follow(driver: &mut Driver, until: Until, require_check: bool, show
         say_detached(&handoff, show);
         return Ok(exit::OK);
     }
-    say(show, &closing(&driver.engine, &handoff));
+    say(show, &closing(&driver.services, &handoff));
     // Work that is not here is no success, whatever the agent said.
     match exit::of(&handoff, require_check) {
         exit::OK if handoff.refused_work().is_some() => Ok(exit::FAILED),
@@ -128,7 +128,7 @@ fn say(show: Show, text: &str) {
 }
 
 fn detached(handoff: &Handoff) -> String {
-    let (id, host) = (&handoff.made.id, handoff.host());
+    let (id, host) = (&handoff.request.id, handoff.host());
     format!("{id} keeps running on {host}\n  come back: handoff watch {id}\n  stop it:   handoff stop {id}")
 }
 
@@ -138,20 +138,20 @@ pub fn in_brackets(status: Status, class: Class) -> String {
 }
 
 /// The last words of a followed handoff.
-pub fn closing(engine: &Engine, handoff: &Handoff) -> String {
-    let id = &handoff.made.id;
-    let record = context::record_of(engine, handoff);
+pub fn closing(services: &Services, handoff: &Handoff) -> String {
+    let id = &handoff.request.id;
+    let record = context::record_of(services, handoff);
     let mut text = format!("{id}: {}", handoff.status().word());
     let class = handoff.history().last().copied();
     text.push_str(&class.map_or(String::new(), |class| in_brackets(handoff.status(), class)));
-    for host in handoff.owing() {
+    for host in handoff.unfenced_hosts() {
         text.push_str(&format!("\n  not told:  {host}, which may go on within its grant: handoff watch {id}"));
     }
     text.push_str(&format!("\n  record:    {record}"));
     for line in super::show::refused(handoff) {
         text.push_str(&format!("\n  {line}"));
     }
-    let has_work = handoff.line().any(|(_, attempt)| attempt.fetched.is_some());
+    let has_work = handoff.lineage().any(|(_, attempt)| attempt.fetched.is_some());
     if has_work {
         text.push_str(&format!("\n  changes:   handoff diff {id}\n  take over: handoff takeover {id}"));
     }

@@ -10,7 +10,7 @@ use proptest::test_runner::Config;
 use super::capture::Captured;
 use super::testing::{Repo, raw, status};
 use super::{Repository, snapshot, takeover_worktree};
-use crate::model::id::{HostName, Uid};
+use crate::model::id::{RemoteName, Uid};
 
 /// Names that collide as file and directory, that git might take for options or patterns, and that are not UTF-8.
 const NAMES: [&[u8]; 12] = [
@@ -145,7 +145,7 @@ fn ways_back(autocrlf: &str, committed: &[Deed], dirt: &[Deed]) -> Result<(), Te
     let taken = snapshot::take(&git, &[]).unwrap();
     let destination = repo.beside("landed");
     let id = "x".parse().unwrap();
-    let name = HostName::new(&id, &Uid::from_random([7; 10]));
+    let name = RemoteName::new(&id, &Uid::from_random([7; 10]));
     let landed =
         takeover_worktree::worktree_for_takeover(&git, (&id, &name), &Captured::from(&taken), &destination).unwrap();
     prop_assert_eq!(status(&landed.path), status(repo.top()));

@@ -13,7 +13,7 @@ use staging::Staging;
 
 use super::capture::Captured;
 use super::{Error, Repository, Result};
-use crate::model::id::{HandoffId, HostName};
+use crate::model::id::{HandoffId, RemoteName};
 use crate::model::snapshot::{Oid, Snapshot};
 
 /// Where the work was put.
@@ -60,7 +60,7 @@ pub fn default_destination(repo: &Repository, id: &HandoffId) -> PathBuf {
 /// [`Error::Unfit`] when the destination exists.
 pub fn worktree_for_takeover(
     repo: &Repository,
-    (id, name): (&HandoffId, &HostName),
+    (id, name): (&HandoffId, &RemoteName),
     work: &Captured,
     destination: &Path,
 ) -> Result<Landed> {
@@ -92,7 +92,7 @@ fn fill(tree: &Repository, work: &Captured) -> Result<(Vec<String>, Vec<Stored>)
 }
 
 /// Fails where no worktree can be made at `destination`, before anything is stopped or sent for it.
-pub fn check_place(repo: &Repository, (id, name): (&HandoffId, &HostName), destination: &Path) -> Result<()> {
+pub fn check_place(repo: &Repository, (id, name): (&HandoffId, &RemoteName), destination: &Path) -> Result<()> {
     let destination = std::path::absolute(destination).map_err(Error::io("find", destination))?;
     match staging::look(repo, name, &destination)? {
         Some(_) => Ok(()),

@@ -12,7 +12,7 @@ use super::pack_file::PackFile;
 use super::quarantine::{Quarantine, TakenIn};
 use super::refs::{self, check_name};
 use super::{Error, Repository, Result};
-use crate::model::id::{HandoffId, HostName};
+use crate::model::id::{HandoffId, RemoteName};
 use crate::model::snapshot::Oid;
 
 /// Stands for the repository on the host; the bridge knows the real one and ignores this. `.invalid` is no name of
@@ -137,7 +137,7 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 pub async fn pull(
     repo: &Repository,
     bridge: &Bridge,
-    (id, name): (&HandoffId, &HostName),
+    (id, name): (&HandoffId, &RemoteName),
     (n, capture): (u32, &Oid),
     pack: Option<&PackFile>,
 ) -> Result<TakenIn> {

@@ -78,16 +78,16 @@ pub fn page(
     let last = handoff.last_attempt();
     let verdict = last_verdict(handoff).map(|(_, verdict)| format!("{} ({})", verdict.class, verdict.evidence));
     Ok(HandoffPage {
-        id: handoff.made.id.to_string(),
+        id: handoff.request.id.to_string(),
         status: handoff.status().word().to_owned(),
-        task: handoff.made.task.clone(),
-        model: handoff.made.model.clone(),
+        task: handoff.request.task.clone(),
+        model: handoff.request.model.clone(),
         session: session(handoff),
-        workspace: handoff.made.workspace.clone(),
+        workspace: handoff.request.workspace.clone(),
         started: time(handoff.created),
         current_attempt: last.map_or(1, |(n, _)| n),
         host: Some(handoff.host().to_owned()),
-        agent: Some(handoff.made.agent.clone()),
+        agent: Some(handoff.request.agent.clone()),
         verdict,
         ended: last.and_then(|(_, attempt)| attempt.ended).map(time),
         unreachable_since: handoff.unreachable.as_ref().map(|(since, why)| format!("{} ({why})", time(*since))),
@@ -120,10 +120,10 @@ pub fn with_context<T>(
     };
     let (tried, blockers) = (list(&story.tried), list(&story.blockers));
     render(&PromptContext {
-        task: &handoff.made.task,
+        task: &handoff.request.task,
         repo,
-        branch: handoff.made.base.branch.as_deref(),
-        check: handoff.made.check.as_deref(),
+        branch: handoff.request.base.branch.as_deref(),
+        check: handoff.request.check.as_deref(),
         state: story.state.as_deref(),
         next_step: prompt_step(handoff),
         message,
@@ -162,12 +162,12 @@ fn claim(n: AttemptNo, item: &Item) -> String {
 }
 
 fn last_verdict(handoff: &Handoff) -> Option<(AttemptNo, &crate::model::verdict::Verdict)> {
-    handoff.line().rev().find_map(|(n, attempt)| Some((n, attempt.verdict.as_ref()?)))
+    handoff.lineage().rev().find_map(|(n, attempt)| Some((n, attempt.verdict.as_ref()?)))
 }
 
 fn state(handoff: &Handoff, findings: &Findings) -> Option<String> {
     let mut text = String::new();
-    for (n, attempt) in handoff.line() {
+    for (n, attempt) in handoff.lineage() {
         if let Some(verdict) = &attempt.verdict {
             _ = writeln!(text, "Attempt {n} on {} ended {}: {}", attempt.host, verdict.class, verdict.evidence);
         }
@@ -227,7 +227,7 @@ fn ended(n: AttemptNo, attempt: &Attempt) -> String {
 }
 
 fn next_step(handoff: &Handoff) -> Option<String> {
-    let id = &handoff.made.id;
+    let id = &handoff.request.id;
     let step = match handoff.status() {
         Status::Queued | Status::Running => return None,
         Status::Waiting => "Wait: the next attempt follows by itself.".to_owned(),
@@ -259,22 +259,22 @@ fn prompt_step(handoff: &Handoff) -> Option<&'static str> {
 }
 
 fn extra(handoff: &Handoff) -> Vec<(String, String)> {
-    let mut lines = vec![("Base".to_owned(), handoff.made.base.head.to_string())];
-    if let Some(check) = &handoff.made.check {
+    let mut lines = vec![("Base".to_owned(), handoff.request.base.head.to_string())];
+    if let Some(check) = &handoff.request.check {
         lines.push(("Check".to_owned(), check.clone()));
     }
     if handoff.owner == Owner::Laptop {
         let how = if handoff.confirmed { "confirmed by the host" } else { "taken without confirmation" };
         lines.push(("Owner".to_owned(), format!("interactive since epoch {}, {how}", handoff.epoch)));
     }
-    for host in handoff.owing() {
+    for host in handoff.unfenced_hosts() {
         let text = "out of reach when the work went on; what it still makes is superseded";
         lines.push(("Not told".to_owned(), format!("{host}, {text}")));
     }
     for (n, attempt) in handoff.superseded() {
         let class = attempt.verdict.as_ref().map_or("not known to have ended", |verdict| verdict.class.word());
         let kept = attempt.fetched.as_ref().map_or(String::new(), |_| {
-            format!(", kept as refs/handoff/{}/{n}/work and applied nowhere", handoff.made.id)
+            format!(", kept as refs/handoff/{}/{n}/work and applied nowhere", handoff.request.id)
         });
         lines.push(("Superseded".to_owned(), format!("attempt {n} on {}: {class}{kept}", attempt.host)));
     }

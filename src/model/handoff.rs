@@ -87,7 +87,8 @@ pub struct Attempt {
 /// A handoff.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Handoff {
-    pub made: Created,
+    #[serde(rename = "made")]
+    pub request: Created,
     pub created: Timestamp,
     /// The last event's time.
     pub changed: Timestamp,
@@ -96,7 +97,8 @@ pub struct Handoff {
     /// Whether the last change of owner was confirmed by the host that lost it.
     pub confirmed: bool,
     /// The highest epoch that each host has confirmed, with nothing of an older one left there.
-    pub told: BTreeMap<String, Epoch>,
+    #[serde(rename = "told")]
+    pub confirmed_epochs: BTreeMap<String, Epoch>,
     pub session: Option<String>,
     pub grants: Vec<Grant>,
     /// What a person added to the prompt of a grant, by its number.
@@ -139,13 +141,13 @@ impl Handoff {
     pub fn created(event: &Event) -> Result<Handoff, Refused> {
         let Kind::Created(made) = &event.kind else { return Err(Refused::NotCreated) };
         Ok(Handoff {
-            made: (**made).clone(),
+            request: (**made).clone(),
             created: event.at,
             changed: event.at,
             epoch: 1,
             owner: Owner::Host(made.host.clone()),
             confirmed: true,
-            told: BTreeMap::new(),
+            confirmed_epochs: BTreeMap::new(),
             session: None,
             grants: Vec::new(),
             messages: BTreeMap::new(),
@@ -343,7 +345,7 @@ impl Handoff {
 
     /// The attempt with the highest number that was not superseded.
     pub fn last_attempt(&self) -> Option<(AttemptNo, &Attempt)> {
-        self.line().next_back()
+        self.lineage().next_back()
     }
 
     /// The host that runs it or ran it last.
@@ -351,22 +353,22 @@ impl Handoff {
         match (self.last_attempt(), self.grants.last()) {
             (Some((_, attempt)), _) => &attempt.host,
             (None, Some(grant)) => &grant.host,
-            (None, None) => &self.made.host,
+            (None, None) => &self.request.host,
         }
     }
 
     /// Classes of the attempts that have ended and were not superseded, in order.
     pub fn history(&self) -> Vec<Class> {
-        self.line().filter_map(|(_, attempt)| attempt.verdict.as_ref()).map(|v| v.class).collect()
+        self.lineage().filter_map(|(_, attempt)| attempt.verdict.as_ref()).map(|v| v.class).collect()
     }
 
     /// How many more attempts the newest grant allows. One that only met a usage window is not charged, so it may allow
     /// more than it has numbers for.
     pub fn left(&self) -> u32 {
-        let Some(grant) = self.grants.last() else { return self.made.limits.attempts };
+        let Some(grant) = self.grants.last() else { return self.request.limits.attempts };
         let is_charged =
             |attempt: &Attempt| attempt.verdict.as_ref().is_none_or(|verdict| verdict.class != Class::Limited);
-        let used = self.line().filter(|(_, attempt)| attempt.grant == grant.number && is_charged(attempt)).count();
+        let used = self.lineage().filter(|(_, attempt)| attempt.grant == grant.number && is_charged(attempt)).count();
         (grant.last - grant.first + 1).saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))
     }
 
@@ -378,7 +380,7 @@ impl Handoff {
 
     /// Whether the last attempt follows the one before it by itself, after a while.
     fn awaits_its_time(&self) -> bool {
-        let before = self.line().rev().nth(1).and_then(|(_, attempt)| attempt.next.as_ref());
+        let before = self.lineage().rev().nth(1).and_then(|(_, attempt)| attempt.next.as_ref());
         matches!(before, Some(Next::Resume { .. } | Next::ResumeWithCheck { .. } | Next::WaitUntil { .. }))
     }
 

@@ -20,7 +20,7 @@ pub struct Uid(String);
 
 /// `<id>-<uid>`: what host directories, refs and markers are named by, because two laptops can choose the same id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct HostName(String);
+pub struct RemoteName(String);
 
 /// Why a string is not a name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Uid {
     }
 }
 
-impl HostName {
+impl RemoteName {
     pub fn new(id: &HandoffId, uid: &Uid) -> Self {
         Self(format!("{}-{}", id.0, uid.0))
     }
@@ -138,7 +138,7 @@ impl fmt::Display for HandoffId {
     }
 }
 
-impl fmt::Display for HostName {
+impl fmt::Display for RemoteName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -40,17 +40,17 @@ impl Handoff {
         self.owner = owner.clone();
         self.confirmed = confirmed;
         if confirmed {
-            self.told.insert(loser, epoch);
+            self.confirmed_epochs.insert(loser, epoch);
         }
         Ok(())
     }
 
     pub(super) fn tell(&mut self, host: &str, epoch: Epoch) -> Result<(), Refused> {
-        if epoch > self.epoch || self.told.get(host).is_some_and(|told| *told >= epoch) {
+        if epoch > self.epoch || self.confirmed_epochs.get(host).is_some_and(|told| *told >= epoch) {
             return Err(Refused::Stale("the host is already known to be told"));
         }
-        self.told.insert(host.to_owned(), epoch);
-        self.confirmed |= self.owing().is_empty();
+        self.confirmed_epochs.insert(host.to_owned(), epoch);
+        self.confirmed |= self.unfenced_hosts().is_empty();
         Ok(())
     }
 
@@ -80,7 +80,7 @@ impl Handoff {
     }
 
     /// The hosts that may go on under an epoch that has passed, because they have not confirmed a higher one.
-    pub fn owing(&self) -> Vec<String> {
+    pub fn unfenced_hosts(&self) -> Vec<String> {
         let mut latest: BTreeMap<&str, Epoch> = BTreeMap::new();
         for attempt in self.attempts.values() {
             if let Some(grant) = self.grants.iter().find(|grant| grant.number == attempt.grant) {
@@ -88,22 +88,22 @@ impl Handoff {
                 *epoch = grant.epoch.max(*epoch);
             }
         }
-        let told = |host: &str| self.told.get(host).copied().unwrap_or(0);
-        let owing = latest.into_iter().filter(|(host, epoch)| *epoch < self.epoch && told(host) <= *epoch);
-        owing.map(|(host, _)| host.to_owned()).collect()
+        let told = |host: &str| self.confirmed_epochs.get(host).copied().unwrap_or(0);
+        let behind = latest.into_iter().filter(|(host, epoch)| *epoch < self.epoch && told(host) <= *epoch);
+        behind.map(|(host, _)| host.to_owned()).collect()
     }
 
     /// The lowest attempt number a new grant may begin with: a number is never granted twice, and unused ones return
     /// only when the host that had them has confirmed a higher epoch.
     pub fn next_grant_first(&self) -> AttemptNo {
         let used = self.attempts.last_key_value().map_or(0, |(n, _)| *n);
-        let told = |grant: &Grant| self.told.get(&grant.host).is_some_and(|epoch| *epoch > grant.epoch);
+        let told = |grant: &Grant| self.confirmed_epochs.get(&grant.host).is_some_and(|epoch| *epoch > grant.epoch);
         let held = self.grants.iter().filter(|grant| !told(grant)).map(|grant| grant.last).max();
         used.max(held.unwrap_or(0)) + 1
     }
 
     /// The attempts whose work was built on, in order: all but the superseded.
-    pub fn line(&self) -> impl DoubleEndedIterator<Item = (AttemptNo, &Attempt)> {
+    pub fn lineage(&self) -> impl DoubleEndedIterator<Item = (AttemptNo, &Attempt)> {
         self.attempts.iter().filter(|(_, attempt)| !attempt.superseded).map(|(n, attempt)| (*n, attempt))
     }
 

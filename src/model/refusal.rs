@@ -85,7 +85,7 @@ impl Attempt {
 impl Handoff {
     /// The newest attempt that was not superseded, where its work was refused here.
     pub fn refused_work(&self) -> Option<(AttemptNo, &Attempt)> {
-        self.line().rev().find(|(_, a)| a.is_refused() || a.fetched.is_some()).filter(|(_, a)| a.is_refused())
+        self.lineage().rev().find(|(_, a)| a.is_refused() || a.fetched.is_some()).filter(|(_, a)| a.is_refused())
     }
 
     /// What hosts still keep because it was refused here.

@@ -120,7 +120,7 @@ mod tests {
         let event = |kind| Event::new(Timestamp::UNIX_EPOCH, kind);
         let mut handoff = Handoff::created(&event(Kind::Created(Box::new(created("20261121-x"))))).unwrap();
         let host = "box".to_owned();
-        let commit = handoff.made.base.commit.clone();
+        let commit = handoff.request.base.commit.clone();
         for kind in [
             Kind::Granted { grant: Grant { number: 1, epoch: 1, host: host.clone(), first: 1, last: 2, active: 60 } },
             Kind::Dispatched { attempt: 1, grant: 1, host: host.clone(), command: "agent".into() },

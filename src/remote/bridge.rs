@@ -16,7 +16,7 @@ use super::error::RemoteError;
 use super::frames::Piece;
 use super::request::Request;
 use super::runner::Verb;
-use crate::model::id::HostName;
+use crate::model::id::RemoteName;
 
 /// Which of git's two services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Bridge {
     key: String,
     /// `sha1` or `sha256`.
     format: String,
-    name: HostName,
+    name: RemoteName,
 }
 
 impl Bridge {
@@ -45,7 +45,7 @@ impl Bridge {
     pub fn new(
         remote: &Remote,
         service: Service,
-        name: &HostName,
+        name: &RemoteName,
         key: &str,
         format: &str,
     ) -> Result<Bridge, RemoteError> {

@@ -6,13 +6,13 @@ use super::poll::StateLine;
 use super::request::Request;
 use super::runner::Verb;
 use crate::model::attempt::AttemptNo;
-use crate::model::id::HostName;
+use crate::model::id::RemoteName;
 
 impl Remote {
     /// Marks the attempt as to be ended for `reason` (one word); TERM comes first, KILL after `grace` seconds.
     pub async fn cancel(
         &self,
-        name: &HostName,
+        name: &RemoteName,
         attempt: AttemptNo,
         reason: &str,
         grace: u64,
@@ -27,7 +27,7 @@ impl Remote {
 
     /// Sends the watcher of an attempt home that waits for a ship nobody sends now. The attempt stays as it is: an
     /// `ensure` takes it up again. One whose agent was started, or may have been, is left alone.
-    pub async fn withdraw(&self, name: &HostName, attempt: AttemptNo) -> Result<StateLine, RemoteError> {
+    pub async fn withdraw(&self, name: &RemoteName, attempt: AttemptNo) -> Result<StateLine, RemoteError> {
         self.cancel(name, attempt, "withdraw", 0).await
     }
 }

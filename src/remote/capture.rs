@@ -5,13 +5,17 @@ use super::error::RemoteError;
 use super::request::Request;
 use super::runner::Verb;
 use crate::model::attempt::AttemptNo;
-use crate::model::id::HostName;
+use crate::model::id::RemoteName;
 use crate::model::snapshot::Oid;
 use crate::model::uncaptured::Uncaptured;
 
 impl Remote {
     /// The commit of the attempt's capture, made now unless there is one, and what it lacks.
-    pub async fn capture(&self, name: &HostName, attempt: AttemptNo) -> Result<(Oid, Option<Uncaptured>), RemoteError> {
+    pub async fn capture(
+        &self,
+        name: &RemoteName,
+        attempt: AttemptNo,
+    ) -> Result<(Oid, Option<Uncaptured>), RemoteError> {
         let request = || Request::new().line("name", name).line("attempt", attempt);
         let lines = self.call(Verb::Capture, request).await?;
         let oid = lines.iter().find_map(|line| line.strip_prefix("capture ")?.trim().parse().ok());

@@ -12,12 +12,12 @@ use super::poll::{StateLine, read_state};
 use super::request::Request;
 use super::runner::Verb;
 use crate::model::attempt::AttemptNo;
-use crate::model::id::HostName;
+use crate::model::id::RemoteName;
 use crate::model::root::Instance;
 
 /// Everything an attempt needs; sent whole each time, kept by the host once.
 pub struct Ensure {
-    pub name: HostName,
+    pub name: RemoteName,
     pub attempt: AttemptNo,
     /// The grant's number.
     pub grant: u32,

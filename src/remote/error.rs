@@ -42,23 +42,9 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
-    /// Whether sending the verb again may help without anybody's doing.
-    pub fn may_retry(&self) -> bool {
-        match self {
-            RemoteError::Transport(error) => error.may_retry(),
-            RemoteError::Cut { .. } | RemoteError::Rootless { .. } => true,
-            _ => false,
-        }
-    }
-
     /// Whether the runner refused for a reason of this class.
     pub fn is_refused(&self, class: &str) -> bool {
         matches!(self, RemoteError::Refused { class: told, .. } if told == class)
-    }
-
-    /// Whether the connection is of no further use. A broken answer alone says nothing of the connection.
-    pub fn is_severed(&self) -> bool {
-        matches!(self, RemoteError::Transport(error) if error.is_severed())
     }
 
     /// Whether the host is there and has no session to spare.

@@ -11,7 +11,7 @@ use super::frames::Piece;
 use super::request::Request;
 use super::runner::Verb;
 use crate::model::attempt::{AttemptNo, Epoch, Outcome};
-use crate::model::id::HostName;
+use crate::model::id::RemoteName;
 use crate::model::uncaptured::Uncaptured;
 
 /// Longest wait of one poll, in milliseconds: a dropped connection leaves nothing behind for longer.
@@ -29,7 +29,7 @@ const LONGEST_RESULT: u64 = 16 << 10;
 /// What to ask about.
 #[derive(Clone, Debug)]
 pub struct Want {
-    pub name: HostName,
+    pub name: RemoteName,
     pub attempt: AttemptNo,
     pub stream: Stream,
     /// The inode the mirror was read from; 0 the first time.
@@ -165,7 +165,7 @@ impl Remote {
     }
 
     /// The state of an attempt and nothing of its log; `None` when the host has no such attempt.
-    pub async fn state(&self, name: &HostName, attempt: AttemptNo) -> Result<Option<StateLine>, RemoteError> {
+    pub async fn state(&self, name: &RemoteName, attempt: AttemptNo) -> Result<Option<StateLine>, RemoteError> {
         let want = Want { name: name.clone(), attempt, stream: Stream::Log, inode: 0, offset: 0, end: None };
         let mut poll = self.ask(&[want], 0, 0).await?;
         let mut last = None;

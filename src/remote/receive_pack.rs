@@ -12,7 +12,7 @@ use super::frames::Piece;
 use super::request::Request;
 use super::runner::Verb;
 use crate::git::pack_file::PackFile;
-use crate::model::id::HostName;
+use crate::model::id::RemoteName;
 use crate::model::snapshot::Oid;
 
 /// The class of a refusal because objects are missing that the pack builds on.
@@ -28,7 +28,7 @@ const MAX_TIPS: usize = 1 << 16;
 /// The cache that a handoff pushes to.
 #[derive(Clone, Copy)]
 pub struct Cache<'a> {
-    pub name: &'a HostName,
+    pub name: &'a RemoteName,
     /// 40 hex digits.
     pub key: &'a str,
     /// `sha1` or `sha256`.

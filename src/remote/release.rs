@@ -6,7 +6,7 @@ use super::frames::Piece;
 use super::request::Request;
 use super::runner::Verb;
 use crate::model::attempt::AttemptNo;
-use crate::model::id::HostName;
+use crate::model::id::RemoteName;
 use crate::model::snapshot::Oid;
 
 /// Most bytes of a listing: twenty names of at most 400 bytes.
@@ -25,7 +25,7 @@ pub struct Receipt {
 
 /// How to let go.
 #[derive(Clone, Debug, Default)]
-pub struct Terms {
+pub struct ReleaseOptions {
     /// Only look: the answer says what would be done.
     pub dry: bool,
     /// Files that are nowhere else go too.
@@ -66,18 +66,23 @@ pub struct Files {
 impl Remote {
     /// Releases the handoff, or looks whether it can be; kept whole unless every attempt has ended and is acknowledged
     /// exactly.
-    pub async fn release(&self, name: &HostName, receipts: &[Receipt], terms: &Terms) -> Result<Answer, RemoteError> {
+    pub async fn release(
+        &self,
+        name: &RemoteName,
+        receipts: &[Receipt],
+        options: &ReleaseOptions,
+    ) -> Result<Answer, RemoteError> {
         let request = || {
             let mut request = Request::new().line("name", name);
             for receipt in receipts {
                 let capture = receipt.capture.as_ref().map_or("-", Oid::as_str);
                 request = request.line("ack", format!("{} {capture} {}", receipt.attempt, receipt.log));
             }
-            request = terms.caches.iter().fold(request, |request, cache| request.line("cache", cache));
-            let flags = [("dry", terms.dry), ("discard", terms.discard)];
+            request = options.caches.iter().fold(request, |request, cache| request.line("cache", cache));
+            let flags = [("dry", options.dry), ("discard", options.discard)];
             let request =
                 flags.iter().filter(|flag| flag.1).fold(request, |request, (flag, _)| request.line(flag, "yes"));
-            request.part("held", terms.held.clone())
+            request.part("held", options.held.clone())
         };
         let mut reply = self.open(Verb::Release, request).await?;
         let (mut lines, mut listing, mut head) = (Vec::new(), Vec::new(), String::new());

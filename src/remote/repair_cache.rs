@@ -4,12 +4,12 @@ use super::client::Remote;
 use super::error::RemoteError;
 use super::request::Request;
 use super::runner::Verb;
-use crate::model::id::HostName;
+use crate::model::id::RemoteName;
 
 impl Remote {
     /// Moves damaged objects of the cache `key` aside and forgets what pushes build on, but no capture. `false`: nothing
     /// was wrong with it, and nothing was changed.
-    pub async fn repair_cache(&self, name: &HostName, key: &str, format: &str) -> Result<bool, RemoteError> {
+    pub async fn repair_cache(&self, name: &RemoteName, key: &str, format: &str) -> Result<bool, RemoteError> {
         let request = || Request::new().line("name", name).line("key", key).line("format", format);
         let lines = self.call(Verb::RepairCache, request).await?;
         Ok(lines.iter().any(|line| line.strip_prefix("repaired ").is_some_and(|count| count != "0")))

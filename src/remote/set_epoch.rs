@@ -5,11 +5,11 @@ use super::error::RemoteError;
 use super::request::Request;
 use super::runner::Verb;
 use crate::model::attempt::Epoch;
-use crate::model::id::HostName;
+use crate::model::id::RemoteName;
 
 impl Remote {
     /// Tells the host of a higher epoch. `true`: an attempt's agent may have been started before.
-    pub async fn set_epoch(&self, name: &HostName, epoch: Epoch) -> Result<bool, RemoteError> {
+    pub async fn set_epoch(&self, name: &RemoteName, epoch: Epoch) -> Result<bool, RemoteError> {
         let request = || Request::new().line("name", name).line("epoch", epoch);
         let lines = self.call(Verb::SetEpoch, request).await?;
         let intent = lines.iter().find_map(|line| line.strip_prefix("intent "));

@@ -5,11 +5,11 @@ use super::error::RemoteError;
 use super::request::Request;
 use super::runner::Verb;
 use crate::model::attempt::{AttemptNo, Next};
-use crate::model::id::HostName;
+use crate::model::id::RemoteName;
 
 impl Remote {
     /// Writes `next` unless one is there; gives the link that stands there.
-    pub async fn set_next(&self, name: &HostName, attempt: AttemptNo, next: &Next) -> Result<String, RemoteError> {
+    pub async fn set_next(&self, name: &RemoteName, attempt: AttemptNo, next: &Next) -> Result<String, RemoteError> {
         let link = next.to_link("laptop");
         let request = || Request::new().line("name", name).line("attempt", attempt).line("next", &link);
         let lines = self.call(Verb::SetNext, request).await?;

@@ -90,7 +90,7 @@ impl Journal {
             OpenOptions::new().read(true).write(true).open(&self.path).map_err(Error::io("open", &self.path))?;
         self.read_on(&mut file)?;
         let event = Event::new(jiff::Timestamp::now().max(self.handoff.changed), kind);
-        let refused = |refused| Error::Refused { id: self.handoff.made.id.to_string(), refused };
+        let refused = |refused| Error::Refused { id: self.handoff.request.id.to_string(), refused };
         if self.handoff.read_only {
             return Err(refused(Refused::ReadOnly));
         }

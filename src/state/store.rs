@@ -180,12 +180,12 @@ impl Store {
 fn summarize(journal: &Journal) -> Summary {
     let handoff = journal.handoff();
     Summary {
-        id: handoff.made.id.clone(),
+        id: handoff.request.id.clone(),
         status: handoff.status(),
         verdict: handoff.history().last().copied(),
         host: handoff.host().to_owned(),
-        agent: handoff.made.agent.clone(),
-        task: handoff.made.task.clone(),
+        agent: handoff.request.agent.clone(),
+        task: handoff.request.task.clone(),
         attempts: handoff.last_attempt().map_or(0, |(n, _)| n),
         superseded: handoff.superseded().count(),
         created: handoff.created,
@@ -227,7 +227,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::new(directory.path());
         let mut journal = store.create(created("20261121-x")).unwrap();
-        let id = journal.handoff().made.id.clone();
+        let id = journal.handoff().request.id.clone();
         assert_eq!(store.summary(&id).unwrap().status, Status::Queued);
         let cache = store.directory(&id).join(CACHE);
         let marked = std::fs::read_to_string(&cache).unwrap().replace("\"fix\"", "\"from the cache\"");

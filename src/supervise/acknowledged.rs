@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::driver::Driver;
-use super::engine::blocking;
 use super::error::Error;
+use super::services::blocking;
 use crate::git::refs;
 use crate::model::attempt::AttemptNo;
 use crate::model::snapshot::Oid;
@@ -13,10 +13,10 @@ impl Driver {
     /// Lines `tree <id>` for files, the newest first, and `commit <id>` for history. A ref below `refs/handoff/<id>/` is made
     /// when everything behind it was fetched and verified.
     pub(super) async fn acknowledged(&self) -> Result<String, Error> {
-        let (repository, below) = (self.engine.repository.clone(), refs::of(self.id()));
+        let (repository, below) = (self.services.repository.clone(), refs::of(self.id()));
         let directory = below.clone();
         let held = blocking(move || repository.list_refs(&directory)).await??;
-        let base = &self.handoff().made.base;
+        let base = &self.handoff().request.base;
         let extra = base.extra.as_ref().map(|extra| &extra.commit);
         Ok(lines(&held, &below, &base.commit, extra))
     }

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::driver::Driver;
-use super::engine::Engine;
 use super::error::Error;
-use super::fence::PATIENCE;
+use super::fencing::PATIENCE;
+use super::services::Services;
 use crate::git::pack_file;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::Kind;
 use crate::model::id::HandoffId;
 use crate::model::refusal::RefusedRef;
 use crate::remote::client::Remote;
-use crate::remote::release::{Answer, Files, Receipt, Terms};
+use crate::remote::release::{Answer, Files, Receipt, ReleaseOptions};
 
 /// What a person asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Wish {
+pub struct CleanOptions {
     /// Only on this host.
     pub host: Option<String>,
     /// Files that are nowhere else go too.
@@ -31,7 +31,7 @@ pub struct Wish {
 /// How things stand with a host's part of a handoff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum CleanStatus {
     /// Held whole, and fit to be released.
     Held,
     Released,
@@ -47,10 +47,11 @@ pub enum Standing {
 
 /// A host's part of one handoff, and the receipt for it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Part {
+pub struct HostReport {
     pub id: HandoffId,
     pub host: String,
-    pub standing: Standing,
+    #[serde(rename = "standing")]
+    pub status: CleanStatus,
     /// What lies here, attempt by attempt.
     pub held: Vec<Receipt>,
     /// The host had nothing of it any more.
@@ -87,62 +88,66 @@ pub struct Withheld {
 
 /// A handoff in the plan: nobody else drives it meanwhile.
 pub struct Planned {
-    pub parts: Vec<Part>,
+    pub reports: Vec<HostReport>,
     driver: Option<Driver>,
 }
 
 /// Cleans, with one connection to each host.
 pub struct Cleaner {
-    engine: Arc<Engine>,
-    wish: Wish,
+    services: Arc<Services>,
+    options: CleanOptions,
     /// A host that could not be reached is not tried again for the next handoff.
     contacts: HashMap<String, Result<Remote, String>>,
 }
 
 impl Cleaner {
-    pub fn new(engine: &Arc<Engine>, wish: Wish) -> Self {
-        Cleaner { engine: engine.clone(), wish, contacts: HashMap::new() }
+    pub fn new(services: &Arc<Services>, options: CleanOptions) -> Self {
+        Cleaner { services: services.clone(), options, contacts: HashMap::new() }
     }
 
     /// Fetches and verifies what the hosts have of a handoff, and asks them what they would let go of.
     pub async fn plan(&mut self, id: &HandoffId) -> Planned {
-        let mut driver = match Driver::open(&self.engine, id) {
+        let mut driver = match Driver::open(&self.services, id) {
             Ok(driver) => driver,
             Err(error) => {
                 let help = matches!(error, Error::Driven { .. }).then(|| format!("handoff show {id}"));
-                return Planned { parts: vec![Part::kept(id, "", error.to_string(), help)], driver: None };
+                return Planned { reports: vec![HostReport::kept(id, "", error.to_string(), help)], driver: None };
             }
         };
         let handoff = driver.handoff();
         if handoff.status().is_active() {
             let why = format!("is at work ({})", handoff.status().word());
-            let part = Part::kept(id, handoff.host(), why, Some(format!("handoff stop {id}")));
-            return Planned { parts: vec![Part { standing: Standing::Active, ..part }], driver: None };
+            let report = HostReport::kept(id, handoff.host(), why, Some(format!("handoff stop {id}")));
+            return Planned { reports: vec![HostReport { status: CleanStatus::Active, ..report }], driver: None };
         }
-        let wanted = |host: &&str| self.wish.host.as_deref().is_none_or(|wanted| wanted == *host);
+        let wanted = |host: &&str| self.options.host.as_deref().is_none_or(|wanted| wanted == *host);
         let hosts: Vec<String> = handoff.hosts().into_iter().filter(wanted).map(str::to_owned).collect();
-        let mut parts = Vec::new();
+        let mut reports = Vec::new();
         for host in &hosts {
-            parts.push(self.plan_part(&mut driver, id, host).await);
+            reports.push(self.plan_host(&mut driver, id, host).await);
         }
-        if parts.is_empty() {
-            let host = self.wish.host.as_deref().unwrap_or(driver.handoff().host()).to_owned();
-            let part = Part::kept(id, &host, "nothing of it was sent there".into(), None);
-            parts.push(Part { standing: Standing::Nothing, ..part });
+        if reports.is_empty() {
+            let host = self.options.host.as_deref().unwrap_or(driver.handoff().host()).to_owned();
+            let report = HostReport::kept(id, &host, "nothing of it was sent there".into(), None);
+            reports.push(HostReport { status: CleanStatus::Nothing, ..report });
         }
-        Planned { parts, driver: Some(driver) }
+        Planned { reports, driver: Some(driver) }
     }
 
-    async fn plan_part(&mut self, driver: &mut Driver, id: &HandoffId, host: &str) -> Part {
+    async fn plan_host(&mut self, driver: &mut Driver, id: &HandoffId, host: &str) -> HostReport {
         if driver.handoff().release_of(host).is_some_and(|release| release.confirmed) {
-            let part = Part::kept(id, host, "was released before".into(), None);
-            return Part { standing: Standing::Nothing, ..part };
+            let report = HostReport::kept(id, host, "was released before".into(), None);
+            return HostReport { status: CleanStatus::Nothing, ..report };
         }
         let again = Some(format!("handoff clean {id}"));
         let unreachable = |why: String| {
-            let part =
-                Part::kept(id, host, format!("is out of reach ({why}): nothing was deleted, here or there"), again);
-            Part { standing: Standing::Unreachable, ..part }
+            let report = HostReport::kept(
+                id,
+                host,
+                format!("is out of reach ({why}): nothing was deleted, here or there"),
+                again,
+            );
+            HostReport { status: CleanStatus::Unreachable, ..report }
         };
         if let Some(Err(why)) = self.contacts.get(host) {
             return unreachable(why.clone());
@@ -158,105 +163,105 @@ impl Cleaner {
                 self.contacts.insert(host.to_owned(), Err(error.to_string()));
                 unreachable(error.to_string())
             }
-            Err(error) => Part::kept(id, host, error.to_string(), Some(format!("handoff hosts check {host}"))),
+            Err(error) => HostReport::kept(id, host, error.to_string(), Some(format!("handoff hosts check {host}"))),
         }
     }
 
     /// Holds everything, then looks.
-    async fn look(&mut self, driver: &mut Driver, host: &str) -> Result<Part, Error> {
+    async fn look(&mut self, driver: &mut Driver, host: &str) -> Result<HostReport, Error> {
         let id = driver.id().clone();
         let remote = self.connect(driver, host).await?;
         driver.reachable()?;
-        let owes = |driver: &Driver| driver.handoff().owing().iter().any(|owing| owing == host);
+        let owes = |driver: &Driver| driver.handoff().unfenced_hosts().iter().any(|behind| behind == host);
         if owes(driver) {
-            if !self.wish.dry {
+            if !self.options.dry {
                 driver.settle(PATIENCE).await?;
             }
             if owes(driver) {
-                let why = if self.wish.dry { "; without --dry-run it is" } else { "" };
+                let why = if self.options.dry { "; without --dry-run it is" } else { "" };
                 let why = format!("has not been told yet that the work went on without it{why}");
-                return Ok(Part::kept(&id, host, why, Some(format!("handoff clean {id}"))));
+                return Ok(HostReport::kept(&id, host, why, Some(format!("handoff clean {id}"))));
             }
         }
         let (held, last) = driver.hold_all(&remote, host).await?;
-        let answer = remote.release(&driver.name, &held, &self.terms(driver, true).await?).await?;
+        let answer = remote.release(&driver.name, &held, &self.release_options(driver, true).await?).await?;
         let has_nothing = answer.gone || answer.kept.as_ref().is_some_and(|(class, _)| class == "absent");
-        let mut part = Part::of(&id, host, held, last, answer, self.wish.discard);
+        let mut report = HostReport::of(&id, host, held, last, answer, self.options.discard);
         // Only the root that an attempt was sent to can release it: what another one lacks says nothing of it.
-        part.elsewhere = driver.handoff().sent_before(host);
-        part.elsewhere.retain(|n| part.held.iter().all(|receipt| receipt.attempt != *n));
-        if has_nothing && part.held.is_empty() && part.elsewhere.last().is_some_and(|n| *n >= last) {
-            return Ok(Part { standing: Standing::Nothing, why: None, help: None, ..part });
+        report.elsewhere = driver.handoff().sent_before(host);
+        report.elsewhere.retain(|n| report.held.iter().all(|receipt| receipt.attempt != *n));
+        if has_nothing && report.held.is_empty() && report.elsewhere.last().is_some_and(|n| *n >= last) {
+            return Ok(HostReport { status: CleanStatus::Nothing, why: None, help: None, ..report });
         }
-        part.refused = withheld(driver, host);
+        report.refused = withheld(driver, host);
         // They are nowhere else: they go when the handoff is named, after they were.
-        if !part.refused.is_empty() && !self.wish.discard && part.standing == Standing::Held {
-            part.standing = Standing::Kept;
-            part.why = Some("git refused refs of it here, which nothing else has".to_owned());
-            part.help = Some(format!("handoff clean {id} --discard-ignored"));
+        if !report.refused.is_empty() && !self.options.discard && report.status == CleanStatus::Held {
+            report.status = CleanStatus::Kept;
+            report.why = Some("git refused refs of it here, which nothing else has".to_owned());
+            report.help = Some(format!("handoff clean {id} --discard-ignored"));
         }
-        Ok(part)
+        Ok(report)
     }
 
     async fn connect(&mut self, driver: &mut Driver, host: &str) -> Result<Remote, Error> {
         driver.move_to(host)?;
         match self.contacts.get(host) {
-            Some(Ok(remote)) => driver.link.reuse(remote.clone()),
-            _ => driver.link.drop_connection(),
+            Some(Ok(remote)) => driver.connection.reuse(remote.clone()),
+            _ => driver.connection.drop_connection(),
         }
-        let remote = driver.link.once().await?;
+        let remote = driver.connection.once().await?;
         self.contacts.insert(host.to_owned(), Ok(remote.clone()));
         Ok(remote)
     }
 
-    async fn terms(&self, driver: &Driver, dry: bool) -> Result<Terms, Error> {
-        let (discard, caches) = (self.wish.discard, driver.link.host.caches.clone());
-        Ok(Terms { dry, discard, caches, held: driver.acknowledged().await? })
+    async fn release_options(&self, driver: &Driver, dry: bool) -> Result<ReleaseOptions, Error> {
+        let (discard, caches) = (self.options.discard, driver.connection.host.caches.clone());
+        Ok(ReleaseOptions { dry, discard, caches, held: driver.acknowledged().await? })
     }
 
     /// Has the hosts let go of what was found fit. Told again after a cut, they answer as done.
     pub async fn carry_out(&mut self, planned: &mut Planned) -> Result<(), Error> {
         let Some(driver) = &mut planned.driver else { return Ok(()) };
-        for part in planned.parts.iter_mut().filter(|part| part.standing == Standing::Held) {
-            let (host, last) = (part.host.clone(), part.last);
+        for report in planned.reports.iter_mut().filter(|report| report.status == CleanStatus::Held) {
+            let (host, last) = (report.host.clone(), report.last);
             // Journaled first: whatever becomes of the request, nobody counts on that tree any more.
             let journaled = driver.append(Kind::Released { host: host.clone(), last, confirmed: false });
             if let Err(error) = journaled {
-                (part.standing, part.why) = (Standing::Kept, Some(error.to_string()));
+                (report.status, report.why) = (CleanStatus::Kept, Some(error.to_string()));
                 continue;
             }
-            let released = match self.release(driver, part).await {
+            let released = match self.release(driver, report).await {
                 Err(error) if error.may_retry() && self.contacts.remove(&host).is_some() => {
-                    self.release(driver, part).await
+                    self.release(driver, report).await
                 }
                 released => released,
             };
             match released {
                 Ok(answer) => {
-                    let Part { held, refused, elsewhere, .. } = part.clone();
-                    let now = Part::of(&part.id, &host, held, last, answer, self.wish.discard);
-                    *part = Part { refused, elsewhere, ..now };
-                    if part.standing == Standing::Held {
-                        part.standing = Standing::Released;
+                    let HostReport { held, refused, elsewhere, .. } = report.clone();
+                    let now = HostReport::of(&report.id, &host, held, last, answer, self.options.discard);
+                    *report = HostReport { refused, elsewhere, ..now };
+                    if report.status == CleanStatus::Held {
+                        report.status = CleanStatus::Released;
                         driver.append(Kind::Released { host, last, confirmed: true })?;
                         // A transfer that was given up has left its file.
-                        pack_file::forget(&driver.engine.store.outbox(&part.id))?;
-                        pack_file::forget(&driver.engine.store.inbox(&part.id))?;
+                        pack_file::forget(&driver.services.store.outbox(&report.id))?;
+                        pack_file::forget(&driver.services.store.inbox(&report.id))?;
                     }
                 }
                 Err(error) => {
-                    part.standing = if error.may_retry() { Standing::Unreachable } else { Standing::Kept };
-                    part.why = Some(format!("did not confirm that it let go ({error}); all of it is held here"));
-                    part.help = Some(format!("handoff clean {}", part.id));
+                    report.status = if error.may_retry() { CleanStatus::Unreachable } else { CleanStatus::Kept };
+                    report.why = Some(format!("did not confirm that it let go ({error}); all of it is held here"));
+                    report.help = Some(format!("handoff clean {}", report.id));
                 }
             }
         }
         Ok(())
     }
 
-    async fn release(&mut self, driver: &mut Driver, part: &Part) -> Result<Answer, Error> {
-        let remote = self.connect(driver, &part.host).await?;
-        Ok(remote.release(&driver.name, &part.held, &self.terms(driver, false).await?).await?)
+    async fn release(&mut self, driver: &mut Driver, report: &HostReport) -> Result<Answer, Error> {
+        let remote = self.connect(driver, &report.host).await?;
+        Ok(remote.release(&driver.name, &report.held, &self.release_options(driver, false).await?).await?)
     }
 }
 
@@ -267,12 +272,12 @@ fn withheld(driver: &Driver, host: &str) -> Vec<Withheld> {
     refs.map(|(attempt, refused)| Withheld { attempt, refused }).collect()
 }
 
-impl Part {
-    fn kept(id: &HandoffId, host: &str, why: String, help: Option<String>) -> Part {
-        Part {
+impl HostReport {
+    fn kept(id: &HandoffId, host: &str, why: String, help: Option<String>) -> HostReport {
+        HostReport {
             id: id.clone(),
             host: host.to_owned(),
-            standing: Standing::Kept,
+            status: CleanStatus::Kept,
             held: vec![],
             gone: false,
             tree: None,
@@ -289,9 +294,16 @@ impl Part {
     }
 
     /// From a host's answer; `discard`: what is nowhere else was to go, too.
-    fn of(id: &HandoffId, host: &str, held: Vec<Receipt>, last: AttemptNo, answer: Answer, discard: bool) -> Part {
+    fn of(
+        id: &HandoffId,
+        host: &str,
+        held: Vec<Receipt>,
+        last: AttemptNo,
+        answer: Answer,
+        discard: bool,
+    ) -> HostReport {
         let Answer { gone, tree, more_trees, aside, refs, files, kept } = answer;
-        let standing = if kept.is_some() { Standing::Kept } else { Standing::Held };
+        let status = if kept.is_some() { CleanStatus::Kept } else { CleanStatus::Held };
         let help = kept.as_ref().and_then(|(class, _)| match class.as_str() {
             // What could not be discarded needs a person.
             "kept" if discard => None,
@@ -300,10 +312,10 @@ impl Part {
         });
         let (id, host, why) = (id.clone(), host.to_owned(), kept.map(|(_, text)| text));
         let (refused, elsewhere) = (vec![], vec![]);
-        Part {
+        HostReport {
             id,
             host,
-            standing,
+            status,
             held,
             gone,
             tree,

@@ -11,7 +11,7 @@ const UNKNOWN_WINDOW: i64 = 30 * 60;
 
 /// What is done after an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum FollowUp {
     /// Written to the host as `next`.
     Next(Next),
     /// Parked on the host, and a new grant starts a new session after `delay` seconds.
@@ -19,19 +19,26 @@ pub enum Step {
 }
 
 /// Decides for attempt `n`, whose verdict is the last of the handoff's history. `delay` is the next of the backoff.
-pub fn step(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile, delay: u64, now: i64) -> Step {
+pub fn follow_up(
+    handoff: &Handoff,
+    n: AttemptNo,
+    verdict: &Verdict,
+    profile: &Profile,
+    delay: u64,
+    now: i64,
+) -> FollowUp {
     let history = handoff.history();
     let before = &history[..history.len().saturating_sub(1)];
     let decision = decide(verdict.class, before);
     if decision == Decision::End {
-        return Step::Next(Next::End);
+        return FollowUp::Next(Next::End);
     }
     if decision == Decision::WaitReset {
         let at = verdict.until.map_or(now + UNKNOWN_WINDOW, |until| until + 60);
-        return Step::Next(Next::WaitUntil { at });
+        return FollowUp::Next(Next::WaitUntil { at });
     }
-    let park = |why: String| Step::Next(Next::Park { why });
-    let id = &handoff.made.id;
+    let park = |why: String| FollowUp::Next(Next::Park { why });
+    let id = &handoff.request.id;
     match decision {
         Decision::Park => park(mend(handoff, n, verdict, profile)),
         Decision::Climb if verdict.standing.is_some_and(is_of_the_service) => park(format!(
@@ -56,13 +63,13 @@ pub fn step(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profil
         }),
         _ if handoff.left() == 0 => park(format!(
             "all attempts are used: `handoff takeover {id}` to continue by hand, `handoff resume {id}` to allow {} more",
-            handoff.made.limits.attempts
+            handoff.request.limits.attempts
         )),
-        Decision::NewSession => Step::NewSession { delay },
+        Decision::NewSession => FollowUp::NewSession { delay },
         Decision::ResumeWithEvidence if verdict.class == Class::CheckFailed => {
-            Step::Next(Next::ResumeWithCheck { delay })
+            FollowUp::Next(Next::ResumeWithCheck { delay })
         }
-        _ => Step::Next(Next::Resume { delay }),
+        _ => FollowUp::Next(Next::Resume { delay }),
     }
 }
 
@@ -92,7 +99,7 @@ pub fn in_words(stands: Next, ours: Next, handoff: &Handoff, n: AttemptNo, profi
 
 /// The exact command that fixes what a person must fix. `profile.login` is the whole line that is typed here.
 fn mend(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile) -> String {
-    let (id, host, agent) = (&handoff.made.id, handoff.host(), &handoff.made.agent);
+    let (id, host, agent) = (&handoff.request.id, handoff.host(), &handoff.request.agent);
     let resume = format!("then `handoff resume {id}`");
     match verdict.class {
         Class::Auth => match &profile.login {
@@ -147,8 +154,8 @@ mod tests {
         let mut verdict = Verdict::new(Class::Timeout, "timed out after 4 h");
         let event = Event::new(jiff::Timestamp::UNIX_EPOCH, Kind::Created(Box::new(created("20261121-x"))));
         let handoff = Handoff::created(&event).unwrap();
-        let why = |verdict: &Verdict| match step(&handoff, 1, verdict, profile, 1, 0) {
-            Step::Next(Next::Park { why }) => why,
+        let why = |verdict: &Verdict| match follow_up(&handoff, 1, verdict, profile, 1, 0) {
+            FollowUp::Next(Next::Park { why }) => why,
             other => panic!("{other:?}"),
         };
         assert!(why(&verdict).contains("--host OTHER"), "{}", why(&verdict));

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::engine::Engine;
+use super::connection::HostConnection;
 use super::error::Error;
-use super::link::Link;
 use super::progress::Progress;
+use super::services::Services;
 use crate::agent::log_analysis::LogAnalysis;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
 use crate::model::host::Host;
-use crate::model::id::{HandoffId, HostName};
+use crate::model::id::{HandoffId, RemoteName};
 use crate::model::profile::Profile;
 use crate::remote::poll::{LONGEST_WAIT, Stream};
 use crate::state::journal::Journal;
@@ -21,11 +21,11 @@ use crate::state::log_mirror::{self, LogMirror};
 
 /// Holds the driver's lock, the journal, the connection and the mirrors of one handoff.
 pub struct Driver {
-    pub engine: Arc<Engine>,
+    pub services: Arc<Services>,
     pub journal: Journal,
-    pub link: Link,
+    pub connection: HostConnection,
     pub profile: Profile,
-    pub name: HostName,
+    pub name: RemoteName,
     /// The grant that this process has sent whole: objects and spec.
     pub(super) sent: Option<u32>,
     /// Milliseconds after which a poll ends by itself.
@@ -50,33 +50,33 @@ pub(super) struct Log {
 
 impl Driver {
     /// Takes the driver's lock of an existing handoff; refused when another process has it.
-    pub fn open(engine: &Arc<Engine>, id: &HandoffId) -> Result<Driver, Error> {
-        let lock = DriverLock::try_take(&engine.store.directory(id))?;
+    pub fn open(services: &Arc<Services>, id: &HandoffId) -> Result<Driver, Error> {
+        let lock = DriverLock::try_take(&services.store.directory(id))?;
         let Some(lock) = lock else {
-            let holder = DriverLock::holder(&engine.store.directory(id));
+            let holder = DriverLock::holder(&services.store.directory(id));
             let holder = holder.map_or(String::new(), |pid| format!(" (process {pid})"));
             return Err(Error::Driven { id: id.clone(), holder });
         };
-        let journal = engine.store.open(id)?;
+        let journal = services.store.open(id)?;
         // The repository may have been moved since. The index only helps `list --all`.
-        if let Err(error) = crate::state::index::remember(&engine.state_dir, engine.repository.common_dir()) {
-            engine.tell(&Progress::Note { text: error.to_string() });
+        if let Err(error) = crate::state::index::remember(&services.state_dir, services.repository.common_dir()) {
+            services.tell(&Progress::Note { text: error.to_string() });
         }
-        Driver::new(engine, journal, lock)
+        Driver::new(services, journal, lock)
     }
 
-    pub(super) fn new(engine: &Arc<Engine>, journal: Journal, lock: DriverLock) -> Result<Driver, Error> {
+    pub(super) fn new(services: &Arc<Services>, journal: Journal, lock: DriverLock) -> Result<Driver, Error> {
         let handoff = journal.handoff();
-        let host = engine.host(handoff.host())?;
-        let profile = engine.profile(&handoff.made.agent)?.clone();
-        let name = HostName::new(&handoff.made.id, &handoff.made.uid);
-        let link = new_link(engine, handoff, host);
-        let engine = engine.clone();
+        let host = services.host(handoff.host())?;
+        let profile = services.profile(&handoff.request.agent)?.clone();
+        let name = RemoteName::new(&handoff.request.id, &handoff.request.uid);
+        let connection = new_connection(services, handoff, host);
+        let services = services.clone();
         let (logs, outputs) = (BTreeMap::new(), BTreeMap::new());
         Ok(Driver {
-            engine,
+            services,
             journal,
-            link,
+            connection,
             profile,
             name,
             sent: None,
@@ -95,16 +95,16 @@ impl Driver {
     }
 
     pub fn id(&self) -> &HandoffId {
-        &self.journal.handoff().made.id
+        &self.journal.handoff().request.id
     }
 
     pub fn tell(&self, progress: &Progress) {
         // Without the value of a secret nobody knows which words of the agent hold it.
         let of_agent = matches!(progress, Progress::Agent { .. } | Progress::Ended { .. } | Progress::Output { .. });
-        if of_agent && !self.engine.unread_secrets(self.handoff()).is_empty() {
+        if of_agent && !self.services.unread_secrets(self.handoff()).is_empty() {
             return;
         }
-        self.engine.tell(progress);
+        self.services.tell(progress);
     }
 
     /// Appends an event; one that no longer applies is somebody else's doing and no error.
@@ -116,10 +116,10 @@ impl Driver {
         }
     }
 
-    /// Points the link at another host.
+    /// Points the connection at another host.
     pub fn move_to(&mut self, host: &str) -> Result<(), Error> {
-        if self.link.host.name != host {
-            self.link = new_link(&self.engine, self.handoff(), self.engine.host(host)?);
+        if self.connection.host.name != host {
+            self.connection = new_connection(&self.services, self.handoff(), self.services.host(host)?);
         }
         Ok(())
     }
@@ -127,7 +127,7 @@ impl Driver {
     /// The mirror of attempt `n`'s log, with what is there read already.
     pub(super) fn log(&mut self, n: AttemptNo) -> Result<&mut Log, Error> {
         if !self.logs.contains_key(&n) {
-            let path = self.engine.store.log(self.id(), n);
+            let path = self.services.store.log(self.id(), n);
             let mirror = LogMirror::open(&path)?;
             let mut analysis = LogAnalysis::new(&self.profile);
             for (index, part) in log_mirror::parts(&path).iter().enumerate() {
@@ -145,7 +145,7 @@ impl Driver {
     pub(super) fn output(&mut self, n: AttemptNo, stream: Stream) -> Result<&mut LogMirror, Error> {
         let key = (n, stream);
         if !self.outputs.contains_key(&key) {
-            let path = self.engine.store.output(self.id(), n, stream.word());
+            let path = self.services.store.output(self.id(), n, stream.word());
             self.outputs.insert(key, LogMirror::open(&path)?);
         }
         self.outputs.get_mut(&key).ok_or_else(|| Error::Inner("the mirror of an output is gone".into()))
@@ -153,16 +153,17 @@ impl Driver {
 
     /// Whether something of that output is here.
     pub(super) fn has_output(&self, n: AttemptNo, stream: Stream) -> bool {
-        self.engine.store.output(self.id(), n, stream.word()).exists()
+        self.services.store.output(self.id(), n, stream.word()).exists()
     }
 }
 
-/// A link to a host of the handoff, with what is known of its root.
-pub(super) fn new_link(engine: &Engine, handoff: &Handoff, host: Host) -> Link {
+/// A connection to a host of the handoff, with what is known of its root.
+pub(super) fn new_connection(services: &Services, handoff: &Handoff, host: Host) -> HostConnection {
     let known = handoff.root_of(&host.name);
-    let mut link = Link::new(host, engine.connect.clone(), engine.prompter.clone(), engine.reporter.clone());
-    link.know(known);
-    link
+    let mut connection =
+        HostConnection::new(host, services.connect.clone(), services.prompter.clone(), services.reporter.clone());
+    connection.know(known);
+    connection
 }
 
 /// Reads what is mirrored already, telling nobody.

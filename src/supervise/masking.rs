@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::driver::Driver;
-use super::engine::Engine;
 use super::error::Error;
 use super::progress::Progress;
+use super::services::Services;
 use crate::agent::summary::Summary;
 use crate::config::mask::Mask;
 use crate::config::secrets;
@@ -22,11 +22,11 @@ use crate::model::host::SecretSource;
 /// Where the masked copies of the logs are, in the record's directory.
 const MASKED: &str = "masked";
 
-impl Engine {
+impl Services {
     /// The secrets of every host that has had something of a handoff.
     pub fn secrets_of(&self, handoff: &Handoff) -> BTreeMap<String, SecretSource> {
         let granted = handoff.grants.iter().map(|grant| grant.host.as_str());
-        let names = granted.chain(handoff.hosts()).chain([handoff.made.host.as_str()]);
+        let names = granted.chain(handoff.hosts()).chain([handoff.request.host.as_str()]);
         // A host that is no longer in the file has no secrets that anybody could look up.
         names.filter_map(|name| self.host(name).ok()).flat_map(|host| host.secrets).collect()
     }
@@ -34,7 +34,7 @@ impl Engine {
     /// The directory with the logs that people may read: the mirrors themselves where no secret was sent, else masked
     /// copies. Without the value of a secret these stay as a process that had it left them.
     pub fn readable_logs(&self, handoff: &Handoff) -> Result<PathBuf, Error> {
-        let exact = self.store.directory(&handoff.made.id);
+        let exact = self.store.directory(&handoff.request.id);
         let secrets = self.secrets_of(handoff);
         if secrets.is_empty() {
             return Ok(exact);
@@ -59,7 +59,7 @@ impl Driver {
         if std::mem::replace(&mut self.asked_for_secrets, true) {
             return;
         }
-        let secrets = self.engine.secrets_of(self.handoff());
+        let secrets = self.services.secrets_of(self.handoff());
         let unread = secrets::unread(&secrets);
         for (name, source) in secrets.iter().filter(|(name, _)| unread.contains(name)) {
             if let Err(error) = secrets::resolve(name, source).await {
@@ -75,7 +75,7 @@ impl Driver {
         if matches!(kind, Kind::Created(_) | Kind::Message { .. } | Kind::Worktree { .. } | Kind::Granted { .. }) {
             return kind;
         }
-        let unread = self.engine.unread_secrets(self.handoff());
+        let unread = self.services.unread_secrets(self.handoff());
         if unread.is_empty() { masked(kind, &secrets::mask()) } else { withheld(kind, &unread) }
     }
 }

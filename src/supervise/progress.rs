@@ -150,9 +150,9 @@ const BETWEEN_WORDS: Duration = Duration::from_millis(500);
 
 /// When it was last told how far a transfer is.
 #[derive(Default)]
-pub struct Spoken(Option<Instant>);
+pub struct Throttle(Option<Instant>);
 
-impl Spoken {
+impl Throttle {
     /// Whether it is time to tell it again; at the end it always is.
     pub fn is_due(&mut self, at_end: bool) -> bool {
         let due = at_end || self.0.is_none_or(|at| at.elapsed() >= BETWEEN_WORDS);
@@ -164,8 +164,8 @@ impl Spoken {
 }
 
 /// Tells nobody.
-pub struct Silent;
+pub struct NullReporter;
 
-impl Reporter for Silent {
+impl Reporter for NullReporter {
     fn tell(&self, _: &Progress) {}
 }

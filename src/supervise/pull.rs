@@ -2,8 +2,8 @@
 
 use super::driver::Driver;
 use super::error::Error;
-use super::fence::PATIENCE;
-use super::progress::{Progress, Spoken};
+use super::fencing::PATIENCE;
+use super::progress::{Progress, Throttle};
 use crate::git::pack_file::{self, LARGE, PackFile};
 use crate::git::transfer;
 use crate::model::attempt::{AttemptNo, Outcome};
@@ -80,9 +80,9 @@ impl Driver {
         tree: Option<&str>,
         lacks: Option<Uncaptured>,
     ) -> Result<(), Error> {
-        let (engine, id, name) = (self.engine.clone(), self.id().clone(), self.name.clone());
-        let repository = &engine.repository;
-        let (key, format) = (repository.cache_key_of(&self.handoff().made.base.head)?, repository.format().word());
+        let (services, id, name) = (self.services.clone(), self.id().clone(), self.name.clone());
+        let repository = &services.repository;
+        let (key, format) = (repository.cache_key_of(&self.handoff().request.base.head)?, repository.format().word());
         let weight = self.handoff().attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref()?.weight);
         let cache = Cache { name: &name, key: &key, format };
         let pack = match weight.is_some_and(|weight| weight >= LARGE) {
@@ -102,7 +102,7 @@ impl Driver {
             },
         };
         if pack.is_some() {
-            pack_file::forget(&engine.store.inbox(&id))?;
+            pack_file::forget(&services.store.inbox(&id))?;
             remote.forget_packs(cache, n).await?;
         }
         self.on_refused(n, taken.refused)?;
@@ -112,12 +112,12 @@ impl Driver {
         // What the host called the capture is what counts, not the ref it was found under.
         let captured = repository.read_capture(commit)?;
         if tree.is_some_and(|tree| tree != captured.files_tree.as_str()) {
-            let host = self.link.host.name.clone();
+            let host = self.connection.host.name.clone();
             let what = "a capture that is not the tree it named".to_owned();
             return Err(RemoteError::Garbled { host, verb: "capture", what }.into());
         }
         if let Some(uncaptured) = &lacks {
-            let host = self.link.host.name.clone();
+            let host = self.connection.host.name.clone();
             self.tell(&Progress::Uncaptured { attempt: n, host, uncaptured: uncaptured.clone() });
         }
         if self.append(Kind::Fetched { attempt: n, commit: commit.clone(), uncaptured: lacks })? {
@@ -155,10 +155,10 @@ impl Driver {
     /// Brings the objects of a large capture as a file, so that git has only refs to fetch. Where that cannot be done, git
     /// fetches the objects too.
     async fn bring(&self, remote: &Remote, n: AttemptNo, cache: Cache<'_>) -> Result<Option<PackFile>, Error> {
-        let inbox = self.engine.store.inbox(self.id());
-        let mut spoken = Spoken::default();
+        let inbox = self.services.store.inbox(self.id());
+        let mut throttle = Throttle::default();
         let received = |received, length| {
-            if spoken.is_due(received == length) {
+            if throttle.is_due(received == length) {
                 self.tell(&Progress::Receiving { attempt: n, received, length });
             }
         };
@@ -183,7 +183,7 @@ impl Driver {
         let here = |handoff: &Handoff| handoff.attempts.values().filter(|attempt| attempt.fetched.is_some()).count();
         let before = here(self.handoff());
         self.settle(PATIENCE).await?;
-        let host = &self.link.host.name;
+        let host = &self.connection.host.name;
         let missing: Vec<(AttemptNo, Outcome)> = self
             .handoff()
             .attempts
@@ -194,7 +194,7 @@ impl Driver {
             .filter(|(n, outcome)| outcome.capture.is_some() || self.lacks_capture(*n))
             .collect();
         if !missing.is_empty() {
-            let remote = self.link.patiently().await?;
+            let remote = self.connection.patiently().await?;
             for (n, outcome) in &missing {
                 self.fetch(&remote, *n, outcome).await?;
             }

@@ -1,10 +1,10 @@
 //! `resume`: a handoff at rest gets a new grant, on the same host or another.
 
+use super::connection::HostConnection;
+use super::dispatch::{DispatchSpec, facts};
 use super::driver::Driver;
 use super::error::Error;
-use super::fence::PATIENCE;
-use super::launch::{Launch, facts};
-use super::link::Link;
+use super::fencing::PATIENCE;
 use super::progress::Progress;
 use super::spec::Start;
 use crate::model::attempt::{AttemptNo, Grant};
@@ -20,12 +20,14 @@ impl Driver {
     /// Starts the next attempt of a handoff at rest: `message` goes into its prompt, `host` moves it.
     pub async fn resume(&mut self, message: Option<String>, host: Option<&str>) -> Result<AttemptNo, Error> {
         self.settle(PATIENCE).await?;
-        let refuse = |handoff: &Handoff, why: String| Err(Error::NotNow { id: handoff.made.id.clone(), why });
+        let refuse = |handoff: &Handoff, why: String| Err(Error::NotNow { id: handoff.request.id.clone(), why });
         if self.handoff().owner == Owner::Laptop {
             return refuse(self.handoff(), "was taken over: it is yours now, in its worktree".to_owned());
         }
         // Told just now, it has ended what ran there, and that lies here; else it might still start something.
-        if let Some(host) = host.filter(|host| self.handoff().owing().iter().any(|owing| owing == host)) {
+        if let Some(host) =
+            host.filter(|host| self.handoff().unfenced_hosts().iter().any(|unfenced_hosts| unfenced_hosts == host))
+        {
             return Err(Error::Untold { id: self.id().clone(), host: host.to_owned() });
         }
         let elsewhere = host.is_some_and(|host| host != self.handoff().host());
@@ -56,38 +58,39 @@ impl Driver {
             self.need_work()?;
         }
         let start = if checkout || !has_session { Start::Fresh } else { Start::Resume };
-        let ship = if checkout { self.last_work()? } else { self.handoff().made.base.clone() };
-        let attempts = self.handoff().made.limits.attempts;
+        let ship = if checkout { self.last_work()? } else { self.handoff().request.base.clone() };
+        let attempts = self.handoff().request.limits.attempts;
         let contact = self.first_contact(host).await?;
         self.raise_epoch(host).await?;
         if let Some(host) = host {
             self.move_to(host)?;
         }
         if let Some(remote) = contact {
-            self.link.reuse(remote);
+            self.connection.reuse(remote);
         }
         if start == Start::Fresh && self.handoff().session.is_some() {
             let text = format!(
                 "the agent's earlier session is not on {}: a fresh session starts, from the resume prompt",
-                self.link.host.name
+                self.connection.host.name
             );
             self.tell(&Progress::Note { text });
         }
-        self.relaunch(&Launch { ship, checkout, start, message, attempts }).await
+        self.relaunch(&DispatchSpec { ship, checkout, start, message, attempts }).await
     }
 
     /// Reaches the host that is to have the work before anything is recorded: a name that is mistyped, a login or a key
     /// that is refused, changes nothing.
     async fn first_contact(&mut self, host: Option<&str>) -> Result<Option<Remote>, Error> {
-        match host.filter(|host| *host != self.link.host.name) {
+        match host.filter(|host| *host != self.connection.host.name) {
             Some(host) => {
-                let engine = &self.engine;
-                let (connect, prompter) = (engine.connect.clone(), engine.prompter.clone());
-                let mut link = Link::new(engine.host(host)?, connect, prompter, engine.reporter.clone());
-                Ok(Some(link.patiently().await?))
+                let services = &self.services;
+                let (connect, prompter) = (services.connect.clone(), services.prompter.clone());
+                let mut connection =
+                    HostConnection::new(services.host(host)?, connect, prompter, services.reporter.clone());
+                Ok(Some(connection.patiently().await?))
             }
             // Its own host was reached before, and may be waited for, but not one whose name has no address any more.
-            None => match tokio::time::timeout(PATIENCE, self.link.once()).await {
+            None => match tokio::time::timeout(PATIENCE, self.connection.once()).await {
                 Ok(Err(error @ TransportError::Unreachable { away: UnreachableKind::Nameless, .. })) => {
                     Err(error.into())
                 }
@@ -97,13 +100,13 @@ impl Driver {
     }
 
     /// A new grant under the present epoch, and its first attempt under way.
-    pub(super) async fn relaunch(&mut self, launch: &Launch) -> Result<AttemptNo, Error> {
-        let facts = facts(&self.engine.repository, Some(self.handoff().made.base.clone())).await?;
+    pub(super) async fn relaunch(&mut self, launch: &DispatchSpec) -> Result<AttemptNo, Error> {
+        let facts = facts(&self.services.repository, Some(self.handoff().request.base.clone())).await?;
         let (grant, attempt) = self.grant(launch)?;
-        let (host, command) = (self.link.host.name.clone(), self.command(launch.start, attempt)?);
+        let (host, command) = (self.connection.host.name.clone(), self.command(launch.start, attempt)?);
         self.tell(&Progress::Dispatched { attempt, host, command });
         let prepared = self.prepare(&grant, attempt, launch, &facts).await?;
-        self.launch(&prepared).await?;
+        self.dispatch(&prepared).await?;
         self.update_record()?;
         Ok(attempt)
     }
@@ -111,9 +114,9 @@ impl Driver {
     /// Whether the host that has it gives no answer: then it may be taken away without one.
     async fn is_out_of_reach(&mut self) -> Result<bool, Error> {
         let (name, n) = (self.name.clone(), self.handoff().last_attempt().map_or(1, |(n, _)| n));
-        let link = &mut self.link;
+        let connection = &mut self.connection;
         let ask = async {
-            let remote = link.once().await?;
+            let remote = connection.once().await?;
             Ok::<_, Error>(remote.state(&name, n).await?)
         };
         let answer = tokio::time::timeout(PATIENCE, ask).await;
@@ -121,7 +124,7 @@ impl Driver {
             Ok(Ok(_)) => Ok(false),
             Ok(Err(error)) if !error.may_retry() => Err(error),
             _ => {
-                self.link.drop_connection();
+                self.connection.drop_connection();
                 Ok(true)
             }
         }
@@ -154,7 +157,7 @@ impl Driver {
                 Ok(Ok(())) => true,
                 Ok(Err(error)) if !error.may_retry() => return Err(error),
                 _ => {
-                    self.link.drop_connection();
+                    self.connection.drop_connection();
                     false
                 }
             };
@@ -170,47 +173,47 @@ impl Driver {
     /// The same as of the time before attempt `n`.
     fn work_before(&self, n: AttemptNo) -> Result<Snapshot, Error> {
         let handoff = self.handoff();
-        let mut before = handoff.line().rev().filter(|(number, _)| *number < n);
+        let mut before = handoff.lineage().rev().filter(|(number, _)| *number < n);
         let Some(commit) = before.find_map(|(_, attempt)| attempt.fetched.clone()) else {
-            return Ok(handoff.made.base.clone());
+            return Ok(handoff.request.base.clone());
         };
-        let captured = self.engine.repository.read_capture(&commit)?;
+        let captured = self.services.repository.read_capture(&commit)?;
         Ok(Snapshot {
             commit,
             head: captured.head,
             index_tree: captured.index_tree,
             files_tree: captured.files_tree,
-            branch: handoff.made.base.branch.clone(),
-            extra: handoff.made.base.extra.clone(),
+            branch: handoff.request.base.branch.clone(),
+            extra: handoff.request.base.extra.clone(),
             left_behind: vec![],
         })
     }
 
     /// The launch that a grant in the journal stands for, to be sent again.
-    pub(super) fn launch_of(&self, grant: &Grant) -> Result<Launch, Error> {
+    pub(super) fn dispatch_spec_of(&self, grant: &Grant) -> Result<DispatchSpec, Error> {
         let handoff = self.handoff();
-        let Again { checkout, start } = again(handoff, grant);
-        let ship = if checkout { self.work_before(grant.first)? } else { handoff.made.base.clone() };
+        let RelaunchSpec { checkout, start } = relaunch_spec(handoff, grant);
+        let ship = if checkout { self.work_before(grant.first)? } else { handoff.request.base.clone() };
         let message = handoff.messages.get(&grant.number).cloned();
-        Ok(Launch { ship, checkout, start, message, attempts: grant.last - grant.first + 1 })
+        Ok(DispatchSpec { ship, checkout, start, message, attempts: grant.last - grant.first + 1 })
     }
 }
 
 /// How a grant began, read from the journal.
 #[derive(Debug, PartialEq, Eq)]
-struct Again {
+struct RelaunchSpec {
     /// The work of the attempts before it was shipped with it.
     checkout: bool,
     start: Start,
 }
 
-fn again(handoff: &Handoff, grant: &Grant) -> Again {
+fn relaunch_spec(handoff: &Handoff, grant: &Grant) -> RelaunchSpec {
     let checkout = !handoff.has_tree(&grant.host, grant.first);
     // A grant of which nothing came leaves the next one to begin from the start.
     let before = handoff.attempts.range(..grant.first).next_back();
     let class = before.and_then(|(_, attempt)| attempt.verdict.as_ref()).map(|verdict| verdict.class);
     let session_is_over = matches!(class, Some(Class::Context | Class::Session));
-    Again { checkout, start: if checkout || session_is_over { Start::Fresh } else { Start::Resume } }
+    RelaunchSpec { checkout, start: if checkout || session_is_over { Start::Fresh } else { Start::Resume } }
 }
 
 #[cfg(test)]
@@ -223,7 +226,7 @@ mod tests {
     fn after(class: Class) -> Handoff {
         let event = |kind| Event::new(jiff::Timestamp::UNIX_EPOCH, kind);
         let mut handoff = Handoff::created(&event(Kind::Created(Box::new(created("20261121-x"))))).unwrap();
-        let (host, commit) = ("buildbox".to_owned(), handoff.made.base.commit.clone());
+        let (host, commit) = ("buildbox".to_owned(), handoff.request.base.commit.clone());
         let verdict = Verdict::new(class, "e");
         for kind in [
             Kind::Granted { grant: grant(1, "buildbox", 1) },
@@ -243,10 +246,10 @@ mod tests {
 
     #[test]
     fn a_move_that_is_sent_again_still_carries_the_work() {
-        let moved = again(&after(Class::Stopped), &grant(2, "bigbox", 2));
-        assert_eq!(moved, Again { checkout: true, start: Start::Fresh });
-        let stayed = again(&after(Class::Stopped), &grant(2, "buildbox", 2));
-        assert_eq!(stayed, Again { checkout: false, start: Start::Resume });
+        let moved = relaunch_spec(&after(Class::Stopped), &grant(2, "bigbox", 2));
+        assert_eq!(moved, RelaunchSpec { checkout: true, start: Start::Fresh });
+        let stayed = relaunch_spec(&after(Class::Stopped), &grant(2, "buildbox", 2));
+        assert_eq!(stayed, RelaunchSpec { checkout: false, start: Start::Resume });
     }
 
     #[test]
@@ -254,13 +257,13 @@ mod tests {
         let mut handoff = after(Class::Stopped);
         let released = Kind::Released { host: "buildbox".into(), last: 1, confirmed: false };
         handoff.apply(&Event::new(jiff::Timestamp::UNIX_EPOCH, released)).unwrap();
-        let back = again(&handoff, &grant(2, "buildbox", 2));
-        assert_eq!(back, Again { checkout: true, start: Start::Fresh });
+        let back = relaunch_spec(&handoff, &grant(2, "buildbox", 2));
+        assert_eq!(back, RelaunchSpec { checkout: true, start: Start::Fresh });
     }
 
     #[test]
     fn a_session_that_is_over_is_not_resumed_when_its_successor_is_sent_again() {
-        let next = again(&after(Class::Context), &grant(2, "buildbox", 2));
+        let next = relaunch_spec(&after(Class::Context), &grant(2, "buildbox", 2));
         assert_eq!((next.start, next.checkout), (Start::Fresh, false));
     }
 }

@@ -3,9 +3,9 @@
 //! An attempt that may have started is never sent again. It is waited for while its root is away, and ended as lost where
 //! its host answers from a root that does not have it; then only a new number may start.
 
+use super::attempt_loop::{KILL_GRACE, LoopAction};
 use super::driver::Driver;
 use super::error::Error;
-use super::follow::{KILL_GRACE, Turn};
 use super::progress::Progress;
 use crate::model::attempt::{AttemptNo, GONE, Outcome};
 use crate::model::event::Kind;
@@ -15,29 +15,29 @@ use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
 
 impl Driver {
-    /// Journals which root the link's host showed. `None`: the user gave it up.
+    /// Journals which root the connection's host showed. `None`: the user gave it up.
     pub(super) fn learn_root(&mut self, instance: Option<Instance>) -> Result<(), Error> {
-        let host = self.link.host.name.clone();
+        let host = self.connection.host.name.clone();
         self.append(Kind::Root { host: host.clone(), instance })?;
-        self.link.know(self.handoff().root_of(&host));
+        self.connection.know(self.handoff().root_of(&host));
         Ok(())
     }
 
     /// The host shows another root than the journal knows. What is open and not there has ended as lost; all of that is
     /// journaled before the new root is, so that no later call sends one of these attempts to it.
     pub(super) async fn accept_root(&mut self) -> Result<(), Error> {
-        let remote = self.link.once().await?;
+        let remote = self.connection.once().await?;
         let seen = remote.instance().await?;
-        let host = self.link.host.name.clone();
+        let host = self.connection.host.name.clone();
         let why = match self.handoff().root_of(&host) {
             Known::Instance(known) if known.id == seen.id => "was restored from an older snapshot",
             _ => "was wiped, or another machine answers under its name",
         };
         let before = self.handoff().root_of(&host);
-        self.link.know(Known::Instance(seen.clone()));
+        self.connection.know(Known::Instance(seen.clone()));
         let lost = self.find_lost(&remote, &host).await;
         if lost.is_err() {
-            self.link.know(before);
+            self.connection.know(before);
         }
         for n in lost? {
             self.end_as_lost(n, format!("{host} {why}: nothing of attempt {n} is there"))?;
@@ -62,19 +62,19 @@ impl Driver {
     }
 
     /// Ends an attempt that its host no longer has. The host is asked once more: it ends what still runs of the attempt.
-    pub(super) async fn lose(&mut self, remote: &Remote, n: AttemptNo, why: &str) -> Result<Turn, Error> {
+    pub(super) async fn lose(&mut self, remote: &Remote, n: AttemptNo, why: &str) -> Result<LoopAction, Error> {
         match remote.cancel(&self.name, n, "lost", KILL_GRACE).await {
             Ok(_) | Err(RemoteError::Refused { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        self.end_as_lost(n, format!("{}: {why}", self.link.host.name))?;
+        self.end_as_lost(n, format!("{}: {why}", self.connection.host.name))?;
         self.update_record()?;
-        Ok(Turn::Again)
+        Ok(LoopAction::Again)
     }
 
     /// The host refused to start an attempt that was begun before.
-    pub(super) async fn was_begun(&mut self, n: AttemptNo, refusal: &Error) -> Result<Turn, Error> {
-        let remote = self.link.once().await?;
+    pub(super) async fn was_begun(&mut self, n: AttemptNo, refusal: &Error) -> Result<LoopAction, Error> {
+        let remote = self.connection.once().await?;
         // What was sent is the newest attempt, which may be of a new grant.
         let n = self.handoff().last_attempt().map_or(n, |(last, _)| last);
         let why = match refusal {
@@ -94,9 +94,9 @@ impl Driver {
         Ok(())
     }
 
-    /// The user says that the root of the link's host will not come back: what was open there has ended.
+    /// The user says that the root of the connection's host will not come back: what was open there has ended.
     pub(super) fn give_up_root(&mut self) -> Result<(), Error> {
-        let host = self.link.host.name.clone();
+        let host = self.connection.host.name.clone();
         let open =
             self.handoff().attempts.iter().filter(|(_, attempt)| attempt.host == host && attempt.ended.is_none());
         for n in open.map(|(n, _)| *n).collect::<Vec<_>>() {
@@ -105,10 +105,10 @@ impl Driver {
         self.learn_root(None)
     }
 
-    /// Whether the link's host answers and has no root directory.
+    /// Whether the connection's host answers and has no root directory.
     pub(super) async fn is_rootless(&mut self) -> Result<bool, Error> {
-        let n = self.handoff().last_on(&self.link.host.name).unwrap_or(1);
-        let remote = self.link.once().await?;
+        let n = self.handoff().last_on(&self.connection.host.name).unwrap_or(1);
+        let remote = self.connection.once().await?;
         match remote.state(&self.name, n).await {
             Err(RemoteError::Rootless { .. }) => Ok(true),
             _ => Ok(false),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::dispatch::Prepared;
 use super::driver::Driver;
-use super::engine::blocking;
 use super::error::Error;
-use super::launch::Prepared;
-use super::progress::{Progress, Reporter, Spoken};
+use super::progress::{Progress, Reporter, Throttle};
+use super::services::blocking;
 use crate::git::pack_file::{self, PackFile};
 use crate::git::repository::Repository;
 use crate::git::transfer;
@@ -122,9 +122,9 @@ impl Push<'_> {
     async fn send(&self, pack: &PackFile) -> Result<(), Error> {
         let Prepared { refs, outbox, .. } = self.prepared;
         let (host, length) = (self.remote.host().to_owned(), pack.length);
-        let mut spoken = Spoken::default();
+        let mut throttle = Throttle::default();
         let arrived = |sent| {
-            if spoken.is_due(sent == length) {
+            if throttle.is_due(sent == length) {
                 self.reporter.tell(&Progress::Sending { host: host.clone(), sent, length });
             }
         };

@@ -1,8 +1,8 @@
 //! `stop`: ends the attempt's whole process tree, and what it left is captured.
 
+use super::attempt_loop::Until;
 use super::driver::Driver;
 use super::error::Error;
-use super::follow::Until;
 use crate::model::event::Kind;
 
 impl Driver {

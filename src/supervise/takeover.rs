@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::driver::Driver;
-use super::engine::blocking;
 use super::error::Error;
-use super::fence::PATIENCE;
+use super::fencing::PATIENCE;
 use super::progress::Progress;
-use super::record::takeover_worktree;
+use super::record_files::takeover_worktree;
+use super::services::blocking;
 use crate::git::takeover_worktree;
 use crate::model::attempt::Next;
 use crate::model::event::{Kind, Owner};
@@ -16,7 +16,7 @@ use crate::model::event::{Kind, Owner};
 const MOST_NAMED: usize = 20;
 
 /// Where the work is now.
-pub struct Taken {
+pub struct TakeoverResult {
     pub worktree: PathBuf,
     /// Hosts that could not be told; what they still make is superseded.
     pub untold: Vec<String>,
@@ -25,14 +25,14 @@ pub struct Taken {
 impl Driver {
     /// Raises the epoch, stops what runs, fetches it, and makes the worktree at `destination` (beside the repository
     /// when `None`). Taken already: gives the worktree that is there.
-    pub async fn takeover(&mut self, destination: Option<PathBuf>) -> Result<Taken, Error> {
+    pub async fn takeover(&mut self, destination: Option<PathBuf>) -> Result<TakeoverResult, Error> {
         if self.handoff().owner == Owner::Laptop
-            && let Some(worktree) = takeover_worktree(&self.engine, self.handoff())
+            && let Some(worktree) = takeover_worktree(&self.services, self.handoff())
         {
             self.settle(PATIENCE).await?;
             // It may have been killed before it could write the record there.
             self.update_record()?;
-            return Ok(Taken { worktree, untold: self.handoff().owing() });
+            return Ok(TakeoverResult { worktree, untold: self.handoff().unfenced_hosts() });
         }
         if self.handoff().attempts.is_empty() {
             let (id, why) = (self.id().clone(), "was never sent to a host: there is nothing to take over".to_owned());
@@ -48,7 +48,7 @@ impl Driver {
             self.journal.append(Kind::Owner { epoch, owner: Owner::Laptop, confirmed: false })?;
         }
         self.fence_for_takeover().await?;
-        if self.handoff().owing().is_empty() {
+        if self.handoff().unfenced_hosts().is_empty() {
             self.pull_if_possible().await;
         }
         self.need_work()?;
@@ -56,7 +56,7 @@ impl Driver {
         self.journal.append(Kind::Worktree { path: worktree.display().to_string() })?;
         self.update_record()?;
         self.record_into(&worktree)?;
-        Ok(Taken { worktree, untold: self.handoff().owing() })
+        Ok(TakeoverResult { worktree, untold: self.handoff().unfenced_hosts() })
     }
 
     /// Fences the hosts that may still go on, as far as they can be reached.
@@ -84,7 +84,7 @@ impl Driver {
 
     /// Fails where the worktree could not be made, before the agent is stopped for it.
     async fn check_place(&self, destination: Option<PathBuf>) -> Result<(), Error> {
-        let repository = self.engine.repository.clone();
+        let repository = self.services.repository.clone();
         let (id, name) = (self.id().clone(), self.name.clone());
         let checked = blocking(move || {
             let destination = destination.unwrap_or_else(|| takeover_worktree::default_destination(&repository, &id));
@@ -95,7 +95,7 @@ impl Driver {
 
     async fn make_worktree(&self, destination: Option<PathBuf>) -> Result<PathBuf, Error> {
         let commit = self.last_work()?.commit;
-        let repository = self.engine.repository.clone();
+        let repository = self.services.repository.clone();
         let (id, name) = (self.id().clone(), self.name.clone());
         let landed = blocking(move || {
             let work = repository.without_record(repository.read_capture(&commit)?)?;
@@ -107,7 +107,7 @@ impl Driver {
             let text = format!("{} was made by an earlier takeover, and is left as it is", landed.path.display());
             self.tell(&Progress::Note { text });
         }
-        if let Some(extra) = self.handoff().made.base.extra.clone().filter(|_| !landed.before) {
+        if let Some(extra) = self.handoff().request.base.extra.clone().filter(|_| !landed.before) {
             let worktree = landed.path.clone();
             // The work is whole without them.
             if let Err(error) = blocking(move || takeover_worktree::add_ignored(&worktree, &extra.tree)).await? {

@@ -11,7 +11,7 @@ use crate::model::host::{Host, TransportKind};
 /// Connects to `host` the way its entry says. What our own SSH cannot honour goes through the system's `ssh`, and a
 /// note says so.
 ///
-/// Tries once. Whether an error is worth another try is [`TransportError::may_retry`]'s to say.
+/// Tries once. The caller decides whether an error is worth another try.
 pub async fn connect(host: &Host, options: &Options, prompter: Arc<dyn Prompter>) -> Result<Connected, TransportError> {
     let counters = Arc::new(Counters::default());
     let mut notes = Vec::new();

@@ -11,7 +11,7 @@ use super::branch_of;
 use crate::git::capture::Captured;
 use crate::git::command::Git;
 use crate::git::{Error, Repository, Result};
-use crate::model::id::{HandoffId, HostName};
+use crate::model::id::{HandoffId, RemoteName};
 
 /// So often, and after such pauses, a directory is removed in which a git of a killed process may still write.
 const TRIES: u32 = 40;
@@ -29,7 +29,7 @@ impl<'a> Staging<'a> {
     /// An empty worktree at `work`'s HEAD, beside the destination; what an earlier takeover left there is cleared away.
     pub(super) fn begin(
         repo: &'a Repository,
-        (id, name): (&'a HandoffId, &HostName),
+        (id, name): (&'a HandoffId, &RemoteName),
         work: &Captured,
         destination: &Path,
     ) -> Result<Self> {
@@ -70,7 +70,7 @@ impl Drop for Staging<'_> {
 
 /// The worktree of this handoff where a takeover was killed before it could journal it. Otherwise a place is refused where
 /// something is, or where git still expects a worktree.
-pub(super) fn look(repo: &Repository, name: &HostName, destination: &Path) -> Result<Option<Repository>> {
+pub(super) fn look(repo: &Repository, name: &RemoteName, destination: &Path) -> Result<Option<Repository>> {
     let listed = repo.git("worktree").args(["list", "--porcelain"]).run()?;
     let listed = listed.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"worktree "));
     let listed: Vec<&Path> = listed.map(|path| Path::new(OsStr::from_bytes(path))).collect();
@@ -96,7 +96,7 @@ pub(super) fn look(repo: &Repository, name: &HostName, destination: &Path) -> Re
 }
 
 /// The name of the staging directory. The uid in it was drawn for this handoff alone.
-fn file_name(name: &HostName) -> String {
+fn file_name(name: &RemoteName) -> String {
     format!("handoff-{name}")
 }
 
@@ -118,7 +118,7 @@ fn taken(destination: &Path) -> Error {
 /// the name of a staging directory, and goes with it.
 pub(super) fn on_the_disk<T>(
     repo: &Repository,
-    (id, name): (&HandoffId, &HostName),
+    (id, name): (&HandoffId, &RemoteName),
     destination: &Path,
     look: impl FnOnce(&Path) -> Result<T>,
 ) -> Result<T> {

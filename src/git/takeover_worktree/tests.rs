@@ -12,8 +12,8 @@ fn id() -> HandoffId {
     "20260407-fix".parse().unwrap()
 }
 
-fn name() -> HostName {
-    HostName::new(&id(), &Uid::from_random([7; 10]))
+fn name() -> RemoteName {
+    RemoteName::new(&id(), &Uid::from_random([7; 10]))
 }
 
 fn land(repo: &Repo, work: &Captured) -> Result<Landed> {

@@ -113,7 +113,7 @@ async fn a_push_cut_short_leaves_no_ref() {
 }
 
 /// Attempt 1's capture on the host, made there.
-fn capture(repo: &Repo, cache: &Cache, name: &HostName) -> Oid {
+fn capture(repo: &Repo, cache: &Cache, name: &RemoteName) -> Oid {
     let agent = repo.beside("agent");
     repo.git(["clone", "-q", repo.top().to_str().unwrap(), agent.to_str().unwrap()]);
     let identity = ["-c", "user.name=agent", "-c", "user.email=agent@host"];
@@ -128,9 +128,9 @@ fn capture(repo: &Repo, cache: &Cache, name: &HostName) -> Oid {
     taken.commit
 }
 
-fn names() -> (HandoffId, HostName) {
+fn names() -> (HandoffId, RemoteName) {
     let id: HandoffId = "20260407-x".parse().unwrap();
-    let name = HostName::new(&id, &crate::model::id::Uid::from_random([7; 10]));
+    let name = RemoteName::new(&id, &crate::model::id::Uid::from_random([7; 10]));
     (id, name)
 }
 

@@ -130,7 +130,7 @@ fn a_usage_window_is_not_charged() {
 #[test]
 fn each_grant_of_a_person_allows_as_many_attempts_as_it_says() {
     let mut h = new();
-    assert_eq!(h.left(), h.made.limits.attempts, "before the first grant");
+    assert_eq!(h.left(), h.request.limits.attempts, "before the first grant");
     run(&mut h, vec![grant(1, 1, 1, 2), dispatched(1, 1)]);
     assert_eq!(h.left(), 1);
     run(&mut h, vec![ended(1, Class::Crashed), dispatched(2, 1), ended(2, Class::Crashed)]);
@@ -143,7 +143,7 @@ fn each_grant_of_a_person_allows_as_many_attempts_as_it_says() {
 
 #[test]
 fn events_survive_the_journal() {
-    let made = new().made;
+    let made = new().request;
     for kind in [Kind::Created(Box::new(made)), grant(1, 1, 1, 3), ended(1, Class::Done), Kind::StopRequested] {
         let line = serde_json::to_string(&event(1, kind.clone())).unwrap();
         assert_eq!(serde_json::from_str::<Event>(&line).unwrap().kind, kind);

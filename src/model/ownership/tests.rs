@@ -91,7 +91,7 @@ fn kind(h: &Handoff, step: &Step) -> Option<Kind> {
 /// What must hold of a grant at the moment it is made.
 fn sound(h: &Handoff, made: &Grant) {
     for earlier in h.grants.iter().filter(|grant| grant.number < made.number && grant.last >= made.first) {
-        let told = h.told.get(&earlier.host).copied().unwrap_or(0);
+        let told = h.confirmed_epochs.get(&earlier.host).copied().unwrap_or(0);
         assert!(told > earlier.epoch, "{made:?} takes numbers of {earlier:?}, whose host knows of epoch {told}");
     }
     assert!(h.attempts.keys().all(|n| *n < made.first), "{made:?} grants a number that was used");
@@ -113,7 +113,7 @@ proptest! {
                 sound(&h, &grant);
             }
             prop_assert!(h.epoch >= before.epoch);
-            prop_assert!(h.told.values().all(|told| *told <= h.epoch));
+            prop_assert!(h.confirmed_epochs.values().all(|told| *told <= h.epoch));
             // What was left behind stays so, and is built on by nothing.
             for (n, _) in before.superseded() {
                 prop_assert!(h.attempts[&n].superseded);
@@ -150,12 +150,12 @@ fn to_other(h: &mut Handoff) {
 fn a_host_that_was_not_told_owes_and_keeps_its_numbers() {
     let mut h = moved(false);
     to_other(&mut h);
-    assert_eq!((h.owing(), h.last_attempt().unwrap().0), (vec!["buildbox".to_owned()], 4));
+    assert_eq!((h.unfenced_hosts(), h.last_attempt().unwrap().0), (vec!["buildbox".to_owned()], 4));
     // Another change of owner, which the second host confirms, is no word to the first.
     h.apply(&event(Kind::Owner { epoch: 3, owner: Owner::Laptop, confirmed: true })).unwrap();
-    assert_eq!((h.owing(), h.next_grant_first()), (vec!["buildbox".to_owned()], 5));
+    assert_eq!((h.unfenced_hosts(), h.next_grant_first()), (vec!["buildbox".to_owned()], 5));
     h.apply(&event(Kind::Told { host: "buildbox".into(), epoch: 3 })).unwrap();
-    assert!(h.owing().is_empty());
+    assert!(h.unfenced_hosts().is_empty());
     assert!(h.apply(&event(Kind::Told { host: "buildbox".into(), epoch: 3 })).is_err(), "once");
 }
 

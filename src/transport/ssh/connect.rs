@@ -20,7 +20,7 @@ pub use verifier::{DisconnectCause, Verifier};
 
 use super::auth;
 use super::channel::Connection;
-use super::known_hosts::{KnownHosts, LISTED_AT, Name, Verdict, append};
+use super::known_hosts::{KeyStatus, KnownHosts, LISTED_AT, Name, append};
 use super::nonblocking_writes::NonblockingWrites;
 use super::resolve::{Proxy, Resolved, Target, UnknownKeys, resolve};
 use crate::model::host::Host;
@@ -208,14 +208,14 @@ impl Dialer<'_> {
     }
 
     /// A key that `StrictHostKeyChecking` let in is added to the user's file, and said once.
-    fn on_let_in(&self, label: &str, resolved: &Resolved, name: &Name, verdict: &Verdict, key: &KeyData) {
+    fn on_let_in(&self, label: &str, resolved: &Resolved, name: &Name, verdict: &KeyStatus, key: &KeyData) {
         let shown = format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
         match verdict {
-            Verdict::Changed(reason) if self.options.accepted.keep(&name.full, key) => self.note(format!(
+            KeyStatus::Changed(reason) if self.options.accepted.keep(&name.full, key) => self.note(format!(
                 "the host key of {label} has CHANGED ({reason}; it showed {shown}); the ssh configuration lets it in \
                  (StrictHostKeyChecking no), and it gets no password"
             )),
-            Verdict::Unknown if self.remember(label, resolved, name, key) => {
+            KeyStatus::Unknown if self.remember(label, resolved, name, key) => {
                 self.note(format!("the host key of {label} was not known and is accepted ({shown})"));
             }
             _ => {}
@@ -260,15 +260,15 @@ fn refusal(label: &str, name: &Name, disconnect: &DisconnectCause, error: &russh
     let host = label.to_owned();
     let failed = |error: TransportError| Refusal::Failure(error.into());
     match disconnect.refused() {
-        Some((Verdict::Unknown, key)) => Refusal::Unknown(Box::new(key)),
-        Some((Verdict::Changed(reason) | Verdict::Revoked(reason), key)) => {
+        Some((KeyStatus::Unknown, key)) => Refusal::Unknown(Box::new(key)),
+        Some((KeyStatus::Changed(reason) | KeyStatus::Revoked(reason), key)) => {
             let place = reason.strip_prefix(LISTED_AT).and_then(|place| place.rsplit_once(':'));
             let listed = place.map(|(file, _)| Listed { file: file.to_owned(), name: name.full.clone() });
             let reason = format!("{reason}; it showed {} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
             failed(TransportError::ChangedHostKey { host, reason, listed })
         }
-        Some((Verdict::Invalid(reason), _)) => failed(TransportError::Config { host, reason }),
-        Some((Verdict::Known, _)) | None => match error {
+        Some((KeyStatus::Invalid(reason), _)) => failed(TransportError::Config { host, reason }),
+        Some((KeyStatus::Known, _)) | None => match error {
             russh::Error::NoCommonAlgo { kind, .. } => {
                 Refusal::Failure(Failure::Beyond(format!("the server's {kind:?} algorithms")))
             }

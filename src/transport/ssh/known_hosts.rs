@@ -19,7 +19,7 @@ use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg};
 /// A file larger than this is not read to its end: 16 MiB hold a hundred thousand hosts.
 const LARGEST: u64 = 16 << 20;
 
-/// How the fragment of [`Verdict::Changed`] begins; a place follows.
+/// How the fragment of [`KeyStatus::Changed`] begins; a place follows.
 pub const LISTED_AT: &str = "another key is listed at ";
 
 /// The names under which a host stands in known_hosts.
@@ -46,7 +46,7 @@ impl Name {
 
 /// What the files say of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum KeyStatus {
     /// Listed for this host, or certified by an authority listed for it.
     Known,
     /// Nothing is listed for this host.
@@ -93,29 +93,29 @@ impl KnownHosts {
     }
 
     /// What is known of a plain host key.
-    pub fn check(&self, name: &Name, key: &KeyData) -> Verdict {
+    pub fn check(&self, name: &Name, key: &KeyData) -> KeyStatus {
         let verdict = self.check_under(&name.full, key);
         match (&verdict, &name.bare) {
-            (Verdict::Unknown, Some(bare)) => match self.check_under(bare, key) {
-                Verdict::Changed(_) => verdict,
+            (KeyStatus::Unknown, Some(bare)) => match self.check_under(bare, key) {
+                KeyStatus::Changed(_) => verdict,
                 other => other,
             },
             _ => verdict,
         }
     }
 
-    fn check_under(&self, name: &str, key: &KeyData) -> Verdict {
+    fn check_under(&self, name: &str, key: &KeyData) -> KeyStatus {
         if let Some(place) = self.revoked(name, key) {
-            return Verdict::Revoked(place);
+            return KeyStatus::Revoked(place);
         }
         let mut other = None;
         for entry in self.of(name).filter(|entry| entry.marker == Marker::None) {
             if entry.key == *key {
-                return Verdict::Known;
+                return KeyStatus::Known;
             }
             other.get_or_insert(&entry.place);
         }
-        other.map_or(Verdict::Unknown, |place| Verdict::Changed(format!("{LISTED_AT}{place}")))
+        other.map_or(KeyStatus::Unknown, |place| KeyStatus::Changed(format!("{LISTED_AT}{place}")))
     }
 
     fn revoked(&self, name: &str, key: &KeyData) -> Option<String> {
@@ -125,19 +125,19 @@ impl KnownHosts {
 
     /// What is known of a host certificate at `now` (seconds since 1970). Without an authority of its own the
     /// certificate counts for nothing, and the key in it is looked up as if it stood alone.
-    pub fn check_certificate(&self, name: &Name, certificate: &Certificate, now: u64) -> Verdict {
+    pub fn check_certificate(&self, name: &Name, certificate: &Certificate, now: u64) -> KeyStatus {
         let authority = certificate.signature_key();
         for name in std::iter::once(&name.full).chain(&name.bare) {
             let revoked = self.revoked(name, authority).or_else(|| self.revoked(name, certificate.public_key()));
             if let Some(place) = revoked {
-                return Verdict::Revoked(place);
+                return KeyStatus::Revoked(place);
             }
         }
         let trusts = |name: &str| self.of(name).any(|e| e.marker == Marker::Authority && e.key == *authority);
         if trusts(&name.full) || name.bare.as_deref().is_some_and(trusts) {
             return match certificate::check(certificate, &name.principal, now) {
-                Ok(()) => Verdict::Known,
-                Err(reason) => Verdict::Invalid(reason),
+                Ok(()) => KeyStatus::Known,
+                Err(reason) => KeyStatus::Invalid(reason),
             };
         }
         self.check(name, certificate.public_key())

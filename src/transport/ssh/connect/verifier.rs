@@ -8,15 +8,15 @@ use russh::keys::PublicKeyOrCertificate;
 use russh::keys::ssh_key::public::KeyData;
 
 use crate::transport::ssh::known_hosts::accepted::Accepted;
-use crate::transport::ssh::known_hosts::{KnownHosts, Name, Verdict};
+use crate::transport::ssh::known_hosts::{KeyStatus, KnownHosts, Name};
 use crate::transport::ssh::resolve::UnknownKeys;
 
 /// What became of a connection, for the errors that only say that it is gone.
 #[derive(Debug, Default)]
 pub struct DisconnectCause {
-    refused: Mutex<Option<(Verdict, KeyData)>>,
+    refused: Mutex<Option<(KeyStatus, KeyData)>>,
     /// A key that was let in although no file has it, or although a file has another one.
-    let_in: Mutex<Option<(Verdict, KeyData)>>,
+    let_in: Mutex<Option<(KeyStatus, KeyData)>>,
     cause: Mutex<Option<Cause>>,
 }
 
@@ -28,18 +28,18 @@ struct Cause {
 
 impl DisconnectCause {
     /// The verdict on a key that was not accepted.
-    pub(super) fn refused(&self) -> Option<(Verdict, KeyData)> {
+    pub(super) fn refused(&self) -> Option<(KeyStatus, KeyData)> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A key that only the configuration let in, with the verdict of the files.
-    pub(super) fn let_in(&self) -> Option<(Verdict, KeyData)> {
+    pub(super) fn let_in(&self) -> Option<(KeyStatus, KeyData)> {
         self.let_in.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the server may be another one than before: it gets no password.
     pub fn is_doubtful(&self) -> bool {
-        matches!(self.let_in(), Some((Verdict::Changed(_), _)))
+        matches!(self.let_in(), Some((KeyStatus::Changed(_), _)))
     }
 
     /// Why the connection ended.
@@ -80,11 +80,11 @@ impl client::Handler for Verifier {
         // As `ssh` does it, but a revoked key is never let in.
         let added = matches!(self.unknown_keys, UnknownKeys::Add | UnknownKeys::AddAndChange);
         let is_let_in = match &verdict {
-            Verdict::Known => return Ok(true),
-            Verdict::Unknown if self.accepted.has(&self.name.full, &key) => return Ok(true),
-            Verdict::Unknown => added,
-            Verdict::Changed(_) => self.unknown_keys == UnknownKeys::AddAndChange,
-            Verdict::Revoked(_) | Verdict::Invalid(_) => false,
+            KeyStatus::Known => return Ok(true),
+            KeyStatus::Unknown if self.accepted.has(&self.name.full, &key) => return Ok(true),
+            KeyStatus::Unknown => added,
+            KeyStatus::Changed(_) => self.unknown_keys == UnknownKeys::AddAndChange,
+            KeyStatus::Revoked(_) | KeyStatus::Invalid(_) => false,
         };
         if is_let_in {
             *self.disconnect.let_in.lock().unwrap_or_else(PoisonError::into_inner) = Some((verdict, key));

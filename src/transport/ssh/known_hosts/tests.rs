@@ -17,13 +17,13 @@ fn known(text: &str) -> KnownHosts {
     known
 }
 
-fn short(verdict: &Verdict) -> &'static str {
+fn short(verdict: &KeyStatus) -> &'static str {
     match verdict {
-        Verdict::Known => "known",
-        Verdict::Unknown => "unknown",
-        Verdict::Changed(_) => "changed",
-        Verdict::Revoked(_) => "revoked",
-        Verdict::Invalid(_) => "invalid",
+        KeyStatus::Known => "known",
+        KeyStatus::Unknown => "unknown",
+        KeyStatus::Changed(_) => "changed",
+        KeyStatus::Revoked(_) => "revoked",
+        KeyStatus::Invalid(_) => "invalid",
     }
 }
 
@@ -66,15 +66,15 @@ fn verdicts_are_those_of_the_format() {
 fn an_alias_stands_for_host_and_port() {
     let (ours, line) = fresh();
     let known = known(&format!("farm {line}"));
-    assert_eq!(known.check(&Name::new("10.0.0.1", 2222, Some("Farm")), &ours), Verdict::Known);
-    assert_eq!(known.check(&Name::new("10.0.0.1", 2222, None), &ours), Verdict::Unknown);
+    assert_eq!(known.check(&Name::new("10.0.0.1", 2222, Some("Farm")), &ours), KeyStatus::Known);
+    assert_eq!(known.check(&Name::new("10.0.0.1", 2222, None), &ours), KeyStatus::Unknown);
 }
 
 #[test]
 fn places_are_named_by_file_and_line() {
     let ((ours, _), (_, other)) = (fresh(), fresh());
     let verdict = known(&format!("# one\n\nhost {other}\n")).check(&Name::new("host", 22, None), &ours);
-    assert_eq!(verdict, Verdict::Changed("another key is listed at file:3".to_owned()));
+    assert_eq!(verdict, KeyStatus::Changed("another key is listed at file:3".to_owned()));
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn what_is_appended_is_known_after_and_nothing_before_it_is_lost() {
     std::fs::write(&file, text.trim_end()).unwrap();
     append::append(&file, "[two]:2222", &second, true).unwrap();
     let known = KnownHosts::load(std::slice::from_ref(&file)).unwrap();
-    assert_eq!(known.check(&Name::new("one", 22, None), &first), Verdict::Known);
-    assert_eq!(known.check(&Name::new("two", 2222, None), &second), Verdict::Known);
+    assert_eq!(known.check(&Name::new("one", 22, None), &first), KeyStatus::Known);
+    assert_eq!(known.check(&Name::new("two", 2222, None), &second), KeyStatus::Known);
     assert!(!std::fs::read_to_string(&file).unwrap().contains("two"));
 }
 
@@ -206,7 +206,7 @@ proptest! {
         let (ours, line) = fresh();
         let mut lines: Vec<String> = noise.into_iter().map(|line| format!("#{line}")).collect();
         lines.insert(at.min(lines.len()), format!("host\t {line}"));
-        prop_assert_eq!(known(&lines.join("\n")).check(&Name::new("host", 22, None), &ours), Verdict::Known);
+        prop_assert_eq!(known(&lines.join("\n")).check(&Name::new("host", 22, None), &ours), KeyStatus::Known);
     }
 
     #[test]
@@ -226,9 +226,9 @@ proptest! {
         let (ours, line) = fresh();
         let hash = Base64::encode_string(&hashed(&salt, &host).unwrap());
         let known = known(&format!("|1|{}|{hash} {line}", Base64::encode_string(&salt)));
-        prop_assert_eq!(known.check(&Name::new(&host, 22, None), &ours), Verdict::Known);
+        prop_assert_eq!(known.check(&Name::new(&host, 22, None), &ours), KeyStatus::Known);
         if other != host {
-            prop_assert_eq!(known.check(&Name::new(&other, 22, None), &ours), Verdict::Unknown);
+            prop_assert_eq!(known.check(&Name::new(&other, 22, None), &ours), KeyStatus::Unknown);
         }
     }
 }

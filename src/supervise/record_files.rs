@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::driver::Driver;
-use super::engine::Engine;
 use super::error::Error;
 use super::masking::covered_summary;
+use super::services::Services;
 use crate::agent::output::Output;
 use crate::agent::summary::{self, Summary};
 use crate::config::templates;
@@ -17,7 +17,7 @@ use crate::mirror::place::Place;
 use crate::mirror::{document, files};
 use crate::model::attempt::{AttemptNo, log_name};
 use crate::model::handoff::Handoff;
-use crate::model::id::HostName;
+use crate::model::id::RemoteName;
 use crate::model::profile::DialectName;
 use crate::remote::poll::Stream;
 use crate::state::log_mirror;
@@ -26,20 +26,20 @@ impl Driver {
     /// Renders `handoff.md` and copies the logs, in the worktree it was given from and in a takeover's.
     pub fn update_record(&self) -> Result<(), Error> {
         let findings = self.findings()?;
-        let places = Places::of(&self.engine, self.handoff());
-        places.all().try_for_each(|worktree| write(&self.engine, self.handoff(), &findings, worktree))
+        let places = Places::of(&self.services, self.handoff());
+        places.all().try_for_each(|worktree| write(&self.services, self.handoff(), &findings, worktree))
     }
 
     /// The record in one worktree.
     pub fn record_into(&self, worktree: &Path) -> Result<(), Error> {
-        write(&self.engine, self.handoff(), &self.findings()?, worktree)
+        write(&self.services, self.handoff(), &self.findings()?, worktree)
     }
 
     /// Lets the readable copies of the logs grow with their mirrors.
     pub(super) fn mirror_logs(&self) -> Result<(), Error> {
         let handoff = self.handoff();
-        let logs = self.engine.readable_logs(handoff)?;
-        for worktree in Places::of(&self.engine, handoff).all() {
+        let logs = self.services.readable_logs(handoff)?;
+        for worktree in Places::of(&self.services, handoff).all() {
             copy_logs(handoff, worktree, &logs)?;
         }
         Ok(())
@@ -51,20 +51,20 @@ impl Driver {
     }
 
     fn findings(&self) -> Result<Findings, Error> {
-        let covered = self.engine.unread_secrets(self.handoff()).is_empty();
+        let covered = self.services.unread_secrets(self.handoff()).is_empty();
         let known = |n| self.logs.get(&n).map(|log| covered_summary(log.analysis.summary(&self.profile)));
-        findings(&self.engine, self.handoff(), |n| if covered { known(n) } else { None })
+        findings(&self.services, self.handoff(), |n| if covered { known(n) } else { None })
     }
 }
 
 /// The names of the mirrored logs that say something, attempt by attempt; an attempt's own log is named from its start.
-fn logs(engine: &Engine, handoff: &Handoff) -> Result<Vec<String>, Error> {
-    let store = &engine.store;
+fn logs(services: &Services, handoff: &Handoff) -> Result<Vec<String>, Error> {
+    let store = &services.store;
     let mut names = Vec::new();
     for (n, attempt) in &handoff.attempts {
         names.extend((1..=attempt.log_parts).map(|part| log_name(*n, part)));
         for stream in Stream::ALL.into_iter().filter(|stream| *stream != Stream::Log) {
-            for path in log_mirror::parts(&store.output(&handoff.made.id, *n, stream.word())) {
+            for path in log_mirror::parts(&store.output(&handoff.request.id, *n, stream.word())) {
                 let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
                 let says = std::fs::metadata(&path).is_ok_and(|meta| meta.len() > 0);
                 names.extend(name.filter(|_| says));
@@ -75,31 +75,31 @@ fn logs(engine: &Engine, handoff: &Handoff) -> Result<Vec<String>, Error> {
 }
 
 /// Renders the record of a handoff wherever it stands.
-pub fn update(engine: &Engine, handoff: &Handoff) -> Result<(), Error> {
-    let findings = findings(engine, handoff, |_| None)?;
-    Places::of(engine, handoff).all().try_for_each(|worktree| write(engine, handoff, &findings, worktree))
+pub fn update(services: &Services, handoff: &Handoff) -> Result<(), Error> {
+    let findings = findings(services, handoff, |_| None)?;
+    Places::of(services, handoff).all().try_for_each(|worktree| write(services, handoff, &findings, worktree))
 }
 
 /// What a person reads of a handoff, from its journal and logs.
-pub fn render(engine: &Engine, handoff: &Handoff) -> Result<String, Error> {
-    render_with(engine, handoff, &findings(engine, handoff, |_| None)?)
+pub fn render(services: &Services, handoff: &Handoff) -> Result<String, Error> {
+    render_with(services, handoff, &findings(services, handoff, |_| None)?)
 }
 
-fn render_with(engine: &Engine, handoff: &Handoff, findings: &Findings) -> Result<String, Error> {
-    let templates = Some(engine.templates.as_path());
-    let places = Places::of(engine, handoff);
+fn render_with(services: &Services, handoff: &Handoff, findings: &Findings) -> Result<String, Error> {
+    let templates = Some(services.templates.as_path());
+    let places = Places::of(services, handoff);
     let shown = |path: &Path| path.display().to_string();
     let mut located = handoff.clone();
-    located.made.workspace = places.given_from.as_deref().map_or(located.made.workspace, shown);
+    located.request.workspace = places.given_from.as_deref().map_or(located.request.workspace, shown);
     located.worktree = places.takeover.as_deref().map(shown).or(located.worktree);
     let mut page = page::page(
         &located,
         findings,
-        &logs(engine, handoff)?,
-        &crate::git::ship_facts::directory_name(engine.repository.top()),
+        &logs(services, handoff)?,
+        &crate::git::ship_facts::directory_name(services.repository.top()),
         templates,
     )?;
-    let unread = engine.unread_secrets(handoff);
+    let unread = services.unread_secrets(handoff);
     if !unread.is_empty() {
         let text = format!("what the agent printed since the secret {} has no value here", unread.join(", "));
         page.extra.push(("Not shown".to_owned(), text));
@@ -115,12 +115,12 @@ struct Places {
 }
 
 impl Places {
-    fn of(engine: &Engine, handoff: &Handoff) -> Places {
-        let repository = &engine.repository;
-        let stored = Path::new(&handoff.made.workspace);
+    fn of(services: &Services, handoff: &Handoff) -> Places {
+        let repository = &services.repository;
+        let stored = Path::new(&handoff.request.workspace);
         // Release 0.1.0 stored a path only: where that is no worktree of the repository any more, the main one is meant.
-        let name = handoff.made.worktree.clone().or_else(|| repository.worktree_at(stored)).unwrap_or_default();
-        Places { given_from: repository.worktree_named(&name), takeover: takeover_worktree(engine, handoff) }
+        let name = handoff.request.worktree.clone().or_else(|| repository.worktree_at(stored)).unwrap_or_default();
+        Places { given_from: repository.worktree_named(&name), takeover: takeover_worktree(services, handoff) }
     }
 
     fn all(&self) -> impl Iterator<Item = &Path> {
@@ -130,37 +130,37 @@ impl Places {
 }
 
 /// Where the worktree is now that a handoff was given from; where it was then, when that is not known.
-pub fn worktree_of(engine: &Engine, handoff: &Handoff) -> PathBuf {
-    Places::of(engine, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.made.workspace))
+pub fn worktree_of(services: &Services, handoff: &Handoff) -> PathBuf {
+    Places::of(services, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.request.workspace))
 }
 
 /// Where the worktree of a takeover is now; `None` where there was none, or it is gone.
-pub fn takeover_worktree(engine: &Engine, handoff: &Handoff) -> Option<PathBuf> {
+pub fn takeover_worktree(services: &Services, handoff: &Handoff) -> Option<PathBuf> {
     let stored = Path::new(handoff.worktree.as_ref()?);
-    let repository = &engine.repository;
+    let repository = &services.repository;
     if repository.worktree_at(stored).is_some() {
         return Some(stored.to_owned());
     }
     // git calls what it keeps of a worktree as that was called when it was made.
-    let made_as = format!("handoff-{}", HostName::new(&handoff.made.id, &handoff.made.uid));
+    let made_as = format!("handoff-{}", RemoteName::new(&handoff.request.id, &handoff.request.uid));
     repository.worktrees_called(&made_as).iter().find_map(|name| repository.worktree_named(name))
 }
 
-fn write(engine: &Engine, handoff: &Handoff, findings: &Findings, worktree: &Path) -> Result<(), Error> {
-    let (truth, id) = (engine.store.directory(&handoff.made.id), &handoff.made.id);
+fn write(services: &Services, handoff: &Handoff, findings: &Findings, worktree: &Path) -> Result<(), Error> {
+    let (truth, id) = (services.store.directory(&handoff.request.id), &handoff.request.id);
     let record = match Place::of(worktree, id) {
         Place::Worktree => files::Record::open(worktree, id)?,
         Place::GitDirectory { .. } => files::Record::in_git_directory(&truth)?,
     };
-    let rendered = render_with(engine, handoff, findings)?;
+    let rendered = render_with(services, handoff, findings)?;
     let merged = document::merge(&rendered, record.document()?.as_deref());
     record.write_document(&merged)?;
-    copy_logs(handoff, worktree, &engine.readable_logs(handoff)?)
+    copy_logs(handoff, worktree, &services.readable_logs(handoff)?)
 }
 
 /// Brings the copies of the logs in a worktree up to date; the git directory has the logs themselves.
 fn copy_logs(handoff: &Handoff, worktree: &Path, logs: &Path) -> Result<(), Error> {
-    let id = &handoff.made.id;
+    let id = &handoff.request.id;
     if Place::of(worktree, id) == Place::Worktree {
         files::Record::open(worktree, id)?.copy_logs(logs)?;
     }
@@ -168,27 +168,27 @@ fn copy_logs(handoff: &Handoff, worktree: &Path, logs: &Path) -> Result<(), Erro
 }
 
 /// Where people find `handoff.md` of a worktree, with the reason where that is in the git directory.
-pub fn document_of(engine: &Engine, handoff: &Handoff, worktree: &Path) -> (PathBuf, Option<String>) {
-    let id = &handoff.made.id;
+pub fn document_of(services: &Services, handoff: &Handoff, worktree: &Path) -> (PathBuf, Option<String>) {
+    let id = &handoff.request.id;
     let place = Place::of(worktree, id);
-    let path = place.document(worktree, id, &engine.store.directory(id));
+    let path = place.document(worktree, id, &services.store.directory(id));
     (path, if let Place::GitDirectory { why } = place { Some(why) } else { None })
 }
 
 /// The worktree that a handoff was given from, where it is now.
-pub fn given_from(engine: &Engine, handoff: &Handoff) -> PathBuf {
-    Places::of(engine, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.made.workspace))
+pub fn given_from(services: &Services, handoff: &Handoff) -> PathBuf {
+    Places::of(services, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.request.workspace))
 }
 
 /// The end of the output that shows why an attempt failed: of its check, or of the setup before it.
-pub fn failed_output(engine: &Engine, handoff: &Handoff, n: AttemptNo) -> Result<Option<Output>, Error> {
+pub fn failed_output(services: &Services, handoff: &Handoff, n: AttemptNo) -> Result<Option<Output>, Error> {
     let Some(outcome) = handoff.attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref()) else { return Ok(None) };
     let (step, stream, status) = match (outcome.reason.as_str(), outcome.check) {
         ("setup", _) => ("setup", Stream::Setup, None),
         (_, Some(status)) if status != 0 => ("check", Stream::Check, Some(status)),
         _ => return Ok(None),
     };
-    let parts = log_mirror::parts(&engine.readable_logs(handoff)?.join(format!("attempt-{n}.{}", stream.word())));
+    let parts = log_mirror::parts(&services.readable_logs(handoff)?.join(format!("attempt-{n}.{}", stream.word())));
     let Some(path) = parts.last() else { return Ok(None) };
     let fail = |source| Error::Read { path: path.display().to_string(), source };
     Output::read(step, status, path).map_err(fail)
@@ -196,20 +196,20 @@ pub fn failed_output(engine: &Engine, handoff: &Handoff, n: AttemptNo) -> Result
 
 /// What every log says. `known` gives the summary of a log that is being read anyway.
 fn findings(
-    engine: &Engine,
+    services: &Services,
     handoff: &Handoff,
     known: impl Fn(AttemptNo) -> Option<Summary>,
 ) -> Result<Findings, Error> {
     let mut all = Findings::new();
-    let profile = engine.profile(&handoff.made.agent)?;
-    let logs = engine.readable_logs(handoff)?;
+    let profile = services.profile(&handoff.request.agent)?;
+    let logs = services.readable_logs(handoff)?;
     for n in handoff.attempts.keys() {
         let log = logs.join(log_name(*n, 1));
         let summary = match known(*n) {
             Some(summary) => Some(summary),
-            None => engine.summaries.of(&log, profile.dialect)?,
+            None => services.summaries.of(&log, profile.dialect)?,
         };
-        let output = failed_output(engine, handoff, *n)?;
+        let output = failed_output(services, handoff, *n)?;
         if summary.is_some() || output.is_some() {
             all.push((*n, Found { summary: summary.unwrap_or_default(), output }));
         }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::attempt_loop::{KILL_GRACE, LoopAction, TICK};
+use super::connection::pause;
+use super::dispatch::{DispatchSpec, facts};
 use super::driver::Driver;
 use super::error::Error;
-use super::follow::{KILL_GRACE, TICK, Turn};
-use super::launch::{Launch, facts};
-use super::link::pause;
 use super::progress::Progress;
 use super::spec::Start;
 use crate::model::attempt::{AttemptNo, Next};
@@ -25,7 +25,7 @@ impl Driver {
     /// The host goes on by itself within its grant: its next attempt is followed from now on.
     pub(super) fn take_up(&mut self, n: AttemptNo) -> Result<(), Error> {
         let Some(grant) = self.handoff().grant_of(n).map(|grant| grant.number) else { return Ok(()) };
-        let (host, command) = (self.link.host.name.clone(), self.command(Start::Resume, n)?);
+        let (host, command) = (self.connection.host.name.clone(), self.command(Start::Resume, n)?);
         if self.append(Kind::TakenUp { attempt: n, grant, host: host.clone(), command: command.clone() })? {
             self.tell(&Progress::Dispatched { attempt: n, host, command });
         }
@@ -33,13 +33,13 @@ impl Driver {
     }
 
     /// The host does not know the attempt: it waits for its time, or `ensure` never arrived.
-    pub(super) async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<Turn, Error> {
+    pub(super) async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<LoopAction, Error> {
         let before = n.checked_sub(1).filter(|before| self.handoff().attempts.contains_key(before));
         if self.has_started(n) {
             return self.lose(remote, n, "the directory of the attempt is gone").await;
         }
         if self.to_cancel(n).is_some() {
-            return Ok(if self.call_off(remote, n).await? { Turn::Left } else { Turn::Again });
+            return Ok(if self.call_off(remote, n).await? { LoopAction::Left } else { LoopAction::Again });
         }
         let Some(before) = before else { return self.ensure_again(n).await };
         let state = remote.state(&self.name, before).await?;
@@ -54,7 +54,7 @@ impl Driver {
         let watched = state.is_some_and(|line| matches!(line.watch, Alive::Yes | Alive::Unknown) || line.last >= n);
         if watched {
             self.wait_for(before, n).await?;
-            return Ok(Turn::Again);
+            return Ok(LoopAction::Again);
         }
         self.ensure_again(n).await
     }
@@ -81,37 +81,41 @@ impl Driver {
     }
 
     /// Sends `ensure` for an attempt once more: its watcher is gone, or never was.
-    pub(super) async fn ensure_again(&mut self, n: AttemptNo) -> Result<Turn, Error> {
+    pub(super) async fn ensure_again(&mut self, n: AttemptNo) -> Result<LoopAction, Error> {
         let handoff = self.handoff();
         let Some(grant) = handoff.attempts.get(&n).and_then(|a| handoff.grants.iter().find(|g| g.number == a.grant))
         else {
-            return Ok(Turn::Left);
+            return Ok(LoopAction::Left);
         };
         let grant = grant.clone();
-        let launch = self.launch_of(&grant)?;
-        let facts = facts(&self.engine.repository, Some(self.handoff().made.base.clone())).await?;
+        let launch = self.dispatch_spec_of(&grant)?;
+        let facts = facts(&self.services.repository, Some(self.handoff().request.base.clone())).await?;
         let prepared = self.prepare(&grant, n, &launch, &facts).await?;
-        self.launch(&prepared).await?;
-        Ok(Turn::Again)
+        self.dispatch(&prepared).await?;
+        Ok(LoopAction::Again)
     }
 
     /// Without a result and without a watcher, the attempt needs a new one.
-    pub(super) async fn after_quiet_poll(&mut self, n: AttemptNo, state: Option<StateLine>) -> Result<Turn, Error> {
+    pub(super) async fn after_quiet_poll(
+        &mut self,
+        n: AttemptNo,
+        state: Option<StateLine>,
+    ) -> Result<LoopAction, Error> {
         match state {
             Some(line) if line.is_unwatched() => {
                 // Under an epoch that has passed the host starts nothing, so there is nothing to wait for.
                 if !line.intent && self.handoff().is_outdated(n) {
-                    let remote = self.link.once().await?;
-                    return Ok(if self.call_off(&remote, n).await? { Turn::Left } else { Turn::Again });
+                    let remote = self.connection.once().await?;
+                    return Ok(if self.call_off(&remote, n).await? { LoopAction::Left } else { LoopAction::Again });
                 }
                 // The watcher that comes finds the stop there, or it would call the end something else.
                 if let Some(reason) = self.to_cancel(n) {
-                    let remote = self.link.once().await?;
+                    let remote = self.connection.once().await?;
                     remote.cancel(&self.name, n, reason, KILL_GRACE).await?;
                 }
                 self.ensure_again(n).await
             }
-            _ => Ok(Turn::Again),
+            _ => Ok(LoopAction::Again),
         }
     }
 
@@ -120,7 +124,7 @@ impl Driver {
         if line.watch != Alive::Unknown || line.result {
             return Ok(());
         }
-        let (attempt, host) = (line.attempt, self.link.host.name.clone());
+        let (attempt, host) = (line.attempt, self.connection.host.name.clone());
         if line.cancel && line.beat.is_none_or(|beat| beat > LONGEST_SILENCE) {
             return Err(Error::Elsewhere { id: self.id().clone(), host, attempt, beat: line.beat });
         }
@@ -150,50 +154,50 @@ impl Driver {
 
     /// Starts what follows attempt `n` under a grant of its own, once it is due: the old grant has no further number, or
     /// its host lost what it had, and then the work is shipped again.
-    pub(super) async fn new_grant(&mut self, n: AttemptNo) -> Result<Turn, Error> {
+    pub(super) async fn new_grant(&mut self, n: AttemptNo) -> Result<LoopAction, Error> {
         while self.due_in(n) > 0 {
             if pause(TICK).await {
-                self.link.drop_connection();
+                self.connection.drop_connection();
             }
             self.journal.refresh()?;
             if !self.handoff().status().is_active() {
-                return Ok(Turn::Again);
+                return Ok(LoopAction::Again);
             }
         }
-        let checkout = !self.handoff().has_tree(&self.link.host.name, AttemptNo::MAX);
+        let checkout = !self.handoff().has_tree(&self.connection.host.name, AttemptNo::MAX);
         let has_session = self.handoff().session.is_some() || self.profile.session == SessionMode::None;
         let start = if checkout || !has_session { Start::Fresh } else { Start::Resume };
         self.relaunch_within(checkout, start).await
     }
 
-    pub(super) async fn new_session(&mut self, n: AttemptNo, delay: u64) -> Result<Turn, Error> {
-        let remote = self.link.once().await?;
+    pub(super) async fn new_session(&mut self, n: AttemptNo, delay: u64) -> Result<LoopAction, Error> {
+        let remote = self.connection.once().await?;
         self.decided(&remote, n, Next::Park { why: "a new session follows".into() }).await?;
         self.begin_grant(n, delay, Start::Fresh).await
     }
 
     /// Continues after attempt `n` under a new epoch and a new grant: nothing that the old grant allows can interfere.
-    pub(super) async fn begin_grant(&mut self, n: AttemptNo, delay: u64, start: Start) -> Result<Turn, Error> {
+    pub(super) async fn begin_grant(&mut self, n: AttemptNo, delay: u64, start: Start) -> Result<LoopAction, Error> {
         self.tell(&Progress::BackingOff { attempt: n + 1, delay: Duration::from_secs(delay) });
         let until = tokio::time::Instant::now() + Duration::from_secs(delay);
         while tokio::time::Instant::now() < until && !pause(TICK).await {
             self.journal.refresh()?;
             if self.handoff().stop_requested || self.handoff().owner == Owner::Laptop {
-                return Ok(Turn::Left);
+                return Ok(LoopAction::Left);
             }
         }
         self.relaunch_within(false, start).await
     }
 
     /// A new grant for the attempts that the user's last one still allows, and no more.
-    async fn relaunch_within(&mut self, checkout: bool, start: Start) -> Result<Turn, Error> {
+    async fn relaunch_within(&mut self, checkout: bool, start: Start) -> Result<LoopAction, Error> {
         let attempts = self.handoff().left();
         if attempts == 0 {
-            return Ok(Turn::Left);
+            return Ok(LoopAction::Left);
         }
         self.raise_epoch(None).await?;
-        let ship = if checkout { self.last_work()? } else { self.handoff().made.base.clone() };
-        let attempt = self.relaunch(&Launch { ship, checkout, start, message: None, attempts }).await?;
-        Ok(Turn::Attempt(attempt))
+        let ship = if checkout { self.last_work()? } else { self.handoff().request.base.clone() };
+        let attempt = self.relaunch(&DispatchSpec { ship, checkout, start, message: None, attempts }).await?;
+        Ok(LoopAction::Attempt(attempt))
     }
 }

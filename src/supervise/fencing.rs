@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::driver::{Driver, new_link};
+use super::attempt_loop::{LoopAction, Until};
+use super::driver::{Driver, new_connection};
 use super::error::Error;
-use super::follow::{Turn, Until};
 use super::progress::Progress;
 use super::spec::Start;
 use crate::git::refs;
@@ -26,7 +26,7 @@ impl Driver {
     pub async fn settle(&mut self, patience: Duration) -> Result<(), Error> {
         self.journal.refresh()?;
         self.read_secrets().await;
-        for host in self.handoff().owing() {
+        for host in self.handoff().unfenced_hosts() {
             let own = self.handoff().host() == host;
             match self.settle_host(&host, patience).await {
                 Ok(()) => {}
@@ -40,15 +40,15 @@ impl Driver {
     }
 
     async fn settle_host(&mut self, host: &str, patience: Duration) -> Result<(), Error> {
-        let before = if self.link.host.name == host {
+        let before = if self.connection.host.name == host {
             None
         } else {
-            let link = new_link(&self.engine, self.handoff(), self.engine.host(host)?);
-            Some(std::mem::replace(&mut self.link, link))
+            let connection = new_connection(&self.services, self.handoff(), self.services.host(host)?);
+            Some(std::mem::replace(&mut self.connection, connection))
         };
         let fenced = self.fence(patience).await;
-        if let Some(link) = before {
-            self.link = link;
+        if let Some(connection) = before {
+            self.connection = connection;
         }
         if fenced? {
             self.confirm(host)?;
@@ -56,13 +56,13 @@ impl Driver {
         Ok(())
     }
 
-    /// Tells the link's host and reads to the end what it made. `false`: it could not be reached, or not for long enough.
+    /// Tells the connection's host and reads to the end what it made. `false`: it could not be reached, or not for long enough.
     async fn fence(&mut self, patience: Duration) -> Result<bool, Error> {
         let epoch = self.handoff().epoch;
         match tokio::time::timeout(patience, self.set_epoch(epoch)).await {
             Ok(Ok(())) => {}
             Err(_) => {
-                self.link.drop_connection();
+                self.connection.drop_connection();
                 return Ok(false);
             }
             Ok(Err(error)) => return self.later(error),
@@ -75,16 +75,16 @@ impl Driver {
         }
     }
 
-    /// What the link's failure is to a fence: a matter of another time.
+    /// What the connection's failure is to a fence: a matter of another time.
     fn later(&mut self, error: Error) -> Result<bool, Error> {
         if !error.may_retry() {
             return Err(error);
         }
-        self.link.drop_connection();
+        self.connection.drop_connection();
         Ok(false)
     }
 
-    /// Tells the link's host of an epoch. One whose root was replaced is told in the root that it has now.
+    /// Tells the connection's host of an epoch. One whose root was replaced is told in the root that it has now.
     pub(super) async fn set_epoch(&mut self, epoch: Epoch) -> Result<(), Error> {
         match self.set_epoch_once(epoch).await {
             Err(error) if error.is_refused(OTHER_ROOT) => {
@@ -96,7 +96,7 @@ impl Driver {
     }
 
     async fn set_epoch_once(&mut self, epoch: Epoch) -> Result<(), Error> {
-        let remote = self.link.once().await?;
+        let remote = self.connection.once().await?;
         match remote.set_epoch(&self.name, epoch).await {
             // A host that never heard of the handoff has nothing to give back.
             Err(RemoteError::Refused { class, .. }) if class == "unknown" => Ok(()),
@@ -105,10 +105,10 @@ impl Driver {
         }
     }
 
-    /// Reads every attempt of the link's host to its end, those too that it made alone.
+    /// Reads every attempt of the connection's host to its end, those too that it made alone.
     async fn collect(&mut self) -> Result<(), Error> {
         self.surface().await?;
-        let host = self.link.host.name.clone();
+        let host = self.connection.host.name.clone();
         let open: Vec<AttemptNo> = self
             .handoff()
             .attempts
@@ -122,12 +122,12 @@ impl Driver {
         Ok(())
     }
 
-    /// Finds attempts that the link's host made while nobody looked.
+    /// Finds attempts that the connection's host made while nobody looked.
     async fn surface(&mut self) -> Result<(), Error> {
-        let host = self.link.host.name.clone();
+        let host = self.connection.host.name.clone();
         let known: Vec<AttemptNo> =
             self.handoff().attempts.iter().filter(|(_, a)| a.host == host).map(|(n, _)| *n).collect();
-        let remote = self.link.once().await?;
+        let remote = self.connection.once().await?;
         // A number may be known here before its directory is made there.
         let mut last = 0;
         for n in known.iter().rev() {
@@ -158,8 +158,12 @@ impl Driver {
     pub(super) async fn read_to_end(&mut self, n: AttemptNo) -> Result<(), Error> {
         while !self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.is_collected()) {
             match self.one_poll(n, Until::Rest).await? {
-                Turn::Again => self.journal.refresh()?,
-                Turn::Attempt(_) | Turn::NewSession { .. } | Turn::Overrule { .. } | Turn::NewGrant(_) | Turn::Left => {
+                LoopAction::Again => self.journal.refresh()?,
+                LoopAction::Attempt(_)
+                | LoopAction::NewSession { .. }
+                | LoopAction::Overrule { .. }
+                | LoopAction::NewGrant(_)
+                | LoopAction::Left => {
                     break;
                 }
             }
@@ -176,7 +180,7 @@ impl Driver {
         } else {
             Kind::Told { host: host.to_owned(), epoch }
         };
-        let told = handoff.told.get(host).copied().unwrap_or(0);
+        let told = handoff.confirmed_epochs.get(host).copied().unwrap_or(0);
         if !self.append(event)? {
             return Ok(());
         }

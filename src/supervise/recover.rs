@@ -1,9 +1,9 @@
 //! A launch that another process began and did not end: a Ctrl-C, a crash, a battery.
 
+use super::attempt_loop::KILL_GRACE;
+use super::dispatch::DispatchSpec;
 use super::driver::Driver;
 use super::error::Error;
-use super::follow::KILL_GRACE;
-use super::launch::Launch;
 use super::progress::Progress;
 use super::spec::Start;
 use crate::model::attempt::{AttemptNo, Next, Outcome};
@@ -24,13 +24,13 @@ impl Driver {
         }
         // A grant that was journaled and not used: the host never heard of it, so it is used now.
         if let Some(grant) = handoff.grants.last().filter(|grant| grant.epoch == handoff.epoch).cloned() {
-            let launch = self.launch_of(&grant)?;
-            self.dispatch(&grant, launch.start)?;
+            let launch = self.dispatch_spec_of(&grant)?;
+            self.record_dispatch(&grant, launch.start)?;
             self.ensure_again(grant.first).await?;
             return Ok(Some(grant.first));
         }
-        let (ship, attempts) = (handoff.made.base.clone(), handoff.made.limits.attempts);
-        let launch = Launch { ship, checkout: true, start: Start::Fresh, message: None, attempts };
+        let (ship, attempts) = (handoff.request.base.clone(), handoff.request.limits.attempts);
+        let launch = DispatchSpec { ship, checkout: true, start: Start::Fresh, message: None, attempts };
         self.relaunch(&launch).await.map(Some)
     }
 

@@ -56,16 +56,16 @@ fn read(clock: ClockId) -> Duration {
 }
 
 /// Compares the clocks at each look, of which there are to be two a second.
-pub struct Wake<C> {
+pub struct SleepDetector<C> {
     clocks: C,
     boot: Duration,
     monotonic: Duration,
 }
 
-impl<C: Clocks> Wake<C> {
+impl<C: Clocks> SleepDetector<C> {
     pub fn by(clocks: C) -> Self {
         let (boot, monotonic) = (clocks.boot(), clocks.monotonic());
-        Wake { clocks, boot, monotonic }
+        SleepDetector { clocks, boot, monotonic }
     }
 
     /// Whether the machine or the process stood still since the last look.
@@ -83,7 +83,7 @@ impl<C: Clocks> Wake<C> {
 pub async fn woken() {
     let mut looks = JoinSet::new();
     looks.spawn(async {
-        let mut wake = Wake::by(System);
+        let mut wake = SleepDetector::by(System);
         while !wake.slept() {
             tokio::time::sleep(LOOK).await;
         }
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_sleep_is_seen_once_and_a_hiccup_is_none() {
         let clocks = Moved::default();
-        let mut wake = Wake::by(clocks.clone());
+        let mut wake = SleepDetector::by(clocks.clone());
         let mut look = |boot, monotonic| {
             clocks.advance(boot, monotonic);
             wake.slept()
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_wall_clock_that_is_set_back_is_no_sleep() {
         let clocks = Moved(Arc::new(Mutex::new((Duration::from_secs(100), Duration::from_secs(100)))));
-        let mut wake = Wake::by(clocks.clone());
+        let mut wake = SleepDetector::by(clocks.clone());
         *clocks.0.lock().unwrap() = (Duration::from_secs(40), Duration::from_secs(101));
         assert!(!wake.slept());
     }

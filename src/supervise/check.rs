@@ -1,8 +1,8 @@
 //! `hosts check`: will it run there? Answered before it costs anything.
 
+use super::connection::HostConnection;
 use super::driver::Driver;
 use super::error::Error;
-use super::link::Link;
 use super::spec;
 use crate::config::secrets;
 use crate::model::host::Host;
@@ -28,7 +28,7 @@ pub struct Gap {
 
 /// Asks a host about itself and about one agent.
 pub async fn check_host(
-    mut link: Link,
+    mut connection: HostConnection,
     options: &Options,
     agent: &str,
     profile: &Profile,
@@ -37,14 +37,14 @@ pub async fn check_host(
         binary: profile.binary.clone(),
         version: profile.version_pattern.clone(),
         login: profile.login_check.clone(),
-        env: spec::env(profile, &link.host),
+        env: spec::env(profile, &connection.host),
         unset: spec::unset(profile),
-        secrets: secrets::resolve_all(&link.host.secrets).await?.into_iter().collect(),
+        secrets: secrets::resolve_all(&connection.host.secrets).await?.into_iter().collect(),
     };
-    let remote = link.patiently().await?;
-    let facts = remote.probe(Some(&query), &link.host.path).await?;
-    let login = login_line(profile, &link.host, options, facts.agent.as_ref().map(|(path, _)| path.as_str()));
-    let gaps = gaps(&facts, &link.host.name, agent, (profile, login), jiff::Timestamp::now().as_second());
+    let remote = connection.patiently().await?;
+    let facts = remote.probe(Some(&query), &connection.host.path).await?;
+    let login = login_line(profile, &connection.host, options, facts.agent.as_ref().map(|(path, _)| path.as_str()));
+    let gaps = gaps(&facts, &connection.host.name, agent, (profile, login), jiff::Timestamp::now().as_second());
     Ok((facts, gaps))
 }
 
@@ -61,16 +61,16 @@ pub(super) fn login_line(profile: &Profile, host: &Host, options: &Options, path
 }
 
 impl Driver {
-    /// The line that logs the agent in on the link's host; without its path where the host does not say it.
+    /// The line that logs the agent in on the connection's host; without its path where the host does not say it.
     pub(super) async fn login_line(&self, remote: &Remote) -> Option<String> {
         let (binary, version) = (self.profile.binary.clone(), self.profile.version_pattern.clone());
         let query = AgentQuery { binary, version, ..AgentQuery::default() };
-        let facts = remote.probe(Some(&query), &self.link.host.path).await.ok();
+        let facts = remote.probe(Some(&query), &self.connection.host.path).await.ok();
         let path = facts.and_then(|facts| facts.agent).map(|(path, _)| path);
         login_line(
-            self.engine.profile(&self.handoff().made.agent).ok()?,
-            &self.link.host,
-            &self.engine.connect,
+            self.services.profile(&self.handoff().request.agent).ok()?,
+            &self.connection.host,
+            &self.services.connect,
             path.as_deref(),
         )
     }

@@ -5,13 +5,13 @@ use super::error::Error;
 use super::progress::Progress;
 use crate::model::attempt::{AttemptNo, Outcome, log_name};
 use crate::model::event::Kind;
-use crate::model::id::HostName;
+use crate::model::id::RemoteName;
 use crate::remote::poll::{StateLine, Stream, Want};
 use crate::state::log_mirror::{Appended, LogMirror};
 
 /// What is asked for of a stream that is mirrored so far.
 pub(super) fn want(
-    name: &HostName,
+    name: &RemoteName,
     attempt: AttemptNo,
     stream: Stream,
     mirror: Option<&LogMirror>,
@@ -45,8 +45,8 @@ impl Driver {
             self.next_part(n)?;
         }
         if line.intent {
-            let host = self.link.host.name.clone();
-            let commit = self.handoff().made.base.commit.clone();
+            let host = self.connection.host.name.clone();
+            let commit = self.handoff().request.base.commit.clone();
             if self.append(Kind::Shipped { host: host.clone(), commit })? {
                 self.tell(&Progress::Shipped { host: host.clone() });
             }
@@ -113,7 +113,7 @@ impl Driver {
         let text = format!(
             "the log of attempt {n} was truncated, replaced or deleted on {}: what was read is kept, and what comes goes \
              into {}",
-            self.link.host.name,
+            self.connection.host.name,
             log_name(n, part)
         );
         self.tell(&Progress::Note { text });
@@ -147,7 +147,7 @@ impl Driver {
         let ended = Kind::Ended { attempt: n, outcome: Box::new(outcome.clone()), verdict: verdict.clone() };
         if self.append(ended)? {
             self.tell(&Progress::Ended { attempt: n, verdict, active });
-            if let Some(output) = super::record::failed_output(&self.engine, self.handoff(), n)? {
+            if let Some(output) = super::record_files::failed_output(&self.services, self.handoff(), n)? {
                 self.tell(&Progress::Output { attempt: n, output });
             }
             if let Some(uncaptured) = outcome.uncaptured.clone() {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::engine::Engine;
+use super::connection::HostConnection;
 use super::error::Error;
-use super::link::Link;
+use super::services::Services;
 use crate::model::handoff::Handoff;
-use crate::model::id::HostName;
+use crate::model::id::RemoteName;
 use crate::remote::poll::StateLine;
 use crate::transport::NonInteractive;
 
@@ -14,8 +14,8 @@ use crate::transport::NonInteractive;
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the host shows now, or why it could not be asked in time.
-pub async fn look(engine: &Engine, handoff: &Handoff) -> Result<StateLine, String> {
-    match tokio::time::timeout(PATIENCE, ask(engine, handoff)).await {
+pub async fn host_state(services: &Services, handoff: &Handoff) -> Result<StateLine, String> {
+    match tokio::time::timeout(PATIENCE, ask(services, handoff)).await {
         Ok(Ok(Some(line))) => Ok(line),
         Ok(Ok(None)) => Err("the host knows nothing of it".to_owned()),
         Ok(Err(error)) => Err(error.to_string()),
@@ -23,14 +23,18 @@ pub async fn look(engine: &Engine, handoff: &Handoff) -> Result<StateLine, Strin
     }
 }
 
-async fn ask(engine: &Engine, handoff: &Handoff) -> Result<Option<StateLine>, Error> {
+async fn ask(services: &Services, handoff: &Handoff) -> Result<Option<StateLine>, Error> {
     let Some((attempt, _)) = handoff.last_attempt() else { return Ok(None) };
-    let host = engine.host(handoff.host())?;
+    let host = services.host(handoff.host())?;
     // A look asks nobody for a passphrase: it has two seconds.
-    let mut link =
-        Link::new(host, engine.connect.clone(), std::sync::Arc::new(NonInteractive), engine.reporter.clone());
-    let remote = link.once().await?;
-    let name = HostName::new(&handoff.made.id, &handoff.made.uid);
+    let mut connection = HostConnection::new(
+        host,
+        services.connect.clone(),
+        std::sync::Arc::new(NonInteractive),
+        services.reporter.clone(),
+    );
+    let remote = connection.once().await?;
+    let name = RemoteName::new(&handoff.request.id, &handoff.request.uid);
     let state = remote.state(&name, attempt).await?;
     // An attempt that waits for its time is known by the one before it.
     match (state, attempt.checked_sub(1).filter(|before| handoff.attempts.contains_key(before))) {

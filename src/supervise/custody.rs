@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::driver::Driver;
-use super::engine::blocking;
 use super::error::Error;
-use super::take_in::want;
+use super::ingest::want;
+use super::services::blocking;
 use crate::git::refs;
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::event::Kind;
@@ -76,7 +76,7 @@ impl Driver {
     /// Whether the capture stands under its ref with everything that it and the refs beside it refer to.
     async fn is_held(&self, n: AttemptNo, commit: &Oid) -> Result<bool, Error> {
         let below = format!("{}{n}/", refs::of(self.id()));
-        let (repository, commit) = (self.engine.repository.clone(), commit.clone());
+        let (repository, commit) = (self.services.repository.clone(), commit.clone());
         let held = blocking(move || {
             let refs = repository.list_refs(&below)?;
             let work = format!("{below}work");
@@ -90,7 +90,7 @@ impl Driver {
 
     /// Reads what is missing of the logs, without waiting for more.
     async fn read_logs(&mut self, remote: &Remote, n: AttemptNo) -> Result<Found, Error> {
-        let (name, store, id) = (self.name.clone(), self.engine.store.clone(), self.id().clone());
+        let (name, store, id) = (self.name.clone(), self.services.store.clone(), self.id().clone());
         let path = |stream: Stream| match stream {
             Stream::Log => store.log(&id, n),
             stream => store.output(&id, n, stream.word()),

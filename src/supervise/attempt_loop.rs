@@ -5,15 +5,15 @@ mod tests;
 
 use std::time::Duration;
 
-use super::decide::{Step, in_words, overrules, step};
+use super::connection::pause;
+use super::decide::{FollowUp, follow_up, in_words, overrules};
 use super::driver::Driver;
 use super::error::Error;
-use super::fence::SHORT;
-use super::link::pause;
+use super::fencing::SHORT;
 use super::progress::Progress;
 use super::retry::{Retries, Stage};
+use super::sleep_detector::woken;
 use super::spec::Start;
-use super::wake::woken;
 use crate::model::attempt::{AttemptNo, Next, Outcome};
 use crate::model::event::{Kind, Owner};
 use crate::model::policy::{Decision, decide};
@@ -42,7 +42,7 @@ pub enum Until {
 }
 
 /// What the loop does next.
-pub(super) enum Turn {
+pub(super) enum LoopAction {
     Again,
     /// The attempt with this number is to be followed now.
     Attempt(AttemptNo),
@@ -80,27 +80,27 @@ impl Driver {
                 turn = self.one_poll(n, until) => turn,
                 // Whatever was under way went by a connection that may be dead; all of it can be asked again.
                 () = woken() => {
-                    self.link.drop_connection();
-                    Ok(Turn::Again)
+                    self.connection.drop_connection();
+                    Ok(LoopAction::Again)
                 }
             };
             let turn = match turn {
-                Ok(Turn::NewSession { delay }) => self.new_session(n, delay).await,
-                Ok(Turn::Overrule { delay }) => self.begin_grant(n, delay, Start::Resume).await,
-                Ok(Turn::NewGrant(n)) => self.new_grant(n).await,
+                Ok(LoopAction::NewSession { delay }) => self.new_session(n, delay).await,
+                Ok(LoopAction::Overrule { delay }) => self.begin_grant(n, delay, Start::Resume).await,
+                Ok(LoopAction::NewGrant(n)) => self.new_grant(n).await,
                 turn => turn,
             };
             let turn = match turn {
-                Err(error) if error.is_refused(OTHER_ROOT) => self.accept_root().await.map(|()| Turn::Again),
+                Err(error) if error.is_refused(OTHER_ROOT) => self.accept_root().await.map(|()| LoopAction::Again),
                 Err(error) if error.is_refused(BEGUN) => self.was_begun(n, &error).await,
                 turn => turn,
             };
             match turn {
-                Ok(Turn::Again) => retries.reset(),
-                Ok(Turn::Attempt(next)) => n = next,
-                Ok(Turn::Left) => break,
-                Ok(Turn::NewSession { .. } | Turn::Overrule { .. } | Turn::NewGrant(_)) => {}
-                Err(error) => match self.link.failed(&error, &mut retries) {
+                Ok(LoopAction::Again) => retries.reset(),
+                Ok(LoopAction::Attempt(next)) => n = next,
+                Ok(LoopAction::Left) => break,
+                Ok(LoopAction::NewSession { .. } | LoopAction::Overrule { .. } | LoopAction::NewGrant(_)) => {}
+                Err(error) => match self.connection.failed(&error, &mut retries) {
                     None => return Err(self.left_alone(error)),
                     Some(delay) => {
                         self.unreachable(&error, delay)?;
@@ -135,8 +135,8 @@ impl Driver {
 
     /// One poll of attempt `n`, to its end or until something is to be done. May be dropped at any point: what it does
     /// is journaled in steps, each of which is taken up again.
-    pub(super) async fn one_poll(&mut self, n: AttemptNo, until: Until) -> Result<Turn, Error> {
-        let remote = self.link.once().await?;
+    pub(super) async fn one_poll(&mut self, n: AttemptNo, until: Until) -> Result<LoopAction, Error> {
+        let remote = self.connection.once().await?;
         // What an earlier process of ours left undone comes first.
         if let Some(outcome) = self.unfinished(n) {
             return self.after(&remote, n, outcome).await;
@@ -171,7 +171,7 @@ impl Driver {
                         }
                     }
                     self.mirror_logs()?;
-                    if self.arrived(n, until) { return Ok(Turn::Left) } else { continue }
+                    if self.arrived(n, until) { return Ok(LoopAction::Left) } else { continue }
                 }
             };
             match message {
@@ -183,7 +183,7 @@ impl Driver {
                     self.on_state(&line)?;
                     self.is_elsewhere(&line)?;
                     if until == Until::Started && line.intent {
-                        return Ok(Turn::Left);
+                        return Ok(LoopAction::Left);
                     }
                     if self.is_half_sent(&line) {
                         return self.ensure_again(n).await;
@@ -230,15 +230,15 @@ impl Driver {
     }
 
     /// After an end: the capture is fetched, and what follows is decided.
-    async fn after(&mut self, remote: &Remote, n: AttemptNo, outcome: Outcome) -> Result<Turn, Error> {
+    async fn after(&mut self, remote: &Remote, n: AttemptNo, outcome: Outcome) -> Result<LoopAction, Error> {
         self.fetch(remote, n, &outcome).await?;
         self.update_record()?;
         let superseded = self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.superseded);
         if self.handoff().owner == Owner::Laptop || superseded {
-            return Ok(Turn::Left);
+            return Ok(LoopAction::Left);
         }
         let attempt = self.handoff().attempts.get(&n);
-        let Some(verdict) = attempt.and_then(|a| a.verdict.clone()) else { return Ok(Turn::Again) };
+        let Some(verdict) = attempt.and_then(|a| a.verdict.clone()) else { return Ok(LoopAction::Again) };
         let next = match attempt.and_then(|a| a.next.clone()) {
             Some(next) => next,
             None if self.handoff().is_outdated(n) => self.left_off(n, &verdict)?,
@@ -247,15 +247,15 @@ impl Driver {
                 if verdict.class == Class::Auth {
                     self.profile.login = self.login_line(remote).await;
                 }
-                match step(self.handoff(), n, &verdict, &self.profile, self.delay(n), now) {
-                    Step::Next(next) => {
+                match follow_up(self.handoff(), n, &verdict, &self.profile, self.delay(n), now) {
+                    FollowUp::Next(next) => {
                         let stands = self.decided(remote, n, next.clone()).await?;
                         if overrules(&stands, &next) {
-                            return Ok(Turn::Overrule { delay: wait_of(&next, now) });
+                            return Ok(LoopAction::Overrule { delay: wait_of(&next, now) });
                         }
                         stands
                     }
-                    Step::NewSession { delay } => return Ok(Turn::NewSession { delay }),
+                    FollowUp::NewSession { delay } => return Ok(LoopAction::NewSession { delay }),
                 }
             }
         };
@@ -286,13 +286,13 @@ impl Driver {
         Ok(next)
     }
 
-    fn go_on(&mut self, n: AttemptNo, next: Next) -> Result<Turn, Error> {
+    fn go_on(&mut self, n: AttemptNo, next: Next) -> Result<LoopAction, Error> {
         let attempt = n + 1;
         match next {
-            Next::End => return Ok(Turn::Left),
+            Next::End => return Ok(LoopAction::Left),
             Next::Park { why } => {
                 self.tell(&Progress::Parked { attempt: n, why });
-                return Ok(Turn::Left);
+                return Ok(LoopAction::Left);
             }
             Next::Resume { delay } | Next::ResumeWithCheck { delay } => {
                 self.tell(&Progress::BackingOff { attempt, delay: Duration::from_secs(delay) });
@@ -300,10 +300,10 @@ impl Driver {
             Next::WaitUntil { at } => self.tell(&Progress::WaitingUntil { attempt, at }),
         }
         if self.handoff().needs_grant(n) {
-            return Ok(Turn::NewGrant(n));
+            return Ok(LoopAction::NewGrant(n));
         }
         self.take_up(attempt)?;
-        Ok(Turn::Attempt(attempt))
+        Ok(LoopAction::Attempt(attempt))
     }
 
     pub(super) fn to_cancel(&self, n: AttemptNo) -> Option<&'static str> {
@@ -319,7 +319,7 @@ impl Driver {
     }
 
     fn delay(&self, n: AttemptNo) -> u64 {
-        let first = Duration::from_secs(self.handoff().made.limits.backoff);
+        let first = Duration::from_secs(self.handoff().request.limits.backoff);
         let delays = super::backoff::attempt_delays(first, n as usize, u64::from(n));
         delays.last().copied().unwrap_or(first.as_secs())
     }

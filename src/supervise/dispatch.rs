@@ -4,15 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::backoff::attempt_delays;
+use super::connection::{QUIET, pause};
 use super::driver::Driver;
-use super::engine::{Engine, blocking};
 use super::error::Error;
-use super::link::{QUIET, pause};
 use super::progress::Progress;
 use super::retry::{Retries, Stage};
+use super::services::{Services, blocking};
 use super::ship::Push;
+use super::sleep_detector::woken;
 use super::spec::{Parts, Prompts, Start, files};
-use super::wake::woken;
 use crate::agent::command;
 use crate::config::secrets;
 use crate::config::templates::{self, PromptKind};
@@ -32,11 +32,11 @@ use crate::remote::runner::Verb;
 
 /// How long a watcher waits for the push beside it, in seconds; a push of a large repository takes its time.
 const WAIT_FOR_PUSH: u64 = 3600;
-/// So often git's end on the host may be killed before a launch is given up.
+/// So often git's end on the host may be killed before a dispatch is given up.
 const MOST_KILLED: u32 = 5;
 
 /// What is launched.
-pub struct Launch {
+pub struct DispatchSpec {
     pub ship: Snapshot,
     /// `false`: the host goes on in the tree it has.
     pub checkout: bool,
@@ -47,7 +47,7 @@ pub struct Launch {
     pub attempts: u32,
 }
 
-/// A launch with its spec and secrets, which can be sent any number of times.
+/// A dispatch with its spec and secrets, which can be sent any number of times.
 pub struct Prepared {
     pub(super) ensure: Ensure,
     pub(super) key: String,
@@ -59,13 +59,13 @@ pub struct Prepared {
 
 impl Driver {
     /// Journals grant and attempt, before the host hears of them.
-    pub fn grant(&mut self, launch: &Launch) -> Result<(Grant, AttemptNo), Error> {
+    pub fn grant(&mut self, launch: &DispatchSpec) -> Result<(Grant, AttemptNo), Error> {
         let handoff = self.handoff();
         let number = handoff.grants.last().map_or(1, |grant| grant.number + 1);
         let first = handoff.next_grant_first();
         let last = first + launch.attempts.max(1) - 1;
-        let (epoch, host) = (handoff.epoch, self.link.host.name.clone());
-        let active = handoff.made.limits.timeout;
+        let (epoch, host) = (handoff.epoch, self.connection.host.name.clone());
+        let active = handoff.request.limits.timeout;
         let grant = Grant { number, epoch, host: host.clone(), first, last, active };
         self.journal.append(Kind::Granted { grant: grant.clone() })?;
         if let Some(text) = launch.message.clone() {
@@ -75,12 +75,12 @@ impl Driver {
             let session = uuid()?;
             self.journal.append(Kind::Session { session, attempt: None })?;
         }
-        self.dispatch(&grant, launch.start)?;
+        self.record_dispatch(&grant, launch.start)?;
         Ok((grant, first))
     }
 
     /// Journals the first attempt of a grant.
-    pub(super) fn dispatch(&mut self, grant: &Grant, start: Start) -> Result<(), Error> {
+    pub(super) fn record_dispatch(&mut self, grant: &Grant, start: Start) -> Result<(), Error> {
         let command = self.command(start, grant.first)?;
         let (attempt, host) = (grant.first, grant.host.clone());
         self.journal.append(Kind::Dispatched { attempt, grant: grant.number, host, command })?;
@@ -101,15 +101,15 @@ impl Driver {
     }
 
     fn command_with(&self, start: Start, session: Option<&str>, n: AttemptNo) -> Result<String, Error> {
-        let made = &self.handoff().made;
+        let request = &self.handoff().request;
         let launch = match start {
             Start::Fresh => command::Launch::Fresh,
             Start::Resume => command::Launch::Resume,
         };
         let binary = self.profile.binary.last().map_or("agent", String::as_str);
         let place = command::Place { binary, session, workspace: ".", attempt: n };
-        let line = command::display(&self.profile, launch, made.model.as_deref(), place);
-        line.map_err(|source| Error::Profile { agent: made.agent.clone(), source })
+        let line = command::display(&self.profile, launch, request.model.as_deref(), place);
+        line.map_err(|source| Error::Profile { agent: request.agent.clone(), source })
     }
 
     /// Everything that is sent for a grant.
@@ -117,17 +117,17 @@ impl Driver {
         &self,
         grant: &Grant,
         attempt: AttemptNo,
-        launch: &Launch,
+        launch: &DispatchSpec,
         facts: &ShipFacts,
     ) -> Result<Prepared, Error> {
         let handoff = self.handoff();
-        let host = &self.link.host;
+        let host = &self.connection.host;
         let prompts = self.prompts(launch, facts)?;
         let retries = grant.last.saturating_sub(grant.first).max(1) as usize;
         let seed = u64::from(grant.number) ^ fold(self.name.as_str());
-        let first_delay = Duration::from_secs(handoff.made.limits.backoff);
+        let first_delay = Duration::from_secs(handoff.request.limits.backoff);
         let delays = attempt_delays(first_delay, retries, seed);
-        let agent = handoff.made.agent.clone();
+        let agent = handoff.request.agent.clone();
         let held = self.acknowledged().await?;
         let spec = files(&Parts {
             handoff,
@@ -162,14 +162,14 @@ impl Driver {
             refs.push((extra.commit.clone(), format!("refs/handoff/{}/extra/{}", self.name, grant.number)));
         }
         refs.push((launch.ship.commit.clone(), format!("refs/handoff/{}/ship/{}", self.name, grant.number)));
-        let outbox = self.engine.store.outbox(self.id());
+        let outbox = self.services.store.outbox(self.id());
         Ok(Prepared { ensure, key: facts.cache_key.clone(), format: facts.object_format.clone(), refs, outbox })
     }
 
-    /// Sends a prepared launch, push and `ensure` side by side, until the host has answered; what was sent before is sent again. Left undone where somebody
+    /// Sends a prepared dispatch, push and `ensure` side by side, until the host has answered; what was sent before is sent again. Left undone where somebody
     /// wants it stopped meanwhile.
-    pub async fn launch(&mut self, prepared: &Prepared) -> Result<(), Error> {
-        self.tell(&Progress::Shipping { host: self.link.host.name.clone() });
+    pub async fn dispatch(&mut self, prepared: &Prepared) -> Result<(), Error> {
+        self.tell(&Progress::Shipping { host: self.connection.host.name.clone() });
         let mut retries = Retries::new(Stage::Recorded);
         let since = tokio::time::Instant::now();
         let mut killed = 0;
@@ -178,7 +178,7 @@ impl Driver {
                 biased;
                 sent = self.send_once(prepared) => sent,
                 () = woken() => {
-                    self.link.drop_connection();
+                    self.connection.drop_connection();
                     retries.reset();
                     continue;
                 }
@@ -197,12 +197,12 @@ impl Driver {
             // What ends git on the host each time is not the link.
             killed += u32::from(is_killed(&error));
             if killed >= MOST_KILLED {
-                if let Ok(remote) = self.link.once().await {
+                if let Ok(remote) = self.connection.once().await {
                     let _ = remote.withdraw(&prepared.ensure.name, prepared.ensure.attempt).await;
                 }
                 return Err(error);
             }
-            let Some(delay) = self.link.failed(&error, &mut retries) else { return Err(error) };
+            let Some(delay) = self.connection.failed(&error, &mut retries) else { return Err(error) };
             self.journal.refresh()?;
             if self.handoff().stop_requested || self.handoff().owner == Owner::Laptop {
                 return Ok(());
@@ -221,9 +221,9 @@ impl Driver {
     }
 
     async fn send_once(&mut self, prepared: &Prepared) -> Result<(), Error> {
-        let remote = self.link.once().await?;
-        let engine = self.engine.clone();
-        let Engine { repository, reporter, .. } = &*engine;
+        let remote = self.connection.once().await?;
+        let services = self.services.clone();
+        let Services { repository, reporter, .. } = &*services;
         let broken = self.ship_was_broken(prepared);
         let push = Push { remote: &remote, prepared, repository, reporter };
         let push = push.run(broken);
@@ -260,10 +260,10 @@ impl Driver {
         self.learn_root(Some(instance))
     }
 
-    fn prompts(&self, launch: &Launch, facts: &ShipFacts) -> Result<Prompts, Error> {
+    fn prompts(&self, launch: &DispatchSpec, facts: &ShipFacts) -> Result<Prompts, Error> {
         let handoff = self.handoff();
         let story = self.story()?;
-        let templates = Some(self.engine.templates.as_path());
+        let templates = Some(self.services.templates.as_path());
         let render = |kind| {
             let message = launch.message.as_deref();
             page::with_context(handoff, &story, &facts.directory, message, |context| {
@@ -274,7 +274,7 @@ impl Driver {
             // A fresh session of a handoff with a history is seeded from the resume prompt.
             fresh: render(if handoff.attempts.len() > 1 { PromptKind::Resume } else { PromptKind::Fresh })?,
             resume: render(PromptKind::Resume)?,
-            check_head: if handoff.made.check.is_some() { render(PromptKind::CheckHead)? } else { String::new() },
+            check_head: if handoff.request.check.is_some() { render(PromptKind::CheckHead)? } else { String::new() },
             check_foot: render(PromptKind::CheckFoot)?,
         })
     }

@@ -18,9 +18,9 @@ use crate::model::host::Host;
 use crate::model::testing::created;
 use crate::remote::poll::Stream;
 use crate::state::store::Store;
-use crate::supervise::engine::Engine;
-use crate::supervise::link::{Dial, Link};
-use crate::supervise::progress::{Reporter, Silent};
+use crate::supervise::connection::{Dial, HostConnection};
+use crate::supervise::progress::{NullReporter, Reporter};
+use crate::supervise::services::Services;
 use crate::transport::{Connected, Exec, Exit, NonInteractive, Options, Output, Transport};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -139,8 +139,8 @@ impl Transport for Line {
     }
 }
 
-/// An engine in a repository of its own, with a handoff whose first attempt runs.
-fn scene(top: &std::path::Path) -> Arc<Engine> {
+/// The services of a repository of its own, with a handoff whose first attempt runs.
+fn scene(top: &std::path::Path) -> Arc<Services> {
     for words in
         [&["init", "-q"][..], &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a", "--allow-empty"]]
     {
@@ -161,7 +161,7 @@ fn scene(top: &std::path::Path) -> Arc<Engine> {
     ] {
         journal.append(kind).unwrap();
     }
-    Arc::new(Engine {
+    Arc::new(Services {
         store,
         repository,
         hosts: Hosts::none(),
@@ -170,7 +170,7 @@ fn scene(top: &std::path::Path) -> Arc<Engine> {
         state_dir: top.join("state"),
         connect: Options::default(),
         prompter: Arc::new(NonInteractive),
-        reporter: Arc::new(Silent),
+        reporter: Arc::new(NullReporter),
         summaries: Default::default(),
     })
 }
@@ -178,20 +178,21 @@ fn scene(top: &std::path::Path) -> Arc<Engine> {
 #[tokio::test(start_paused = true)]
 async fn a_day_in_a_black_hole_is_no_failure_and_no_hammering() {
     let directory = tempfile::tempdir().unwrap();
-    let engine = scene(directory.path());
+    let services = scene(directory.path());
     let id = "20261121-x".parse().unwrap();
     let from = Instant::now() + Duration::from_secs(100);
     let hole = Arc::new(Hole::new(from, from + DAY));
-    let mut driver = Driver::open(&engine, &id).unwrap();
-    driver.link = Link::by(Host::bare("buildbox"), Arc::new(Line(hole.clone())), Arc::new(Silent));
+    let mut driver = Driver::open(&services, &id).unwrap();
+    driver.connection =
+        HostConnection::by(Host::bare("buildbox"), Arc::new(Line(hole.clone())), Arc::new(NullReporter));
     let followed = tokio::spawn(async move { driver.follow(Until::Rest).await });
 
     tokio::time::sleep_until(from + DAY / 2).await;
-    let journal = engine.store.open(&id).unwrap();
+    let journal = services.store.open(&id).unwrap();
     assert_eq!(journal.handoff().status(), Status::Running);
     let (since, reason) = journal.handoff().unreachable.clone().expect("it is said since when");
     assert!(reason.contains("no answer"), "{reason} since {since}");
-    assert!(engine.store.summary(&id).unwrap().unreachable_since.is_some(), "a listing says so");
+    assert!(services.store.summary(&id).unwrap().unreachable_since.is_some(), "a listing says so");
     let page = directory.path().join(".cursor/agent-handoffs/20261121-x/handoff.md");
     assert!(std::fs::read_to_string(page).unwrap().contains("running"));
 
@@ -201,34 +202,35 @@ async fn a_day_in_a_black_hole_is_no_failure_and_no_hammering() {
     let dials = hole.dials.load(Ordering::Relaxed);
     let (fewest, most) = (DAY.as_secs() as usize / 61, DAY.as_secs() as usize / 44);
     assert!((fewest..=most).contains(&dials), "{dials} connections in a day");
-    let journal = engine.store.open(&id).unwrap();
+    let journal = services.store.open(&id).unwrap();
     let attempt = &journal.handoff().attempts[&1];
     assert_eq!(journal.handoff().attempts.len(), 1, "no attempt was counted");
     assert_eq!(attempt.verdict.as_ref().unwrap().class.word(), "stopped", "judged by what the host recorded");
-    let text = std::fs::read_to_string(engine.store.directory(&id).join("journal.jsonl")).unwrap();
+    let text = std::fs::read_to_string(services.store.directory(&id).join("journal.jsonl")).unwrap();
     for kind in ["unreachable", "reachable"] {
         let count = text.matches(&format!("\"event\":\"{kind}\"")).count();
         assert_eq!(count, 1, "one event each, not one a try:\n{text}");
     }
-    assert_eq!(std::fs::read(engine.store.log(&id, 1)).unwrap(), LOG, "the log is whole");
+    assert_eq!(std::fs::read(services.store.log(&id, 1)).unwrap(), LOG, "the log is whole");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_poll_that_never_ends_is_asked_anew() {
     for says_state in [true, false] {
         let directory = tempfile::tempdir().unwrap();
-        let engine = scene(directory.path());
+        let services = scene(directory.path());
         let id = "20261121-x".parse().unwrap();
         let began = Instant::now();
         let stuck = AtomicUsize::new(1);
         let hole = Arc::new(Hole { stuck, says_state, ..Hole::new(began + POLL, began + POLL) });
-        let mut driver = Driver::open(&engine, &id).unwrap();
-        driver.link = Link::by(Host::bare("buildbox"), Arc::new(Line(hole.clone())), Arc::new(Silent));
+        let mut driver = Driver::open(&services, &id).unwrap();
+        driver.connection =
+            HostConnection::by(Host::bare("buildbox"), Arc::new(Line(hole.clone())), Arc::new(NullReporter));
         tokio::time::timeout(DAY, driver.follow(Until::Rest)).await.expect("it does not wait for ever").unwrap();
         let took = began.elapsed();
         assert!(took > POLL && took < 5 * POLL, "a poll may take its time, and is then given up: {took:?}");
         assert_eq!(hole.dials.load(Ordering::Relaxed), 2, "over a new connection");
-        let journal = engine.store.open(&id).unwrap();
+        let journal = services.store.open(&id).unwrap();
         assert_eq!(journal.handoff().attempts[&1].verdict.as_ref().unwrap().class.word(), "stopped");
     }
 }
@@ -248,10 +250,10 @@ impl Reporter for Heard {
 #[tokio::test]
 async fn bytes_that_come_twice_are_told_once() {
     let directory = tempfile::tempdir().unwrap();
-    let mut engine = scene(directory.path());
+    let mut services = scene(directory.path());
     let heard = Arc::new(Heard::default());
-    Arc::get_mut(&mut engine).unwrap().reporter = heard.clone();
-    let mut driver = Driver::open(&engine, &"20261121-x".parse().unwrap()).unwrap();
+    Arc::get_mut(&mut services).unwrap().reporter = heard.clone();
+    let mut driver = Driver::open(&services, &"20261121-x".parse().unwrap()).unwrap();
     for (offset, end) in [(0, 7), (3, LOG.len()), (9, 11)] {
         driver.on_bytes(1, Stream::Log, 7, offset as u64, Bytes::from_static(&LOG[offset..end])).unwrap();
     }

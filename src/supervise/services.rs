@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::Error;
 use super::progress::{Progress, Reporter};
-use super::record::Summaries;
+use super::record_files::Summaries;
 use crate::agent::profiles::{self, Profiles};
 use crate::config::hosts::Hosts;
 use crate::git::repository::Repository;
@@ -16,7 +16,7 @@ use crate::transport::Options;
 use crate::transport::Prompter;
 
 /// Shared by the actions of one process.
-pub struct Engine {
+pub struct Services {
     pub repository: Repository,
     pub store: Store,
     pub hosts: Hosts,
@@ -31,7 +31,7 @@ pub struct Engine {
     pub summaries: Summaries,
 }
 
-impl Engine {
+impl Services {
     pub fn tell(&self, progress: &Progress) {
         self.reporter.tell(progress);
     }

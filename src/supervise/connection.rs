@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::error::Error;
 use super::progress::{Progress, Reporter};
 use super::retry::{Remedy, Retries, Stage, remedy};
-use super::wake::woken;
+use super::sleep_detector::woken;
 use crate::model::host::Host;
 use crate::model::root::Known;
 use crate::remote::client::Remote;
@@ -37,7 +37,7 @@ impl Dial for Network {
 }
 
 /// One host and the connection to it, if there is one now.
-pub struct Link {
+pub struct HostConnection {
     pub host: Host,
     dial: Arc<dyn Dial>,
     reporter: Arc<dyn Reporter>,
@@ -47,14 +47,14 @@ pub struct Link {
     remote: Option<(Remote, Instant)>,
 }
 
-impl Link {
+impl HostConnection {
     pub fn new(host: Host, options: Options, prompter: Arc<dyn Prompter>, reporter: Arc<dyn Reporter>) -> Self {
-        Link::by(host, Arc::new(Network { options, prompter }), reporter)
+        HostConnection::by(host, Arc::new(Network { options, prompter }), reporter)
     }
 
-    /// A link whose connections are made by `dial`.
+    /// A connection that `dial` makes, as often as it is lost.
     pub fn by(host: Host, dial: Arc<dyn Dial>, reporter: Arc<dyn Reporter>) -> Self {
-        Link { host, dial, reporter, known: Arc::default(), remote: None }
+        HostConnection { host, dial, reporter, known: Arc::default(), remote: None }
     }
 
     /// Says what is known of the host's root from now on.

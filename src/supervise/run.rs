@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use super::connection::HostConnection;
+use super::dispatch::{DispatchSpec, facts};
 use super::driver::Driver;
-use super::engine::{Engine, blocking};
 use super::error::Error;
-use super::launch::{Launch, facts};
-use super::link::Link;
 use super::progress::Progress;
+use super::services::{Services, blocking};
 use super::spec::Start;
 use crate::git::{refs, snapshot};
 use crate::model::event::Created;
@@ -33,58 +33,62 @@ pub struct Plan {
 impl Driver {
     /// Ships the repository and the task and starts the first attempt. On return the host has answered, and the
     /// record says everything that is needed to go on from here.
-    pub async fn start(engine: &Arc<Engine>, plan: Plan) -> Result<Driver, Error> {
-        engine.profile(&plan.agent)?;
+    pub async fn run(services: &Arc<Services>, plan: Plan) -> Result<Driver, Error> {
+        services.profile(&plan.agent)?;
         if !plan.again {
-            refuse_equivalent(engine, &plan)?;
+            refuse_equivalent(services, &plan)?;
         }
-        let link =
-            Link::new(plan.host.clone(), engine.connect.clone(), engine.prompter.clone(), engine.reporter.clone());
-        let (link, snapshot, facts) = prepare(engine, link, plan.host.include.clone()).await?;
+        let connection = HostConnection::new(
+            plan.host.clone(),
+            services.connect.clone(),
+            services.prompter.clone(),
+            services.reporter.clone(),
+        );
+        let (connection, snapshot, facts) = prepare(services, connection, plan.host.include.clone()).await?;
         let made = Created {
-            id: plan.id.clone().unwrap_or_else(|| free_id(engine, &plan.task)),
+            id: plan.id.clone().unwrap_or_else(|| free_id(services, &plan.task)),
             uid: uid()?,
             task: plan.task,
             host: plan.host.name.clone(),
             agent: plan.agent,
             model: plan.model,
             check: plan.check,
-            workspace: engine.repository.top().display().to_string(),
-            worktree: Some(engine.repository.worktree_name()),
-            subdir: engine.repository.subdir().to_string_lossy().into_owned(),
+            workspace: services.repository.top().display().to_string(),
+            worktree: Some(services.repository.worktree_name()),
+            subdir: services.repository.subdir().to_string_lossy().into_owned(),
             base: snapshot.clone(),
             limits: plan.limits,
         };
         let id = made.id.clone();
-        engine.tell(&Progress::Snapshot { id: id.to_string(), snapshot: Box::new(snapshot.clone()) });
-        engine.tell(&Progress::LeftBehind { items: snapshot.left_behind.clone() });
-        let journal = engine.store.create(made)?;
-        let directory = engine.store.directory(&id);
+        services.tell(&Progress::Snapshot { id: id.to_string(), snapshot: Box::new(snapshot.clone()) });
+        services.tell(&Progress::LeftBehind { items: snapshot.left_behind.clone() });
+        let journal = services.store.create(made)?;
+        let directory = services.store.directory(&id);
         let lock = DriverLock::try_take(&directory)?;
         let lock = lock.ok_or_else(|| Error::Driven { id: id.clone(), holder: String::new() })?;
-        engine.repository.keep_ref(&refs::base(&id), &snapshot.commit)?;
+        services.repository.keep_ref(&refs::base(&id), &snapshot.commit)?;
         if let Some(extra) = &snapshot.extra {
-            engine.repository.keep_ref(&refs::extra(&id), &extra.commit)?;
+            services.repository.keep_ref(&refs::extra(&id), &extra.commit)?;
         }
-        engine.repository.exclude_record()?;
+        services.repository.exclude_record()?;
         // The index only helps `list --all`; a handoff is whole without it.
-        if let Err(error) = crate::state::index::remember(&engine.state_dir, engine.repository.common_dir()) {
-            engine.tell(&Progress::Note { text: error.to_string() });
+        if let Err(error) = crate::state::index::remember(&services.state_dir, services.repository.common_dir()) {
+            services.tell(&Progress::Note { text: error.to_string() });
         }
-        let mut driver = Driver::new(engine, journal, lock)?;
-        driver.link = link;
-        let attempts = driver.handoff().made.limits.attempts;
-        let launch = Launch { ship: snapshot, checkout: true, start: Start::Fresh, message: None, attempts };
+        let mut driver = Driver::new(services, journal, lock)?;
+        driver.connection = connection;
+        let attempts = driver.handoff().request.limits.attempts;
+        let launch = DispatchSpec { ship: snapshot, checkout: true, start: Start::Fresh, message: None, attempts };
         let (grant, attempt) = driver.grant(&launch)?;
         driver.update_record()?;
         let command = driver.command(Start::Fresh, attempt)?;
         driver.tell(&Progress::Dispatched { attempt, host: plan.host.name, command });
         let launched = async {
             let prepared = driver.prepare(&grant, attempt, &launch, &facts).await?;
-            driver.launch(&prepared).await
+            driver.dispatch(&prepared).await
         };
         let launched = launched.await;
-        let host = driver.link.host.name.clone();
+        let host = driver.connection.host.name.clone();
         launched.map_err(|source| Error::Begun { id, host, source: Box::new(source) })?;
         Ok(driver)
     }
@@ -92,24 +96,25 @@ impl Driver {
 
 /// Connects while the snapshot is made: both must succeed before anything is recorded.
 async fn prepare(
-    engine: &Arc<Engine>,
-    mut link: Link,
+    services: &Arc<Services>,
+    mut connection: HostConnection,
     include: Vec<String>,
-) -> Result<(Link, crate::model::snapshot::Snapshot, crate::git::ship_facts::ShipFacts), Error> {
-    let repository = engine.repository.clone();
+) -> Result<(HostConnection, crate::model::snapshot::Snapshot, crate::git::ship_facts::ShipFacts), Error> {
+    let repository = services.repository.clone();
     let snapshot = blocking(move || snapshot::take(&repository, &include));
-    let (connected, snapshot, facts) = tokio::join!(link.patiently(), snapshot, facts(&engine.repository, None));
+    let (connected, snapshot, facts) =
+        tokio::join!(connection.patiently(), snapshot, facts(&services.repository, None));
     // What is wrong here is told before what is wrong there.
     let (snapshot, facts) = (snapshot??, facts?);
     connected?;
-    Ok((link, snapshot, facts))
+    Ok((connection, snapshot, facts))
 }
 
-fn refuse_equivalent(engine: &Engine, plan: &Plan) -> Result<(), Error> {
-    for id in engine.store.ids()? {
-        let Ok(summary) = engine.store.open(&id) else { continue };
+fn refuse_equivalent(services: &Services, plan: &Plan) -> Result<(), Error> {
+    for id in services.store.ids()? {
+        let Ok(summary) = services.store.open(&id) else { continue };
         let handoff = summary.handoff();
-        let same = handoff.made.task.trim() == plan.task.trim();
+        let same = handoff.request.task.trim() == plan.task.trim();
         if same && (handoff.status().is_active() || handoff.status() == Status::Interactive) {
             return Err(Error::Equivalent { id, status: handoff.status().word() });
         }
@@ -118,13 +123,13 @@ fn refuse_equivalent(engine: &Engine, plan: &Plan) -> Result<(), Error> {
 }
 
 /// The task's id, numbered where the day has it already.
-fn free_id(engine: &Engine, task: &str) -> HandoffId {
+fn free_id(services: &Services, task: &str) -> HandoffId {
     let today = jiff::Zoned::now().date();
     let id = HandoffId::from_task(today, task);
-    if !engine.store.directory(&id).exists() {
+    if !services.store.directory(&id).exists() {
         return id;
     }
-    (2..).map(|n| id.numbered(n)).find(|id| !engine.store.directory(id).exists()).unwrap_or(id)
+    (2..).map(|n| id.numbered(n)).find(|id| !services.store.directory(id).exists()).unwrap_or(id)
 }
 
 fn uid() -> Result<Uid, Error> {

@@ -24,7 +24,7 @@ impl Driver {
             return Ok(());
         }
         self.said_out_of_reach = true;
-        let (host, reason) = (self.link.host.name.clone(), error.reason());
+        let (host, reason) = (self.connection.host.name.clone(), error.reason());
         if error.is_rootless() {
             let id = self.id();
             let text = format!(
@@ -41,7 +41,7 @@ impl Driver {
 
     /// Journals it, once until the host is back.
     fn out_of_reach(&mut self, error: &Error) -> Result<bool, Error> {
-        let (host, reason) = (self.link.host.name.clone(), error.reason());
+        let (host, reason) = (self.connection.host.name.clone(), error.reason());
         let news = self.append(Kind::Unreachable { host, reason })?;
         if news {
             self.update_record()?;
@@ -50,7 +50,7 @@ impl Driver {
     }
 
     pub(super) fn reachable(&mut self) -> Result<(), Error> {
-        let host = self.link.host.name.clone();
+        let host = self.connection.host.name.clone();
         self.said_out_of_reach = false;
         if self.handoff().unreachable.is_some() && self.append(Kind::Reachable { host: host.clone() })? {
             self.tell(&Progress::Reachable { host });
