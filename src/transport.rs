@@ -36,7 +36,7 @@ pub trait Transport: Send + Sync {
     }
 }
 
-/// What [`connect`] gives.
+/// What [`connect()`] gives.
 pub struct Connected {
     pub transport: Arc<dyn Transport>,
     /// What the user should be told: another way than the one configured was taken, and why.

@@ -36,7 +36,7 @@ enum Action {
     Add {
         /// What to call it
         name: String,
-        /// Address or SSH alias, as [user@]host[:port] (default: the name)
+        /// Address or SSH alias, as `[user@]host[:port]` (default: the name)
         address: Option<String>,
     },
     /// Ask a host whether a task would run there
