@@ -97,7 +97,7 @@ pub enum Exit {
 pub enum TransportError {
     /// Nothing answered, or the connection went away: may be tried again.
     #[error("{host} is out of reach: {reason}")]
-    Unreachable { host: String, reason: String, away: UnreachableKind },
+    Unreachable { host: String, reason: String, kind: UnreachableKind },
     /// The server knows us not. Never retried.
     #[error("{host} refused the login of {user}: {reason}")]
     Auth { host: String, user: String, reason: String },
@@ -156,7 +156,7 @@ pub(crate) const TURNED_AWAY: &str = "too many logins at once (MaxStartups), a b
 impl TransportError {
     /// A connection that is gone, or was never there.
     pub fn lost(host: &str, reason: impl Into<String>) -> Self {
-        TransportError::Unreachable { host: host.to_owned(), reason: reason.into(), away: UnreachableKind::Lost }
+        TransportError::Unreachable { host: host.to_owned(), reason: reason.into(), kind: UnreachableKind::Lost }
     }
 }
 

@@ -76,7 +76,7 @@ impl From<TransportError> for Error {
     fn from(error: TransportError) -> Self {
         let message = error.to_string();
         match error {
-            TransportError::Unreachable { host, away: UnreachableKind::Nameless, .. } => {
+            TransportError::Unreachable { host, kind: UnreachableKind::Nameless, .. } => {
                 let error = Error { code: exit::UNREACHABLE, ..Error::failed(message) };
                 match ways::nearest(&host) {
                     Some(near) => error.hint(format!("did you mean {near}?")),

@@ -91,7 +91,7 @@ impl Driver {
             }
             // Its own host was reached before, and may be waited for, but not one whose name has no address any more.
             None => match tokio::time::timeout(PATIENCE, self.connection.once()).await {
-                Ok(Err(error @ TransportError::Unreachable { away: UnreachableKind::Nameless, .. })) => {
+                Ok(Err(error @ TransportError::Unreachable { kind: UnreachableKind::Nameless, .. })) => {
                     Err(error.into())
                 }
                 _ => Ok(None),

@@ -60,8 +60,8 @@ pub fn remedy(error: &Error) -> Remedy {
 }
 
 /// Further tries that a first contact is worth; `None`: as many as fit into [`PATIENCE`].
-fn tries(away: UnreachableKind) -> Option<u32> {
-    match away {
+fn tries(kind: UnreachableKind) -> Option<u32> {
+    match kind {
         // A resolver may fail once on a line that has just come up.
         UnreachableKind::Nameless => Some(1),
         // A server that restarts is back in a moment.
@@ -103,15 +103,15 @@ impl Retries {
             self.reset();
         }
         self.failures += 1;
-        let away = away(error);
+        let kind = kind(error);
         if self.stage == Stage::FirstContact {
-            let enough = away.and_then(tries).is_some_and(|tries| self.failures > tries);
+            let enough = kind.and_then(tries).is_some_and(|tries| self.failures > tries);
             if enough || self.since.elapsed() >= PATIENCE {
                 return None;
             }
         }
         let delay = self.delays.next()?;
-        self.turned_away = if away == Some(UnreachableKind::TurnedAway) { self.turned_away + 1 } else { 0 };
+        self.turned_away = if kind == Some(UnreachableKind::TurnedAway) { self.turned_away + 1 } else { 0 };
         Some(if self.turned_away > TURNED_AWAY { delay.max(DISTANCE) } else { delay })
     }
 
@@ -121,10 +121,10 @@ impl Retries {
     }
 }
 
-fn away(error: &Error) -> Option<UnreachableKind> {
+fn kind(error: &Error) -> Option<UnreachableKind> {
     match error {
-        Error::Transport(TransportError::Unreachable { away, .. })
-        | Error::Remote(RemoteError::Transport(TransportError::Unreachable { away, .. })) => Some(*away),
+        Error::Transport(TransportError::Unreachable { kind, .. })
+        | Error::Remote(RemoteError::Transport(TransportError::Unreachable { kind, .. })) => Some(*kind),
         _ => None,
     }
 }
@@ -137,8 +137,8 @@ mod tests {
         "buildbox".to_owned()
     }
 
-    fn gone(away: UnreachableKind) -> TransportError {
-        TransportError::Unreachable { host: host(), reason: "r".into(), away }
+    fn gone(kind: UnreachableKind) -> TransportError {
+        TransportError::Unreachable { host: host(), reason: "r".into(), kind }
     }
 
     fn unanswered() -> Vec<(TransportError, Remedy)> {
@@ -203,15 +203,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_person_waits_for_a_first_contact_as_long_as_it_may_help() {
-        for (away, least, most, longest) in [
+        for (kind, least, most, longest) in [
             (UnreachableKind::Nameless, 1, 1, 2),
             (UnreachableKind::Refused, 2, 2, 4),
             (UnreachableKind::TurnedAway, 3, 7, 40),
             (UnreachableKind::Lost, 3, 7, 40),
         ] {
-            let (count, took) = tried(Stage::FirstContact, &gone(away).into(), 1000).await;
-            assert!((least..=most).contains(&count), "{away:?}: {count} tries");
-            assert!(took <= Duration::from_secs(longest), "{away:?}: {took:?}");
+            let (count, took) = tried(Stage::FirstContact, &gone(kind).into(), 1000).await;
+            assert!((least..=most).contains(&count), "{kind:?}: {count} tries");
+            assert!(took <= Duration::from_secs(longest), "{kind:?}: {took:?}");
         }
         for (error, _) in unanswered().into_iter().filter(|(_, remedy)| *remedy == Remedy::Stop) {
             assert_eq!(tried(Stage::FirstContact, &error.into(), 1000).await.0, 0);
@@ -220,12 +220,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_recorded_is_never_given_up_and_no_host_is_hammered() {
-        for away in
+        for kind in
             [UnreachableKind::Nameless, UnreachableKind::Refused, UnreachableKind::TurnedAway, UnreachableKind::Lost]
         {
-            let (count, took) = tried(Stage::Recorded, &gone(away).into(), 500).await;
-            assert_eq!(count, 500, "{away:?}");
-            assert!(took > Duration::from_secs(490 * 15), "{away:?}: 500 tries in {took:?}");
+            let (count, took) = tried(Stage::Recorded, &gone(kind).into(), 500).await;
+            assert_eq!(count, 500, "{kind:?}");
+            assert!(took > Duration::from_secs(490 * 15), "{kind:?}: 500 tries in {took:?}");
         }
         for (error, _) in unanswered().into_iter().filter(|(_, remedy)| *remedy == Remedy::Stop) {
             assert_eq!(tried(Stage::Recorded, &error.into(), 1000).await.0, 0, "a second try");

@@ -64,21 +64,21 @@ impl Place {
         if text.contains("Bad configuration option") || text.contains("terminating, ") {
             return TransportError::Config { host, reason };
         }
-        match away(&text) {
+        match kind(&text) {
             UnreachableKind::TurnedAway => self.turned_away(&reason),
-            away => TransportError::Unreachable { host, reason, away },
+            kind => TransportError::Unreachable { host, reason, kind },
         }
     }
 
     /// The server hung up before its greeting; `said` is `ssh`'s word for that.
     pub fn turned_away(&self, said: &str) -> TransportError {
         let reason = format!("{said}: {TURNED_AWAY}");
-        TransportError::Unreachable { host: self.host.clone(), reason, away: UnreachableKind::TurnedAway }
+        TransportError::Unreachable { host: self.host.clone(), reason, kind: UnreachableKind::TurnedAway }
     }
 }
 
 /// What OpenSSH says of a connection that it did not get.
-fn away(text: &str) -> UnreachableKind {
+fn kind(text: &str) -> UnreachableKind {
     if text.contains("Could not resolve hostname") {
         return UnreachableKind::Nameless;
     }

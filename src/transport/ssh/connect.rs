@@ -151,8 +151,8 @@ impl Dialer<'_> {
             let (stream, banner) = Banner::of(stream);
             Ok((client::connect_stream(config, NonblockingWrites::new(stream), verifier).await, stop, banner))
         };
-        let unreachable = |(away, reason): (UnreachableKind, String)| {
-            Refusal::Failure(TransportError::Unreachable { host: label.to_owned(), reason, away }.into())
+        let unreachable = |(kind, reason): (UnreachableKind, String)| {
+            Refusal::Failure(TransportError::Unreachable { host: label.to_owned(), reason, kind }.into())
         };
         match tokio::time::timeout(HANDSHAKE, attempt).await {
             Err(_) => Err(unreachable((UnreachableKind::Lost, format!("no answer within {} s", HANDSHAKE.as_secs())))),
@@ -251,8 +251,8 @@ fn silent_proxy(banner: &Banner, said: &str) -> (UnreachableKind, String) {
     if banner.words().is_empty() {
         return (UnreachableKind::Lost, format!("its ProxyCommand ended before the server's greeting{said}"));
     }
-    let (away, reason) = banner.turned_away();
-    (away, format!("{reason}{said}"))
+    let (kind, reason) = banner.turned_away();
+    (kind, format!("{reason}{said}"))
 }
 
 /// What a failed key exchange means: the verdict on the key first, else what russh says. `said` goes with the latter.

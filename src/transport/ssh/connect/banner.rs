@@ -135,8 +135,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_hangs_up_is_quoted_harmlessly() {
-        let (away, reason) = after(b"Exceeded\x1b[2J MaxStartups\r\n").await.turned_away();
-        assert_eq!(away, UnreachableKind::TurnedAway);
+        let (kind, reason) = after(b"Exceeded\x1b[2J MaxStartups\r\n").await.turned_away();
+        assert_eq!(kind, UnreachableKind::TurnedAway);
         assert!(reason.contains("MaxStartups\"") && !reason.contains('\x1b'), "{reason}");
     }
 }

@@ -70,7 +70,7 @@ fn server(how: HangUp) -> u16 {
 
 fn turned_away(error: &TransportError) -> bool {
     let text = error.to_string();
-    matches!(error, TransportError::Unreachable { away: UnreachableKind::TurnedAway, .. })
+    matches!(error, TransportError::Unreachable { kind: UnreachableKind::TurnedAway, .. })
         && text.contains("(MaxStartups)")
 }
 
@@ -114,8 +114,8 @@ async fn a_write_into_a_connection_that_was_reset_loses_no_words() {
         };
         let ended = within(client::connect_stream(Arc::default(), NonblockingWrites::new(heard), verifier)).await;
         assert!(ended.is_err());
-        let (away, reason) = banner.turned_away();
-        assert_eq!(away, UnreachableKind::TurnedAway);
+        let (kind, reason) = banner.turned_away();
+        assert_eq!(kind, UnreachableKind::TurnedAway);
         assert_eq!(reason.contains("saying \"Exceeded MaxStartups\""), !says.is_empty(), "{reason}");
     }
 }
@@ -130,8 +130,8 @@ async fn a_reset_that_comes_before_the_first_look_at_the_socket_is_a_refusal() {
     assert!(first.is_pending());
     reset(listener.accept().unwrap().0);
     match within(connecting).await {
-        Err((away, reason)) => {
-            assert_eq!(away, UnreachableKind::TurnedAway);
+        Err((kind, reason)) => {
+            assert_eq!(kind, UnreachableKind::TurnedAway);
             assert!(reason.contains("before the server's greeting"), "{reason}");
         }
         // Where the system reports a reset later, the first read shows it.
@@ -171,8 +171,8 @@ async fn a_proxy_command_is_named_and_quoted() {
     for (command, expected, part) in cases {
         std::fs::write(&config, format!("ProxyCommand {command}\n{text}")).unwrap();
         match fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap() {
-            TransportError::Unreachable { away, reason, .. } => {
-                assert_eq!(away, expected, "{command}: {reason}");
+            TransportError::Unreachable { kind, reason, .. } => {
+                assert_eq!(kind, expected, "{command}: {reason}");
                 assert!(reason.contains(part), "{command}: {reason}");
             }
             other => panic!("{command}: {other:?}"),
