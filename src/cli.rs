@@ -27,6 +27,7 @@ pub mod host_trees;
 pub mod hosts;
 pub mod list;
 pub mod logs;
+pub mod man;
 pub mod pull;
 pub mod resume;
 pub mod run;
@@ -83,6 +84,8 @@ pub enum Command {
     Demo(demo::Demo),
     Completions(completions::Completions),
     #[command(hide = true)]
+    Man(man::Man),
+    #[command(hide = true)]
     Bridge(bridge::Bridge),
 }
 
@@ -128,6 +131,7 @@ async fn dispatch(args: Args) -> Result<u8, Error> {
         Command::Agents(command) => command.run(&global),
         Command::Demo(command) => command.run().await,
         Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
         Command::Bridge(command) => command.run(),
     }
 }

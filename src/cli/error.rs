@@ -1,5 +1,8 @@
 //! Errors as a person meets them: what happened, to what, and the command that helps. Hints live here and nowhere else.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Display;
 
 use super::context;
@@ -54,10 +57,12 @@ impl Error {
 
     /// On stderr, calm and whole.
     pub fn print(&self) {
-        errln!("error: {}", self.message);
-        for hint in &self.hints {
-            errln!("  try: {hint}");
-        }
+        errln!("{}", self.text());
+    }
+
+    fn text(&self) -> String {
+        let hints: String = self.hints.iter().map(|hint| format!("\n  try: {hint}")).collect();
+        format!("error: {}{hints}", self.message)
     }
 }
 

@@ -6,6 +6,8 @@ pub mod host;
 pub mod laptop;
 pub mod processes;
 pub mod program;
+pub mod redact;
+pub mod screens;
 #[path = "../../integration/support/wait.rs"]
 pub mod wait;
 

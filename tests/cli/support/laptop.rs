@@ -65,9 +65,19 @@ impl Laptop {
     /// Writes hosts.toml and known_hosts as the hosts are now.
     pub fn write_hosts(&self) {
         let tables: Vec<String> = self.hosts.iter().map(|host| host.table(&self.identity())).collect();
-        std::fs::write(self.home().join(".config/handoff/hosts.toml"), tables.join("\n")).unwrap();
+        std::fs::write(self.hosts_file(), tables.join("\n")).unwrap();
         let known: Vec<&str> = self.hosts.iter().map(|host| host.known_hosts.as_str()).collect();
         std::fs::write(self.home().join(".ssh/known_hosts"), known.join("\n") + "\n").unwrap();
+    }
+
+    pub fn hosts_file(&self) -> PathBuf {
+        self.home().join(".config/handoff/hosts.toml")
+    }
+
+    /// Adds to hosts.toml, until it is written again.
+    pub fn append_hosts(&self, text: &str) {
+        let file = self.hosts_file();
+        std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + text).unwrap();
     }
 
     fn make_repository(&self) {

@@ -75,7 +75,7 @@ impl Program {
         let file = |name| File::create(self.output.join(name)).unwrap();
         self.command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });
         self.command.stdout(file("stdout")).stderr(file("stderr"));
-        let line = format!("{:?}", self.command.get_args().collect::<Vec<_>>());
+        let line = line(&self.command);
         std::fs::write(self.output.join("line"), &line).unwrap();
         let mut child = self.command.spawn().unwrap();
         if let Some(input) = self.input {
@@ -89,6 +89,16 @@ impl Program {
     pub fn run(self) -> Ran {
         self.spawn().wait()
     }
+}
+
+/// A command as a person would type it.
+fn line(command: &Command) -> String {
+    let words = std::iter::once("handoff".into()).chain(command.get_args().map(|word| word.to_string_lossy()));
+    let quote = |word: std::borrow::Cow<'_, str>| match shlex::try_quote(&word) {
+        Ok(quoted) => quoted.into_owned(),
+        Err(_) => format!("{word:?}"),
+    };
+    words.map(quote).collect::<Vec<_>>().join(" ")
 }
 
 impl Running {
@@ -185,6 +195,13 @@ impl Ran {
         self
     }
 
+    /// All that a person sees of it: the command, its output and its exit status.
+    pub fn screen(&self) -> String {
+        let code = self.code.map_or("by a signal".to_owned(), |code| code.to_string());
+        let stderr = if self.stderr.is_empty() { String::new() } else { format!("[stderr]\n{}", whole(&self.stderr)) };
+        format!("$ {}\n{}{stderr}[exit {code}]\n", self.line, whole(&self.text()))
+    }
+
     /// The end of a test that has seen enough.
     pub fn done(self) {}
 
@@ -198,4 +215,9 @@ impl Ran {
         let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         self.text().lines().map(parse).collect()
     }
+}
+
+/// A text whose last line is a whole one; where the program did not end it, that shows.
+fn whole(text: &str) -> String {
+    if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}[no newline]\n") }
 }

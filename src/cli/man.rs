@@ -1,0 +1,25 @@
+//! `handoff man`: for packages and for the README's one line of installation. Not shown in the help.
+
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+
+use super::error::Error;
+use super::exit;
+
+/// Write a manual page for each command into a directory
+#[derive(Debug, clap::Args)]
+pub struct Man {
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+impl Man {
+    pub fn run(self) -> Result<u8, Error> {
+        let at = self.directory.display();
+        let fail = |error: std::io::Error| Error::failed(format!("could not write manual pages to {at}: {error}"));
+        std::fs::create_dir_all(&self.directory).map_err(fail)?;
+        clap_mangen::generate_to(super::Args::command(), &self.directory).map_err(fail)?;
+        Ok(exit::OK)
+    }
+}
