@@ -16,6 +16,23 @@ struct Old {
     /// Name of the older script, which its watchers run under.
     name: String,
     shim: PathBuf,
+    /// Release 0.1.0 does not.
+    knows_instances: bool,
+}
+
+/// A script that calls the older runner to start an attempt, so that its watcher is of that time, and the present one
+/// for all else: verb, nonce, root and shell are what a runner is called with. Release 0.1.0 knows no instance of a root,
+/// which the present program wants to hear.
+fn call(older: &str, present: &Path, knows_instances: bool) -> String {
+    let call_older = format!("\"$4\" \"$3/lib/{older}\" \"$@\"");
+    if knows_instances {
+        return format!("exec {call_older}\n");
+    }
+    format!(
+        "[ \"$1\" = ensure ] || exec \"$4\" {} \"$@\"\nread -r id <\"$3/instance\"\n{call_older} | awk -v id=\"$id\" \
+         '/^@handoff .* end 0$/ {{ print \"instance \" id \" 1\" }} {{ print }}'\n",
+        present.display()
+    )
 }
 
 impl Old {
@@ -26,10 +43,10 @@ impl Old {
         assert_ne!(name, now);
         let lib = Path::new(".handoff/lib");
         site.host.user.install(lib.join(&name).to_str().unwrap(), text, 0o600);
-        // Verb, nonce, root and shell are what a runner is called with.
-        let call = format!("exec \"$4\" \"$3/lib/{name}\" \"$@\"\n");
+        let present = site.host.user.install(lib.join("present").to_str().unwrap(), runner::text(), 0o600);
+        let call = call(&name, &present, text.contains("run_instance"));
         let shim = site.host.user.install(lib.join(now).to_str().unwrap(), call, 0o600);
-        Old { site, name, shim }
+        Old { site, name, shim, knows_instances: text.contains("run_instance") }
     }
 
     /// Starts an attempt under the older runner and leaves it alone; then the laptop's program is upgraded.
@@ -41,7 +58,21 @@ impl Old {
         let command = std::fs::read(format!("/proc/{watcher}/cmdline")).unwrap_or_default();
         assert!(String::from_utf8_lossy(&command).contains(&self.name), "an older runner watches");
         std::fs::remove_file(&self.shim).unwrap();
+        if !self.knows_instances {
+            self.forget_instance();
+        }
         self.site
+    }
+}
+
+impl Old {
+    /// Release 0.1.0 had no instance of a root, neither on the host nor in the journal.
+    fn forget_instance(&self) {
+        std::fs::remove_file(self.site.host.user.home.join(".handoff/instance")).unwrap();
+        let journal = self.site.laptop.record(ID).join("journal.jsonl");
+        let text = std::fs::read_to_string(&journal).unwrap();
+        let lines = text.lines().filter(|line| !line.contains(r#""event":"root""#));
+        std::fs::write(&journal, lines.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
     }
 }
 
