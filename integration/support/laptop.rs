@@ -267,12 +267,11 @@ impl Running {
     #[track_caller]
     #[must_use = "look at the result: success() or fails_with()"]
     pub fn end_within(mut self, limit: Duration) -> Ran {
-        let end = self.began + limit;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            if Instant::now() >= end && self.began.elapsed() >= wait::stretched(limit) {
+            if wait::is_over(self.began, limit) {
                 panic!("{} did not end within {:?}", self.shown, self.began.elapsed());
             }
             std::thread::sleep(Duration::from_millis(5));

@@ -37,6 +37,11 @@ pub fn until_or_show<T>(
     }
 }
 
+/// Whether a limit is over, counted from `began` and stretched where the machine is busy.
+pub fn is_over(began: Instant, limit: Duration) -> bool {
+    began.elapsed() >= limit && began.elapsed() >= stretched(limit)
+}
+
 /// A limit for what has a time of its own on an idle machine: longer by as much as others keep this one busy.
 pub fn stretched(limit: Duration) -> Duration {
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;

@@ -146,7 +146,7 @@ impl Running {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            if self.since.elapsed() > DEADLINE && self.since.elapsed() > wait::stretched(DEADLINE) {
+            if wait::is_over(self.since, DEADLINE) {
                 panic!("{} did not end within {:?}", self.line, self.since.elapsed());
             }
             std::thread::sleep(Duration::from_millis(5));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use super::wait::stretched;
+use super::wait::is_over;
 
 /// Takes root's power over permissions away.
 const UNPRIVILEGED: &str = "--bounding-set=-dac_override,-dac_read_search";
@@ -351,7 +351,7 @@ impl TestHost {
             if let Some(found) = look() {
                 return found;
             }
-            if began.elapsed() >= limit && began.elapsed() >= stretched(limit) {
+            if is_over(began, limit) {
                 let log = std::fs::read_to_string(self.work().join("runner.log")).unwrap_or_default();
                 panic!("{}: no {what}; {log}", self.shell);
             }

@@ -1,0 +1,134 @@
+//! What must be true after each command: no work is lost, what is only on the host is named, each attempt started once.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::files::{self, Kept};
+use crate::story::Story;
+use crate::support::agent::folders;
+use crate::support::site::ID;
+
+/// The user is told the names of so many paths; more are counted.
+const NAMED: usize = 10;
+
+impl Story {
+    /// Notes every file that exists now, and every commit that still does.
+    pub fn note_what_exists(&mut self) {
+        let trees: Vec<PathBuf> = self.roots().iter().map(|root| root.join("trees")).collect();
+        let mut now: Vec<Kept> = Vec::new();
+        for place in trees.iter().flat_map(|trees| folders(trees)) {
+            // Of a place, the checkout and what the agent put next to it; our own files are not its work.
+            for folder in folders(&place) {
+                now.extend(files::below(&folder));
+            }
+        }
+        // What an earlier agent left and this one changed or removed is this one's doing.
+        let held = self.laptop_objects();
+        let here: HashSet<&str> = now.iter().map(|kept| kept.blob.as_str()).collect();
+        self.kept.retain(|kept| held.contains(&kept.blob) || here.contains(kept.blob.as_str()));
+        self.kept.extend(now);
+        self.commits.extend(self.commits_that_exist());
+    }
+
+    fn commits_that_exist(&self) -> Vec<(String, String)> {
+        let listed = std::fs::read_to_string(self.home("commits")).unwrap_or_default();
+        let mut stores: Vec<PathBuf> = Vec::new();
+        for root in self.roots() {
+            for place in folders(&root.join("trees")) {
+                for folder in folders(&place) {
+                    stores.extend([folder.join(".git/objects"), folder.join("objects")]);
+                }
+            }
+            stores.extend(folders(&root.join("cache")).iter().map(|cache| cache.join("objects")));
+        }
+        stores.retain(|store| store.is_dir());
+        let stores: Vec<String> = stores.iter().map(|store| store.display().to_string()).collect();
+        let scratch = tempfile::tempdir().unwrap();
+        let git = |args: &[&str]| {
+            let mut git = Command::new("git");
+            git.arg("--git-dir")
+                .arg(scratch.path())
+                .args(args)
+                .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", stores.join(":"));
+            git.output().unwrap().status.success()
+        };
+        git(&["init", "-q", "--bare"]);
+        let pairs = listed.lines().filter_map(|line| line.split_once(' '));
+        let exists = pairs.filter(|(commit, _)| git(&["cat-file", "-e", &format!("{commit}^{{commit}}")]));
+        exists.map(|(commit, what)| (commit.to_owned(), what.to_owned())).collect()
+    }
+
+    /// Every object that a ref of the laptop reaches.
+    fn laptop_objects(&self) -> HashSet<String> {
+        let all = self.site.laptop.git(&["rev-list", "--objects", "--all"]);
+        let mut objects: HashSet<String> =
+            all.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
+        // What is not committed on the laptop came from there.
+        objects.extend(files::contents(std::slice::from_ref(&self.site.laptop.repo)));
+        objects
+    }
+
+    /// Promise 1: what an agent left is in a ref on the laptop, or still on the host.
+    pub fn nothing_is_lost(&mut self, when: &str) {
+        let held = self.laptop_objects();
+        let on_host = files::contents(&self.roots());
+        let lost = self.kept.iter().find(|kept| !held.contains(&kept.blob) && !on_host.contains(&kept.blob));
+        if let Some(lost) = lost {
+            self.broken(&format!("{when}: LOST {} ({})", lost.path, lost.blob));
+        }
+    }
+
+    /// What is only on the host was named to the user, commits by their number.
+    pub fn all_is_named(&mut self) {
+        let held = self.laptop_objects();
+        let page = self.site.laptop.mirror(ID).join("handoff.md");
+        let said = format!("{}\n{}", self.said, std::fs::read_to_string(page).unwrap_or_default());
+        let missing: Vec<Kept> = self.kept.iter().filter(|kept| !held.contains(&kept.blob)).cloned().collect();
+        let unnamed: Vec<&Kept> = missing.iter().filter(|kept| !names(&said, &kept.path)).collect();
+        if !unnamed.is_empty() && missing.len() <= NAMED {
+            self.broken(&format!("only on the host, and not named: {unnamed:?}"));
+        }
+        let on_host: BTreeSet<(String, String)> = self.commits_that_exist().into_iter().collect();
+        for (commit, what) in self.commits.iter().filter(|(commit, _)| !held.contains(commit)) {
+            let exists = on_host.contains(&(commit.clone(), what.clone()));
+            if !exists || !(self.said.contains(" commit)") || self.said.contains(" commits)")) {
+                self.broken(&format!("{what} ({commit}) is not in a ref on the laptop; on the host: {exists}"));
+            }
+        }
+    }
+
+    /// Promise 4: a start for each attempt that the record knows as started, and none twice.
+    pub fn starts_equal_attempts(&mut self) {
+        let text = std::fs::read_to_string(self.home("starts")).unwrap_or_default();
+        let starts: Vec<&str> = text.lines().collect();
+        let once: BTreeSet<&str> = starts.iter().copied().collect();
+        if once.len() != starts.len() {
+            self.broken(&format!("started more than once: {starts:?}"));
+        }
+        let shown = self.site.laptop.handoff(&["show", "--offline", "--json", ID]).run().success().json();
+        let known = shown["handoff"]["attempts"].as_object().cloned().unwrap_or_default();
+        for start in &once {
+            let number = start.rsplit('.').next().unwrap_or_default();
+            if !known.contains_key(number) {
+                self.broken(&format!("attempt {number} started, and the record does not know it"));
+            }
+        }
+    }
+}
+
+/// Whether a text names a path, or a directory that it is in. Control characters and foreign bytes are shown as `?`.
+fn names(text: &str, path: &str) -> bool {
+    let plain = |c: char| if c.is_control() || c == '\u{fffd}' { '?' } else { c };
+    let path: String = path.chars().map(plain).collect();
+    let mut end = path.len();
+    loop {
+        if text.contains(&path[..end]) {
+            return true;
+        }
+        match path[..end].rfind('/') {
+            Some(slash) => end = slash,
+            None => return false,
+        }
+    }
+}
