@@ -187,6 +187,14 @@ waiting_tests() {
     tests "$@" -- --test-threads $((cores + 1))
 }
 
+# Tests that want one of these and do not find it say so.
+prepare_unit() {
+    need git-crypt git-crypt -- git-crypt
+    need git-annex git-annex -- git-annex
+    need mkfs.vfat dosfstools --
+    need mkfs.ext4 e2fsprogs --
+}
+
 step_unit() { with_skips tests --lib --bins --test layers --test cli; }
 
 # What users build.
@@ -225,6 +233,8 @@ prepare_faults() {
     need busybox busybox -- busybox
     need mkfs.ext4 e2fsprogs --
     need ss iproute2 --
+    need git-crypt git-crypt -- git-crypt
+    need git-annex git-annex -- git-annex
 }
 
 # One test for each row of the fault matrix, and docs/faults.md compared with what they found.
@@ -237,15 +247,21 @@ step_faults() {
     rows=$(tests --quiet --test faults -- --ignored --exact --nocapture report::the_page_says_what_the_run_found 2>&1)
     status=$?
     printf '%s\n' "$rows"
-    say "$(printf '%s\n' "$rows" | grep ' rows passed')"
+    say "$(printf '%s\n' "$rows" | LC_ALL=C grep -a ' rows passed')"
     return $status
 }
 
-# Random stories for ten minutes; HANDOFF_HOSTILE_SECONDS=36000 for ten hours, HANDOFF_SEED=N for one story.
+prepare_hostile() {
+    has_sshd || { without_service ssh.service ssh.socket; packages openssh-server -- openssh; }
+    need ssh openssh-client -- openssh
+}
+
+# The same random stories in each run, for ten minutes: HANDOFF_HOSTILE_SECONDS=36000 for ten hours, HANDOFF_HOSTILE_FIRST=N
+# for others, HANDOFF_SEED=N for one story.
 step_hostile() {
     has_sshd || { skip "OpenSSH's sshd is not installed"; return; }
-    HANDOFF_HOSTILE_SECONDS=${HANDOFF_HOSTILE_SECONDS:-600}
-    export HANDOFF_HOSTILE_SECONDS
+    HANDOFF_HOSTILE_SECONDS=${HANDOFF_HOSTILE_SECONDS:-600} HANDOFF_HOSTILE_FIRST=${HANDOFF_HOSTILE_FIRST:-1}
+    export HANDOFF_HOSTILE_SECONDS HANDOFF_HOSTILE_FIRST
     with_skips tests --test hostile -- --nocapture
 }
 

@@ -97,8 +97,7 @@ fn a_missing_filter_and_an_encoding_that_fits_no_more_stop_nothing() {
 #[test]
 fn real_git_crypt_files_are_listed_and_taken_over() {
     if Command::new("git-crypt").arg("--version").output().is_err() {
-        eprintln!("skipped: git-crypt is not installed");
-        return;
+        return skip!("git-crypt is not installed");
     }
     let repo = Repo::with_commit();
     let crypt = |arguments: &[&str]| {
@@ -125,8 +124,7 @@ fn real_git_crypt_files_are_listed_and_taken_over() {
 #[test]
 fn real_git_annex_files_are_listed_and_taken_over() {
     if Command::new("git-annex").arg("version").output().is_err() {
-        eprintln!("skipped: git-annex is not installed");
-        return;
+        return skip!("git-annex is not installed");
     }
     let repo = Repo::with_commit();
     repo.git(["annex", "init", "-q"]);
@@ -221,7 +219,7 @@ fn names_that_the_disk_cannot_hold_are_listed_before_anything_is_written() {
     let disks = [("mkfs.vfat", ",utf8,shortname=mixed"), ("mkfs.ext4 -q -O casefold", "")];
     let disks: Vec<_> = disks.iter().filter_map(|(make, options)| Mounted::new(make, options)).collect();
     if disks.is_empty() {
-        eprintln!("skipped: no file system that folds case can be mounted here");
+        skip!("no file system that folds case can be mounted here");
     }
     for disk in &disks {
         let place = disk.at().join("folds");
