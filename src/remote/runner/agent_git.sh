@@ -84,9 +84,9 @@ read_agent_git() {
   # A pipe among the objects would stop git.
   find "$borrow_dir/." ! -type f ! -type d ! -type l -print 2>/dev/null | while IFS= read -r file; do set_aside "$file"; done
   all_read=0
-  within "$git_limit" list_refs >"$own/found-refs" 2>/dev/null
+  steadily list_refs >"$own/found-refs" 2>/dev/null
   [ $? -ne 124 ] || all_read=1
-  within "$git_limit" list_ids >"$own/found-ids" 2>/dev/null
+  steadily list_ids >"$own/found-ids" 2>/dev/null
   [ $? -ne 124 ] || all_read=1
   line=$(read_small "$git_dir/HEAD")
   case $line in

@@ -87,10 +87,10 @@ take_capture() {
   clear_locks
   hash_files || return 1
   read_agent_git || say .git | lack
-  within "$step_limit" fetch_work 2>>"$job/runner.log" || return 1
+  steadily fetch_work 2>>"$job/runner.log" || return 1
   read -r agent_head <"$own/agent-head" || agent_head=
-  if [ -n "$git_dir" ] && ! within "$step_limit" fetch_rest 2>>"$job/runner.log"; then say .git | lack; fi
-  within "$step_limit" find_lacking
+  if [ -n "$git_dir" ] && ! steadily fetch_rest 2>>"$job/runner.log"; then say .git | lack; fi
+  steadily find_lacking
   if ! sort -u "$own/kept" | sed "s|^\\([^ ]*\\) \\(.*\\)|update refs/capture/$name/$n/\\2 \\1|" | cache_git update-ref --stdin 2>/dev/null; then
     # Names that exclude each other: the objects count.
     LC_ALL=C awk -v below="refs/capture/$name/$n/" '{ print "update " below ($2 == "work" ? "work" : "reflog/" $1) " " $1 }' "$own/kept" |

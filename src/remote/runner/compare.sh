@@ -5,9 +5,17 @@
 # number, $stuck a directory that cannot be written. The file $held has lines `tree <id>` for files that the laptop has, the
 # newest first, and `commit <id>` for its history. Declared caches ($caches) do not count.
 compare_tree() {
-  kept=0 stuck=''
+  kept=0 stuck='' inside=''
   find_mount
-  [ -z "$mount" ] || return 1
+  { [ -z "$mount" ] && steadily list_kept; } || return 1
+  IFS= read -r inside <"$scratch/inside"
+  kept=$(tr -cd '\0' <"$scratch/kept" | wc -c)
+  kept=$((kept))
+  [ ! -s "$scratch/stuck" ] || IFS= read -r stuck <"$scratch/stuck"
+}
+
+# Writes `kept`, `stuck` and `inside`; see above.
+list_kept() {
   rm -f "$scratch/seen" "$scratch/union"
   say "$caches" >"$scratch/caches" && list_nested >"$job/capture.git/nested.all" && list_others || return 1
   while [ -s "$scratch/others" ] && read -r kind id; do
@@ -18,9 +26,7 @@ compare_tree() {
   index=
   tidy_names <"$scratch/others" >"$scratch/kept" && cat "$scratch/hidden" >>"$scratch/kept" || return 1
   [ -z "$inside" ] || printf './.git/\0' >>"$scratch/kept"
-  kept=$(tr -cd '\0' <"$scratch/kept" | wc -c)
-  kept=$((kept))
-  [ ! -s "$scratch/stuck" ] || IFS= read -r stuck <"$scratch/stuck"
+  say "$inside" >"$scratch/inside"
 }
 
 # Any name can be in a tree: the index only compares.

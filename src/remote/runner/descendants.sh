@@ -7,11 +7,11 @@ list_processes() {
     cat /proc/[0-9]*/stat 2>/dev/null
     return
   fi
-  LC_ALL=C TZ=UTC0 ps -ax -o pid= -o stat= -o ppid= -o pgid= -o lstart= 2>/dev/null | awk '{
+  LC_ALL=C TZ=UTC0 ps -ax -o pid= -o stat= -o ppid= -o pgid= -o time= -o lstart= 2>/dev/null | awk '{
     start = ""
-    for (i = 5; i <= NF; i++) start = start $i
+    for (i = 6; i <= NF; i++) start = start $i
     gsub(/[^A-Za-z0-9]/, "", start)
-    print $1, "(-)", $2, $3, $4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, start
+    print $1, "(-)", $2, $3, $4, 0, 0, 0, 0, 0, 0, 0, 0, $5, 0, 0, 0, 0, 0, 0, 0, start
   }'
 }
 

@@ -170,7 +170,6 @@ run_capture() {
     done
     find_marked
     [ -z "$marked" ] || refuse busy "processes of the attempt are left"
-    step_limit=1800 git_limit=300
     take_capture || refuse capture "${note}the work could not be captured"
   fi
   say "capture $(link_of "$at/capture")"

@@ -44,8 +44,8 @@ drop_record() {
 
 # The tree of all files, in $files.
 hash_files() {
-  within "$step_limit" add_files 2>>"$job/runner.log"
-  [ $? -ne 124 ] || note="${note-}the files could not be read within $step_limit s; "
+  steadily add_files 2>>"$job/runner.log"
+  [ $? -ne 124 ] || note="${note-}reading the files was ended: no progress for $stall_limit s, or $step_limit s in all; "
   [ "$status" -eq 0 ] && files=$(capture_git write-tree) && is_hex "$files"
 }
 

@@ -1,4 +1,8 @@
-# A time limit for every step that reads what others wrote, or that asks another program.
+# A limit for every step that reads what others wrote, or that asks another program.
+
+# A step that reads or writes a tree may take long where the tree is large. It is ended when it makes no progress for so many
+# seconds, or after so many in all.
+stall_limit=120 step_limit=14400
 
 # Runs a command or a function for at most $1 seconds, then ends it with all that it started. Its status, or 124 when the
 # time was up. A function sets no variable of the caller.
@@ -7,7 +11,22 @@ within() {
   shift
   "$@" </dev/null &
   step=$!
-  guard_step "$seconds" "$step" >/dev/null 2>&1 &
+  guard_step "$seconds" 0 >/dev/null 2>&1 &
+  await_step
+}
+
+# Runs a command or a function as long as it makes progress: a process of it uses processor time, starts or ends. What waits
+# for a pipe, a dead disk or another program makes none. Its status, or 124 when it was ended. A function sets no variable of
+# the caller.
+steadily() {
+  "$@" </dev/null &
+  step=$!
+  guard_step "$step_limit" "$stall_limit" >/dev/null 2>&1 &
+  await_step
+}
+
+# Waits for the step whose guard was just started, in $status.
+await_step() {
   guard=$!
   # A signal to this process ends one wait, not the command.
   while :; do
@@ -21,16 +40,21 @@ within() {
   return "$status"
 }
 
-# Kills the step $2 with all that it started when $1 seconds have passed, or when the process that waits for it is gone: a
-# later watcher must not meet a step of a killed one. It sleeps for one second at a time, so no sleep outlives it for longer.
+# Kills the step with all that it started when $1 seconds have passed, when it made no progress for $2 seconds (0: for ever), or
+# when the process that waits for it is gone: a later watcher must not meet a step of a killed one. It sleeps for one second at
+# a time, so no sleep outlives it for longer.
 guard_step() {
-  rest=$1
-  while kill -0 "$2" || return 0; do
+  rest=$1 quiet=0 pulse='' look=$(($2 / 10 + 1))
+  while kill -0 "$step" || return 0; do
     { [ "$rest" -gt 0 ] && kill -0 $$; } || break
     sleep 1
     rest=$((rest - 1))
+    { [ "$2" -gt 0 ] && [ "$((rest % look))" -eq 0 ]; } || continue
+    seen=$pulse pulse=$(list_descendants "$step" times) quiet=$((quiet + look))
+    [ "$pulse" = "$seen" ] || quiet=0
+    [ "$quiet" -lt "$2" ] || break
   done
-  kill_tree "$2"
+  kill_tree "$step"
 }
 
 # The same with the output in a file.
@@ -54,8 +78,17 @@ clear_locks() {
 # Ends a process and all that descends from it.
 kill_tree() {
   # shellcheck disable=SC2046 # a list of pids
-  kill -KILL $(list_processes | LC_ALL=C awk -v top="$1" '
-    { pid = $1; sub(/^[0-9]+ \(.*\) /, ""); parent[pid] = $2 }
+  kill -KILL $(list_descendants "$1")
+} 2>/dev/null
+
+# A process and all that descends from it, as pids; with `times` the processor time of each, too.
+list_descendants() {
+  list_processes | LC_ALL=C awk -v top="$1" -v times="${2-}" '
+    {
+      pid = $1; sub(/^[0-9]+ \(.*\) /, ""); parent[pid] = $2
+      # What its children used that have ended counts as well.
+      if (times) time[pid] = ":" $12 ":" $13 ":" $14 ":" $15
+    }
     END {
       ours[top] = 1
       do {
@@ -63,10 +96,10 @@ kill_tree() {
         for (pid in parent) if (!(pid in ours) && (parent[pid] in ours)) { ours[pid] = 1; grew = 1 }
       } while (grew)
       # The first of them goes first: it must not see its child end, and end as if all were well.
-      printf "%s", top
-      for (pid in ours) if (pid != top) printf " %s", pid
-    }')
-} 2>/dev/null
+      printf "%s", top time[top]
+      for (pid in ours) if (pid != top) printf " %s", pid time[pid]
+    }'
+}
 
 # The lines of stdin whose column $2 (0: all of it) is no line of the file $1.
 not_in() {

@@ -23,12 +23,6 @@ read_grant() {
         ;;
     esac
   done 2>/dev/null <"$spec/grant"
-  # A step of ours that reads what the agent wrote has half an hour, its git directory five minutes.
-  step_limit=1800 git_limit=300
-  if [ "$limit_active" -gt 0 ] && [ "$limit_active" -lt "$step_limit" ]; then step_limit=$limit_active; fi
-  # A busy host needs some seconds for the smallest capture.
-  [ "$step_limit" -ge 10 ] || step_limit=10
-  [ "$git_limit" -le "$step_limit" ] || git_limit=$step_limit
   tick=5
   for limit in "$limit_active" "$limit_first_output" "$limit_no_progress" "$limit_grace"; do
     if [ "$limit" -gt 0 ] && [ "$limit" -lt 30 ]; then tick=1; fi

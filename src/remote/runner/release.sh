@@ -5,7 +5,7 @@ run_release() {
   begin
   [ -n "$name" ] || refuse request "name is missing"
   job=$root/work/$name gone=$root/work/.$name.gone spec=$job/spec/0
-  loose='' unheld=0 bytes=0 git_limit=300
+  loose='' unheld=0 bytes=0
   [ -d "$root/work" ] || [ -d "$root/trees" ] || [ -n "$discard" ] ||
     refuse absent "$root has no handoffs: it was deleted, or its file system is not mounted"
   make_scratch

@@ -14,6 +14,7 @@ mod receive_pack;
 mod release;
 mod root;
 mod send_pack;
+mod stall;
 mod stream;
 mod verdict;
 #[path = "../../../integration/support/wait.rs"]

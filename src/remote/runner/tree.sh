@@ -122,11 +122,16 @@ add_extra() {
 # Fills a tree and proves what is in it.
 settle_in() {
   detail="the files could not be written"
-  with_clone_modes fill_tree && detail="the repository could not be made" && with_clone_modes make_repository &&
-    prove_ship || return 1
+  steadily with_clone_modes fill_tree || { note_stall && return 1; }
+  detail="the repository could not be made"
+  steadily with_clone_modes make_repository || { note_stall && return 1; }
+  prove_ship || return 1
   detail="needed files could not be written"
-  with_clone_modes add_extra
+  steadily with_clone_modes add_extra || { note_stall && return 1; }
 }
+
+# Adds to $detail that the step was ended by its limit.
+note_stall() { [ "$status" -ne 124 ] || detail="$detail: no progress for $stall_limit s, or $step_limit s in all"; }
 
 # Ship, whole: after it, the tree holds what the laptop held, or nothing will run.
 land() {

@@ -97,6 +97,21 @@ impl TestHost {
         host
     }
 
+    /// Ends a step of the runner that makes no progress for so many seconds.
+    pub fn limit_stalls(&self, seconds: u32) {
+        let file = self.root().join(format!("lib/runner-{}.sh", sha256()));
+        let text = std::fs::read_to_string(&file).unwrap();
+        let shorter = text.replace("stall_limit=120 ", &format!("stall_limit={seconds} "));
+        assert_ne!(text, shorter);
+        std::fs::write(file, shorter).unwrap();
+    }
+
+    /// Puts a script in front of git that does `body` where the arguments match a pattern of `case`, and then is git.
+    pub fn shadow_git(&self, pattern: &str, body: &str) {
+        let git = std::env::split_paths(&self.path()).map(|dir| dir.join("git")).find(|file| file.exists()).unwrap();
+        self.shadow("git", &format!("case $* in {pattern}) {body} ;; esac\nexec {} \"$@\"", git.display()));
+    }
+
     /// From now on permissions count for what runs here, also where the tests run as root. `false`: that cannot be had.
     pub fn ordinary(&mut self) -> bool {
         let works = Command::new("setpriv").args([UNPRIVILEGED, "true"]).status().is_ok_and(|it| it.success());

@@ -1,0 +1,85 @@
+//! A step of the runner that makes no progress is ended; one that is only slow is not.
+
+use std::time::{Duration, Instant};
+
+use super::host::{TestHost, grant, shells};
+use super::release::{ended, release};
+use super::wait::stretched;
+
+/// Seconds without progress after which a step is ended here.
+const LIMIT: u32 = 3;
+/// What git does where it hangs: it waits for a writer of a pipe.
+const HANG: &str = "mkfifo \"$HOME/pipe\" 2>/dev/null; read -r line <\"$HOME/pipe\"";
+
+/// Does this only after the agent has made the directory `~/now`.
+fn now(host: &TestHost, body: &str) -> String {
+    format!("if [ -d '{}/now' ]; then {body}; fi", host.home().display())
+}
+
+#[test]
+fn a_capture_that_makes_no_progress_is_ended_and_named() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo new >new; mkdir ~/now");
+        host.limit_stalls(LIMIT);
+        host.shadow_git("*' add -A '*", &now(&host, HANG));
+        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        let result = host.result(1);
+        assert!(result.get("capture").is_none(), "{}", result.0);
+        assert!(result.0.contains("reading the files was ended: no progress for 3 s"), "{}", result.0);
+        // The work is still there, and is captured once git answers.
+        std::fs::remove_dir(host.home().join("now")).unwrap();
+        let request = format!("name {}\nattempt 1\n\n", host.name);
+        host.until("capture", || {
+            let reply = host.call(super::Verb::Capture, request.as_bytes());
+            assert!(!reply.contains("\nerror ") || reply.contains("a watcher lives"), "{reply}");
+            reply.contains("\ncapture ").then_some(())
+        });
+        let capture = host.link(1, "capture").unwrap();
+        assert_eq!(host.git(&host.cache(), &["show", &format!("{capture}:sub/new")]), "new");
+    }
+}
+
+#[test]
+fn a_ship_that_makes_no_progress_is_ended_before_the_agent_starts() {
+    for (shell, hangs) in
+        shells().into_iter().zip(["*' read-tree --reset -u '*", "*' update-index -q --refresh'", "*' clean -ffdq'"])
+    {
+        let host = TestHost::shipped(shell, "echo started >>~/starts");
+        host.limit_stalls(LIMIT);
+        host.shadow_git(hangs, HANG);
+        host.ensure(1, &[]);
+        let result = host.result(1);
+        assert_eq!((result.get("reason"), host.starts()), (Some("ship"), 0), "{}", result.0);
+        assert!(result.0.contains("no progress for 3 s"), "{hangs}: {}", result.0);
+    }
+}
+
+#[test]
+fn a_step_that_computes_or_starts_others_is_not_ended() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo new >new; mkdir ~/now");
+        host.limit_stalls(LIMIT);
+        let compute = "i=0; until [ $(($(date +%s) - began)) -ge 6 ]; do i=$((i + 1)); done";
+        let start = "for i in 1 2 3 4 5 6; do sleep 1; done";
+        host.shadow_git("*' add -A '*", &now(&host, &format!("began=$(date +%s); {compute}; {start}")));
+        let began = Instant::now();
+        host.ensure(1, &[]);
+        let result = host.result(1);
+        assert!(result.get("capture").is_some(), "{}", result.0);
+        assert!(began.elapsed() > Duration::from_secs(4 * u64::from(LIMIT)));
+    }
+}
+
+#[test]
+fn a_comparison_that_makes_no_progress_is_ended_and_nothing_is_deleted() {
+    for shell in shells() {
+        let (host, ack) = ended(&shell, "echo new >new");
+        host.limit_stalls(LIMIT);
+        host.shadow_git("*' ls-files '*", HANG);
+        let began = Instant::now();
+        let reply = release(&host, &ack);
+        assert!(began.elapsed() < stretched(Duration::from_secs(20)), "{:?}", began.elapsed());
+        assert!(reply.contains("could not be compared with what is held"), "{reply}");
+        assert!(host.work().exists() && super::release::tree(&host).join("sub/new").exists());
+    }
+}
