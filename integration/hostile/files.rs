@@ -25,7 +25,8 @@ pub fn blob_id(content: &[u8]) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Every file with content and every link below a directory but git's own files (any directory or file `.git`).
+/// Every file with content and every link below a directory but git's own files: any directory or file `.git`, and a git
+/// directory under another name. What those name is checked as commits.
 ///
 /// Each directory is opened from its parent, so that a path longer than PATH_MAX is no obstacle.
 pub fn below(directory: &Path) -> Vec<Kept> {
@@ -42,6 +43,9 @@ fn walk(directory: &Path, name: &OsString, found: &mut Vec<Kept>) {
     };
     // A directory of /proc/self/fd keeps every path short.
     let here = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&handle)));
+    if here.join("objects").is_dir() && here.join("refs").is_dir() {
+        return;
+    }
     let Ok(entries) = std::fs::read_dir(&here) else { return };
     for entry in entries.flatten() {
         let (file, Ok(kind)) = (entry.file_name(), entry.file_type()) else { continue };

@@ -71,7 +71,11 @@ fn no_work_is_lost_and_no_attempt_starts_twice() {
                     let began = Instant::now();
                     // A panic has printed its own message; the seed repeats it.
                     let passed = catch_unwind(AssertUnwindSafe(|| story::run(seed))).is_ok();
-                    println!("seed {seed} {} ({} s)", if passed { "passed" } else { "FAILED" }, began.elapsed().as_secs());
+                    println!(
+                        "seed {seed} {} ({} s)",
+                        if passed { "passed" } else { "FAILED" },
+                        began.elapsed().as_secs()
+                    );
                     if !passed {
                         failed.lock().unwrap().push(seed);
                     }
