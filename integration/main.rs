@@ -16,3 +16,4 @@ mod shells;
 #[allow(dead_code, reason = "shared with the benchmark; each uses its part")]
 mod support;
 mod survival;
+mod transfer;
