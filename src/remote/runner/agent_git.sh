@@ -13,8 +13,8 @@ find_git_dir() {
   fi
   # It may have been moved: ours names the cache.
   if [ -z "$git_dir" ]; then
-    for place in "$tree"/* "$tree"/.[!.]* "${tree%/*}"/* "${tree%/*}"/.[!.]*; do
-      [ -n "$git_dir" ] || [ "$(read_small "$place/objects/info/alternates")" != "$cache/objects" ] || git_dir=$place
+    for entry in "$tree"/* "$tree"/.[!.]* "${tree%/*}"/* "${tree%/*}"/.[!.]*; do
+      [ -n "$git_dir" ] || [ "$(read_small "$entry/objects/info/alternates")" != "$cache/objects" ] || git_dir=$entry
     done
   fi
   [ -n "$git_dir" ] || return 1

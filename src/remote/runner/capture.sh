@@ -91,6 +91,7 @@ take_capture() {
   read -r agent_head <"$own/agent-head" || agent_head=
   if [ -n "$git_dir" ] && ! steadily fetch_rest 2>>"$job/runner.log"; then say .git | lack; fi
   steadily find_lacking
+  list_beside | tr '\n\0' '?\n' | lack
   if ! sort -u "$own/kept" | sed "s|^\\([^ ]*\\) \\(.*\\)|update refs/capture/$name/$n/\\2 \\1|" | cache_git update-ref --stdin 2>/dev/null; then
     # Names that exclude each other: the objects count.
     LC_ALL=C awk -v below="refs/capture/$name/$n/" '{ print "update " below ($2 == "work" ? "work" : "reflog/" $1) " " $1 }' "$own/kept" |

@@ -79,6 +79,10 @@ look_at_tree() {
     refuse_write "the tree $tree could not be compared with what is held"
   fi
   list_uncaptured
+  # What is next to the checkout is compared with nothing: it is listed, and stays until it is discarded.
+  list_beside >"$scratch/beside"
+  kept=$((kept + $(tr -cd '\0' <"$scratch/beside" | wc -c)))
+  cat "$scratch/beside" >>"$scratch/kept"
   unheld=$((unheld + kept))
   bytes=$((bytes + $(count_bytes <"$scratch/kept")))
   tr '\n\0' '?\n' <"$scratch/kept" | head -n 20 | while IFS= read -r file; do
@@ -98,6 +102,8 @@ list_uncaptured() {
   {
     read -r _ lacks _
     while read -r size why path; do
+      # What is next to the checkout is looked for there.
+      case $path in ../*) lacks=$((lacks - 1)) && continue ;; esac
       if [ "$lacks" -gt 10 ] || [ -e "$tree/$path" ] || [ -h "$tree/$path" ]; then say "$size $path ($why)"; fi
     done
   } <"$job/$top/uncaptured" >"$scratch/lacks"

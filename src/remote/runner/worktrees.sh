@@ -14,9 +14,28 @@ capture_worktrees() {
     whole=$?
     tree=$main_tree files_tree=$main_files_tree agent_head=$main_head lacking=$main_lacking index='' borrow=''
     # From the top of the handoff's checkout, or whole where it is elsewhere.
-    case $place_of in "$tree"/*) above=${place_of#"$tree"/} ;; *) above=$place_of ;; esac
+    case $place_of in
+      "$tree"/*) above=${place_of#"$tree"/} ;;
+      "${tree%/*}"/*) above=../${place_of#"${tree%/*}"/} ;;
+      *) above=$place_of ;;
+    esac
     sed "s|^|$above/|" "$own/worktree-lacking" 2>/dev/null | lack
     if [ "$whole" -eq 0 ]; then say "$above" >>"$own/captured-worktrees"; else say "$above" | lack; fi
+  done
+}
+
+# What lies next to the checkout and is neither ours nor the agent's git directory, as seen from the checkout, a NUL after each
+# name. Only worktrees that the last capture took are passed over.
+list_beside() {
+  find_git_dir
+  for entry in "${tree%/*}"/* "${tree%/*}"/.[!.]* "${tree%/*}"/..?*; do
+    [ -e "$entry" ] || [ -h "$entry" ] || continue
+    case ${entry##*/} in owner | key | kept | held | index | gone | "${tree##*/}") continue ;; esac
+    [ "$entry" != "$git_dir" ] && [ "$entry" != "$common_dir" ] || continue
+    entry=../${entry##*/}
+    # A name with a line break would be several patterns.
+    case $entry in *"$nl"*) false ;; *) grep -qxF "$entry" "$job/capture.git/captured-worktrees" 2>/dev/null ;; esac ||
+      printf '%s\0' "$entry"
   done
 }
 

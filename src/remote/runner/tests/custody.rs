@@ -332,3 +332,30 @@ fn special_files_and_what_the_last_capture_lacked_are_named_until_they_are_disca
         assert!(release(&host, &format!("cache *.o\ndiscard yes\n{ack}")).ends_with("end 0\n"));
     }
 }
+
+/// The directory around a checkout is ours and the next handoff's, too: what an agent leaves there is named like its files.
+#[test]
+fn what_is_next_to_the_checkout_is_named_and_stays_until_it_is_discarded() {
+    for shell in shells() {
+        let agent = "cd ..; git worktree add -q --detach ../linked HEAD; echo w >../linked/w\n\
+            git worktree add -q --detach ../orphan HEAD; echo o >../orphan/o; rm -rf .git/worktrees/orphan\n\
+            mkdir ../apart; echo a >../apart/a; echo h >../.hidden";
+        let (host, ack) = ended(&shell, agent);
+        let text = std::fs::read_to_string(host.at(1).join("uncaptured")).unwrap();
+        let named: Vec<&str> = text.lines().skip(1).filter_map(|line| line.rsplit(' ').next()).collect();
+        assert_eq!(named, ["../.hidden", "../apart", "../orphan"], "{text}");
+        let reply = release(&host, &ack);
+        let listed = ["2 ../.hidden\n", "2 ../apart\n", " ../orphan\n"];
+        assert!(listed.iter().all(|name| reply.contains(name)) && !reply.contains("linked"), "{reply}");
+        assert!(reply.contains("error kept 3 files are nowhere else"), "{reply}");
+        let reply = release(&host, &format!("discard yes\n{ack}"));
+        assert!(reply.ends_with("end 0\n"), "{reply}");
+        let place = tree(&host).parent().unwrap().to_owned();
+        let left = |name: &str| place.join(name).exists();
+        assert_eq!([".hidden", "apart", "orphan", "linked"].map(left), [false, false, false, true]);
+
+        let (host, ack) = ended(&shell, "cd ..; mv .git ../moved.git; echo 'gitdir: ../moved.git' >.git; echo w >w");
+        assert!(!host.at(1).join("uncaptured").exists(), "the git directory is read where it is");
+        assert!(release(&host, &ack).ends_with("end 0\n"));
+    }
+}
