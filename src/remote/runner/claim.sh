@@ -128,7 +128,7 @@ judge_task() {
 }
 
 # Makes the watcher look up. One that is stopped cannot: it is continued, and after two seconds ended, so that a later one
-# takes its place. Sets $life.
+# takes its place. Its subshells are continued too: it may wait for one that is stopped. Sets $life.
 wake_watcher() {
   judge_watch
   tries=0
@@ -138,5 +138,7 @@ wake_watcher() {
     tries=$((tries + doze_tenths))
     judge_watch
   done
-  [ "$life" != alive ] || kill -USR1 "$pid" 2>/dev/null
-}
+  [ "$life" = alive ] || return 0
+  [ "$group" != "$pid" ] || kill -CONT "-$pid"
+  kill -USR1 "$pid"
+} 2>/dev/null

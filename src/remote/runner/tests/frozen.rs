@@ -89,6 +89,27 @@ fn a_watcher_that_cannot_be_continued_is_ended_before_another_takes_its_place() 
     }
 }
 
+/// The watcher itself runs, and waits for what does not.
+#[test]
+fn a_stopped_step_of_the_watcher_continues_when_the_attempt_is_cancelled() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo w >work; mkdir ~/now");
+        let now = host.home().join("now");
+        let others = "ps -eo pid=,pgid= | awk -v group=\"$(($(ps -o pgid= -p $$)))\" -v self=$$ '\
+            $2 == group && $1 != group && $1 != self { print $1 }'";
+        let stop = format!("if rmdir '{}'; then kill -STOP $({others}) $$; fi 2>/dev/null", now.display());
+        host.shadow_git("*' add -A '*", &stop);
+        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        host.until("exit", || std::fs::read_to_string(host.at(1).join("exit")).ok().filter(|it| it.starts_with('0')));
+        host.until("stop", || (!now.exists()).then_some(()));
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(!host.at(1).join("result").exists());
+        cancel(&host);
+        let result = host.result(1);
+        assert!(result.get("capture").is_some(), "{}", result.0);
+    }
+}
+
 #[test]
 fn a_stopped_wrapper_still_records_how_the_agent_ended() {
     for shell in shells() {
