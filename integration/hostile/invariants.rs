@@ -1,7 +1,7 @@
 //! What must be true after each command: no work is lost, what is only on the host is named, each attempt started once.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::files::{self, Kept};
@@ -19,8 +19,13 @@ impl Story {
         let mut now: Vec<Kept> = Vec::new();
         for place in trees.iter().flat_map(|trees| folders(trees)) {
             // Of a place, the checkout and what the agent put next to it; our own files are not its work.
+            let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             for folder in folders(&place) {
-                now.extend(files::below(&folder));
+                let next_to_it = (!name(&place).starts_with(&format!("{}-", name(&folder)))).then(|| name(&folder));
+                now.extend(files::below(&folder).into_iter().map(|kept| match &next_to_it {
+                    Some(folder) => Kept { path: format!("{folder}/{}", kept.path), ..kept },
+                    None => kept,
+                }));
             }
         }
         // What an earlier agent left and this one changed or removed is this one's doing.
@@ -120,7 +125,7 @@ impl Story {
 /// Whether a text names a path, or a directory that it is in. Control characters and foreign bytes are shown as `?`.
 fn names(text: &str, path: &str) -> bool {
     let plain = |c: char| if c.is_control() || c == '\u{fffd}' { '?' } else { c };
-    let path: String = path.chars().map(plain).collect();
+    let (text, path): (String, String) = (text.chars().map(plain).collect(), path.chars().map(plain).collect());
     let mut end = path.len();
     loop {
         if text.contains(&path[..end]) {

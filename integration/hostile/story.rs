@@ -1,6 +1,7 @@
 //! One story: an agent's moves, what happens to our processes, the user's commands, and the invariant after each of them.
 
 use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -193,7 +194,7 @@ impl Story {
     fn run(&mut self, words: &[&str]) {
         self.note(format!("$ handoff {}", words.join(" ")));
         let mut running = self.site.laptop.handoff(words).start();
-        let began = Instant::now();
+        let (began, mut interrupted) = (Instant::now(), false);
         while !running.has_ended() {
             if is_over(began, COMMAND) {
                 let said = format!("{}\n{}", running.stdout(), running.stderr());
@@ -205,13 +206,15 @@ impl Story {
             // The root is gone for good; the user reads that, and leaves.
             if running.stdout().contains(WAITS) {
                 running.signal(Signal::INT);
+                interrupted = true;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
         let ran = running.end();
         self.note(format!("{}{}-> {:?}", ran.stdout, ran.stderr, ran.status));
         self.said += &format!("{}\n{}\n", ran.stdout, ran.stderr);
-        if ran.status.code().is_none_or(|code| code == 101) {
+        let left = interrupted && ran.status.signal() == Some(Signal::INT.as_raw());
+        if !left && ran.status.code().is_none_or(|code| code == 101) {
             self.broken(&format!("handoff {} crashed", words.join(" ")));
         }
     }
