@@ -16,7 +16,7 @@ use crate::model::profile::Profile;
 fn functions() -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/remote/runner");
     let read = |name: &str| std::fs::read_to_string(format!("{folder}/{name}.sh")).unwrap();
-    let files = ["head", "json_reader", "log_facts", "limits", "verdict"].map(read).concat();
+    let files = ["lib", "json_reader", "log_facts", "limits", "verdict"].map(read).concat();
     format!("nl='\n'\ntab='\t'\n{files}\n")
 }
 
