@@ -25,6 +25,7 @@ pub mod error;
 pub mod exit;
 pub mod host_trees;
 pub mod hosts;
+mod interrupt;
 pub mod list;
 pub mod logs;
 pub mod man;

@@ -10,6 +10,7 @@ use super::Global;
 use super::context::{self, Show};
 use super::error::Error;
 use super::exit;
+use super::interrupt::interrupted;
 use crate::agent::dialect::Reader;
 use crate::model::agent_event::AgentEvent;
 use crate::model::attempt::log_name;
@@ -157,7 +158,7 @@ async fn attach_from(
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(End::Left),
+            () = interrupted() => return Ok(End::Left),
         }
     }
     Ok(End::Left)

@@ -9,6 +9,7 @@ use super::Global;
 use super::context::{self, Show};
 use super::error::Error;
 use super::exit;
+use super::interrupt::interrupted;
 use super::watch::{follow, go_on};
 use crate::config::hosts::is_pattern;
 use crate::config::settings::parse_duration;
@@ -171,7 +172,7 @@ async fn start(services: &Arc<Services>, plan: Plan) -> Result<Result<Driver, Su
     let started = tokio::spawn(async move { Driver::run(&services, plan).await });
     tokio::select! {
         driver = started => driver.map_err(|error| Error::failed(format!("an inner task failed: {error}"))),
-        _ = tokio::signal::ctrl_c() => {
+        () = interrupted() => {
             let hint = "`handoff list` shows whether it was recorded; `handoff watch ID` goes on with it";
             Err(Error::failed("interrupted before the host confirmed the start").code(exit::DETACHED).hint(hint))
         }

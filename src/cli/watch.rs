@@ -7,6 +7,7 @@ use super::Global;
 use super::context::{self, Show};
 use super::error::Error;
 use super::exit;
+use super::interrupt::interrupted;
 use super::logs::{Along, attach};
 use crate::model::attempt::{AttemptNo, Next};
 use crate::model::handoff::{Handoff, Status};
@@ -96,7 +97,7 @@ pub fn wait_for(handoff: &Handoff, attempt: AttemptNo, now: jiff::Timestamp) -> 
 pub async fn follow(driver: &mut Driver, until: Until, require_check: bool, show: Show) -> Result<u8, Error> {
     let left = tokio::select! {
         done = driver.follow(until) => { done?; false }
-        _ = tokio::signal::ctrl_c() => true,
+        () = interrupted() => true,
     };
     let handoff = driver.handoff().clone();
     driver.tell(&Progress::Rest { id: handoff.request.id.to_string(), status: handoff.status() });
