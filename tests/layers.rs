@@ -20,6 +20,7 @@ const RANKS: &[&[&str]] = &[
 const OWNED: &[(&str, &[&str])] = &[
     ("clap::", &["cli.rs", "cli/"]),
     ("clap_complete::", &["cli.rs", "cli/"]),
+    ("clap_mangen::", &["cli.rs", "cli/"]),
     ("russh::", &["transport/ssh.rs", "transport/ssh/"]),
     ("indicatif::", &["ui/live.rs"]),
     ("Command::new(\"git\")", &["git.rs", "git/"]),

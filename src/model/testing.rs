@@ -1,4 +1,4 @@
-//! A handoff for tests.
+//! A handoff for tests, and texts that are compared with a file.
 
 use crate::model::event::Created;
 use crate::model::host::Limits;
@@ -29,4 +29,14 @@ pub(crate) fn created(id: &str) -> Created {
         },
         limits: Limits::default().filled(),
     }
+}
+
+/// Compares a text with `tests/cli/snapshots/<name>.snap`; `tests/cli/screens.rs` says how to update it.
+#[track_caller]
+pub(crate) fn match_file(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
 }

@@ -116,3 +116,42 @@ fn gaps(facts: &Facts, host: &str, agent: &str, (profile, login): (&Profile, Opt
     }
     gaps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::profiles;
+    use crate::model::testing::match_file;
+
+    #[test]
+    fn every_gap_says_what_helps() {
+        let profile = &profiles::built_in().unwrap()["cursor"];
+        let bare = Profile { install: None, ..profile.clone() };
+        let good = || Facts {
+            root: "/home/dev/.handoff".into(),
+            git: "2.47.3".into(),
+            detach: "setsid".into(),
+            agent: Some(("/usr/bin/agent".into(), "1".into())),
+            ..Facts::default()
+        };
+        let login = || Some("ssh -t buildbox agent login".to_owned());
+        let cases = [
+            (profile, login(), good()),
+            (profile, login(), Facts { git: "-".into(), detach: "none".into(), agent: None, ..good() }),
+            (&bare, login(), Facts { agent: None, ..good() }),
+            (profile, login(), Facts { login: Some(NO_ANSWER), ..good() }),
+            (profile, None, Facts { login: Some(NO_ANSWER), ..good() }),
+            (profile, login(), Facts { login: Some(1), ..good() }),
+            (profile, None, Facts { login: Some(1), ..good() }),
+            (profile, login(), Facts { disk: Some(7 << 10), inodes: Some(0), time: Some(75), ..good() }),
+        ];
+        let line = |gap: &Gap| format!("MISSING {}\n  try: {}\n", gap.what, gap.help);
+        let text: Vec<String> = cases
+            .into_iter()
+            .map(|(profile, login, facts)| gaps(&facts, "buildbox", "cursor", (profile, login), 0))
+            .map(|gaps| gaps.iter().map(line).collect())
+            .collect();
+        assert_eq!(text[0], "", "nothing is missing");
+        match_file("gaps", &text[1..].join("\n"));
+    }
+}

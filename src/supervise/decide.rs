@@ -135,8 +135,9 @@ fn is_missing(handoff: &Handoff, n: AttemptNo) -> bool {
 mod tests {
     use super::*;
     use crate::agent::profiles;
+    use crate::model::attempt::{Grant, Outcome};
     use crate::model::event::{Event, Kind};
-    use crate::model::testing::created;
+    use crate::model::testing::{created, match_file};
 
     #[test]
     fn a_provisional_end_is_overruled_where_the_work_may_continue() {
@@ -161,5 +162,60 @@ mod tests {
         assert!(why(&verdict).contains("--host OTHER"), "{}", why(&verdict));
         verdict.standing = Some(Class::Overloaded);
         assert!(why(&verdict).contains("overloaded") && !why(&verdict).contains("--host"), "{}", why(&verdict));
+    }
+
+    /// A handoff of `attempts` whose only attempt ended with this verdict.
+    fn ended(verdict: &Verdict, reason: &str, attempts: u32) -> Handoff {
+        let event = |kind| Event::new(jiff::Timestamp::UNIX_EPOCH, kind);
+        let mut request = created("20260407-fix-the-till");
+        request.limits.attempts = attempts;
+        let (host, commit) = (request.host.clone(), request.base.commit.clone());
+        let mut handoff = Handoff::created(&event(Kind::Created(Box::new(request)))).unwrap();
+        let grant = Grant { number: 1, epoch: 1, host: host.clone(), first: 1, last: attempts, active: 60 };
+        let outcome = Outcome { reason: reason.into(), ..Outcome::default() };
+        for kind in [
+            Kind::Granted { grant },
+            Kind::Dispatched { attempt: 1, grant: 1, host: host.clone(), command: "agent".into() },
+            Kind::Shipped { host, commit },
+            Kind::Started { attempt: 1, command: None, session: None },
+            Kind::Ended { attempt: 1, outcome: Box::new(outcome), verdict: verdict.clone() },
+        ] {
+            handoff.apply(&event(kind)).unwrap();
+        }
+        handoff
+    }
+
+    #[test]
+    fn every_pause_says_what_helps() {
+        let mut profile = profiles::built_in().unwrap()["cursor"].clone();
+        profile.login = Some("ssh -t buildbox agent login".into());
+        let mut text = String::new();
+        let mut add = |what: String, verdict: &Verdict, reason: &str, attempts| {
+            let handoff = ended(verdict, reason, attempts);
+            let follows = match follow_up(&handoff, 1, verdict, &profile, 15, 0) {
+                FollowUp::Next(Next::Park { why }) => format!("paused: {why}"),
+                other => format!("{other:?}"),
+            };
+            let stands = in_words(Next::Park { why: String::new() }, Next::End, &handoff, 1, &profile);
+            let Next::Park { why: alone } = stands else { panic!("{stands:?}") };
+            let alone = format!("paused: {alone}");
+            let differs = if follows == alone { String::new() } else { format!("by the host: {alone}\n") };
+            text += &format!("# {what}\n{follows}\n{differs}\n");
+        };
+        for class in Class::ALL {
+            let verdict = Verdict::new(class, "EVIDENCE");
+            add(class.word().into(), &verdict, "exit", 3);
+        }
+        let verdict = Verdict::new(Class::Crashed, "EVIDENCE");
+        add("crashed, and no attempt is left".into(), &verdict, "exit", 1);
+        add(
+            "config, because the agent is missing".into(),
+            &Verdict::new(Class::Config, "EVIDENCE"),
+            "agent-missing",
+            3,
+        );
+        let standing = Verdict { standing: Some(Class::Overloaded), ..Verdict::new(Class::Timeout, "EVIDENCE") };
+        add("timeout, while an error of the service stands".into(), &standing, "timeout", 3);
+        match_file("pauses", &text);
     }
 }

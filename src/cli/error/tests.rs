@@ -11,6 +11,7 @@ use crate::model::handoff::Refused;
 use crate::model::id::HandoffId;
 use crate::model::refusal::{Fault, RefusedRef};
 use crate::model::snapshot::Oid;
+use crate::model::testing::match_file;
 
 /// Samples of an enum, at least one for each variant, as text.
 macro_rules! samples {
@@ -201,10 +202,6 @@ fn engine() -> String {
 
 #[test]
 fn every_error_is_shown_with_its_hints() {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/snapshots"));
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
     let text = [transport(), git(), state(), remote(), engine()].concat();
-    settings.bind(|| insta::assert_snapshot!("errors", text));
+    match_file("errors", &text);
 }

@@ -80,6 +80,9 @@ fn that_succeeds_and_every_command_that_follows() {
     screens.see(&laptop, &["resume"]);
     screens.see(&laptop, &["list"]);
     screens.see(&laptop, &["show"]);
+    std::fs::remove_dir_all(laptop.worktree()).unwrap();
+    screens.note("the worktree was deleted by hand");
+    screens.see(&laptop, &["takeover", "--editor", "none"]);
     screens.match_file("takeover");
 }
 
