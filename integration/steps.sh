@@ -195,7 +195,7 @@ prepare_unit() {
     need mkfs.ext4 e2fsprogs --
 }
 
-step_unit() { with_skips tests --lib --bins --test layers --test cli; }
+step_unit() { with_skips tests --lib --bins --test layers --test docs --test cli; }
 
 # What users build.
 step_demo() { cargo run --locked --release -- demo </dev/null; }
