@@ -31,7 +31,7 @@ list_beside() {
   for entry in "${tree%/*}"/* "${tree%/*}"/.[!.]* "${tree%/*}"/..?*; do
     [ -e "$entry" ] || [ -h "$entry" ] || continue
     case ${entry##*/} in owner | key | kept | held | index | gone | "${tree##*/}") continue ;; esac
-    [ "$entry" != "$git_dir" ] && [ "$entry" != "$common_dir" ] || continue
+    { [ "$entry" != "$git_dir" ] && [ "$entry" != "$common_dir" ]; } || continue
     entry=../${entry##*/}
     # A name with a line break would be several patterns.
     case $entry in *"$nl"*) false ;; *) grep -qxF "$entry" "$job/capture.git/captured-worktrees" 2>/dev/null ;; esac ||
