@@ -1,6 +1,7 @@
-# What `release` asks of each attempt before anything goes: it is over, and the laptop has all of it.
+# What `release` checks for each attempt before it deletes anything: the attempt is over, and the laptop has all of it.
 
-# Every attempt, in order. $loose is one that ran and was not captured, $cache that of the handoff.
+# Checks every attempt. Sets $loose to the number of an attempt that ran and was not captured, and $cache to the
+# handoff's cache.
 check_acks() {
   cache=
   read_ship
@@ -13,7 +14,8 @@ check_acks() {
   done
 }
 
-# A watcher that only waits for what follows is told that nothing does, and leaves. Fails when one is at work.
+# Makes a watcher leave that only waits for the decision about the next attempt. Fails when a watcher works on an
+# attempt.
 dismiss_watcher() {
   judge_watch
   case $life in none | dead) return 0 ;; esac
@@ -21,7 +23,8 @@ dismiss_watcher() {
   [ -z "$dry" ] || return 0
   write_next laptop:end:0
   if [ "$life" = unknown ]; then
-    # On its own node it reads what stands there; with an earlier word it may be about to go on.
+    # The watcher runs on another node and reads `next` there. Without `end` or `park` it may be about to start an
+    # attempt.
     case $(link_of "$at/next") in *:end:* | *:park:*) return 0 ;; *) return 1 ;; esac
   fi
   left=30
@@ -32,7 +35,8 @@ dismiss_watcher() {
   done
 }
 
-# Refuses unless this attempt is over and acknowledged to the byte.
+# Refuses unless this attempt is over and the laptop acknowledged its capture and the exact size of its log. Sets $g,
+# $spec, $cache and $loose.
 check_ack() {
   dismiss_watcher || refuse busy "attempt $n has a watcher"
   find_marked
@@ -55,8 +59,8 @@ check_ack() {
   fi
 }
 
-# The refs of the handoff in its cache, as commands that delete them; those of captures that the laptop does not hold are
-# listed like files.
+# Writes to $notes/refs the commands that delete the handoff's refs in its cache, and lists in $notes/listing the
+# captures that the laptop does not have. Sets $unheld to their number.
 find_refs() {
   true >"$notes/refs"
   [ -n "$cache" ] || return 0

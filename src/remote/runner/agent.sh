@@ -1,6 +1,7 @@
-# What runs in the tree: its environment, the agent's binary, its session.
+# What runs in the tree: its environment, the agent's binary and its session.
 
-# The environment of everything that runs for the user; called in a subshell. What is ours is not passed on.
+# Sets the environment of everything that runs for the user. The caller is a subshell. The runner's own variables are
+# not passed on.
 child_env() {
   umask "$account_umask"
   unset LC_ALL
@@ -12,7 +13,7 @@ child_env() {
   done 2>/dev/null <"$spec/unset"
   # shellcheck source=/dev/null
   [ ! -f "$spec/env" ] || . "$spec/env"
-  # Split into lines by the shell itself: bash keeps the text of a here-document in a file.
+  # The shell itself splits the text into lines, because bash keeps the text of a here-document in a file.
   IFS=$nl
   set -f
   for line in $secrets; do
@@ -26,7 +27,7 @@ child_env() {
   export PATH HANDOFF_MARK="$name.$n" COMPOSE_PROJECT_NAME="$name" HANDOFF_AGENT="${agent-}"
 }
 
-# Where commands are looked for, in $agent_path: the host's own directories first, then those installers use.
+# Sets $agent_path, where commands are searched: the host's own PATH first, then the directories that installers use.
 find_path() {
   agent_path=
   while IFS= read -r line; do
@@ -38,7 +39,7 @@ find_path() {
   agent_path=$agent_path$HOME/.local/bin:$HOME/bin:$HOME/.cargo/bin:/usr/local/bin:/opt/homebrew/bin:$PATH
 }
 
-# Finds a command by name, in $found: on the path, else as the login shell finds it.
+# Finds a command by name and sets $found. It is searched in $agent_path, then by the login shell.
 find_command() {
   case $1 in '' | -* | *[!A-Za-z0-9._+-]*) return 1 ;; esac
   found=$(PATH=$agent_path command -v "$1" 2>/dev/null)
@@ -47,15 +48,15 @@ find_command() {
   bounded 5 "$scratch" "$SHELL" -lc "command -v $1"
   found=$(grep '^/' "$scratch" 2>/dev/null | tail -n 1)
   [ -n "$found" ] && [ -x "$found" ] || return 1
-  # What stands beside it (its interpreter) is wanted too.
+  # The directory of the command is searched too, because its interpreter may be there.
   agent_path=${found%/*}:$agent_path
 }
 
 # Longest time for the answer to --version, in seconds.
 version_limit=20
 
-# The first line of a command's version, in $version, and how the question ended, in $answered: 124 when time was up. Fails
-# when the version is not what the pattern wants.
+# Sets $version to the first line that the command's --version prints, and $answered to the status of that call (124: it
+# timed out). Fails when the version does not match the pattern.
 check_version() {
   (
     PATH=$agent_path
@@ -67,14 +68,15 @@ check_version() {
   [ -z "$2" ] || say "$version" | grep -qE -e "$2"
 }
 
-# Whether the command that was just asked gave no answer: no evidence that it is another tool. What is known is in $silence.
+# Whether the command that was just asked did not answer, which does not prove that it is another tool. Sets $silence to
+# the reason.
 is_silent() {
   silence="did not answer --version within $version_limit s"
   [ "$answered" -eq 124 ] && [ -z "$version" ]
 }
 
-# The agent's binary, in $agent. One that did not answer is taken when no other has the right version: a slow host ends no
-# attempt.
+# Finds the agent's binary and sets $agent. When no binary has the right version, one that did not answer is taken: a
+# slow host must not end an attempt.
 find_agent() {
   scratch=$at/scratch
   silent=
@@ -101,7 +103,7 @@ find_agent() {
   agent=$silent detail=
 }
 
-# Notes the id of the session for whoever resumes it.
+# Records the id of the session, so that a later attempt can resume it.
 keep_session() {
   session=$1
   [ "$(link_of "$job/session")" = "$1" ] && return 0
@@ -109,7 +111,7 @@ keep_session() {
   ln -s "$1" "$job/session" && event session
 }
 
-# The session of this attempt, in $session (empty: none yet), and whether to resume it, in $start_as.
+# Sets $session to the session of this attempt (empty: none yet) and $start_as to how it is started.
 find_session() {
   field "$spec/grant" session_mode
   session_mode=${value:-none}
@@ -131,14 +133,14 @@ find_session() {
       is_session "$session"
       ;;
     *)
-      # Nothing to pass on: the stream will name a new one.
+      # No id is passed to the agent: its output will name the new session.
       session=
       rm -f "$job/session"
       ;;
   esac
 }
 
-# Asks the agent for a session: the last word of its last line.
+# Asks the agent for a new session and sets $session to the last word of its last line.
 create_session() {
   (
     child_env
@@ -154,8 +156,8 @@ create_session() {
   [ "$status" -eq 0 ] && is_session "$session" && keep_session "$session"
 }
 
-# The session that the stream opened is the one that can be resumed, whatever id the agent was given. A resume that opened
-# another session is judged by that.
+# Records the session that the agent's output names: only that one can be resumed, whatever id the agent was given. If a
+# resume opened another session, the verdict depends on that.
 watch_session() {
   [ -z "$resumed" ] || return 0
   if [ -s "$spec/stream" ]; then

@@ -1,9 +1,11 @@
-# The agent's git directory, read as data: what its files name, whatever their names are. Only regular files are opened.
+# Reads the agent's git directory as data: the object ids that its files contain, whatever the files are called. Only
+# regular files are opened.
 
-# The first line of a small file; nothing of what is no file.
+# Prints the first line of a small regular file, and nothing for anything else.
 read_small() { [ ! -f "$1" ] || head -c 4096 "$1" 2>/dev/null | head -n 1 | tr -d '\0\r'; }
 
-# The agent's git directory, in $git_dir, and the one that its worktrees share, in $common_dir. Empty where there is none.
+# Sets $git_dir to the agent's git directory and $common_dir to the one that its worktrees share. Both are empty where
+# there is none.
 find_git_dir() {
   git_dir='' common_dir=''
   if [ -d "$tree/.git" ]; then
@@ -11,7 +13,7 @@ find_git_dir() {
   elif line=$(read_small "$tree/.git") && [ -n "${line#gitdir: }" ]; then
     git_dir=$(cd "$tree" && cd "${line#gitdir: }" 2>/dev/null && pwd -P)
   fi
-  # It may have been moved: ours names the cache.
+  # The agent may have moved the directory. Only the one that we made names the cache.
   if [ -z "$git_dir" ]; then
     for entry in "$tree"/* "$tree"/.[!.]* "${tree%/*}"/* "${tree%/*}"/.[!.]*; do
       [ -n "$git_dir" ] || [ "$(read_small "$entry/objects/info/alternates")" != "$cache/objects" ] || git_dir=$entry
@@ -24,7 +26,7 @@ find_git_dir() {
   borrow_dir=$common_dir/objects
 }
 
-# The refs of the shared directory, as lines `<oid> <name>`; of a ref in both places, the loose one counts.
+# Prints the refs of the shared directory as lines `<oid> <name>`. A loose ref takes precedence over a packed one.
 list_refs() {
   [ ! -f "$common_dir/packed-refs" ] || head -c 134217728 "$common_dir/packed-refs" | LC_ALL=C sed -n 's/^\([0-9a-f]\{40,64\} refs\/\)/\1/p'
   (cd "$common_dir" && find -H refs -type f -size -9 -exec grep -aE '^[0-9a-f]{40,64}$' /dev/null {} +) |
@@ -32,7 +34,8 @@ list_refs() {
   read_reftable "$common_dir" for-each-ref --format='%(objectname) %(refname)'
 }
 
-# Asks git about the refs of a directory that keeps them in tables, over a copy: it reads no configuration of the agent's.
+# Reads the refs of a directory in reftable format with git, from a copy, so that git reads no configuration that the
+# agent wrote.
 read_reftable() {
   tables=$1/reftable
   shift
@@ -47,7 +50,8 @@ read_reftable() {
   rm -rf "$own/tables.git"
 } 2>/dev/null
 
-# Every object id in the files of the git directory: refs, logs, unfinished operations, worktrees and what comes later.
+# Prints every object id in the files of the git directory: refs, logs, unfinished operations, worktrees, and files of
+# later git versions.
 list_ids() {
   find "$common_dir/." "$git_dir/." \( -path '*/./objects' -o -path '*/./modules' -o -path '*/./lfs' -o -path '*/./annex' \) -prune -o \
     -type f ! -name index ! -name 'sharedindex.*' ! -name '*.ref' -size -262144 -exec grep -aohE '[0-9a-f]{40,64}' {} + | LC_ALL=C grep -xE '[0-9a-f]{40}|[0-9a-f]{64}'
@@ -57,8 +61,8 @@ list_ids() {
   done
 }
 
-# Notes what of the git directory is captured nowhere: pipes, damaged refs, files that are too large to read, content that
-# git keeps beside its objects.
+# Notes which parts of the git directory no capture contains: pipes, damaged refs, files too large to read, and content
+# that git stores outside its objects.
 find_git_lacking() {
   {
     (cd "$git_dir" && find . ! -type f ! -type d ! -type l) | sed 's|^\./||'
@@ -71,7 +75,8 @@ find_git_lacking() {
   } 2>/dev/null | sed 's|^|.git/|' | lack
 }
 
-# Reads the agent's repository, fails where that took too long: $agent_head is its HEAD or empty, `refs` and `ids` in our own directory are what it names.
+# Reads the agent's repository. Sets $agent_head to its HEAD (or empty), and writes what it names to the files
+# found-refs and found-ids in $own. Fails when that takes too long.
 read_agent_git() {
   own=$job/capture.git agent_head='' borrow_dir=''
   rm -rf "$own/refs" "$own/packed-refs" "$own/logs" "$own/agent-index"
@@ -81,7 +86,7 @@ read_agent_git() {
     note="${note-}the agent's git directory is gone; "
     return 0
   fi
-  # A pipe among the objects would stop git.
+  # A pipe among the objects would block git.
   find "$borrow_dir/." ! -type f ! -type d ! -type l -print 2>/dev/null | while IFS= read -r file; do set_aside "$file"; done
   all_read=0
   steadily list_refs >"$own/found-refs" 2>/dev/null
@@ -99,7 +104,7 @@ read_agent_git() {
   return "$all_read"
 }
 
-# Calls git with the agent's objects to read from.
+# Calls git with read access to the agent's objects.
 borrowing() {
   borrow=$borrow_dir
   "$@"
@@ -108,8 +113,8 @@ borrowing() {
   return "$borrowed"
 }
 
-# The index of a git directory of the agent's as a tree, in $staged, and its stages of a conflict as trees in $stages, lines
-# `<tree> <stage>`; fails when it cannot be read.
+# Reads the index of a git directory of the agent's. Sets $staged to its tree, and $stages to the trees of a conflict's
+# stages as lines `<tree> <stage>`. Fails when the index cannot be read.
 read_index() {
   index=$own/agent-index stages=
   rm -f "$index" "$own"/sharedindex.*
@@ -122,14 +127,14 @@ read_index() {
   is_hex "$staged"
 }
 
-# Entry by entry, because a conflict or a single missing object makes git refuse the whole index.
+# Rebuilds the index entry by entry, because git refuses a whole index for one conflict or one missing object.
 rebuild_index() {
   borrowing capture_git ls-files -s >"$own/entries" 2>/dev/null && [ -s "$own/entries" ] || return 1
   cut -d ' ' -f 2 "$own/entries" | sort -u | borrowing capture_git cat-file --batch-check | sed -n 's/ missing$//p' >"$own/missing"
   index=$own/stage-index
   for stage in 1 3 2; do
     rm -f "$index"
-    # What was not in conflict goes into the tree that stands for the index, as does our own side.
+    # The tree of the index gets the entries without a conflict, and our side of each conflict.
     LC_ALL=C awk -v stage="$stage" '
       NF == 1 { missing[$1] = 1; next }
       $1 != "160000" && ($2 in missing) { next }

@@ -1,5 +1,6 @@
-# Capturing what the agent left: its files through our own git directory, its commits read as data.
+# Captures what the agent left: its files through our own git directory, its commits read as data.
 
+# Makes a commit with handoff as its author.
 commit_as_handoff() {
   (
     GIT_AUTHOR_NAME=handoff GIT_AUTHOR_EMAIL=handoff@localhost
@@ -9,8 +10,8 @@ commit_as_handoff() {
   )
 }
 
-# The stash-shaped commit of HEAD $1, the index of the git directory $2 and the files $3, in $made; stages of a conflict
-# become tips below $4.
+# Makes a stash-shaped commit of HEAD $1, the index of the git directory $2 and the files $3, and sets $made to its id.
+# Stages of a conflict become tips below $4.
 make_commit() {
   { [ -n "$2" ] && read_index "$2"; } || staged=$3 stages=
   say "$stages" | while read -r stage_tree stage; do
@@ -22,7 +23,7 @@ make_commit() {
     made=$(commit_as_handoff "$3" ${1:+-p "$1"} -p "$staged" -m "files of $name, attempt $n")
 }
 
-# Copies into the cache what it lacks of the tips in a file, then sees that nothing is missing.
+# Copies into the cache the objects of the tips in a file that it does not have, then checks that none is missing.
 fetch_tips() {
   {
     cut -d ' ' -f 1 "$1"
@@ -36,12 +37,12 @@ fetch_tips() {
   cache_git rev-list --objects --quiet --ignore-missing --stdin <"$own/revs" 2>/dev/null
 }
 
-# Fetches the commit of a HEAD, the index of a git directory and the files.
+# Fetches a commit of a HEAD, the index of a git directory and the files.
 fetch_first() {
   make_commit "$1" "$2" "$files" "" && say "$made work" >"$own/first" && fetch_tips "$own/first"
 }
 
-# The files, the index and HEAD into the cache, as one commit; `kept` lists it.
+# Fetches the files, the index and HEAD into the cache as one commit, and lists it in `kept`. Sets $agent_head.
 fetch_work() {
   true >"$own/tips" || return 1
   if [ -z "$agent_head" ] || ! fetch_first "$agent_head" "$git_dir"; then
@@ -56,7 +57,7 @@ fetch_work() {
   cp "$own/first" "$own/kept"
 }
 
-# All that the agent's repository names besides.
+# Fetches everything else that the agent's repository names.
 fetch_rest() {
   bad=$own/bad
   true >"$bad" && true >"$own/ends" || return 1
@@ -69,7 +70,8 @@ fetch_rest() {
   not_in "$bad" 0 <"$own/tips" >>"$own/kept"
 }
 
-# Captures the attempt, once: $capture is the commit, $files its tree, $agent_head the agent's HEAD, $note what was amiss.
+# Captures the attempt, once. Sets $capture (the commit), $files (its tree), $agent_head (the agent's HEAD) and $note
+# (what went wrong).
 take_capture() {
   if capture=$(link_of "$at/capture"); then
     files=$(cache_git rev-parse -q --verify "$capture^{tree}")
@@ -93,7 +95,7 @@ take_capture() {
   steadily find_lacking
   list_beside | tr '\n\0' '?\n' | lack
   if ! sort -u "$own/kept" | sed "s|^\\([^ ]*\\) \\(.*\\)|update refs/capture/$name/$n/\\2 \\1|" | cache_git update-ref --stdin 2>/dev/null; then
-    # Names that exclude each other: the objects count.
+    # If two names exclude each other, both objects are kept under names made of their ids.
     LC_ALL=C awk -v below="refs/capture/$name/$n/" '{ print "update " below ($2 == "work" ? "work" : "reflog/" $1) " " $1 }' "$own/kept" |
       sort -u | cache_git update-ref --stdin || return 1
   fi
@@ -102,7 +104,8 @@ take_capture() {
   ln -s "$work" "$at/capture" && capture=$work && event capture
 }
 
-# The ends of what a laptop lacks that holds the ships of this handoff and the captures of its earlier attempts.
+# Prints the revisions of what a laptop lacks that has the ships of this handoff and the captures of its earlier
+# attempts.
 capture_ends() {
   cache_git for-each-ref --format='%(objectname)' "refs/capture/$name/$n/"
   set -- "refs/handoff/$name/"
@@ -113,7 +116,8 @@ capture_ends() {
   done
   cache_git for-each-ref --format='%(objecttype) %(objectname)' "$@" >"$at/.held"
   sed 's/^[a-z]* /^/' "$at/.held"
-  # Git leaves out the files of what is held only where a commit that is sent has it for a parent; this one is sent with them.
+  # Git only omits files that the laptop has if a commit that is sent has their commit as a parent. This commit is sent
+  # for that.
   sed -n 's/^commit //p' "$at/.held" >"$at/.held.commits"
   if read -r oid <"$at/.held.commits" && oid=$(cache_git rev-parse -q --verify "$oid^{tree}"); then
     commit_text "$oid" "what is held of" <"$at/.held.commits" | cache_git hash-object -t commit -w --stdin
@@ -121,7 +125,8 @@ capture_ends() {
   rm -f "$at/.held" "$at/.held.commits"
 }
 
-# A commit of the tree $1 whose parents are the commits of stdin, as git stores it: the same at each call.
+# Prints a commit of the tree $1 whose parents are the commits of stdin, as git stores it. The result is the same at
+# each call.
 commit_text() {
   say "tree $1"
   sort -u | sed 's/^/parent /'
@@ -129,8 +134,8 @@ commit_text() {
 }
 handoff_author='handoff <handoff@localhost> 0 +0000'
 
-# What the capture lacks, as lines of a reply.
+# Prints what the capture lacks, as lines of a reply.
 tell_uncaptured() { sed 's/^/lacks /' "$at/uncaptured" 2>/dev/null; }
 
-# How many bytes that is, in $weight; empty where git cannot say (before 2.31).
+# Sets $weight to the number of bytes of what the laptop lacks, empty where git cannot say (before 2.31).
 weigh() { weight=$(capture_ends | cache_git rev-list --objects --disk-usage --stdin 2>/dev/null); }

@@ -1,11 +1,13 @@
-# Who a process is: pid, start time, boot and node. Only that is ever compared or signalled, never a bare pid.
+# Identifies a process by pid, start time, boot and node. A bare pid is never compared or signalled, because the system
+# uses pids again.
 
 if [ -r /proc/self/stat ] && [ -r /proc/sys/kernel/random/boot_id ]; then proc=1; else proc=; fi
 
-# Looks a process up: $start, $mode (R, S, T, Z …), $group and $ticks (CPU time in hundredths of a second).
+# Looks a process up. Sets $start, $mode (R, S, T, Z …), $group and $ticks (CPU time in hundredths of a second). Fails
+# without such a process.
 inspect() {
   if [ -n "$proc" ]; then
-    # The name in brackets may hold anything; what counts follows the last bracket.
+    # The name in brackets may contain anything, brackets too; the fields follow the last bracket.
     read -r line 2>/dev/null <"/proc/$1/stat" || return 1
     # shellcheck disable=SC2086 # fields of a stat line
     set -- ${line##*) }
@@ -21,7 +23,7 @@ inspect() {
   fi
 }
 
-# Where we are: $boot and $node.
+# Sets $boot and $node, which identify this boot of this machine.
 here() {
   [ -z "${node-}" ] || return 0
   if [ -n "$proc" ]; then
@@ -30,20 +32,21 @@ here() {
     boot=$(sysctl -n kern.bootsessionuuid 2>/dev/null || sysctl -n kern.boottime 2>/dev/null)
   fi
   boot=$(printf %s "$boot" | tr -cd '0-9a-fA-F' | cut -c 1-12)
-  # The same on every PATH: checksum tools differ from host to host, awk is everywhere.
+  # The checksum is computed with awk, because checksum tools differ from host to host.
   node=$(uname -n | awk 'BEGIN { for (i = 1; i < 256; i++) code[sprintf("%c", i)] = i }
     { for (i = 1; i <= length($0); i++) sum = (sum * 65599 + code[substr($0, i, 1)]) % 2147483647 }
     END { printf "%08x", sum }')
 }
 
-# The claim of this process, in $me.
+# Sets $me to the claim of this process.
 myself() {
   here
   inspect $$ || return 1
   me=$$:$start:$boot:$node
 }
 
-# Whether a process is in a frozen cgroup: it lives and does nothing. CONT does not help it; KILL does, in version 2.
+# Whether a process is in a frozen cgroup: it is alive but does not run. CONT does not thaw it; KILL ends it in cgroup
+# version 2.
 is_frozen() {
   [ -n "$proc" ] || return 1
   while IFS=: read -r _ controllers cgroup; do
@@ -61,7 +64,7 @@ is_frozen() {
   return 1
 }
 
-# Judges a claim: $life is alive, stopped, dead or unknown (of another node), $pid its process.
+# Evaluates a claim. Sets $life to alive, stopped, dead or unknown (on another node), and $pid to its process.
 judge() {
   pid=${1%%:*}
   claim_rest=${1#*:}
@@ -82,15 +85,15 @@ judge() {
   esac
 }
 
-# The watcher of the attempt: $life (none without one), $pid and its number $watch.
+# Evaluates the claim of the attempt's watcher. Sets $life (none without one), $pid and its number $watch.
 judge_watch() {
   highest "$at/watch."
   watch=$top pid='' life=none
   [ "$watch" -eq 0 ] || judge "$(link_of "$at/watch.$watch")"
 }
 
-# What the claim of this watcher is worth now, in $standing: `held`; `replaced` by a later one; `gone` from its root; `away`
-# with the root, which may come back: its file system is not mounted, or its directory was moved.
+# Sets $standing to the state of this watcher's claim: `held`; `replaced` by a later watcher; `gone` (deleted from its
+# root); or `away`: the root is not there but may come back, for instance when its file system is mounted again.
 stand() {
   if [ "$(link_of "$at/watch.$watch")" = "$me" ]; then
     standing=held
@@ -102,8 +105,9 @@ stand() {
   fi
 }
 
-# A watcher acts only while it holds its claim: it looks again before each step, for it may have been stopped since. While
-# the root is away it waits for as long as the agent may work; otherwise it ends what it has started, and itself.
+# Exits unless this watcher still has its claim. A watcher calls this before each step, because it may have been stopped
+# and replaced. While the root is away it waits as long as the agent may run; then it ends everything that it started,
+# and exits.
 hold_claim() {
   stand
   while [ "$standing" = away ] && { [ "$limit_active" -eq 0 ] || [ "$((served + spent))" -lt "$limit_active" ]; }; do
@@ -119,7 +123,8 @@ hold_claim() {
   exit 1
 }
 
-# The agent: $life (none before it started) and $pid. Its boot and node are those of the intent.
+# Evaluates the agent's process. Sets $life (none before it started), $pid and $task_place. Its boot and node are those
+# of the intent.
 judge_task() {
   pid='' life=none
   task=$(link_of "$at/task") || return 0
@@ -127,8 +132,8 @@ judge_task() {
   judge "$task:${task_place#*:*:}"
 }
 
-# Makes the watcher look up. One that is stopped cannot: it is continued, and after two seconds ended, so that a later one
-# takes its place. Its subshells are continued too: it may wait for one that is stopped. Sets $life.
+# Wakes the watcher. A stopped watcher is continued; if it is still stopped after two seconds it is killed, so that a
+# later one can take over. Its subshells are continued too, because it may wait for one that is stopped. Sets $life.
 wake_watcher() {
   judge_watch
   tries=0

@@ -1,9 +1,10 @@
-# The comparison before anything of a tree is deleted or overwritten. Object ids say what the laptop holds, and the files
-# themselves say what is in the tree. No time, link or flag counts.
+# Compares a tree with what the laptop has, before anything in it is deleted or overwritten. Only object ids and file
+# contents are compared; times, links and flags are not trusted.
 
-# Lists what of $tree the laptop does not hold, in $scratch/kept: names that begin with ./, a NUL after each. $kept is their
-# number, $stuck a directory that cannot be written. The file $held has lines `tree <id>` for files that the laptop has, the
-# newest first, and `commit <id>` for its history. Declared caches ($caches) do not count.
+# Lists the files of $tree that the laptop does not have in $scratch/kept, as names that begin with ./ and end with a
+# NUL. Sets $kept to their number and $stuck to a directory that cannot be written. The file $held has lines `tree <id>`
+# for trees that the laptop has, the newest first, and `commit <id>` for its history. Declared caches ($caches) are not
+# compared.
 compare_tree() {
   kept=0 stuck='' inside=''
   find_mount
@@ -14,7 +15,7 @@ compare_tree() {
   [ ! -s "$scratch/stuck" ] || IFS= read -r stuck <"$scratch/stuck"
 }
 
-# Writes `kept`, `stuck` and `inside`; see above.
+# Writes the files `kept`, `stuck` and `inside` for compare_tree.
 list_kept() {
   rm -f "$scratch/seen" "$scratch/union"
   say "$caches" >"$scratch/caches" && list_nested >"$job/capture.git/nested.all" && list_others || return 1
@@ -29,15 +30,15 @@ list_kept() {
   say "$inside" >"$scratch/inside"
 }
 
-# Any name can be in a tree: the index only compares.
+# Names are not checked, because any name can be in a tree and this index is never checked out.
 compare_git() { capture_git -c core.protectNTFS=false -c core.protectHFS=false "$@"; }
 
-# Adds to the index `union` the files of the tree that equal those of a tree $1 that the laptop has. The index `seen` was
-# made by this comparison, so what it knows of a file was read just now. Objects that are missing here prove nothing.
+# Adds to the index `union` the files of the tree that equal those of a tree $1 that the laptop has. This comparison
+# made the index `seen`, so its data about each file is current. Where objects are missing here, nothing is added.
 join_held() {
   index=$scratch/seen
   compare_git read-tree -m "$1" 2>/dev/null || return 0
-  # Of a nested repository the laptop has the name of a commit and nothing else.
+  # Of a nested repository the laptop only has the id of a commit.
   compare_git ls-files -s | sed -n "s/^160000 \([0-9a-f]*\) 0$tab/0 \1$tab/p" | compare_git update-index --index-info
   compare_git update-index -q --refresh >/dev/null 2>&1
   compare_git ls-files -d -m >"$scratch/differs" && compare_git update-index --force-remove --stdin <"$scratch/differs" &&
@@ -46,15 +47,15 @@ join_held() {
   compare_git update-index --index-info <"$scratch/same"
 }
 
-# The files of the tree that are not in `union` and not in a cache, in $scratch/others.
+# Lists the files of the tree that are neither in `union` nor in a declared cache, in $scratch/others.
 list_others() {
   index=$scratch/union
   keep_out
   list_outside -z -o -X "$scratch/caches" >"$scratch/others" 2>/dev/null
 }
 
-# What that list passes over: nested repositories, also broken ones, directories that cannot be read or have too long a path,
-# and special files. Directories that cannot be written are in $scratch/stuck.
+# Lists what git does not show: nested repositories, also broken ones, directories that cannot be read or have too long
+# a path, and special files. Directories that cannot be written are listed in $scratch/stuck.
 list_hidden() {
   true >"$scratch/stuck"
   # shellcheck disable=SC2016,SC2086 # expanded by the shell it is for; that is a list of words
@@ -73,7 +74,7 @@ list_hidden() {
     done' sh {} +) 2>/dev/null >"$scratch/passed"
   true >"$scratch/hidden"
   [ -s "$scratch/passed" ] || return 0
-  # An index of a name in or next to each of them: git says which are in a cache.
+  # An index with a name in or next to each of them makes git say which are in a declared cache.
   index=$scratch/names
   rm -f "$index"
   id=$(compare_git hash-object --stdin </dev/null) || return 1
@@ -92,8 +93,8 @@ list_hidden() {
     printf "./%s\0" "$path"; done' sh <"$scratch/passed" >"$scratch/hidden"
 }
 
-# Names as they are deleted and shown: nested repositories come from the other list, and of a path that is too long for the
-# system the part that is not.
+# Prepares names for deleting and showing: removes the nested repositories, which the other list has, and cuts a path
+# that is too long for the system.
 tidy_names() {
   # shellcheck disable=SC2016,SC2086
   xargs -0 -n 100 $shell -c '
@@ -105,7 +106,7 @@ tidy_names() {
     done' sh
 }
 
-# What the agent's repository has that the laptop does not hold, in words in $inside; empty for nothing.
+# Sets $inside to a description of what the agent's repository has that the laptop does not have; empty for nothing.
 list_commits() {
   inside=
   [ -d "$tree/.git" ] && [ ! -h "$tree/.git" ] || return 0
@@ -116,7 +117,7 @@ list_commits() {
     inside=unreadable
     return 0
   fi
-  # The laptop has what it sent, too.
+  # The laptop also has what it shipped.
   { sed -n 's/^commit //p' "$held" && sed -nE 's/^(ref|commit|head) ([0-9a-f]+).*/\2/p' "$job/spec"/*/ship 2>/dev/null; } |
     sort -u >"$scratch/history"
   {
@@ -132,17 +133,18 @@ list_commits() {
   [ ! -s "$lacking" ] || inside="${inside:+$inside, }$(head -n 1 "$lacking")"
 }
 
-# A file system that is mounted inside the tree, in $mount: to delete would reach into it.
+# Sets $mount to a file system that is mounted inside the tree, because deleting would reach into it.
 find_mount() {
   mount=
   [ ! -r /proc/self/mountinfo ] || mount=$(inside=$(say "$tree/" | sed "s/\\\\/\\\\134/g; s/ /\\\\040/g; s/$tab/\\\\011/g") awk '
     index($5, ENVIRON["inside"]) == 1 { print $5; exit }' /proc/self/mountinfo)
 }
 
-# Makes our own directories usable, whatever modes an agent gave them.
+# Makes our own directories writable and searchable, whatever modes an agent set.
 open_directories() { find "$tree" -xdev -type d -user "$(id -u)" ! -perm -700 -exec chmod u+rwx {} \; 2>/dev/null; }
 
-# Deletes, also what has no permissions or too long a path: of such a path a part is moved up until the rest can go.
+# Deletes files and directories, also those without permissions or with too long a path. A part of such a path is moved
+# up until the rest can be deleted.
 remove() {
   rm -rf "$1" 2>/dev/null && return 0
   tries=0

@@ -1,7 +1,8 @@
-# Who descends from the agent, also without its mark: what clears its environment and leaves its parent is still known if it
-# was seen before that. Looked at once a tick and at each sweep.
+# Finds the agent's descendants, also those without its mark. A process that clears its environment and leaves its
+# parent is still known if it was seen before. The processes are listed once a tick and at each sweep.
 
-# Every process, as the lines of /proc/PID/stat. What `ps` knows fills the fields that count here; it knows no sessions.
+# Prints every process as a line like /proc/PID/stat. Where there is no /proc, `ps` fills the fields that are used here,
+# without sessions.
 list_processes() {
   if [ -n "$proc" ]; then
     cat /proc/[0-9]*/stat 2>/dev/null
@@ -15,17 +16,18 @@ list_processes() {
   }'
 }
 
-# Adds to $marked the processes that descend from it or from what the last look noted in `kin`, and those in a session or
-# a group that one of them leads or led. Notes them all, as lines `<pid>:<start>` and `in:<session or group>`. What has no
-# process left is noted no more, so a number that the system uses again is never taken for it.
+# Adds to $marked its descendants, the descendants of the processes noted in `kin`, and the processes in a session or
+# group that one of them leads or led. Notes them all as lines `<pid>:<start>` and `in:<session or group>`. A number
+# without a process is dropped from the notes, so that a process that gets the number later is not taken for a
+# descendant.
 add_kin() {
   task=$(link_of "$at/task") || return 0
-  # Pids and start times of another boot name other processes.
+  # After a reboot the noted pids belong to other processes.
   here
   case $(link_of "$at/intent") in *":$boot:$node") ;; *) return 0 ;; esac
   kin=$(
     {
-      # A task that was never looked at yet begins the notes.
+      # The first look begins with the agent itself.
       cat "$at/kin" 2>/dev/null || say "$task${nl}in:${task%%:*}"
       say 'in:'
       list_processes
@@ -36,14 +38,14 @@ add_kin() {
       !live { noted[$0] = 1; next }
       {
         pid = $1; rows++
-        # The name may hold anything; what counts follows the last bracket.
+        # The name may contain anything; the fields follow the last bracket.
         if (!sub(/^[0-9]+ \(.*\) /, "") || $1 ~ /^[ZX]/) next
         parent[pid] = $2; group[pid] = $3; session[pid] = $4; start[pid] = $20
         if ((pid ":" $20) in noted) ours[pid] = 1
       }
       END {
         if (!rows) exit
-        # A leader that lives and is another process than the one that was noted: the number was used again.
+        # A live leader that is not the noted process has got the number again.
         for (id in led) if ((id in start) && !(id in ours)) delete led[id]
         do {
           grew = 0

@@ -1,5 +1,7 @@
-# The verbs that change something: ensure, set-next, set-epoch, cancel, capture, release. Each may be sent again at any time.
+# The verbs that change something: ensure, set-next, set-epoch, cancel and capture. Each request may be sent again at
+# any time.
 
+# The verb `ensure`: makes the attempt run, at most once.
 run_ensure() {
   read_request
   take_blob
@@ -10,7 +12,7 @@ run_ensure() {
   need_builtin_printf
   command -v git >/dev/null 2>&1 || refuse no-git "git was not found on the host"
   make_root
-  # What started once, or may have, is attended where it is there, and started nowhere.
+  # An attempt that may have started before is watched where its files are, and never started again.
   [ -h "$at/intent" ] || [ -z "$started" ] || refuse begun "attempt $n was started, and nothing of it is here"
   [ -d "$at" ] || ! is_registered || refuse begun "attempt $n was begun, and its directory is gone"
   mkdir -p "$root/lib" "$job/spec" "$job/epoch" || refuse_write "$job could not be made"
@@ -26,7 +28,7 @@ run_ensure() {
     end_strays
     make_attempt || refuse_write "$at could not be made"
     register || refuse_write "the attempt could not be registered"
-    # The root may have changed while this process was stopped.
+    # The root may have been replaced while this process was stopped.
     check_root
     await_watcher
   else
@@ -39,19 +41,19 @@ run_ensure() {
   finish 0
 }
 
-# Makes spec/<g> whole, once.
+# Makes spec/<g> complete, once.
 store_spec() {
   [ ! -d "$spec" ] || return 0
   fresh=$job/spec/.$g.$$
   mkdir "$fresh" || refuse_write "$fresh could not be made"
   cut_parts "$fresh"
-  # A rename onto a directory that another request made meanwhile moves ours into it.
+  # If another request made the directory first, the rename moves ours into it.
   mv "$fresh" "$spec" 2>/dev/null
   rm -rf "$fresh" "$spec/.$g.$$"
   [ -d "$spec" ] || refuse_write "$spec could not be made"
 }
 
-# One tree, one agent: what was started before must have ended.
+# Whether every earlier attempt is over: a tree never has two agents.
 earlier_over() {
   earlier=$n
   while [ "$earlier" -gt 1 ]; do
@@ -61,7 +63,7 @@ earlier_over() {
   done
 }
 
-# Ends what still runs of attempts whose directories this root has lost: two agents of one handoff never run at once.
+# Ends processes of attempts whose directories this root has lost, so that two agents of one handoff never run at once.
 end_strays() {
   [ -n "$strays" ] && [ ! -h "$at/watch.1" ] || return 0
   wanted=$n
@@ -75,7 +77,7 @@ end_strays() {
   done
 }
 
-# Starts a watcher unless one lives, and waits until one has claimed the attempt.
+# Starts a watcher unless one is alive, and waits until one has claimed the attempt.
 await_watcher() {
   wake_watcher
   case $life in
@@ -94,6 +96,7 @@ await_watcher() {
   refuse no-watcher "the watcher did not start: $(tail -n 1 "$job/runner.log" 2>/dev/null)"
 }
 
+# The verb `set-next`: writes `next` where none exists.
 run_set_next() {
   read_request
   begin
@@ -106,6 +109,7 @@ run_set_next() {
   finish 0
 }
 
+# The verb `set-epoch`: records an epoch, which makes attempts of earlier ones stop before they start.
 run_set_epoch() {
   read_request
   begin
@@ -121,17 +125,18 @@ run_set_epoch() {
   finish 0
 }
 
+# The verb `cancel`: stops an attempt.
 run_cancel() {
   read_request
   begin
   need_attempt
   if [ ! -d "$at" ]; then
-    # Its directory may be gone and its agent not. A watcher that has no claim here leaves by itself.
+    # The directory may be deleted while the agent still runs. A watcher without a claim here exits by itself.
     [ ! -f "$root/instance" ] || sweep "$grace"
     refuse unknown "no such attempt"
   fi
   if [ "$reason" = withdraw ]; then
-    # Nothing has run: a watcher that dies before the intent leaves the attempt to the next one.
+    # The agent has not run. If the watcher dies before the intent, the next watcher takes the attempt.
     wake_watcher
     if [ "$life" = alive ] && [ ! -h "$at/intent" ] && [ ! -f "$at/result" ]; then kill "$pid" 2>/dev/null; fi
   elif [ ! -f "$at/result" ]; then
@@ -139,7 +144,7 @@ run_cancel() {
     wake_watcher
     case $life in none | dead) end_task "$grace" ;; esac
   else
-    # Its watcher may be waiting to start the next one.
+    # Its watcher may be waiting to start the next attempt.
     ln -s "$reason:$grace" "$at/cancel" 2>/dev/null && event cancel
     wake_watcher
   fi
@@ -148,6 +153,7 @@ run_cancel() {
   finish 0
 }
 
+# The verb `capture`: captures the work of an attempt whose watcher died.
 run_capture() {
   read_request
   begin

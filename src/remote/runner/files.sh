@@ -1,20 +1,21 @@
-# The files of a checkout: into a tree as far as git takes them, and the names of those that it does not take.
+# Adds the files of a checkout to a tree, and lists the names of those that git cannot add.
 
-# Puts every file of the tree into the capture's index but our record. A path that git cannot add costs itself only.
+# Adds every file of the tree except our record to the capture's index. If git cannot add a path, only that path is left
+# out.
 add_files() {
-  # Git opens these by their names; a pipe would stop it.
+  # Git opens these files by name; a pipe would block it.
   find "$tree" -name .git -prune -o \( -name .gitignore -o -name .gitattributes -o -name .gitmodules \) ! -type f ! -type d ! -type l -print 2>/dev/null |
     while IFS= read -r file; do set_aside "$file"; done
   find_nested || return 1
   if [ -s "$nested" ]; then
-    # `add` would enter them. What it does first is done here: to see which files are as they were.
+    # `add` would block in them. Its first step, which finds unchanged files, is done here.
     capture_git update-index -q --refresh >/dev/null
     added=2
   else
     capture_git add -A --ignore-errors -- .
     added=$?
   fi
-  # 1: some files could not be added; everything else is not about files alone, and nothing may have been added.
+  # Status 1 means that some files could not be added. Any other failure may mean that nothing was added.
   if [ "$added" -gt 1 ]; then
     bad=/dev/null
     list_outside -o -m -d --exclude-standard | sort -u >"$job/capture.git/todo" || return 1
@@ -24,13 +25,14 @@ add_files() {
   drop_record
 }
 
-# Moves what is no file out of git's way, to where the attempt's own files are.
+# Moves things that are not files out of git's way, to where the attempt's own files are.
 set_aside() { mkdir -p "$job/aside" && mv -f "$1" "$job/aside/$(date +%s).${1##*/}.$$"; }
 
+# Adds or removes the paths that a file lists.
 add_paths() { capture_git update-index --add --remove --replace --stdin <"$1" 2>/dev/null; }
 
-# Gives the directory of the record in the index what was shipped there: no capture contains the record. Names that are
-# given to git as data cannot fail, whatever `.cursor` has become.
+# Resets the record's directory in the index to what was shipped: no capture contains the record. The names are passed
+# to git as data, so this works whatever `.cursor` has become.
 drop_record() {
   record="^[^$tab]*$tab\"\\{0,1\\}\\.cursor/agent-handoffs/"
   capture_git ls-files -s | sed -n "\\|$record|s/^[0-7]* \\([0-9a-f]*\\) [0-3]$tab/0 \\1$tab/p" >"$job/capture.git/record"
@@ -42,17 +44,17 @@ drop_record() {
   return "$recorded"
 }
 
-# The tree of all files, in $files.
+# Sets $files to the tree of all files.
 hash_files() {
   steadily add_files 2>>"$job/runner.log"
   [ $? -ne 124 ] || note="${note-}reading the files was ended: no progress for $stall_limit s, or $step_limit s in all; "
   [ "$status" -eq 0 ] && files=$(capture_git write-tree) && is_hex "$files"
 }
 
-# Notes paths that the capture lacks, from stdin: a line each, from the top of the checkout.
+# Notes paths that the capture lacks, from stdin: one a line, relative to the top of the checkout.
 lack() { cat >>"$lacking"; }
 
-# Names what the tree has and the index has not. The two are compared: no word of git's is believed.
+# Lists what is in the tree and not in the index, by comparing the two instead of trusting git's messages.
 find_lacking() {
   found=$job/capture.git/found
   find_nested
@@ -65,13 +67,13 @@ find_lacking() {
     done
   } 2>/dev/null | tr '\n\0' '?\n' | sed 's|/$||' | sort -u >"$found"
   lack <"$found"
-  # Pipes and the like, and what is called `.git` below the top, are no files to git.
+  # Git does not see pipes and other special files, nor anything called `.git` below the top.
   (cd "$tree" && find . -path ./.git -prune -o -name .git -print0 -prune -o ! -type d ! -type f ! -type l -print0) 2>/dev/null >"$found.odd"
   find_unreadable | lack
   if [ -s "$found.odd" ]; then
     tr '\n\0' '?\n' <"$found.odd" | sed 's|^\./||' | sort >"$found.all"
     capture_git check-ignore -z --no-index --stdin <"$found.odd" 2>/dev/null | tr '\n\0' '?\n' | sed 's|^\./||' >"$found.not"
-    # A nested repository is one path.
+    # A nested repository counts as one path.
     sed 's|$|/.git|' "$found" >>"$found.not"
     not_in "$found.not" 0 <"$found.all" | lack
   fi
@@ -82,7 +84,7 @@ find_lacking() {
   return 0
 }
 
-# The directories that cannot be listed or entered, and those that are too deep.
+# Lists the directories that cannot be listed or entered, and those that are too deep.
 find_unreadable() {
   # shellcheck disable=SC2016,SC2086 # expanded by the shell it is for; that is a list of words
   (cd "$tree" && find . -path ./.git -prune -o -type d -exec $shell -c '
@@ -93,7 +95,7 @@ find_unreadable() {
     done' sh {} +) 2>/dev/null | sort | LC_ALL=C awk 'above == "" || index($0, above "/") != 1 { above = $0; print }'
 }
 
-# Why a path is not captured, in $reason_word.
+# Sets $reason_word to why a path is not captured.
 find_reason() {
   case $1 in
     .git/modules | */.git) reason_word=nested ;;
@@ -116,14 +118,14 @@ find_reason() {
   esac
 }
 
-# The bytes of files, and of the files in directories, whose names come with a NUL after each.
+# Counts the bytes of files and of the files in directories; stdin has the names, each followed by a NUL.
 count_bytes() {
   # shellcheck disable=SC2016,SC2086 # expanded by the shell it is for; that is a list of words
   (cd "$tree" && xargs -0 -n 100 $shell -c '[ $# -eq 0 ] || find "$@" ! -type d -exec ls -lnd {} + 2>/dev/null' sh) |
     awk '/^[-l]/ { s += $5 } END { printf "%.0f", s }'
 }
 
-# Writes the attempt's file `uncaptured`; $uncaptured counts its paths, empty for none.
+# Writes the attempt's file `uncaptured`. Sets $uncaptured to its number of paths, empty for none.
 write_uncaptured() {
   uncaptured=
   sort -u "$lacking" 2>/dev/null | grep . | not_in "$own/captured-worktrees" 0 >"$lacking.all"

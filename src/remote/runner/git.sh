@@ -1,15 +1,15 @@
-# Git as the runner calls it: no configuration of the user's or the system's, no hooks, no filters but the shipped ones.
+# Calls git without the user's or the system's configuration, without hooks, and with only the shipped filters.
 
 own_objects='' other_objects='' own_index=''
 
-# Every `GIT_` variable of the account is unset for our git, whatever it is called; what our git needs is set here. What
-# runs for the user inherits them all.
+# Unsets every `GIT_` variable of the account for our git, and sets those that our git needs. Everything that runs for
+# the user inherits them unchanged.
 clean_git() (
   # shellcheck disable=SC2086 # a list of names
   [ -z "$inherited" ] || unset $inherited
   export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1
   export GIT_LFS_SKIP_SMUDGE=1 GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0
-  # Formats are ours to choose, and a git that does not know another one ignores the variable.
+  # The runner chooses the formats. A git that knows only one format ignores the variable.
   export GIT_DEFAULT_HASH="${format:-sha1}" GIT_DEFAULT_REF_FORMAT=files
   export GIT_AUTHOR_NAME=handoff GIT_AUTHOR_EMAIL=handoff@localhost
   export GIT_COMMITTER_NAME=handoff GIT_COMMITTER_EMAIL=handoff@localhost
@@ -21,23 +21,24 @@ clean_git() (
     -c init.defaultBranch=main "$@"
 )
 
+# Calls git in the cache.
 cache_git() { clean_git --git-dir="$cache" "$@"; }
 
-# In the agent's repository, which at that time is as we made it.
+# Calls git in the agent's repository, which nobody but the runner has written at that time.
 tree_git() (cd "$tree" && clean_git --git-dir="$tree/.git" --work-tree="$tree" "$@")
 
-# In our own git directory over the same files, with the objects in the cache: nothing of the agent's `.git` has a say.
-# $borrow names a second object directory to read from, $index another index.
+# Calls git with our own git directory over the agent's files, and the objects in the cache. The agent's `.git` is not
+# read. $borrow names a second object directory to read from, $index another index.
 capture_git() { own_git "$cache/objects" "${borrow-}" --work-tree="$tree" "$@"; }
 
-# The same with the object directories as arguments.
+# Like capture_git, with the object directories as arguments.
 own_git() (
   own_index=${index-} write_to=$1 read_too=$2
   shift 2
   cd "$tree" && with_objects "$write_to" "$read_too" clean_git --git-dir="$job/capture.git" "$@"
 )
 
-# Calls the third argument with those behind it; git writes objects to the first directory and reads from both.
+# Runs a command (the arguments from the third on). Git writes objects to the first directory and reads from both.
 with_objects() (
   own_objects=$1 other_objects=$2
   shift 2
@@ -53,8 +54,8 @@ has_format() {
   fi
 }
 
-# Makes way where a cache has another object format than its key says: a git with other defaults made it. What it
-# captured is kept under another name. Two requests may find it at once; one replaces it, the other waits for that.
+# Moves a cache away that has another object format than its key says, as a git with other defaults makes it. What it
+# captured is kept under another name. If two requests do this at once, one replaces the cache and the other waits.
 replace_cache() {
   turn=0
   until mkdir "$root/cache/.replacing.$1" 2>/dev/null; do
@@ -70,7 +71,7 @@ replace_cache() {
   rmdir "$root/cache/.replacing.$1" 2>/dev/null
 }
 
-# Makes the cache of a key, once: complete under another name, then renamed.
+# Makes the cache of a key, once: it is made complete under another name, then renamed. Sets $cache.
 make_cache() {
   cache=$root/cache/$1.git
   [ ! -f "$cache/config" ] || has_format "$cache" || replace_cache "$1"
@@ -96,13 +97,14 @@ make_cache() {
 [uploadpack]
 	allowAnySHA1InWant = true
 END
-  # A rename onto a directory that another made meanwhile moves ours into it.
+  # If another request made the cache first, the rename moves ours into it.
   mv "$new" "$cache" 2>/dev/null
   rm -rf "$new" "$cache/.$1.$$"
   [ -f "$cache/config" ]
 }
 
-# Reads the lines of the grant's `ship` into variables.
+# Reads the lines of the grant's file `ship` into variables: $commit, $head, $files_tree, $index_tree, $extra_tree,
+# $branch, $upstream, $key, $format, $repo and others.
 read_ship() {
   key='' repo='' format=sha1 commit='' head='' index_tree='' files_tree='' extra_tree='' branch='' upstream='' subdir=''
   author='' email='' adopt=yes push=no

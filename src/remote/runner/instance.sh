@@ -1,14 +1,14 @@
-# Which root directory this is. It is made once and never guessed: a mount point without its file system, a directory that
-# was wiped and a restored snapshot are told from the root that an attempt was started in.
+# Identifies a root directory. The id is made once and never guessed. It differs where the root is a mount point without
+# its file system, a directory that was wiped, or a restored snapshot.
 
-# The root's id, in $instance, and how many attempts were sent to it, in $raised. Fails without one.
+# Sets $instance to the root's id and $raised to how many attempts were sent to it. Fails without an id.
 read_instance() {
   instance='' raised=0
   [ -f "$root/instance" ] && read -r instance 2>/dev/null <"$root/instance" && is_hex "$instance" || return 1
   raised=$(($(wc -l <"$root/instance")))
 }
 
-# Refuses unless the root is the one that the laptop knows.
+# Refuses the request unless the root is the one that the laptop knows.
 check_root() {
   [ -n "$known" ] || return 0
   read_instance || refuse unmounted "$root"
@@ -16,7 +16,8 @@ check_root() {
   [ "$raised" -ge "${known#* }" ] || refuse instance "$root is an older state of the directory the attempt was sent to"
 }
 
-# Makes the root where nothing is known of it. Of two at once, one makes it: a link to a whole file is made or is not.
+# Makes the root's id where the root is new. The id is written to a file that is then linked, so one of two requests at
+# once makes it, and it is always complete.
 make_root() {
   read_instance && return 0
   mkdir -p "$root" || refuse_write "$root could not be made"
@@ -27,12 +28,13 @@ make_root() {
   read_instance || refuse_write "$root/instance could not be made"
 }
 
-# Notes that an attempt was sent to this root, before anything of it starts. It raises the counter.
+# Records that an attempt was sent to this root, before any of it starts. This raises the counter.
 register() { [ -f "$root/instance" ] && say "$name $n" >>"$root/instance"; }
 
-# Whether the attempt was registered before: without its directory, it may not start again.
+# Whether the attempt was registered before. If its directory is missing, it may not start again.
 is_registered() { grep -qxF "$name $n" "$root/instance" 2>/dev/null; }
 
+# The verb `instance`: answers the root's id and counter.
 run_instance() {
   read_request
   begin

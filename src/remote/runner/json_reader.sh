@@ -1,7 +1,8 @@
-# Awk functions that read one JSON object of a log in pieces of any size: `entry[1..entries]` are its values as `path=value`, `whole`
-# says that it is closed, `after` that something follows it. Keys are joined by dots, `[]` stands for the elements of an array.
+# Awk functions that read one JSON object of a log in pieces of any size. `entry[1..entries]` are its values as
+# `path=value`; `whole` is true when the object is closed, `after` when something follows it. Keys are joined by dots;
+# `[]` stands for the elements of an array.
 
-# The text is a program: nothing in it is for the shell.
+# The text is an awk program, so the shell expands nothing in it.
 # shellcheck disable=SC2016
 json_reader='
 function scan(s,   c, t) {

@@ -1,10 +1,10 @@
-# Ending what an attempt started: its group, then every process that carries its mark or descends from it.
+# Ends what an attempt started: its process group, then every process that has its mark or descends from it.
 
-# The processes of this attempt, in $marked: those that carry its mark, and their kin.
+# Sets $marked to the processes of this attempt: those that have its mark, and their descendants.
 find_marked() {
   mark=HANDOFF_MARK=$name.$n marked=
   if [ -n "$proc" ]; then
-    # Whole variables are compared: the mark of attempt 1 begins that of attempt 10.
+    # Whole variables are compared, because the mark of attempt 1 is a prefix of that of attempt 10.
     if printf 'a\0' | grep -qzxF a 2>/dev/null; then
       suspects=$(grep -slzxF "$mark" /proc/[0-9]*/environ 2>/dev/null)
     else
@@ -17,7 +17,8 @@ find_marked() {
       [ "${entry%/environ}" = $$ ] || marked="$marked ${entry%/environ}"
     done
   else
-    # macOS shows no environment of the programs that come with it, its shells among them: those are found as kin only.
+    # macOS hides the environment of programs that come with it, such as its shells. Those are only found as
+    # descendants.
     # shellcheck disable=SC2009 # pgrep does not see environments
     marked=$(ps -axE -o pid= -o command= 2>/dev/null | grep -F " $mark" | grep -v grep |
       awk -v mark="$mark" '{ for (i = 2; i <= NF; i++) if ($i == mark) { printf " %s", $1; next } }')
@@ -25,7 +26,7 @@ find_marked() {
   add_kin
 }
 
-# Sends a signal to every marked process whose identity still holds; a zombie is none.
+# Sends a signal to every marked process whose start time still matches. Zombies are skipped. Sets $alive_marked.
 signal_marked() {
   find_marked
   alive_marked=0
@@ -34,12 +35,12 @@ signal_marked() {
     case $mode in Z* | X*) continue ;; esac
     alive_marked=$((alive_marked + 1))
     kill "-$1" "$entry" 2>/dev/null
-    # What is stopped acts on nothing but KILL until it goes on.
+    # A stopped process handles no signal but KILL until it is continued.
     [ "$1" != TERM ] || kill -CONT "$entry" 2>/dev/null
   done
 }
 
-# Until no process of the attempt is left: TERM, $1 seconds, KILL. Fails when some would not go.
+# Ends all processes of the attempt: TERM, a wait of up to $1 seconds, KILL. Fails when some are still alive.
 sweep() {
   signal_marked TERM
   left=$(($1 * 10))
@@ -58,12 +59,13 @@ sweep() {
   [ "$alive_marked" -eq 0 ]
 }
 
-# Ends the agent and everything it started: TERM to its group first, so that tools under it end in their order.
+# Ends the agent and everything it started: TERM to its process group first, so that tools below it end in their own
+# order.
 end_task() {
   judge_task
   case $life in
     stopped | alive)
-      # Once its parent is gone, nothing tells whose a process in a group of its own was.
+      # Once its parent is gone, nothing shows which attempt a process in its own group belongs to.
       marked=
       add_kin
       kill -CONT "$pid" 2>/dev/null
@@ -73,7 +75,7 @@ end_task() {
   sweep "$1"
 }
 
-# The watchers of this handoff in this root that have no claim in it, in $watchers.
+# Sets $watchers to the watchers of this handoff in this root that have no claim in it.
 find_watchers() {
   watchers='' claims=$(ls -ln "$job"/[1-9]*/ 2>/dev/null)
   for entry in $(if [ -n "$proc" ]; then cd /proc && ls; else ps -ax -o pid=; fi); do
@@ -88,7 +90,7 @@ find_watchers() {
   done
 }
 
-# A short pause, a tenth of a second where sleep knows fractions.
+# Sleeps a tenth of a second where sleep accepts fractions, else a second.
 doze() {
   if [ -z "${doze_tenths-}" ]; then
     if sleep 0.01 2>/dev/null; then doze_tenths=1; else doze_tenths=10; fi

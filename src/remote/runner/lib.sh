@@ -1,43 +1,45 @@
-# The runner's frame: what it is, how it answers, and the little tests every other part uses.
+# The runner's frame: what it is, how it answers, and the small tests that every other part uses.
 #
-# This is all that handoff leaves running on a host: one POSIX shell script, named by its SHA-256, that needs git and the
-# usual tools. It is called as `sh runner-<sha256>.sh <verb> <nonce> <root> <shell>` with a request on stdin; the
-# formats are in docs/host.md. Nothing a user wrote is ever evaluated here except the scripts in spec/<g>/.
+# This POSIX shell script is all that handoff leaves running on a host. It is named by its SHA-256 and needs git and the
+# usual tools. It is called as `sh runner-<sha256>.sh <verb> <nonce> <root> <shell>` with a request on stdin;
+# docs/host.md describes the formats. The scripts in spec/<g>/ are the only text of a user that is ever evaluated here.
 set -u
 umask 077
 nl='
 '
 tab='	'
 
+# Prints its arguments as a line.
 say() { printf '%s\n' "$*"; }
 begun=
+# Begins the reply.
 begin() { begun=1 && say "@handoff $nonce begin"; }
 
-# Ends the reply, and this process. 0: understood and answered. 1: refused.
+# Ends the reply and this process. Status 0: the request was answered. 1: it was refused.
 finish() {
   say "@handoff $nonce end $1"
   exit "$1"
 }
 
-# What is free where a directory lies; nothing where `df` cannot say.
+# Prints the free KiB of a directory's file system, or nothing where `df` does not say.
 free_kib() { quickly df -Pk "$1" | awk 'NR == 2 { print $4 + 0 }'; }
-# BSD's `df` puts the inodes behind the blocks, and names them.
+# Prints the free inodes. BSD's `df` prints them after the blocks, with a heading.
 free_inodes() {
   quickly df -Pi "$1" | awk '
     NR == 1 { column = 4; for (i = 1; i <= NF; i++) if (tolower($i) == "ifree") column = i }
     NR == 2 && $(column - 1) + $column > 0 { print $column + 0 }'
 }
 
-# Whether less than $2 KiB are free there; what nobody can tell is no reason to do nothing.
+# Whether the file system has less than $2 KiB free. Unknown counts as enough.
 has_less() {
   free=$(free_kib "$1")
   [ "${free:-$2}" -lt "$2" ]
 }
 
-# Whether a directory's file system has no room for anything of use.
+# Whether a directory's file system is full, in blocks or in inodes.
 is_full() { has_less "$1" 1024 || [ "$(free_inodes "$1")" = 0 ]; }
 
-# Refuses because something could not be written below the root, in the system's own words where it has some.
+# Refuses because something could not be written below the root, and quotes the system's error where there is one.
 refuse_write() {
   why=$({ { [ -n "${known-}" ] || mkdir -p "$root"; } && echo | tee "$root/.try.$$" >/dev/null; } 2>&1)
   rm -f "$root/.try.$$"
@@ -46,15 +48,15 @@ refuse_write() {
   refuse disk-full "$1${why:+: $why}"
 }
 
-# Refuses the request: a class for the program, words for people.
+# Refuses the request: $1 is a class for the program, the rest is text for people.
 refuse() {
-  # A refusal outside the frame would be taken for a broken connection, and the request be sent for ever.
+  # The laptop would take a refusal outside the frame for a broken connection, and send the request for ever.
   [ -n "$begun" ] || begin
   say "error $1 $2"
   finish 1
 }
 
-# Numbers have no leading zero: the shell would take those as octal.
+# Whether $1 is a number. Leading zeros are refused, because the shell would read those as octal.
 is_number() {
   case $1 in
     0) return 0 ;;
@@ -62,6 +64,7 @@ is_number() {
   esac
 }
 
+# Whether $1 is the name of a handoff: lower-case letters, digits and dashes, at most 100.
 is_name() {
   case $1 in
     '' | -* | *[!a-z0-9-]*) return 1 ;;
@@ -69,18 +72,21 @@ is_name() {
   [ ${#1} -le 100 ]
 }
 
+# Whether $1 consists of lower-case hex digits.
 is_hex() {
   case $1 in
     '' | *[!0-9a-f]*) return 1 ;;
   esac
 }
 
+# Whether $1 is the name of a variable.
 is_variable() {
   case $1 in
     '' | [0-9]* | *[!A-Za-z0-9_]*) return 1 ;;
   esac
 }
 
+# Whether $1 can be the id of a session.
 is_session() {
   case $1 in
     '' | *[!A-Za-z0-9_-]*) return 1 ;;
@@ -88,7 +94,7 @@ is_session() {
   [ ${#1} -le 128 ]
 }
 
-# `<writer>:<action>:<number>`, as `next` holds it.
+# Whether $1 has the form `<writer>:<action>:<number>`, as in `next`.
 is_next() {
   case $1 in
     laptop:* | host:*) next_rest=${1#*:} ;;
@@ -100,9 +106,10 @@ is_next() {
   esac
 }
 
+# Prints the target of a link.
 link_of() { readlink "$1" 2>/dev/null; }
 
-# The highest number among the names that follow a prefix, 0 for none: `highest "$job/epoch/"`.
+# Sets $top to the highest number among the names that follow a prefix, 0 for none: `highest "$job/epoch/"`.
 highest() {
   top=0
   for entry in "$1"*; do
@@ -111,7 +118,7 @@ highest() {
   done
 }
 
-# The value of the first line `<key> <value>` of a file, in $value; fails when there is none.
+# Sets $value to the value of the first line `<key> <value>` of a file. Fails when there is none.
 field() {
   while IFS= read -r line || [ -n "$line" ]; do
     case $line in
@@ -125,13 +132,13 @@ field() {
   return 1
 }
 
-# The first bytes of stdin; BSD's head refuses to give none.
+# Prints the first $1 bytes of stdin. BSD's `head` rejects a count of 0.
 first_bytes() { [ "$1" -eq 0 ] || head -c "$1"; }
 
-# Points the names of files at one attempt.
+# Sets $n, $job and $at to the number and the directories of one attempt.
 at_attempt() {
   job=$root/work/$1 n=$2 at=$root/work/$1/$2
 }
 
-# Wakes whoever waits for a change of state.
+# Appends an event, which wakes everyone who waits for a change of state.
 event() { say "$n $*" >>"$job/events"; }

@@ -1,11 +1,11 @@
-# A limit for every step that reads what others wrote, or that asks another program.
+# Limits for every step that reads foreign data or calls another program.
 
-# A step that reads or writes a tree may take long where the tree is large. It is ended when it makes no progress for so many
-# seconds, or after so many in all.
+# Limits for a step that reads or writes a tree, which may take long if the tree is large: seconds without progress, and
+# seconds in all.
 stall_limit=120 step_limit=14400
 
-# Runs a command or a function for at most $1 seconds, then ends it with all that it started. Its status, or 124 when the
-# time was up. A function sets no variable of the caller.
+# Runs a command or a function for at most $1 seconds, then ends it with everything it started. Sets $status, 124 for a
+# timeout. A function runs in a subshell and sets no variable of the caller.
 within() {
   seconds=$1
   shift
@@ -15,9 +15,9 @@ within() {
   await_step
 }
 
-# Runs a command or a function as long as it makes progress: a process of it uses processor time, starts or ends. What waits
-# for a pipe, a dead disk or another program makes none. Its status, or 124 when it was ended. A function sets no variable of
-# the caller.
+# Runs a command or a function while it makes progress: one of its processes uses CPU time, starts or ends. A process
+# that waits for a pipe, a dead disk or another program makes none. Sets $status, 124 when the step was ended. A
+# function runs in a subshell and sets no variable of the caller.
 steadily() {
   "$@" </dev/null &
   step=$!
@@ -25,10 +25,10 @@ steadily() {
   await_step
 }
 
-# Waits for the step whose guard was just started, in $status.
+# Waits for the step whose guard was just started. Sets $status.
 await_step() {
   guard=$!
-  # A signal to this process ends one wait, not the command.
+  # A signal to this process ends one wait, but not the command.
   while :; do
     wait "$step"
     status=$?
@@ -40,9 +40,9 @@ await_step() {
   return "$status"
 }
 
-# Kills the step with all that it started when $1 seconds have passed, when it made no progress for $2 seconds (0: for ever), or
-# when the process that waits for it is gone: a later watcher must not meet a step of a killed one. It sleeps for one second at
-# a time, so no sleep outlives it for longer.
+# Kills the step $step with everything it started when $1 seconds have passed, when it made no progress for $2 seconds
+# (0: no such limit), or when the process that waits for it is gone: a later watcher must not meet steps of a killed
+# one. It sleeps one second at a time, so no sleep outlives it for longer.
 guard_step() {
   rest=$1 quiet=0 pulse='' look=$(($2 / 10 + 1))
   while kill -0 "$step" || return 0; do
@@ -57,36 +57,36 @@ guard_step() {
   kill_tree "$step"
 }
 
-# The same with the output in a file.
+# Like within, with the output in a file.
 bounded() {
   bound=$1 output=$2
   shift 2
   within "$bound" "$@" >"$output" 2>/dev/null
 }
 
-# Runs a tool that may hang on a file system that does.
+# Runs a tool that may hang on a file system that hangs.
 quickly() { within 10 "$@" 2>/dev/null; }
 
-# Removes the lock files that a crash of ours left: whoever has the claim is the only writer of the first two places. In the
-# cache other handoffs are at work, so a lock there has to be old.
+# Removes lock files that a crash of the runner left. In the first two places only the process with the claim writes.
+# Other handoffs use the cache too, so a lock there is only removed when it is old.
 clear_locks() {
   rm -f "$job/capture.git/"*.lock
   find "$cache/refs/capture/$name" -name '*.lock' -type f -exec rm -f {} +
   find "$cache"/*.lock "$cache/refs" -name '*.lock' -type f -mmin +10 -exec rm -f {} +
 } 2>/dev/null
 
-# Ends a process and all that descends from it.
+# Ends a process and all its descendants.
 kill_tree() {
   # shellcheck disable=SC2046 # a list of pids
   kill -KILL $(list_descendants "$1")
 } 2>/dev/null
 
-# A process and all that descends from it, as pids; with `times` the processor time of each, too.
+# Prints the pids of a process and all its descendants; with `times`, also the CPU time of each.
 list_descendants() {
   list_processes | LC_ALL=C awk -v top="$1" -v times="${2-}" '
     {
       pid = $1; sub(/^[0-9]+ \(.*\) /, ""); parent[pid] = $2
-      # What its children used that have ended counts as well.
+      # The CPU time includes that of children that have ended.
       if (times) time[pid] = ":" $12 ":" $13 ":" $14 ":" $15
     }
     END {
@@ -95,20 +95,20 @@ list_descendants() {
         grew = 0
         for (pid in parent) if (!(pid in ours) && (parent[pid] in ours)) { ours[pid] = 1; grew = 1 }
       } while (grew)
-      # The first of them goes first: it must not see its child end, and end as if all were well.
+      # The parent is killed first: it must not see its child end and report success.
       printf "%s", top time[top]
       for (pid in ours) if (pid != top) printf " %s", pid time[pid]
     }'
 }
 
-# The lines of stdin whose column $2 (0: all of it) is no line of the file $1.
+# Prints the lines of stdin whose column $2 (0: the whole line) is not a line of the file $1.
 not_in() {
   LC_ALL=C awk -v column="$2" 'BEGIN { while ((getline line < ARGV[1]) > 0) listed[line] = 1; ARGV[1] = "" }
     !($column in listed)' "$1" -
 }
 
-# Does a step with a file of lines. Where that fails it is done with each half of them, so that a bad line costs only
-# itself; the bad lines go into the file $bad.
+# Runs a step with a file of lines. If it fails, each half of the lines is tried, so that only bad lines are left out;
+# those go into the file $bad.
 by_halves() {
   "$1" "$2" && return 0
   lines=$(wc -l <"$2")

@@ -1,6 +1,7 @@
-# Watching the agent, once a tick: its limits, the end it announced, its session, the heartbeat.
+# Watches the agent, once a tick: its limits, the end that it announced, its session and the heartbeat.
 
-# The grant's numbers.
+# Reads the grant's numbers. Sets $tick, $delays, $first, $last, $grant_epoch, $start_as, and the limits $limit_active,
+# $limit_first_output, $limit_no_progress and $limit_grace.
 read_grant() {
   grant_epoch=0 first=1 last=1 delays='' start_as=fresh
   limit_active=0 limit_first_output=0 limit_no_progress=0 limit_grace=0
@@ -29,15 +30,17 @@ read_grant() {
   done
 }
 
+# Sets $size to the size of the log.
 log_size() {
   # shellcheck disable=SC2046 # words of one ls line; the size comes before the name
   set -- $(ls -ln "$at/log" 2>/dev/null)
   size=${5:-0}
 }
 
+# Writes the heartbeat: the active seconds so far, and the time.
 beat() { printf 'active %-12s %s\n' "$((served + spent))" "$(date +%s)" 1<>"$at/beat"; }
 
-# One look at a running agent; sets $ended to the limit that was reached.
+# Checks a running agent once. Sets $ended to the limit that it reached.
 watch_agent() {
   beat
   marked=
@@ -58,8 +61,9 @@ watch_agent() {
   fi
 }
 
-# Notes when the log shows that the agent ended its work; some never exit after that. An agent that continues after its
-# terminal event has not ended it: the time counts from the last terminal event that nothing follows.
+# Notes the time at which the log shows that the agent finished, because some agents never exit after that. If the agent
+# writes on after its terminal event, it has not finished; only a terminal event that nothing follows counts. Sets
+# $terminal_at.
 watch_terminal() {
   if [ -s "$spec/stream" ]; then
     if ! seen_fact end; then
@@ -72,22 +76,22 @@ watch_terminal() {
     return 0
   fi
   [ -z "$terminal_at" ] && [ -s "$spec/terminal" ] || return 0
-  # A line may have come in two pieces: go back by more than a line.
+  # The line may have come in two pieces, so more than one line's length is read again.
   from=$((seen_size - 65536))
   [ "$((size - from))" -le 16777216 ] || from=$((size - 16777216))
   [ "$from" -gt 0 ] || from=0
   if tail -c "+$((from + 1))" "$at/log" | LC_ALL=C grep -aqiE -f "$spec/terminal"; then begin_grace; fi
 }
 
-# The grace time begins: what the attempt's processes have computed until now is remembered.
+# Begins the grace time, and notes the CPU time of the attempt's processes until now.
 begin_grace() {
   terminal_at=$spent
   measure
   grace_cpu=$cpu
 }
 
-# Whether the grace time is over. What computes in the background, such as a test suite, is still at work: a quarter of a
-# core through the whole time begins it again.
+# Whether the grace time is over. It starts again if the attempt used a quarter of a core on average, because a
+# background job such as a test suite may still run.
 grace_is_over() {
   [ -n "$terminal_at" ] && [ "$limit_grace" -gt 0 ] && [ "$((spent - terminal_at))" -ge "$limit_grace" ] || return 1
   measure
@@ -96,8 +100,8 @@ grace_is_over() {
   return 1
 }
 
-# A silent log alone proves nothing: a compiler or a test may be at work. CPU time below one percent and not a file
-# changed in the checkout, all through the limit, do.
+# Sets $ended if the agent makes no progress. A silent log alone is no proof, because a compiler or a test may run. In
+# addition the CPU time must be below one percent, and no file in the checkout may change, for the whole limit.
 watch_progress() {
   if [ -z "$base" ]; then
     measure
@@ -115,7 +119,7 @@ watch_progress() {
   fi
 }
 
-# CPU time of everything the attempt started, in hundredths of a second, in $cpu.
+# Sets $cpu to the CPU time of everything that the attempt started, in hundredths of a second.
 measure() {
   find_marked
   cpu=0

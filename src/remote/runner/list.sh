@@ -1,4 +1,4 @@
-# The verb `trees`: which trees are on the host, whose they are, and why one is used no more.
+# The verb `trees`: lists the trees on the host, the handoffs that own them, and why a tree is not used any more.
 
 run_trees() {
   read_request

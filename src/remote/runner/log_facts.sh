@@ -1,6 +1,8 @@
-# What the log says, read once as it grows. The rules are the laptop's (`stream`); only whole lines count until the agent ended.
+# Extracts facts from the log, each part of which is read once. The laptop sends the rules (`stream`). Until the agent
+# ended, only whole lines count.
 
-# Reads what was added to the log, or all of it when $1 is `end`, into $seen; $seen_to is how far it was read.
+# Reads what was added to the log, or all of it when $1 is `end`. Sets $seen to the facts and $seen_to to the offset
+# read so far.
 read_log() {
   log_size
   [ "$seen_to" -le "$size" ] || seen_to=0
@@ -11,7 +13,7 @@ read_log() {
   seen=${read_lines%"${nl}read "*}
 }
 
-# A fact of the log, in $value.
+# Sets $value to a fact of the log. Fails without it.
 seen_fact() {
   value=$nl$seen
   case $value in *"$nl$1 "*) ;; *) value= && return 1 ;; esac
@@ -19,8 +21,8 @@ seen_fact() {
   value=${value%%"$nl"*}
 }
 
-# From a part of the log to what it says: bytes in, lines `<fact> <word>` out. Long lines are cut into pieces, so memory is
-# bounded: strings keep their first 4 KiB.
+# Turns log bytes on stdin into lines `<fact> <word>`. Long lines are cut into pieces and strings keep their first 4
+# KiB, so memory is bounded.
 log_facts() {
   tr '\000\036\n' '  \036' | LC_ALL=C fold -b -w 4096 | LC_ALL=C seen="$seen" stream="$spec/stream" ending="$1" awk "$json_reader"'
   function add_condition(kind, i, n) {
@@ -73,7 +75,7 @@ log_facts() {
   function end_line(   i, at) {
     if (mode == "") { begin_line(head); take(head) }
     if (mode == "stray") {
-      # Text without a line break may stand in front of an event.
+      # Text without a line break may come before an event.
       at = index(buffer, "{\"")
       if (at > 1 && !long && index(substr(buffer, 1, at - 1), "\"") == 0) {
         scan(substr(buffer, at))
@@ -96,7 +98,7 @@ log_facts() {
     else fact["torn"] = tail_end == "}" && fact["torn"] != "" ? "" : "yes"
     new_line()
   }
-  # The words of an error without what they quote.
+  # Returns the words of an error without the text that they quote.
   function unquoted(s) {
     sub(/\n.*/, "", s); gsub(/"[^"]*"?/, " ", s); gsub(/`[^`]*`?/, " ", s); gsub(/\342\200\234[^\342]*(\342\200\235)?/, " ", s)
     gsub(/(^|[^A-Za-z0-9_])\047[^\047]*\047/, " ", s); gsub(/[\001-\037]/, " ", s)

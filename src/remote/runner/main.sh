@@ -1,4 +1,4 @@
-# Where a call begins. The last line of the script: a file that was cut before it does nothing at all.
+# The entry point. It is the last line of the script, so a file that was cut does nothing.
 
 main() {
   verb=$1 nonce=$2 root=$3 shell=$4 account_umask=$5

@@ -1,6 +1,6 @@
-# The checkout's file modes: those that `git clone` would give under umask 022.
+# File modes of the checkout: those that `git clone` sets under umask 022.
 
-# With the modes of a clone under umask 022; the directory around the checkout keeps others out.
+# Runs a command with umask 022. Other accounts cannot enter the directory around the checkout.
 with_clone_modes() {
   umask 022
   "$@"
@@ -9,13 +9,14 @@ with_clone_modes() {
   return "$1"
 }
 
-# A tree that was used before has files with other modes: those of an older runner, or of an agent with another umask.
+# Corrects the modes of files in a tree that was used before: an older runner or an agent with another umask may have
+# set others.
 give_clone_modes() (
   cd "$tree" || exit
   odd=$job/capture.git/odd
   find . -path ./.git -prune -o \( -type f ! -perm 644 ! -perm 755 -o -type d ! -perm 755 \) -print |
     sed 's|^\./||' >"$odd"
-  # Only what git knows: a key that is ignored may have to be private.
+  # Only files that git tracks are changed, because an ignored key file may have to be private.
   [ ! -s "$odd" ] || capture_git ls-files -z | tr '\n\0' '?\n' | awk '
     NR == FNR { odd[$0]; next }
     FNR == 1 { known["."] }

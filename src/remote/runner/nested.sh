@@ -1,6 +1,7 @@
-# Repositories inside the checkout. Our git never enters one: an agent wrote its git directory, and a pipe in it stops git.
+# Repositories inside the checkout. Our git never enters one, because an agent wrote its git directory, and a pipe in it
+# would block git.
 
-# The directories in the tree that git would take for repositories, a line each; \001 stands for a newline.
+# Lists the directories in the tree that git would take for repositories, one a line; \001 stands for a newline.
 list_nested() {
   # shellcheck disable=SC2016,SC2086 # expanded by the shell it is for; that is a list of words
   (cd "$tree" && find . -path ./.git -prune -o -name .git -prune -exec $shell -c '
@@ -19,14 +20,15 @@ list_nested() {
     done' sh {} +) 2>/dev/null | tr '\n\0' '\001\n'
 }
 
-# Lists nested repositories for the git directory and index in use: all in `nested.all`, those without a file in the index
-# in `nested`. Git walks into the others only for their files.
+# Lists nested repositories for the git directory and index in use: all in `nested.all`, those without a file in the
+# index in `nested`. Git enters the others only for their files.
 find_nested() {
   nested=$job/capture.git/nested
   list_nested >"$nested.all" && keep_out
 }
 
-# The same, without a new look at the tree. A gitlink of the index gets the bit that makes git believe in it.
+# Like find_nested, but without listing the tree again. The index entry of a submodule gets a bit that makes git trust
+# it unread.
 keep_out() {
   nested=$job/capture.git/nested
   true >"$nested"
@@ -43,8 +45,8 @@ keep_out() {
     END { for (name in nested) print name }' "$nested.all" - >"$nested"
 }
 
-# `ls-files` with these arguments, which passes over nested repositories. A pattern of the command line comes before all
-# others, one of a file does not: only a list that is too long for the system is given as a file.
+# Runs `ls-files` with these arguments, without nested repositories. A pattern on the command line has precedence over
+# all others and one in a file does not, so a file is only used when the list is too long for the system.
 list_outside() {
   sed 's/[][\\*?]/\\&/g; s|.*|/&/|' "$nested" | tr '\001' '?' >"$nested.patterns"
   if [ "$(wc -c <"$nested.patterns")" -gt 65536 ]; then
@@ -55,14 +57,14 @@ list_outside() {
   capture_git ls-files "$@"
 }
 
-# Those of `nested` that are not ignored.
+# Lists those of `nested` that are not ignored.
 list_shown() {
   sed 's|^|./|' "$nested" | tr '\001\n' '\n\0' | capture_git check-ignore -z --no-index --stdin 2>/dev/null |
     tr '\n\0' '\001\n' | sed 's|^\./||' >"$nested.ignored"
   not_in "$nested.ignored" 0 <"$nested"
 }
 
-# Deletes the nested repositories of a tree that was compared, where `clean` or a checkout would look into them.
+# Deletes the nested repositories of a tree that was compared, where `clean` or a checkout would enter them.
 drop_nested() {
   find_nested || return 1
   [ -s "$nested.all" ] || return 0
@@ -74,7 +76,7 @@ drop_nested() {
   not_in "$nested.gone" 0 <"$nested.all" >"$nested.left" && mv -f "$nested.left" "$nested.all" && keep_out
 }
 
-# Deletes what is neither known to git nor ignored. `clean` looks into nested repositories that are ignored, too.
+# Deletes what git neither tracks nor ignores. `clean` enters ignored nested repositories, too.
 clean_files() {
   if [ ! -s "$nested.all" ]; then
     capture_git clean -ffdq

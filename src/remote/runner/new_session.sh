@@ -1,6 +1,6 @@
-# Leaving: a process in a session of its own, by whatever this host has for it.
+# Starts a process in its own session, with whatever tool this host has for that.
 
-# How, in $detach.
+# Sets $detach to the tool that makes a session.
 find_detach() {
   for detach in setsid perl bash python3; do
     command -v "$detach" >/dev/null 2>&1 && return 0
@@ -8,9 +8,9 @@ find_detach() {
   detach=none
 }
 
-# Becomes the command, as the leader of a new session. Called in a subshell that was sent to the background.
+# Becomes the command, as the leader of a new session. The caller is a subshell in the background.
 leave() {
-  # A shell without job control ignores INT and QUIT in what it sends to the background; tools expect otherwise.
+  # A shell without job control makes its background processes ignore INT and QUIT; tools expect the default.
   if env --default-signal=INT,QUIT true 2>/dev/null; then set -- env --default-signal=INT,QUIT "$@"; fi
   case $detach in
     setsid) exec setsid "$@" ;;
@@ -28,7 +28,7 @@ os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
   esac
 }
 
-# Starts a watcher for the attempt. Its secrets go through a pipe, written by a builtin: never argv, never disk.
+# Starts a watcher for the attempt. A builtin writes its secrets to a pipe, so they never get into argv or onto a disk.
 start_watcher() {
   find_detach
   # shellcheck disable=SC2086 # the shell is a list of words

@@ -1,10 +1,13 @@
-# What follows an attempt: the laptop's word if it speaks in time, else the shipped table's. The first writer wins.
+# Decides what follows an attempt: the laptop decides if it answers in time, otherwise the table that it shipped. The
+# first writer of `next` wins.
 
+# Writes `next` as `<writer>:<action>:<number>`. Fails when it exists.
 write_next() {
   ln -s "$1" "$at/next" 2>/dev/null && event next
 }
 
-# The delay after this attempt, in $delay: the first of the grant's delays follows its first attempt.
+# Sets $delay to the seconds between this attempt and the next. The first of the grant's delays follows its first
+# attempt.
 find_delay() {
   # shellcheck disable=SC2086 # a list of numbers
   set -- $delays
@@ -15,7 +18,7 @@ find_delay() {
   is_number "$delay" || delay=15
 }
 
-# Waits until a number of seconds was slept, or the laptop decided, or everything was called off.
+# Waits $1 seconds, or until the laptop wrote `next` or the work was given up.
 linger() {
   rest=$1
   while [ "$rest" -gt 0 ] && [ ! -h "$at/next" ] && ! given_up; do
@@ -25,6 +28,7 @@ linger() {
   done
 }
 
+# Whether this watcher may start nothing more: the attempt was cancelled, its claim is gone, or there is a higher epoch.
 given_up() {
   [ -h "$at/cancel" ] && return 0
   stand
@@ -33,7 +37,8 @@ given_up() {
   [ "$top" -gt "$grant_epoch" ]
 }
 
-# The Unix second at which a usage window ends, as the line said, else half an hour from now.
+# Sets $until to the Unix second at which a usage limit ends. The log may contain it; the default is half an hour from
+# now.
 reset_time() {
   now=$(date +%s)
   if ! seen_fact until; then value=$(printf %s "$proof" | grep -oE '[0-9]{10}' | head -n 1); fi
@@ -43,9 +48,9 @@ reset_time() {
   fi
 }
 
-# Decides and waits; succeeds when another attempt shall start: then $start_as and $with_check say how.
+# Decides what follows, and waits. Succeeds when another attempt is to start, and then sets $start_as and $with_check.
 follow_up() {
-  # Nothing is left to this host to do: what follows is the laptop's.
+  # The grant has no further attempt, so the laptop decides.
   [ "$n" -lt "$last" ] || return 1
   find_delay
   linger "$delay"
@@ -64,6 +69,7 @@ follow_up() {
   obey "$(link_of "$at/next")"
 }
 
+# Follows `next` as it was written. Sets $start_as and $with_check; fails when no attempt is to start.
 obey() {
   argument=${1##*:}
   is_next "$1" || return 1
@@ -82,7 +88,7 @@ obey() {
   ! given_up
 }
 
-# Sleeps through a delay that the laptop chose.
+# Waits for the delay that the laptop chose.
 snooze() {
   rest=$1
   while [ "$rest" -gt 0 ] && ! given_up; do

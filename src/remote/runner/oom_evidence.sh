@@ -1,7 +1,8 @@
-# What the kernel killed for want of memory: its counters before the agent, and again after every attempt.
+# Finds out whether the kernel killed a process for lack of memory, from its counters before the agent and after every
+# attempt.
 
-# The counters that can be read here without privileges, as lines `<count> <file>`: that of our cgroup (v2 or v1), in which
-# the agent will be too, and that of the whole system.
+# Prints the counters that can be read without privileges, as lines `<count> <file>`: the counter of our cgroup (v2 or
+# v1), which the agent will be in too, and that of the whole system.
 count_kills() {
   set --
   while IFS=: read -r _ controllers group; do
@@ -10,7 +11,7 @@ count_kills() {
       *,memory,*) mount=/sys/fs/cgroup/memory counter=/memory.oom_control ;;
       *) continue ;;
     esac
-    # A container sees a part of the hierarchy: the nearest group above that can be read is the one that is meant.
+    # A container sees only a part of the hierarchy, so the nearest readable group above ours is used.
     while [ -n "$group" ] && [ ! -r "$mount$group$counter" ]; do group=${group%/*}; done
     [ ! -r "$mount$group$counter" ] || set -- "$@" "$mount$group$counter"
   done 2>/dev/null </proc/self/cgroup
@@ -18,8 +19,8 @@ count_kills() {
   [ $# -eq 0 ] || awk '$1 == "oom_kill" { print $2, FILENAME }' "$@" 2>/dev/null
 }
 
-# What the kernel killed since the counters were noted, in $oom: `agent <words>` where the counter of the agent's cgroup rose,
-# `host <words>` where only that of the whole system did, which proves nothing about the agent.
+# Sets $oom to what the kernel has killed since the counters were noted: `agent <words>` if the counter of the agent's
+# cgroup rose, `host <words>` if only the system's did. The latter proves nothing about the agent.
 note_kills() {
   oom=
   # A boot resets the counters.

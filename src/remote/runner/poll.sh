@@ -1,7 +1,7 @@
-# The verb `poll`: state and log bytes of several attempts in one bounded reply, as they come.
+# The verb `poll`: state and log bytes of several attempts in one bounded reply, sent as they appear.
 
-# A want is kept in numbered variables: w_name_1, w_at_1, w_stream_1, w_inode_1, w_offset_1, w_news_1 for its
-# state, and w_seen_1 for the bytes of events that were there before the last look.
+# Reads the streams that the request asks for into numbered variables: w_name_1, w_at_1, w_stream_1, w_inode_1,
+# w_offset_1, w_news_1 for the last state sent, and w_seen_1 for the size of events before the last look. Sets $count.
 read_wants() {
   count=0
   while read -r want_name want_n stream inode offset end; do
@@ -20,8 +20,8 @@ $wants
 END
 }
 
-# Whether the 1024 bytes before the offset are those that were mirrored: the file may have been cut and have grown again,
-# or another one may have got its inode.
+# Whether the 1024 bytes before the offset are those that the laptop has. The file may have been cut and have grown
+# again, or another file may have its inode number.
 ends_alike() {
   from=$((offset - 1024))
   [ "$from" -gt 0 ] || from=0
@@ -29,10 +29,12 @@ ends_alike() {
   [ -z "$sum" ] || [ "${sum%% *}" = "$end" ]
 } 2>/dev/null
 
+# Sets $got to the variable $1 of the stream number $2.
 get() { eval "got=\$w_$1_$2"; }
 
-# One round over all wants: news, bytes, and the result once its streams were read to their ends. $open counts the wants
-# that may still bring something, $sent the bytes of this round. With $1, state lines are sent whether new or not.
+# Goes over all streams once and sends news, bytes, and the result of an attempt whose streams were sent to their ends.
+# Sets $open to the number of streams that may still grow, and $sent to the bytes sent. With $1, state lines are sent
+# even if nothing changed.
 round() {
   w=0 open=0 sent=0 looked=
   while [ "$w" -lt "$count" ]; do
@@ -42,7 +44,7 @@ round() {
     get stream "$w" && stream=$got
     get closed "$w" && [ -n "$got" ] && [ -z "$1" ] && continue
     if [ ! -d "$root/work/$want_name/$want_n" ]; then
-      # Without its root, nothing is known of an attempt that was started there.
+      # Without its root, the state of an attempt that was started there is unknown.
       [ -z "$known$used" ] || [ -f "$root/instance" ] || [ -d "$root/work" ] || refuse unmounted "$root"
       [ -n "$got" ] || say "e $want_name $want_n unknown no such attempt"
       eval "w_closed_$w=1"
@@ -62,7 +64,7 @@ round() {
     get closed "$w"
     [ -z "$got" ] || continue
     send_stream || return 1
-    # The result was looked for before the sizes were read: what it ends is in them.
+    # The result was looked for before the sizes were read, so the sizes include the end of each stream.
     if [ "$result" = 1 ] && [ "$offset" -ge "$size" ]; then
       eval "w_closed_$w=1"
       say "$resulted" | grep -qxF "$want_name $want_n" || still_wanted || send_result
@@ -72,7 +74,7 @@ round() {
   done
 }
 
-# Sends what a stream holds beyond the offset, as one frame of at most what the reply has left.
+# Sends the bytes of a stream beyond the offset as one frame, which is at most as long as the rest of the reply allows.
 send_stream() {
   case $stream in
     log) inode=$log_inode size=$log_bytes ;;
@@ -82,7 +84,7 @@ send_stream() {
   esac
   get offset "$w" && offset=$got
   get inode "$w"
-  # Another file, or a shorter one: from its start.
+  # The file was replaced or cut: it is sent from its start.
   if [ "$got" != "$inode" ] || [ "$offset" -gt "$size" ]; then
     [ "$got" = 0 ] && [ "$offset" -le "$size" ] || offset=0
     eval "w_inode_$w=\$inode"
@@ -92,7 +94,8 @@ send_stream() {
   if [ "$bytes" -gt 0 ]; then
     say "d $want_name $want_n $stream $inode $offset $bytes" || return 1
     tail -c "+$((offset + 1))" "$root/work/$want_name/$want_n/$stream" 2>/dev/null | head -c "$bytes" || return 1
-    # Where the file was cut meanwhile the frame is short, and what followed would be taken for its bytes.
+    # If the file was cut after its size was read, the frame is short, and the laptop would take what follows for its
+    # bytes.
     [ "$(($(wc -c <"$root/work/$want_name/$want_n/$stream")))" -ge "$((offset + bytes))" ] 2>/dev/null || return 1
     say "" || return 1
     offset=$((offset + bytes)) budget=$((budget - bytes)) sent=$((sent + bytes))
@@ -100,7 +103,7 @@ send_stream() {
   eval "w_offset_$w=\$offset"
 }
 
-# Whether another stream of the same attempt has more to come.
+# Whether another stream of the same attempt has more bytes to send.
 still_wanted() {
   other=0
   while [ "$other" -lt "$count" ]; do
@@ -111,6 +114,7 @@ still_wanted() {
   return 1
 }
 
+# Sends the attempt's result, and what its capture lacks. Sets $resulted.
 send_result() {
   lacking=$(tell_uncaptured)
   bytes=$(wc -c <"$at/result")
@@ -122,8 +126,10 @@ send_result() {
   resulted=$resulted$want_name' '$want_n$nl
 }
 
+# Whether the poll ends: every stream is complete, the reply is full, or the time is up.
 over() { [ "$open" -eq 0 ] || [ "$budget" -le 0 ] || [ -n "$time_up" ]; }
 
+# The verb `poll`.
 run_poll() {
   read_request
   [ "$wait" -le 20000 ] || wait=20000

@@ -1,6 +1,6 @@
-# Waiting for news in a poll: woken by the system where that works, else by looking ten times a second.
+# Waits for news in a poll: notified by the system where that works, else by looking ten times a second.
 
-# Whether `tail -f` learns of new bytes from the system instead of looking again and again.
+# Whether the system notifies `tail -f` of new bytes here, so that it does not poll.
 tail_waits() {
   case $(uname -s) in
     Linux) tail --version 2>/dev/null | grep -q GNU ;;
@@ -9,7 +9,7 @@ tail_waits() {
   esac && command -v mkfifo >/dev/null 2>&1
 }
 
-# The wait in seconds as sleep takes it here.
+# Sets $seconds to the wait in seconds, in the form that sleep accepts here.
 wait_seconds() {
   if sleep 0.01 2>/dev/null; then
     seconds=$((wait / 1000)).$(printf %03d $((wait % 1000)))
@@ -18,8 +18,8 @@ wait_seconds() {
   fi
 }
 
-# Every watched file has a tail that starts at the first unread byte, so nothing falls between looking and waiting. Their
-# bytes are only a wake-up: they go through a pipe to a reader that throws them away.
+# Waits until a watched file grows. A tail starts at the first unread byte of every file, so no byte is missed between
+# the last look and the wait. Its output only wakes us: a reader discards it.
 wait_by_event() {
   exec 3<>"$root/.poll.$$"
   rm -f "$root/.poll.$$"
@@ -36,7 +36,7 @@ wait_by_event() {
     wait "$sleeper"
     kill -USR1 $$ 2>/dev/null
     echo >&3
-    # If the poll itself was killed, its tails must not stay.
+    # If the poll itself is killed, its tails must not stay.
     sleep 2 >/dev/null 2>&1 3>&-
     stop_tails
   ) </dev/null >/dev/null 2>&1 &
@@ -45,7 +45,7 @@ wait_by_event() {
     dd bs=65536 count=1 <&3 >/dev/null 2>&1
     round '' || exit 1
     if [ "$sent" -gt 0 ]; then
-      # Lines that come close together go out together.
+      # Lines that are written together are sent together.
       sleep 0.02 2>/dev/null
       if [ "$sent" -gt 262144 ]; then
         stop_tails
@@ -55,6 +55,7 @@ wait_by_event() {
   done
 }
 
+# Starts a tail for each open stream and for the events of its attempt.
 start_tails() {
   w=0 followed=' '
   while [ "$w" -lt "$count" ]; do
@@ -74,17 +75,20 @@ start_tails() {
   done
 }
 
+# Starts a tail of the file $2 at the byte $1.
 tail_from() {
   tail -c "+$1" -f "$2" </dev/null >&3 2>/dev/null 3>&- &
   tails="$tails $!"
 }
 
+# Ends the tails.
 stop_tails() {
   # shellcheck disable=SC2086 # a list of pids
   [ -z "$tails" ] || kill $tails 2>/dev/null
   tails=
 }
 
+# Waits by comparing sizes, ten times a second.
 wait_by_looking() {
   left=$wait
   while ! over; do

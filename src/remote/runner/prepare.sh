@@ -1,6 +1,6 @@
-# What happens before the agent: ship, binary, session, setup, baseline; then the intent to start it, once.
+# The steps before the agent: ship, binary, session, setup, baseline, and then the intent to start it, once.
 
-# Everything before the agent. Fails with $reason set; until `intent` nothing has run.
+# Does every step before the agent. Fails with $reason set; before `intent` exists, the agent has not run.
 prepare() {
   reason=disk-full
   allocate_result && ! has_less "$root" 2048 || return 1
@@ -36,7 +36,8 @@ prepare() {
   say "$start_as ${session:--}" >"$at/launch" || return 1
   ln -s "$me" "$at/intent" 2>/dev/null || return 1
   event intent
-  # Read again after the intent is public: whoever raises the epoch reads the intent after that.
+  # The epoch is read again after the intent is visible. Whoever raises the epoch reads the intent afterwards, so one of
+  # both notices.
   highest "$job/epoch/"
   if [ "$top" -gt "$grant_epoch" ] || [ -h "$at/cancel" ]; then
     stopped_early
@@ -45,7 +46,7 @@ prepare() {
   reason='exit' detail=
 }
 
-# Always fails, with the reason that a call-off has.
+# Always fails. Sets $reason to why the attempt was called off.
 stopped_early() {
   if [ -h "$at/cancel" ]; then
     reason=stop
@@ -56,7 +57,8 @@ stopped_early() {
   return 1
 }
 
-# What the check says at the handoff's base, in $check_before: it is run before the first attempt, and its answer stays.
+# Runs the check at the handoff's base, before the first attempt, and sets $check_before to its status. Later attempts
+# use the same status.
 check_first() {
   [ -f "$spec/check" ] || return 0
   if field "$spec/grant" check_base || { [ "$n" -gt "$first" ] && field "$job/$((n - 1))/before" check; }; then
@@ -67,7 +69,8 @@ check_first() {
   check_before=$status
 }
 
-# What the attempt before did until it was cut short counts for the session that goes on from there.
+# Takes the baseline of the attempt before if that one was cut short, because its work counts for this attempt, too.
+# Sets $baseline and $start_head.
 carry_baseline() {
   [ "$n" -gt "$first" ] || [ "$adopt" = no ] || return 0
   before=$job/$((n - 1))
@@ -77,6 +80,7 @@ carry_baseline() {
   field "$before/before" head && start_head=$value
 }
 
+# Writes the prompt of this attempt.
 make_prompt() {
   if [ -n "$with_check" ]; then
     cat "$spec/prompt.check-head" 2>/dev/null

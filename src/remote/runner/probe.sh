@@ -1,4 +1,4 @@
-# The verb `probe`: what this machine is, what it has, and which of the asked agents are on it and logged in.
+# The verb `probe`: what this machine is and has, and which of the requested agents are installed and logged in.
 
 run_probe() {
   read_request
@@ -23,12 +23,13 @@ run_probe() {
   finish 0
 }
 
+# Prints the memory of this machine in bytes.
 memory_bytes() {
   awk '/^MemTotal:/ { printf "%.0f", $2 * 1024 }' /proc/meminfo 2>/dev/null || sysctl -n hw.memsize 2>/dev/null
 }
 
-# Answers the lines `agent <name>`, with the `version`, `path` and `login` lines that belong to it. The login is checked in
-# the environment that an attempt has: the parts `spec/env` and `spec/unset`, and the secrets. Sets $spec, $n.
+# Answers a line `agent <name>` for each agent, with its lines `version`, `path` and `login`. The login is checked in
+# the environment of an attempt: the parts `spec/env` and `spec/unset`, and the secrets. Sets $spec and $n.
 probe_agents() {
   need_builtin_printf
   [ -z "$parts" ] || take_blob

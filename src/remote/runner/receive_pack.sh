@@ -1,7 +1,9 @@
-# The verb `receive-pack`: the objects of a large push as one file, by offset and hash, so that a cut line goes on where it was.
+# The verb `receive-pack`: takes the objects of a large push as one file, by offset and hash, so that a transfer
+# continues after a lost connection.
 
-# Without a hash: the tips here, which the laptop need not pack. With one: how many bytes of that pack are here, then the
-# rest of them from stdin, and once git has read it whole, its objects and the refs of the push.
+# Without a hash, answers the tips that the cache has and the laptop need not pack. With a hash, answers how many bytes
+# of that pack are here and reads the rest from stdin. When git has read the whole pack, its objects and the refs of the
+# push are added.
 run_receive_pack() {
   read_request
   take_blob
@@ -24,7 +26,7 @@ run_receive_pack() {
   finish 0
 }
 
-# How much of the pack is here, in $have: all of it or whole blocks. A handoff sends one pack at a time.
+# Sets $have to how many bytes of the pack are here: all of it or whole blocks. A handoff sends one pack at a time.
 find_part() {
   for left in "$incoming/objects/pack"/*; do
     case $left in "${part%.pack}".*) ;; *) rm -f "$left" ;; esac
@@ -37,7 +39,7 @@ find_part() {
 }
 block=65536
 
-# Written in place: what an earlier connection still brings late are the same bytes at the same offset.
+# Writes in place. An earlier connection that is still open can only bring the same bytes for the same offset.
 take_rest() {
   dd ibs="$block" obs="$block" seek="$((have / block))" conv=notrunc of="$part" 2>/dev/null ||
     refuse_write "the pack could not be stored"
@@ -45,7 +47,8 @@ take_rest() {
   [ "$((have))" -eq "$length" ] || refuse truncated "$((have)) of $length bytes of the pack came"
 }
 
-# In quarantine until git has read every object and followed every link from the new tips to what is here.
+# Reads the pack in quarantine until git has read every object and followed every link from the new tips to what is
+# here.
 take_in_pack() {
   if [ "$(cache_git index-pack "$part" 2>/dev/null)" != "$pack" ]; then
     ! is_full "$root" || refuse_write "the pack could not be indexed"
@@ -56,16 +59,18 @@ take_in_pack() {
     rm -rf "$incoming"
     refuse lacking "objects that the push builds on are missing"
   fi
-  # The index last: git sees no pack without one. Another connection's call may have been as far before us.
+  # The index goes last, because git sees no pack without one. Another connection's call may have done the same before.
   for made in pack rev idx; do
     [ ! -f "${part%.pack}.$made" ] || mv -f "${part%.pack}.$made" "$cache/objects/pack/" 2>/dev/null
   done
   [ -f "$cache/objects/pack/pack-$pack.idx" ] || refuse_write "the pack could not be moved into the cache"
 }
 
+# Calls git with the objects of the quarantine and of the cache.
 incoming_git() { with_objects "$incoming/objects" "$cache/objects" cache_git "$@"; }
 
-# The refs of the push, `<object> <ref>` in each line of the blob. Other pushes may be making the same tips just now.
+# Makes the refs of the push, which are lines `<object> <ref>` of the blob. Another push may make the same tips at the
+# same time.
 make_pushed_refs() {
   awk -v own="refs/handoff/$name/" '
     $1 !~ /^[0-9a-f]+$/ || ($2 != "refs/keep/" $1 && index($2, own) != 1) || NF != 2 { exit 1 }

@@ -1,4 +1,5 @@
-# The verb `release`: gives trees back and forgets a handoff, once the laptop has shown that it holds all of it.
+# The verb `release`: makes trees available again and deletes a handoff, once the laptop has shown that it has all of
+# it.
 
 run_release() {
   read_request
@@ -9,7 +10,7 @@ run_release() {
   [ -d "$root/work" ] || [ -d "$root/trees" ] || [ -n "$discard" ] ||
     refuse absent "$root has no handoffs: it was deleted, or its file system is not mounted"
   make_scratch
-  # What a release that was cut had moved away.
+  # An interrupted release had moved these files here.
   [ -n "$dry" ] || remove "$gone" || refuse kept "$gone could not be deleted"
   check_acks
   find_refs
@@ -24,14 +25,14 @@ run_release() {
   finish 0
 }
 
-# A directory for what this request notes, and in it the ids that the laptop holds. It is this request's alone: one that
-# lost its connection may still run when it is sent again.
+# Makes the directory $scratch for the notes of this request, with the ids that the laptop has in $held. Each request
+# has its own, because one that lost its connection may still run when it is sent again.
 make_scratch() {
   scratch=$root/.release.$name
-  # What is about to free a full disk needs some room elsewhere.
+  # A release may have to free a full disk, so its notes need some room elsewhere.
   { [ -d "$root" ] && ! has_less "$root" 65536; } || scratch=${TMPDIR:-/tmp}/.handoff-release.$name
   for old in "$scratch".*; do
-    # A number that another process has by now keeps what is rubbish a little longer.
+    # If another process has the number by now, its rubbish stays a little longer.
     if ! is_number "${old##*.}" || ! kill -0 "${old##*.}" 2>/dev/null; then rm -rf "$old"; fi
   done
   scratch=$scratch.$$
@@ -44,7 +45,7 @@ make_scratch() {
   true >"$notes/listing"
 }
 
-# The trees that this handoff owns, one directory a line, the one that it works in first.
+# Lists the trees that this handoff owns, one directory a line, the one that it works in first. Sets $current.
 find_trees() {
   current=$(link_of "$job/tree" | cut -d / -f 4)
   for place in "$root/trees/$current" "$root/trees"/*; do
@@ -52,14 +53,14 @@ find_trees() {
   done | awk '!seen[$0]++' >"$notes/trees"
 }
 
-# Calls $1 for each of them, with $place, $tree and $cache set, and a $scratch of its own.
+# Calls $1 for each of them. Sets $place, $tree, $cache, and a $scratch for each tree.
 each_tree() {
   count=0 mine=$cache
   while IFS= read -r place; do
     count=$((count + 1)) scratch=$notes/$count tree=${place##*/}
     tree=$place/${tree%-*} cache=$root/cache/$(link_of "$place/key").git
     mkdir -p "$scratch" || refuse_write "$scratch could not be made"
-    # Of a handoff whose directory was deleted, the comparison has nothing but what the laptop says.
+    # If the handoff's directory was deleted, only the laptop's ids are left to compare with.
     if [ ! -d "$root/work/$name" ]; then
       job=$scratch spec=$scratch format=$(clean_git config --file "$cache/config" extensions.objectformat)
       true >"$spec/ship"
@@ -69,7 +70,7 @@ each_tree() {
   done <"$notes/trees"
 }
 
-# Compares a tree with what the laptop holds.
+# Compares a tree with what the laptop has.
 look_at_tree() {
   say "tree $tree"
   [ -d "$tree" ] || return 0
@@ -79,7 +80,7 @@ look_at_tree() {
     refuse_write "the tree $tree could not be compared with what is held"
   fi
   list_uncaptured
-  # What is next to the checkout is compared with nothing: it is listed, and stays until it is discarded.
+  # Files next to the checkout are not compared: they are listed, and stay until they are discarded.
   list_beside >"$scratch/beside"
   kept=$((kept + $(tr -cd '\0' <"$scratch/beside" | wc -c)))
   cat "$scratch/beside" >>"$scratch/kept"
@@ -93,7 +94,7 @@ look_at_tree() {
   done >>"$notes/listing"
 }
 
-# Where the comparison found nothing, what the last capture of this tree said that it lacks counts, as long as it is there.
+# Adds what the last capture of this tree lacked, as long as it exists: the comparison may have found nothing.
 list_uncaptured() {
   [ "$kept" -eq 0 ] || return 0
   highest "$job/"
@@ -102,7 +103,7 @@ list_uncaptured() {
   {
     read -r _ lacks _
     while read -r size why path; do
-      # What is next to the checkout is looked for there.
+      # Files next to the checkout were already listed above.
       case $path in ../*) lacks=$((lacks - 1)) && continue ;; esac
       if [ "$lacks" -gt 10 ] || [ -e "$tree/$path" ] || [ -h "$tree/$path" ]; then say "$size $path ($why)"; fi
     done
@@ -112,7 +113,8 @@ list_uncaptured() {
   cat "$scratch/lacks" >>"$notes/listing"
 }
 
-# Everything was looked at; in this order, a cut leaves nothing that the same request would not finish.
+# Deletes the handoff after everything was checked. The order makes sure that the same request can finish an interrupted
+# release.
 let_go() {
   each_tree discard_kept
   [ ! -s "$notes/refs" ] || cache_git update-ref --stdin <"$notes/refs" ||
@@ -126,7 +128,7 @@ let_go() {
   remove "$gone" || refuse kept "$gone could not be deleted"
 }
 
-# Deletes what was listed, and nothing else.
+# Deletes the listed files, and no others.
 discard_kept() {
   [ -s "$scratch/kept" ] || return 0
   (cd "$tree" && xargs -0 -n 100 rm -rf -- <"$scratch/kept") 2>/dev/null
@@ -137,8 +139,8 @@ discard_kept() {
   [ -z "$left" ] || refuse kept "$tree/${left#./} could not be deleted: it belongs to another user, is in use or is immutable"
 }
 
-# Makes a tree available to the next handoff, with the id of what the laptop holds of it. The agent's repository goes: what
-# it names was compared with the rest.
+# Makes a tree available to the next handoff, and records the id of what the laptop has of it. The agent's repository is
+# deleted; its commits were compared with the rest.
 give_back() {
   stuck=
   if [ -d "$tree" ]; then
@@ -147,7 +149,7 @@ give_back() {
     index=$scratch/union
     id=$(capture_git write-tree) && say "tree $id" >"$place/held"
     index=
-    # The state of the files spares the next handoff a long read.
+    # The next handoff need not read all files again if it has this index.
     mv -f "$scratch/seen" "$place/index" 2>/dev/null
     while IFS= read -r path; do
       [ ! -d "$tree/$path" ] || [ -w "$tree/$path" ] || stuck=$path
@@ -162,7 +164,7 @@ give_back() {
   fi
 }
 
-# What is kept, as one data frame: the size and the name of the first ones, a line each.
+# Answers what is kept as one data frame: the size and the name of the first entries, one a line.
 tell_kept() {
   [ "$unheld" -gt 0 ] || return 0
   head -n 20 "$notes/listing" >"$notes/first"

@@ -1,7 +1,9 @@
-# A cache with missing or damaged objects: the watcher asks for them again, and the verb `repair-cache` makes the cache fit to take
-# them. Nothing that can still be read is lost: what is damaged is moved aside, what was in it and is whole stays.
+# Repairs a cache with missing or damaged objects: the watcher asks the laptop for them again, and the verb
+# `repair-cache` prepares the cache to take them. Everything readable stays: damaged files are moved aside, and whole
+# objects in them are kept.
 
-# Where objects of the ship are missing or damaged in the cache its ref goes, so that the laptop sends them again.
+# If objects of the ship are missing or damaged in the cache, deletes the ref of the ship, so that the laptop sends them
+# again. Sets $lacking.
 ask_again() {
   if say "$commit" | cache_git rev-list --objects --quiet --stdin && ship_objects | cache_git cat-file --batch >/dev/null &&
     ! ship_objects | cache_git cat-file --batch-check | grep -q ' missing$'; then return; fi
@@ -9,8 +11,10 @@ ask_again() {
   lacking=1 detail="objects of the ship are missing or damaged on the host"
 } 2>/dev/null
 
+# Lists the objects of the ship's two trees.
 ship_objects() { cache_git rev-list --objects --no-object-names "$files_tree" "$index_tree"; }
 
+# The verb `repair-cache`.
 run_repair_cache() {
   read_request
   begin
@@ -19,7 +23,7 @@ run_repair_cache() {
   [ "$format" = sha256 ] || format=
   cache=$root/cache/$key.git repaired=0
   [ -f "$cache/config" ] || finish 0
-  # A directory of its own: nothing that was moved aside before is overwritten.
+  # Each repair has its own directory, so it overwrites nothing that an earlier one moved aside.
   highest "$cache/damaged/"
   damaged=$cache/damaged/$((top + 1))
   mkdir -p "$damaged" || refuse_write "nothing could be moved aside in the cache"
@@ -39,7 +43,7 @@ run_repair_cache() {
   finish 0
 }
 
-# Puts what is whole of the pack $base into another one, and the pack aside.
+# Copies the whole objects of the pack $base into another pack, and moves the old one aside.
 repair_pack() {
   fresh=$cache/objects/tmp_objdir-repair-$$
   rm -rf "$fresh"
@@ -48,7 +52,7 @@ repair_pack() {
   clean_git --git-dir="$fresh" unpack-objects -q -r <"$base.pack" >/dev/null 2>&1
   clean_git --git-dir="$fresh" cat-file --batch-all-objects --batch-check='%(objectname)' |
     clean_git --git-dir="$fresh" pack-objects -q "$fresh/saved" >/dev/null 2>&1
-  # The index last of what comes and first of what goes: git sees no pack without its objects.
+  # The new pack's index goes in last and the old pack's index goes out first, because git sees a pack by its index.
   for file in "$base".idx "$base".*; do
     [ ! -f "$file" ] || mv -f "$file" "$damaged/"
   done
@@ -61,7 +65,7 @@ repair_pack() {
   repaired=$((repaired + 1))
 }
 
-# Moves loose objects aside that cannot be read: git takes one that is there for one it has.
+# Moves unreadable loose objects aside, because git does not replace an object that is there.
 repair_loose() {
   for object in $(cache_git fsck --full --no-dangling --no-progress 2>&1 | grep -oE '/objects/[0-9a-f]{2}/[0-9a-f]{38,62}' | sort -u); do
     [ ! -f "$cache$object" ] || mv -f "$cache$object" "$damaged/" || continue
@@ -69,7 +73,7 @@ repair_loose() {
   done
 }
 
-# Whether all is here that a push takes for granted.
+# Whether every object is here that a push builds on.
 tips_are_whole() {
   {
     ls "$cache/refs/keep"
@@ -81,7 +85,7 @@ tips_are_whole() {
   return "$whole"
 }
 
-# Without tips to build on, the laptop sends all it has. They stand for nothing but what laptops hold; captures stay.
+# Deletes the shared tips, so that the laptop sends everything. A tip only says what laptops have; captures stay.
 forget_tips() {
   cache_git for-each-ref --format='delete %(refname)' refs/keep/ "refs/handoff/$name/" 2>/dev/null |
     cache_git update-ref --stdin && rm -rf "$cache/refs/keep" "$cache/refs/handoff/$name"

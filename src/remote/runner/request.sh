@@ -1,5 +1,6 @@
-# Reading a request: header lines into variables, the blob into one file. A request that was cut changes nothing.
+# Reads a request: header lines into variables, the blob into one file. An incomplete request changes nothing.
 
+# Reads the header lines into one variable for each key, and checks each value. Refuses a request that was cut.
 read_request() {
   name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
   pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' known='' used='' started='' strays='' asks='' whole='' all=''
@@ -45,19 +46,19 @@ read_request() {
   check_root
 }
 
-# Secrets are written by a builtin: never in argv.
+# Fails unless printf is a builtin: secrets are written with it, and they must not get into argv.
 need_builtin_printf() {
   case $(command -v printf) in printf) ;; *) [ -z "$secrets" ] || refuse shell "printf is not built into this shell" ;; esac
 }
 
-# The handoff and the attempt a request names.
+# Refuses unless the request names a handoff and an attempt. Sets $job, $n and $at.
 need_attempt() {
   [ -n "$name" ] || refuse request "name is missing"
   [ "${attempt:-0}" -gt 0 ] || refuse request "attempts are numbered from 1"
   at_attempt "$name" "$attempt"
 }
 
-# Takes the blob from stdin into $request, whole or not at all.
+# Copies the blob from stdin to the file $request, complete or not at all.
 take_blob() {
   request=$root/.request.$$
   trap 'rm -f "$request" "$request.refs"' EXIT

@@ -1,7 +1,9 @@
-# The verb `send-pack`: a large capture as one file, a piece at a time, so that a cut line goes on where it was.
+# The verb `send-pack`: sends a large capture as one file in pieces, so that a transfer continues after a lost
+# connection.
 
-# Answers the name and the length of the pack, and from the offset `have` on at most `max` bytes of the pack `pack`; of
-# another one, from its start. With `discard yes` the file goes: the laptop has unpacked it.
+# Answers the name and the length of the pack, and at most `max` bytes of the pack `pack` from the offset `have`. If the
+# pack has another name by now, the bytes are from its start. With `discard yes` the file is deleted: the laptop has
+# unpacked it.
 run_send_pack() {
   read_request
   begin
@@ -28,7 +30,7 @@ run_send_pack() {
   finish 0
 }
 
-# What the capture has beyond the ships and the captures before it. Complete before it has its name.
+# Packs what the capture has beyond the ships and the captures before it. The file gets its name when it is complete.
 pack_capture() {
   mkdir -p "$outgoing" && capture_ends >"$outgoing/.ends.$$" &&
     cache_git pack-objects -q --revs --stdout --delta-base-offset <"$outgoing/.ends.$$" >"$outgoing/.$n.$$" 2>/dev/null &&

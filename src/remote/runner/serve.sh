@@ -1,13 +1,13 @@
 # The verbs `receive` and `upload`: git's own push and fetch, over the bytes that follow the request's header.
 
-# After the line `begin` both directions are git's protocol. A handoff sees its own refs and the shared tips only: an
-# advertisement of everything in a cache of many handoffs would cost more than a small push.
+# Serves git's protocol in both directions after the line `begin`. Only the handoff's own refs and the shared tips are
+# advertised: advertising every ref in a cache of many handoffs would cost more than a small push.
 serve() {
   read_request
   begin
   open_cache
   set -- "$1" -c transfer.hideRefs=refs/ -c "transfer.hideRefs=!refs/keep/" -c "transfer.hideRefs=!refs/handoff/$name/"
-  # Who is to send everything is shown nothing to build on.
+  # A laptop that is to send everything is shown no refs to build on.
   [ -n "$all" ] || set -- "$@" -c "transfer.hideRefs=!refs/capture/$name/"
   service=$1
   shift
@@ -17,7 +17,7 @@ serve() {
   exit $?
 }
 
-# The cache that a request names, made where it is missing.
+# Opens the cache that a request names, and makes it where it is missing.
 open_cache() {
   [ -n "$name" ] || refuse request "name is missing"
   [ ${#key} -eq 40 ] || refuse request "key is missing"
@@ -27,17 +27,20 @@ open_cache() {
   make_cache "$key" "$format" || refuse_write "the cache could not be made"
 }
 
-# What is deleted here came from a laptop, or was made of a capture that stays: a clock that is wrong costs a second transfer.
-# A push that was cut or killed leaves what it had received. After an hour without a byte it is nobody's any more.
+# Deletes leftovers of transfers. They came from a laptop, or were made of a capture that stays, so a wrong clock costs
+# only a second transfer. An interrupted push leaves what it had received; after an hour without a new byte, it is
+# deleted.
 sweep_cache() {
   for left in "$cache/objects"/tmp_objdir-* "$cache/objects/pack"/tmp_*; do
     recent=$(find "$left" -mmin -60 2>/dev/null) && [ -z "$recent" ] && rm -rf "$left"
   done
-  # Of a laptop that was closed over a long transfer, the files are kept for a week.
+  # The files of a long transfer are kept for a week, because the laptop may be closed for days.
   for left in "$cache/incoming"/* "$cache/outgoing"/*; do
     recent=$(find "$left" -mmin -10080 2>/dev/null) && [ -z "$recent" ] && rm -rf "$left"
   done
 }
 
+# The verb `receive`.
 run_receive() { serve receive-pack; }
+# The verb `upload`.
 run_upload() { serve upload-pack; }

@@ -1,9 +1,9 @@
-# The state line of an attempt: one look at its directory, and what the processes named there are doing.
+# The state line of an attempt, from one look at its directory and at the processes named there.
 
-# Whether what the wrapper $pid waits for is stopped, which the wrapper itself is not.
+# Whether the process that the wrapper $pid waits for is stopped. The wrapper itself is not.
 agent_stopped() {
   children=
-  # The list has no line break at its end, so reading it fails.
+  # The list has no newline at its end, so `read` fails although it has read it.
   read -r children 2>/dev/null <"/proc/$pid/task/$pid/children"
   for child in $children; do
     inspect "$child" || return 1
@@ -12,8 +12,8 @@ agent_stopped() {
   [ -n "$children" ]
 }
 
-# Looks at attempt $2 of handoff $1; sets $state, the part of it that makes news in $news, the sizes of the streams, and
-# how many bytes of events there were before.
+# Looks at attempt $2 of handoff $1. Sets $state, $news (the part of it whose change is news), the sizes and inodes of
+# the streams, and $before_bytes, the size that events had before the look.
 look() {
   at_attempt "$1" "$2"
   name=$1 watch=0 claim='' intent=0 placed='' task='' cancel=0 exit=- result=0 next=- session=-
@@ -54,7 +54,7 @@ END
     esac
   fi
   read_status "$at/exit"
-  # How the agent was really started.
+  # The file says how the agent was really started.
   if [ "$intent" = 1 ] && read -r started_as started_session 2>/dev/null <"$at/launch"; then
     launch=$started_as:$started_session
   fi

@@ -1,7 +1,8 @@
-# A command in a session of its own, and the wrapper in that session that records how it ended, whoever else dies.
+# A command in its own session, and the wrapper in that session that records how it ended, even if every other process
+# dies.
 
-# Starts a script detached: its exit slot (allocated now, overwritten in place at the end, so that a full disk loses
-# nothing), its link, its output, its input, the script, the script's word and the directory.
+# Starts a script detached. The arguments are its exit slot (allocated now and overwritten in place at the end, so that
+# a full disk loses nothing), its link, its output, its input, the script, the script's argument and the directory.
 start_task() {
   printf '%-64s\n' '' >"$1" || return 1
   find_detach
@@ -12,7 +13,8 @@ start_task() {
   ) </dev/null >/dev/null 2>>"$job/runner.log" &
 }
 
-# The wrapper. A handler, unlike ignoring, is not inherited: the command dies of TERM, and we live to write it down.
+# The wrapper. It handles TERM instead of ignoring it, because a child inherits an ignored signal: the command dies of
+# TERM, and the wrapper lives to record that.
 run_task() {
   slot=$1 link=$2 output=$3 input=$4 script=$5 word=$6 place=$7
   trap : TERM HUP INT
@@ -20,15 +22,15 @@ run_task() {
   ln -s "$$:$start" "$at/$link" || exit 127
   event "$link"
   cd "$place" 2>/dev/null || cd "$job/tree" || exit 127
-  # Both are held open: what goes into them is not lost with their names, where the directory is moved or unmounted. A
-  # redirection that fails would end this shell.
+  # Both files are kept open, so that nothing is lost when the directory is moved or unmounted. They are tested first,
+  # because a redirection that fails would end this shell.
   if [ -w "$slot" ]; then
     exec 7<"$slot"
     exec 9<>"$slot"
   fi
   (: >>"$output") 2>/dev/null && exec 8>>"$output"
-  # A shell writes a word about a child that a signal ended, and none about one that returned a number above 128 itself. The
-  # word goes over the slot, whose room is allocated.
+  # A shell prints a message about a child that a signal ended, and none about one that returned a number above 128
+  # itself. The message goes into the slot, whose room is allocated.
   {
     (
       umask "$account_umask"
@@ -45,8 +47,8 @@ run_task() {
   wake_watcher
 }
 
-# Output that went into a file that is no longer at its place, because it was deleted or moved there, is added to the one
-# that is. Only where the system lets us read what we hold open.
+# Adds the output to the file at its place if the open file was deleted or moved. This needs a system that lets us read
+# our open files.
 keep_output() {
   held=/proc/$$/fd/8
   # shellcheck disable=SC3013 # dash, bash and busybox know -ef; another shell fails here and keeps nothing
@@ -54,8 +56,8 @@ keep_output() {
   cat "$held" >>"$output"
 }
 
-# The status in an exit slot, in $status, empty while there is none; the number of the signal that the wrapper saw, in
-# $killed_by.
+# Sets $status to the status in an exit slot (empty while there is none) and $killed_by to the signal that the wrapper
+# saw.
 read_status() {
   status='' killed_by=''
   read -r status killed_by _ 2>/dev/null <"$1"
@@ -63,22 +65,23 @@ read_status() {
   if [ "$killed_by" = signal ] && [ -n "$status" ]; then killed_by=$((status - 128)); else killed_by=; fi
 }
 
-# Waits until a task is over, called off ($ended: stop), or out of time (a limit's name). A tick of the nap counts as active
-# time, and no more than a tick for a nap, so a host that sleeps uses none up.
+# Waits until a task is over, called off ($ended: stop), or out of time ($ended: a limit). Each nap counts as at most
+# one tick of active time, so a host that sleeps uses up no time. Sets $spent.
 follow() {
   link=$1 limit=$2 ended='' spent=0 missing=0
   while [ -z "$ended" ]; do
     hold_claim
     judge_link "$link"
     case $life in
-      # The wrapper died without a word: as long as what it started lives, the agent is at work.
+      # The wrapper died without recording a status. While any of its processes is alive, the agent counts as running.
       dead)
         { [ "$link" = task ] && abandoned; } || break
         ;;
-      # It only waits for the command, and notes its end. A stopped command is left as it is.
+      # The wrapper only waits and records the end, so it is continued. A stopped command stays stopped.
       stopped) kill -CONT "$pid" 2>/dev/null ;;
       none)
-        # Started, but not yet named, as long as its mark is to be seen: else it died before that.
+        # The task was started and has not named itself yet. It counts as running while a process has its mark;
+        # otherwise it died before.
         missing=$((missing + 1))
         if [ "$missing" -gt 20 ]; then
           find_marked
@@ -100,7 +103,7 @@ follow() {
   done
 }
 
-# The part of a tick that passed before something woke us; never more than a tick, whatever the clock was set to.
+# Adds the part of a tick that passed before something woke us, at most one tick, because the clock may have been set.
 add_part_of_tick() {
   part=$(($(date +%s) - napped_at))
   [ "$part" -ge 0 ] || part=0
@@ -108,7 +111,7 @@ add_part_of_tick() {
   spent=$((spent + part))
 }
 
-# Whether the agent goes on without the wrapper that would record its end. On another boot nothing of it lives.
+# Whether the agent runs without the wrapper that would record its end. After a reboot nothing of it is alive.
 abandoned() {
   case $task_place in *":$boot:$node") ;; *) return 1 ;; esac
   read_status "$at/exit"
@@ -117,7 +120,8 @@ abandoned() {
   [ -n "$marked" ]
 }
 
-# Judges a task by its link; boot and node are this watcher's, or the intent's for the agent.
+# Evaluates a task by its link. Its boot and node are those of this watcher, or those of the intent for the agent. Sets
+# $life.
 judge_link() {
   if [ "$1" = task ]; then
     judge_task
@@ -128,11 +132,11 @@ judge_link() {
   task=$(link_of "$at/$1") && judge "$task:$boot:$node"
 }
 
-# Sleeps unless something happens; true when the whole time passed.
+# Sleeps until something happens. Succeeds when the whole time passed.
 nap() {
   sleep "$1" &
   sleeper=$!
-  # A signal before this line is seen here, one after it ends the wait.
+  # A signal before this line is seen here, and a later one ends the wait.
   [ "$woken" = 0 ] || kill "$sleeper" 2>/dev/null
   wait "$sleeper" 2>/dev/null
   sleeper=
@@ -141,12 +145,14 @@ nap() {
   return 1
 }
 
+# Makes the signal USR1 set $woken, which ends a nap.
 listen() {
   woken=0 sleeper=
   trap 'woken=1; [ -z "$sleeper" ] || kill "$sleeper" 2>/dev/null' USR1
 }
 
-# Whether the laptop wants no more of this attempt: cancelled, or the handoff changed hands before the agent started.
+# Whether the attempt is not wanted any more: it was cancelled, or the handoff got another owner before the agent
+# started.
 called_off() {
   [ -h "$at/cancel" ] && return 0
   if [ -n "$unbegun" ]; then
@@ -158,7 +164,7 @@ called_off() {
   [ "$top" -gt "$grant_epoch" ]
 }
 
-# Runs a script of the user's in the tree and waits for it: setup and check. Its status, in $status.
+# Runs a script of the user's (setup or check) in the tree and waits for it. Sets $status.
 run_script() {
   rm -f "$at/$1"
   start_task "$at/$1.exit" "$1" "$2" /dev/null "$spec/$3" '' "$tree" || return 1

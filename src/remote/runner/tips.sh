@@ -1,18 +1,18 @@
-# What the agent's repository names besides HEAD, as tips: lines `<oid> <name>` of the capture's refs.
+# Everything except HEAD that the agent's repository names, as lines `<oid> <name>`; these become refs of the capture.
 
-# Refs of the agent's that come back as refs of their own. The names of more are lines of one file, their commits parents of
-# its commit: git makes and syncs a file for each ref.
+# Maximum number of the agent's refs that come back as refs, because git makes and syncs a file for each. Further refs
+# are lines of one file, and their commits are parents of its commit.
 most_refs=500
 
-# What the laptop holds and sent, as lines `<oid>`.
+# Prints what the laptop has and sent, as lines `<oid>`.
 list_known() {
   say "$commit"
   [ -z "$head" ] || say "$head"
   sed -n 's/^ref \([0-9a-f]*\) .*/\1/p' "$spec/ship"
 }
 
-# Refs that the agent made or moved, as tips `<oid> <name>` under the capture's refs. A name that the cache could not take is
-# replaced by the object's.
+# Prints the refs that the agent made or moved, as lines `<order> <oid> <name in the capture> <name>`. A name that the
+# cache could not take is replaced by the object's id.
 find_tips() {
   {
     sed -n 's/^ref /known /p' "$spec/ship"
@@ -32,7 +32,7 @@ find_tips() {
     }' | sort -k 1,1 -k 3
 }
 
-# Takes the refs whose objects exist; those of the others are named as lacking.
+# Takes the refs whose objects exist, and notes the others as lacking.
 take_refs() {
   find_tips | cut -d ' ' -f 2- >"$own/named"
   cut -d ' ' -f 1 "$own/named" | sort -u | borrowing capture_git cat-file --batch-check='%(objectname) %(objecttype)' 2>/dev/null >"$own/typed"
@@ -51,11 +51,12 @@ take_refs() {
     oid=$(cut -d ' ' -f 1 "$own/rest-names" | hold "$rest_tree" "refs of the file refs,") && say "$oid refs" >>"$own/tips"
 }
 
-# A commit of the tree $1 whose parents are the commits of stdin.
+# Makes a commit of the tree $1 whose parents are the commits of stdin, so that they are reachable.
 hold() { commit_text "$1" "$2" | borrowing capture_git hash-object -t commit -w --stdin; }
 
-# What nothing but a file of the git directory names: commits that were reset, amended, stashed or are part of an unfinished
-# operation; as tips `<oid> reflog/<oid>`. Of a line of commits only the last counts; many ends are held by one commit.
+# Finds the objects that only a file of the git directory names: commits that were reset, amended or stashed, or belong
+# to an unfinished operation. They become tips `<oid> reflog/<oid>`. Only the last commit of a line of history is
+# listed, and many such ends become parents of one commit.
 find_dropped() {
   { list_known && cut -d ' ' -f 1 "$own/tips" && say "$agent_head"; } | grep . | sort -u >"$own/known"
   sort -u "$own/found-ids" | not_in "$own/known" 1 |

@@ -1,6 +1,7 @@
-# The agent's checkout: filling a tree with what was shipped, and making its repository fit to work in.
+# The agent's checkout: fills a tree with what was shipped, and makes the repository that the agent works in.
 
-# Waits for the ship ref, which the push makes last: up to $1 seconds without a byte of a pack that comes as a file.
+# Waits for the ship ref, which the push makes last. Gives up after $1 seconds without a new byte of a pack that comes
+# as a file.
 await_ship() {
   ref=refs/handoff/$name/ship/$g
   passed=0 arrived=
@@ -9,7 +10,7 @@ await_ship() {
     [ "$came" = "$arrived" ] || passed=0 arrived=$came
     [ "$passed" -lt "$(($1 * 10))" ] && ! called_off || return 1
     left=10
-    # Between two looks through git, the loose ref is looked for, which costs nothing.
+    # Between two calls of git only the loose ref is checked, which costs nothing.
     while [ "$left" -gt 0 ] && [ ! -f "$cache/$ref" ]; do
       doze
       left=$((left - doze_tenths)) passed=$((passed + doze_tenths))
@@ -21,7 +22,7 @@ await_ship() {
   done
 }
 
-# Our own git directory. Its configuration is the laptop's, its objects are the cache's.
+# Makes our own git directory, with the laptop's configuration and the cache's objects.
 make_capture_git() {
   [ -f "$job/capture.git/ready" ] && [ ! -d "$job/capture.git/reftable" ] && has_format "$job/capture.git" && return 0
   rm -rf "$job/capture.git"
@@ -33,20 +34,21 @@ make_capture_git() {
   true >"$job/capture.git/ready"
 }
 
-# Writes the shipped files into a tree that was compared just now. What is ignored stays (a warm build); all else gives way.
+# Writes the shipped files into a tree that was just compared. Ignored files stay, so that a build stays warm;
+# everything else is replaced.
 fill_tree() {
   remove "$tree/.git" && mkdir -p "$tree" || return 1
   [ ! -f "$cache/shallow" ] || cp "$cache/shallow" "$job/capture.git/shallow"
   mv -f "${tree%/*}/index" "$job/capture.git/index" 2>/dev/null
-  # Once by the rules that are there, and once by those that were shipped.
+  # Cleans once by the ignore rules in the tree, and once by those that were shipped.
   drop_nested && capture_git read-tree --reset -u "$files_tree" && drop_nested && clean_files || return 1
   give_clone_modes
-  # With an index that knows no file's state, the next `add` reads and hashes every file.
+  # A new index knows no file's state, so the next `add` reads and hashes every file.
   rm -f "$job/capture.git/index"
   capture_git read-tree "$files_tree" && add_files
 }
 
-# The agent's repository, from nothing: an earlier agent may have written anything into the last one.
+# Makes the agent's repository from nothing, because an earlier agent may have written anything into the last one.
 make_repository() {
   git=$tree/.git
   clean_git init -q --template= ${format:+--object-format="$format"} "$tree" || return 1
@@ -72,11 +74,12 @@ make_repository() {
   make_refs
 }
 
+# Sets a value in the configuration of the agent's repository.
 set_config() { clean_git config --file "$git/config" "$1" "$2"; }
 
-# Refs, HEAD and what is staged. The files' state is taken over from the proof, so `status` need not read them again.
+# Sets refs, HEAD and the index. The index comes from the verification, so `status` need not read the files again.
 make_refs() {
-  # As one file, whatever the number of refs: git makes a file for each, which takes seconds for many.
+  # The refs are written as one file: git would make a file for each, which takes seconds for many.
   {
     sed -n 's/^ref //p' "$spec/ship"
     [ -z "$branch" ] || [ -z "$head" ] || say "$head refs/heads/$branch"
@@ -92,7 +95,7 @@ make_refs() {
   return 0
 }
 
-# Whether files, index and HEAD are the laptop's, by id; says in $detail what is not.
+# Whether files, index and HEAD are the laptop's, by object id. Sets $detail to what differs.
 prove_ship() {
   detail=
   for pair in "$commit^{tree} $files_tree" ${head:+"$commit^1 $head" "$commit^2^{tree} $index_tree"}; do
@@ -108,7 +111,7 @@ prove_ship() {
   [ -z "$detail" ]
 }
 
-# Ignored files that the work needs, over the proved tree.
+# Adds ignored files that the work needs, after the tree was verified.
 add_extra() {
   [ -n "$extra_tree" ] || return 0
   index=$job/capture.git/extra
@@ -119,7 +122,7 @@ add_extra() {
   return "$extra"
 }
 
-# Fills a tree and proves what is in it.
+# Fills a tree and verifies its contents.
 settle_in() {
   detail="the files could not be written"
   steadily with_clone_modes fill_tree || { note_stall && return 1; }
@@ -130,10 +133,10 @@ settle_in() {
   steadily with_clone_modes add_extra || { note_stall && return 1; }
 }
 
-# Adds to $detail that the step was ended by its limit.
+# Adds to $detail that a limit ended the step.
 note_stall() { [ "$status" -ne 124 ] || detail="$detail: no progress for $stall_limit s, or $step_limit s in all"; }
 
-# Ship, whole: after it, the tree holds what the laptop held, or nothing will run.
+# Ships: afterwards the tree has exactly what the laptop sent, or nothing will run. Fails with $detail set.
 land() {
   [ -f "$job/landed.$g" ] && find_tree && return 0
   detail="the ship did not arrive"

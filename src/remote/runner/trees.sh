@@ -1,18 +1,18 @@
-# Which tree a handoff works in. A tree is filled only when the laptop holds all of it, declared caches aside; any other one
-# stays as it is, and is named.
+# Chooses the tree that a handoff works in. A tree is only refilled when the laptop has all of it, except declared
+# caches. Any other tree stays as it is, and is reported.
 
-# Finds the tree of this handoff, in $tree and $place; fails when it has none or another handoff owns it.
+# Finds the tree of this handoff and sets $tree and $place. Fails when it has none, or another handoff owns it.
 find_tree() {
   place=$(link_of "$job/tree") && find_owned_tree
 }
 
-# The same for the tree that this attempt worked in.
+# Finds the tree that this attempt worked in and sets $tree and $place.
 find_attempt_tree() {
   place=$(link_of "$at/tree") || place=$(link_of "$job/tree") || return 1
   find_owned_tree
 }
 
-# Checks that the tree which the link target $place names is this handoff's; sets $tree and $place to its directories.
+# Checks that this handoff owns the tree that the link target $place names. Sets $tree and $place to its directories.
 find_owned_tree() {
   tree=$job/$place place=$job/${place%/*}
   [ "$(link_of "$place/owner")" = "$name" ] || return 1
@@ -20,7 +20,8 @@ find_owned_tree() {
   [ -d "$tree" ]
 }
 
-# Takes a tree and fills it: one of ours, else one that was given back, else a new one. The link `owner` decides.
+# Takes a tree and fills it: one of ours, else one that is available, else a new one. Whoever makes the link `owner` has
+# it. Sets $place, $tree and $owner.
 take_tree() {
   mkdir -p "$root/trees" || return 1
   k=1
@@ -47,13 +48,14 @@ take_tree() {
   return 1
 }
 
+# Makes $tree, links it to the handoff, and enters it.
 enter_tree() {
   rm -f "$job/tree"
   with_clone_modes mkdir -p "$tree" && ln -s "../../trees/${place##*/}/$repo" "$job/tree" && find_tree
 }
 
-# Fills a tree that exists. One that the laptop does not hold all of, or that does not take the files, is set aside. Fails
-# with 2 where another tree would do no better: objects of the ship are missing, or the disk is full.
+# Fills a tree that exists. A tree is set aside when the laptop does not have all of it, or when filling it failed.
+# Fails with 2 where another tree would fail too: objects of the ship are missing, or the disk is full.
 reuse_tree() {
   why=
   if may_fill; then
@@ -66,7 +68,7 @@ reuse_tree() {
   return 1
 }
 
-# Whether nothing in the tree would be lost: else $why says what.
+# Whether filling the tree loses nothing. Otherwise sets $why.
 may_fill() {
   [ -d "$tree" ] || return 0
   scratch=$job/.compare held=$job/.compare/held caches=$(cat "$spec/caches" 2>/dev/null)
@@ -85,7 +87,7 @@ may_fill() {
   [ -z "$why" ]
 }
 
-# Says why a tree is used no more. One that is not ours belongs to nobody from then on.
+# Records why a tree is not used any more. A tree that is not ours gets no owner again.
 retire_tree() {
   say "$1" >"$place/kept"
   [ "$owner" = "$name" ] || { rm -f "$place/owner" && ln -s kept "$place/owner"; }

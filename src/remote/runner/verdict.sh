@@ -1,7 +1,8 @@
-# The provisional class of an attempt's end, by the laptop's table, and the result that states it. The verdict is the laptop's.
+# The provisional class of an attempt's end, by the laptop's table, and the result that contains it. The laptop gives
+# the final verdict.
 
-# The first row of the error table that holds for an error: its field rows are $1, its words $2. Sets $found_class (or `-`)
-# and $found_proof.
+# Finds the first row of the error table that matches an error. $1 are the rows that match its fields, $2 its words.
+# Sets $found_class (or `-`) and $found_proof.
 find_error() {
   found_class=- found_proof='' row_number=0
   [ "$1" != ' ' ] || [ -n "$2" ] || return 0
@@ -20,7 +21,7 @@ find_error() {
   done 2>/dev/null <"$spec/errors"
 }
 
-# The last lines of a log without structure on which the patterns are tried, in $stray.
+# Sets $stray to the last lines of a log without structure, which the patterns are tried on.
 find_plain_lines() {
   log_size
   plain_first=1
@@ -29,17 +30,18 @@ find_plain_lines() {
   [ ! -s "$spec/error_lines" ] || stray=$(printf '%s\n' "$stray" | LC_ALL=C grep -aiE -f "$spec/error_lines")
 }
 
-# The end of the log, for what reads line by line: a line without an end must not fill the memory of the host.
+# Prints the end of the log for tools that read whole lines: one endless line must not use up the host's memory.
 log_end() { tail -c 16777216 "$at/log"; }
 
-# Whether one line of a log without structure says that it ended well: all of the profile's EREs match it.
+# Whether one line of a log without structure reports success: all EREs of the profile match it.
 log_says_success() {
   [ -s "$spec/success" ] || return 0
   log_end | LC_ALL=C awk 'BEGIN { while ((getline ere < ARGV[1]) > 0) if (ere != "") want[++n] = tolower(ere); ARGV[1] = "" }
     { for (i = 1; i <= n; i++) if (tolower($0) !~ want[i]) next; found = 1; exit } END { exit !found }' "$spec/success" -
 }
 
-# What the log says: sets $end, $seen_session, $refused, $error_class, $stray_class, and the words of both.
+# Reads what the log says. Sets $end, $seen_session, $refused, $error_class, $error_proof, $stray_class and
+# $stray_proof.
 gather_log() {
   end=missing seen_session=same refused=no error_class=- error_proof='' stray=''
   if [ -s "$spec/stream" ]; then
@@ -63,7 +65,7 @@ gather_log() {
   stray_class=$found_class stray_proof=$found_proof
 }
 
-# One word a fact, in the order of the table's patterns: $facts.
+# Sets $facts to one word for each fact, in the order that the table's patterns have.
 gather_facts() {
   gather_log
   case $exit in
@@ -100,7 +102,7 @@ gather_facts() {
   facts="$facts error:$error_class stray:$stray_class check:$check_fact work:$work_fact "
 }
 
-# The class of $facts by the shipped table, in $class. Without a table of this program the laptop alone can say.
+# Sets $class to the class of $facts by the shipped table. Without a table, it stays `crashed` and the laptop decides.
 decide() {
   set --
   while IFS=$tab read -r row_class row_pattern; do
@@ -109,7 +111,7 @@ decide() {
   first_row "$@"
 }
 
-# The class of the first row whose pattern matches $facts.
+# Sets $class to the class of the first row whose pattern matches $facts.
 first_row() {
   class=crashed
   while [ $# -gt 0 ]; do
@@ -128,7 +130,8 @@ first_row() {
   esac
 }
 
-# What follows the class, in $action: the second choice where an earlier attempt here ended in the same way.
+# Sets $action to what follows the class. If an earlier attempt here ended in the same class, the row's second choice is
+# used.
 find_action() {
   action=park
   while IFS=$tab read -r row_class row_action row_again; do
@@ -139,7 +142,7 @@ find_action() {
   done 2>/dev/null <"$spec/actions"
 }
 
-# Sets $class, $action and $proof.
+# Sets $class, $action, $proof and $detail.
 classify() {
   note_kills
   gather_facts
@@ -153,7 +156,7 @@ classify() {
   esac
 }
 
-# Up to five files that the check command names and that are not what they were at the ship, one a line in $check_files.
+# Sets $check_files to up to five files that the check command names and that changed since the ship, one a line.
 find_check_files() {
   check_files=
   [ -s "$spec/check_files" ] && [ -n "$files" ] || return 0
@@ -165,7 +168,7 @@ find_check_files() {
   rm -f "$at/scratch"
 }
 
-# Room for a result is taken before anything runs: a full disk must not swallow how an attempt ended.
+# Allocates room for the result before anything runs, so that a full disk cannot lose how the attempt ended.
 allocate_result() { [ -f "$at/.result" ] || printf '%2048s' '' >"$at/.result"; }
 
 # Writes the result: in place, cut to its length, then renamed. It is the last file of an attempt and never changes.

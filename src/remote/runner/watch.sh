@@ -1,5 +1,6 @@
-# The watcher: it takes an attempt from its claim to its result, then the next one, as long as its grant lasts.
+# The watcher: takes an attempt from its claim to its result, then the next one, as long as its grant allows.
 
+# The process of a watcher: called by start_watcher, with the secrets on stdin.
 run_watch() {
   name=$1 wait_ref=$3 secrets=
   listen
@@ -20,15 +21,16 @@ run_watch() {
   done
 }
 
-# The directory of an attempt; its streams exist from the start, so that a poll can wait on them.
+# Makes the directory of an attempt. Its streams exist from the start, so that a poll can wait for them.
 make_attempt() {
-  # Of two requests at once the later finds the link made, and that is as good.
+  # If two requests do this at once, the later finds the link that the other made.
   { [ -d "$at" ] || mkdir "$at" 2>/dev/null || [ -d "$at" ]; } &&
     { ln -s "$g" "$at/grant" 2>/dev/null || [ -h "$at/grant" ]; } && true >>"$at/log" && true >>"$at/check.log" &&
     { [ ! -f "$spec/setup" ] || true >>"$at/setup.log"; }
 }
 
-# Takes the attempt if nobody has it: one wins. A claim of a dead watcher stays, the next number is taken.
+# Claims the attempt unless a live watcher has it. Only one process gets a number; after a dead watcher's claim, which
+# stays, the next number is used. Sets $watch.
 claim_attempt() {
   g=$(link_of "$at/grant") && is_number "$g" || return 1
   spec=$job/spec/$g
@@ -52,6 +54,7 @@ claim_attempt() {
   return 1
 }
 
+# Resets the variables that describe an attempt.
 reset_facts() {
   class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' weight='' uncaptured='' agent_head='' start_head=''
   spent=0 served=0 active='' note='' detail='' task_place='' session='' session_mode=none agent='' terminal_at=''
@@ -59,7 +62,7 @@ reset_facts() {
   find_path "$spec/agent"
 }
 
-# An attempt nobody has started.
+# Performs an attempt that no watcher has started.
 perform() {
   [ "$watch" -eq 1 ] || sweep 1
   unbegun=1
@@ -75,13 +78,14 @@ perform() {
   fi
 }
 
+# Starts the agent, and waits for its end.
 run_agent() {
   beat
   start_task "$at/exit" task "$at/log" "$at/prompt" "$spec/run.$start_as" "$session" "$tree/$subdir" || return 1
   follow task "$limit_active"
 }
 
-# An attempt that an earlier watcher started: wait for its end, never start it.
+# Takes over an attempt that an earlier watcher started: waits for its end and never starts it.
 attend() {
   find_attempt_tree
   field "$spec/grant" session_mode
@@ -91,28 +95,28 @@ attend() {
   field "$at/before" head && start_head=$value
   field "$at/before" check && check_before=$value
   field "$at/before" resumed && resumed=$value
-  # The time it was active under earlier watchers.
+  # The active time under earlier watchers.
   read -r _ served _ 2>/dev/null <"$at/beat"
   is_number "${served:-x}" || served=0
-  # A limit that an earlier watcher noted has been reached, whatever became of that watcher.
+  # A limit that an earlier watcher noted was reached, even though that watcher is gone.
   [ -h "$at/limit" ] || follow task "$limit_active"
   conclude
 }
 
-# Notes which limit ends the agent before the agent is told, for a later watcher: the status that comes of the signal, in
-# $exit, is not how the agent ended by itself.
+# Records which limit ends the agent before the agent gets a signal. A later watcher then knows that the status in $exit
+# comes from the signal and is not the agent's own. Sets $ended, $exit and $signal.
 note_limit() {
   [ -n "$exit" ] || case $ended in '' | stop) ;; *) ln -s "$ended" "$at/limit" 2>/dev/null ;; esac
   noted=$(link_of "$at/limit")
   case $noted in timeout | no-first-output | no-progress | grace) ended=$noted exit='' signal='' ;; esac
 }
 
-# After the agent: nothing of it may be left before its work is captured and checked.
+# Ends the attempt: stops all of its processes, then captures and checks its work.
 conclude() {
   hold_claim
-  # A wrapper that has not named itself by now never does: it starts nothing then.
+  # A wrapper that has not named itself by now starts nothing when it finds this link.
   ln -s none:0 "$at/task" 2>/dev/null
-  # What it wrote down counts, even when a limit struck in the same moment.
+  # The status that the wrapper recorded counts, even when a limit was reached in the same moment.
   read_status "$at/exit"
   exit=$status signal=$killed_by
   note_limit
@@ -153,7 +157,7 @@ conclude() {
         ;;
     esac
   fi
-  # A stop that came before the check was over leaves nobody to say whether the end was a good one.
+  # A stop before the check was over means that the check cannot decide whether the attempt succeeded.
   if [ -h "$at/cancel" ] && [ -f "$spec/check" ] && [ -z "$check" ]; then
     case $reason in 'exit' | grace) reason=stop ;; esac
   fi

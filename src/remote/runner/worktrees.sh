@@ -1,6 +1,6 @@
-# Linked worktrees of the agent's: what was not committed in them. Their commits are found like all others.
+# The agent's linked worktrees: captures what is not committed in them. Their commits are found with all others.
 
-# Captures each worktree as a tip below `worktrees/`, and notes what is lacking of it.
+# Captures each worktree as a tip below `worktrees/`, and notes what its capture lacks.
 capture_worktrees() {
   true >"$own/captured-worktrees"
   count=0
@@ -13,7 +13,7 @@ capture_worktrees() {
     capture_worktree
     whole=$?
     tree=$main_tree files_tree=$main_files_tree agent_head=$main_head lacking=$main_lacking index='' borrow=''
-    # From the top of the handoff's checkout, or whole where it is elsewhere.
+    # The name is relative to the handoff's checkout, or absolute where the worktree is elsewhere.
     case $place_of in
       "$tree"/*) above=${place_of#"$tree"/} ;;
       "${tree%/*}"/*) above=../${place_of#"${tree%/*}"/} ;;
@@ -24,8 +24,8 @@ capture_worktrees() {
   done
 }
 
-# What lies next to the checkout and is neither ours nor the agent's git directory, as seen from the checkout, a NUL after each
-# name. Only worktrees that the last capture took are passed over.
+# Lists everything next to the checkout that is neither ours nor the agent's git directory. Names are relative to the
+# checkout, and a NUL follows each. Only worktrees that the last capture took are left out.
 list_beside() {
   find_git_dir
   for entry in "${tree%/*}"/* "${tree%/*}"/.[!.]* "${tree%/*}"/..?*; do
@@ -33,13 +33,13 @@ list_beside() {
     case ${entry##*/} in owner | key | kept | held | index | gone | "${tree##*/}") continue ;; esac
     { [ "$entry" != "$git_dir" ] && [ "$entry" != "$common_dir" ]; } || continue
     entry=../${entry##*/}
-    # A name with a line break would be several patterns.
+    # grep would take a name with a newline for several patterns.
     case $entry in *"$nl"*) false ;; *) grep -qxF "$entry" "$job/capture.git/captured-worktrees" 2>/dev/null ;; esac ||
       printf '%s\0' "$entry"
   done
 }
 
-# The directory of the worktree, in $place_of: only where it names this repository, too.
+# Sets $place_of to the directory of the worktree, if that directory names this repository, too.
 find_worktree() {
   line=$(read_small "$place/gitdir")
   place_of=$(cd "$place" && cd "${line%/.git}" 2>/dev/null && pwd -P) || return 1
@@ -49,7 +49,7 @@ find_worktree() {
   [ "$back" = "$(cd "$place" && pwd -P)" ]
 }
 
-# Its files, index and HEAD as a tip.
+# Captures the files, index and HEAD of a worktree as a tip.
 capture_worktree() {
   rm -f "$lacking" "$own/worktree-index"
   line=$(read_small "$place/HEAD")

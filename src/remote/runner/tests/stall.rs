@@ -1,4 +1,4 @@
-//! A step of the runner that makes no progress is ended; one that is only slow is not.
+//! A step of the runner without progress is ended; a slow step is not.
 
 use std::time::{Duration, Instant};
 
@@ -6,27 +6,27 @@ use super::host::{TestHost, grant, shells};
 use super::release::{ended, release};
 use super::wait::stretched;
 
-/// Seconds without progress after which a step is ended here.
+/// Seconds without progress after which these tests let a step be ended.
 const LIMIT: u32 = 3;
-/// What git does where it hangs: it waits for a writer of a pipe.
+/// Makes git hang: it waits for a writer of a pipe.
 const HANG: &str = "mkfifo \"$HOME/pipe\" 2>/dev/null; read -r line <\"$HOME/pipe\"";
 
-/// Does this only after the agent has made the directory `~/now`.
-fn now(host: &TestHost, body: &str) -> String {
+/// Prefixes `body` so that it runs only after the agent has made the directory `~/now`.
+fn after_now(host: &TestHost, body: &str) -> String {
     format!("if [ -d '{}/now' ]; then {body}; fi", host.home().display())
 }
 
 #[test]
-fn a_capture_that_makes_no_progress_is_ended_and_named() {
+fn a_capture_without_progress_is_ended_and_reported() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "echo new >new; mkdir ~/now");
         host.limit_stalls(LIMIT);
-        host.shadow_git("*' add -A '*", &now(&host, HANG));
+        host.shadow_git("*' add -A '*", &after_now(&host, HANG));
         host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
         let result = host.result(1);
         assert!(result.get("capture").is_none(), "{}", result.0);
         assert!(result.0.contains("reading the files was ended: no progress for 3 s"), "{}", result.0);
-        // The work is still there, and is captured once git answers.
+        // The work still exists, and is captured once git answers.
         std::fs::remove_dir(host.home().join("now")).unwrap();
         let request = format!("name {}\nattempt 1\n\n", host.name);
         host.until("capture", || {
@@ -40,7 +40,7 @@ fn a_capture_that_makes_no_progress_is_ended_and_named() {
 }
 
 #[test]
-fn a_ship_that_makes_no_progress_is_ended_before_the_agent_starts() {
+fn a_ship_without_progress_is_ended_before_the_agent_starts() {
     for (shell, hangs) in
         shells().into_iter().zip(["*' read-tree --reset -u '*", "*' update-index -q --refresh'", "*' clean -ffdq'"])
     {
@@ -55,13 +55,13 @@ fn a_ship_that_makes_no_progress_is_ended_before_the_agent_starts() {
 }
 
 #[test]
-fn a_step_that_computes_or_starts_others_is_not_ended() {
+fn a_step_that_computes_or_starts_processes_is_not_ended() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "echo new >new; mkdir ~/now");
         host.limit_stalls(LIMIT);
         let compute = "i=0; until [ $(($(date +%s) - began)) -ge 6 ]; do i=$((i + 1)); done";
         let start = "for i in 1 2 3 4 5 6; do sleep 1; done";
-        host.shadow_git("*' add -A '*", &now(&host, &format!("began=$(date +%s); {compute}; {start}")));
+        host.shadow_git("*' add -A '*", &after_now(&host, &format!("began=$(date +%s); {compute}; {start}")));
         let began = Instant::now();
         host.ensure(1, &[]);
         let result = host.result(1);
@@ -71,7 +71,7 @@ fn a_step_that_computes_or_starts_others_is_not_ended() {
 }
 
 #[test]
-fn a_comparison_that_makes_no_progress_is_ended_and_nothing_is_deleted() {
+fn a_comparison_without_progress_is_ended_and_deletes_nothing() {
     for shell in shells() {
         let (host, ack) = ended(&shell, "echo new >new");
         host.limit_stalls(LIMIT);
