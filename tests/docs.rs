@@ -1,5 +1,7 @@
-//! Checks that every file that the documents name exists, so that a rename does not leave a document behind.
+//! Checks that the documents follow the program: every file that they name exists, and every line of the session in the README
+//! is one that the program prints.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Directories of this repository: a word that begins with one of them, in any document, names a file or a directory.
@@ -62,6 +64,39 @@ fn anchors(text: &str) -> Vec<String> {
         kept.replace(' ', "-")
     };
     headings.map(anchor).collect()
+}
+
+#[test]
+fn every_line_of_the_session_in_the_readme_is_one_that_the_program_prints() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(top.join("README.md")).unwrap();
+    let session = readme.split_once("\n    $ handoff run").expect("the README has a session").1;
+    let printed = screens(&top.join("tests/cli/snapshots"));
+    assert!(!printed.contains(&fixed_words("attempt 1 was never printed by buildbox")));
+    // The first line is the rest of the command.
+    let lines = session.lines().skip(1).take_while(|line| line.starts_with("    "));
+    let printed_by_us = lines.filter(|line| !line.starts_with("    $") && *line != "    ^C");
+    let stale: Vec<&str> = printed_by_us.filter(|line| !printed.contains(&fixed_words(line))).collect();
+    assert!(stale.is_empty(), "README.md: no screen in tests/cli/snapshots has these lines\n{}\n", stale.join("\n"));
+}
+
+/// The fixed words of each line of the screens.
+fn screens(directory: &Path) -> HashSet<Vec<String>> {
+    let files =
+        std::fs::read_dir(directory).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    files.flat_map(|text| text.lines().map(fixed_words).collect::<Vec<_>>()).collect()
+}
+
+/// The words of a line that are the same in every run: no number, path, object id, time, host or handoff.
+fn fixed_words(line: &str) -> Vec<String> {
+    let varies = |word: &str| {
+        word.contains(|c: char| c.is_ascii_digit() || "/~[]".contains(c))
+            || ["buildbox", "demobox", "box", "fix-total"].contains(&word.trim_end_matches(':'))
+            // `after 4 s`, where a shorter attempt has no time.
+            || ["after", "s", "s:"].contains(&word)
+    };
+    let words = line.split_whitespace().filter(|word| !varies(word));
+    words.map(|word| word.trim_end_matches(':').to_owned()).collect()
 }
 
 #[test]
