@@ -27,6 +27,8 @@ const RULES: &[(&str, &str)] = &[
     (r"\blog of \d+ bytes", "log of [BYTES] bytes"),
     (r"\b\d+(\.\d+)?(KiB|MiB|GiB)\b", "[SIZE]"),
     (r"\(process \d+\)", "(process [PID])"),
+    // A line of the journal is as long as its time is exact.
+    (r"\b(at line \d+ column) \d+", "$1 [COLUMN]"),
     // Words of the operating system.
     (r"\(os error \d+\)", "(os error [ERRNO])"),
     (r"(?m)(failed to lookup address information): .*$", "$1: [REASON]"),
