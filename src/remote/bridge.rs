@@ -1,7 +1,8 @@
-//! Joins git's own push and fetch to a channel of the connection we already have.
+//! Connects git's own push and fetch to a channel of the open connection.
 //!
-//! git runs `handoff bridge SOCKET` as its ssh command; that copies bytes to a socket of this process, which has
-//! the other end on the host: `git receive-pack` or `git upload-pack` in the cache, behind the runner's frame mark.
+//! git runs `handoff bridge SOCKET` as its ssh command. That command copies bytes to a socket of this process, and this
+//! process copies them to `git receive-pack` or `git upload-pack` in the host's cache. The runner's frame mark comes
+//! before git's bytes.
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -18,30 +19,30 @@ use super::request::Request;
 use super::runner::Verb;
 use crate::model::id::RemoteName;
 
-/// Which of git's two services.
+/// One of git's two services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
-    /// The host receives: our push. `whole`: it shows nothing to build on, and is sent everything.
+    /// The host receives: our push. With `whole`, the host advertises no refs to build on, so everything is sent.
     Receive { whole: bool },
     /// The host sends: our fetch.
     Upload,
 }
 
-/// A socket that git can talk to while this lives.
+/// A socket for git, which exists as long as this value.
 pub struct Bridge {
     directory: tempfile::TempDir,
     listener: UnixListener,
     remote: Remote,
     service: Service,
-    /// 40 hex digits.
+    /// The name of the cache, 40 hex digits.
     key: String,
-    /// `sha1` or `sha256`.
+    /// The object format, `sha1` or `sha256`.
     format: String,
     name: RemoteName,
 }
 
 impl Bridge {
-    /// `key` names the cache on the host; of its refs git sees the shared ones and those of `name`.
+    /// Makes the socket. `key` names the cache on the host. git sees the cache's shared refs and those of `name`.
     pub fn new(
         remote: &Remote,
         service: Service,
@@ -55,12 +56,12 @@ impl Bridge {
         Ok(Bridge { directory, listener, remote, service, key, format, name })
     }
 
-    /// The shell command git is given as its ssh command.
+    /// The shell command that git runs instead of ssh.
     pub fn command(&self) -> String {
         format!("{} bridge {}", quoted(&program()), quoted(&self.directory.path().join("git")))
     }
 
-    /// Serves one git process. Ends when git does; an error is the host's.
+    /// Serves one git process until it ends. An error is the host's.
     pub async fn serve(&self) -> Result<(), RemoteError> {
         // The channel opens while git is still starting.
         let (reply, socket) = tokio::join!(self.reply(), self.listener.accept());
@@ -107,7 +108,7 @@ async fn splice(mut reply: Reply, socket: UnixStream) -> Result<(), RemoteError>
     });
     let down = async {
         while let Some(bytes) = reply.raw().await? {
-            // git has gone: what the host still says is for nobody.
+            // git has ended, so the rest of the host's output is dropped.
             if to_git.write_all(&bytes).await.is_err() {
                 return Ok(());
             }
@@ -116,7 +117,8 @@ async fn splice(mut reply: Reply, socket: UnixStream) -> Result<(), RemoteError>
     };
     let result = down.await;
     up.abort();
-    // Told before git sees its end: a service that was killed is a matter of the link, and git could not say so.
+    // Reported before git sees its end: git could not say that a signal killed the service, which is a fault of the
+    // connection.
     if result.is_ok() && reply.was_killed() {
         return Err(reply.cut());
     }
@@ -124,25 +126,26 @@ async fn splice(mut reply: Reply, socket: UnixStream) -> Result<(), RemoteError>
     result
 }
 
-/// The other side: what `handoff bridge SOCKET` does. Blocks until the host's end is closed.
+/// The command `handoff bridge SOCKET`. Blocks until the host closes its end.
 ///
 /// # Errors
-/// The socket is gone, or git no longer reads.
+/// The socket does not exist, or git stopped reading.
 pub fn connect(socket: &Path) -> std::io::Result<()> {
     let mut from_host = std::os::unix::net::UnixStream::connect(socket)?;
     let mut to_host = from_host.try_clone()?;
-    // git may keep our stdin open: the host's end decides, and the process ends with it.
+    // git may keep our stdin open, so the process ends with the host's end of the socket.
     std::thread::spawn(move || {
         let _ = carry(&mut std::io::stdin().lock(), &mut to_host);
         let _ = to_host.shutdown(std::net::Shutdown::Write);
     });
-    // Rust's stdout waits for the end of a line, which git's protocol has none of.
+    // Rust's stdout is flushed at the end of a line, and git's protocol has no lines.
     let mut stdout = std::fs::File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
     carry(&mut from_host, &mut stdout)
 }
 
-/// Copies to the end, or until the reader has had enough. Not `std::io::copy`: that splices, and Linux holds a pipe's lock while it waits for the socket,
-/// so that git could not read what had arrived (measured: a push hung in one of three runs).
+/// Copies to the end, or until the reader closes. `std::io::copy` is not used because it splices: Linux holds a pipe's
+/// lock while it waits for the socket, so git could not read bytes that had arrived (measured: one of three pushes
+/// hung).
 fn carry(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
     let mut buffer = vec![0u8; 64 << 10];
     loop {
@@ -158,7 +161,7 @@ fn carry(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
     }
 }
 
-/// This program's file. Where an upgrade has replaced it since we started, Linux still has it under our process.
+/// This program's file. If an upgrade replaced it after the start, Linux still offers the old file through /proc.
 fn program() -> PathBuf {
     match std::env::current_exe() {
         Ok(exe) if exe.exists() => exe,

@@ -1,4 +1,4 @@
-//! `cancel`: ends an attempt's whole process tree.
+//! `cancel`: ends the whole process tree of an attempt.
 
 use super::client::Remote;
 use super::error::RemoteError;
@@ -9,7 +9,7 @@ use crate::model::attempt::AttemptNo;
 use crate::model::id::RemoteName;
 
 impl Remote {
-    /// Marks the attempt as to be ended for `reason` (one word); TERM comes first, KILL after `grace` seconds.
+    /// Asks the host to end the attempt for `reason` (one word), with TERM first and KILL after `grace` seconds.
     pub async fn cancel(
         &self,
         name: &RemoteName,
@@ -25,8 +25,8 @@ impl Remote {
         self.state_of(Verb::Cancel, &lines)
     }
 
-    /// Sends the watcher of an attempt home that waits for a ship nobody sends now. The attempt stays as it is: an
-    /// `ensure` takes it up again. One whose agent was started, or may have been, is left alone.
+    /// Stops a watcher that waits for a push that will not come. The attempt stays as it is, and a later `ensure`
+    /// continues it. An attempt whose agent has started, or may have, is left alone.
     pub async fn withdraw(&self, name: &RemoteName, attempt: AttemptNo) -> Result<StateLine, RemoteError> {
         self.cancel(name, attempt, "withdraw", 0).await
     }

@@ -1,4 +1,4 @@
-//! `capture`: what an attempt left, when its watcher died before it could say.
+//! `capture`: captures the work of an attempt whose watcher died.
 
 use super::client::Remote;
 use super::error::RemoteError;
@@ -10,7 +10,7 @@ use crate::model::snapshot::Oid;
 use crate::model::uncaptured::Uncaptured;
 
 impl Remote {
-    /// The commit of the attempt's capture, made now unless there is one, and what it lacks.
+    /// Returns the commit of the attempt's capture and what it lacks. The capture is made now unless it exists.
     pub async fn capture(
         &self,
         name: &RemoteName,

@@ -1,4 +1,4 @@
-//! One host, its runner, and calls to it.
+//! A host, its runner, and calls to the runner.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,31 +13,31 @@ use super::runner::{self, Verb};
 use crate::model::root::Known;
 use crate::transport::{Exec, Exit, Output, Transport, TransportError};
 
-/// So often a command is sent that the server did not hear.
+/// Maximum resends of a command that the server never started.
 const MOST_UNHEARD: u32 = 4;
-/// Most lines a buffered answer may have.
+/// Maximum lines of an answer that is kept in memory.
 const MAX_LINES: usize = 4096;
 
-/// A host we can reach, with the runner on it or on the way to it.
+/// A reachable host. The runner is installed on it by the first call that finds it missing.
 #[derive(Clone)]
 pub struct Remote {
     transport: Arc<dyn Transport>,
     host: Arc<str>,
     root: Arc<str>,
-    /// What the laptop knows of the root; every request says so.
+    /// What the laptop knows of the root; every request contains it.
     known: Arc<std::sync::Mutex<Known>>,
-    /// Held while the runner is being put there, so that pipelined calls do it once.
+    /// Locked while the runner is installed, so that only one of several parallel calls does it.
     install: Arc<Mutex<Option<u64>>>,
 }
 
 impl Remote {
-    /// `root` as the hosts file has it; empty for `~/.handoff`.
+    /// `root` is the directory from the hosts file, empty for `~/.handoff`.
     pub fn new(transport: Arc<dyn Transport>, host: &str, root: &str) -> Self {
         let (known, install) = Default::default();
         Remote { transport, host: host.into(), root: root.into(), known, install }
     }
 
-    /// The same, with what is known of the root, which may change.
+    /// Sets what is known of the root, which may change later.
     #[must_use]
     pub fn with_known(self, known: Arc<std::sync::Mutex<Known>>) -> Self {
         Remote { known, ..self }
@@ -51,12 +51,12 @@ impl Remote {
         &self.host
     }
 
-    /// Whether the host runs only one command of ours at a time.
+    /// Whether the host runs only one of our commands at a time.
     pub fn is_single(&self) -> bool {
         self.transport.at_once() == 1
     }
 
-    /// Sends a verb and gives its lines; data frames are not expected.
+    /// Calls a verb and returns the lines of its answer, for verbs without data frames.
     pub async fn call(&self, verb: Verb, request: impl Fn() -> Request) -> Result<Vec<String>, RemoteError> {
         let mut reply = self.open(verb, &request).await?;
         let mut lines = Vec::new();
@@ -71,12 +71,12 @@ impl Remote {
         Err(reply.cut())
     }
 
-    /// Sends a verb and gives the reply as it comes. Puts the runner on the host first where it is missing.
+    /// Calls a verb and returns the reply while it arrives. Installs the runner first if it is missing.
     pub async fn open(&self, verb: Verb, request: impl Fn() -> Request) -> Result<Reply, RemoteError> {
         self.begin(verb, request, true).await
     }
 
-    /// The same; `end` closes the input behind the request.
+    /// Like [`Remote::open`]; `end` closes the input after the request.
     pub(super) async fn begin(
         &self,
         verb: Verb,
@@ -106,7 +106,7 @@ impl Remote {
     async fn send(&self, verb: Verb, request: Request, end: bool) -> Result<Reply, RemoteError> {
         let nonce = nonce();
         let request = match (self.known(), verb) {
-            // Whoever asks which root it is takes any.
+            // The verb `instance` asks for the root's id, so it must work with any root.
             (Known::Instance(instance), verb) if verb != Verb::Instance => request.line("instance", instance),
             (Known::Used, _) => request.line("used", "yes"),
             _ => request,
@@ -115,7 +115,7 @@ impl Remote {
         self.start(&runner::loader(verb), verb.word(), &nonce, bytes, end).await
     }
 
-    /// Starts a command and sends its input; `end` closes the input behind it.
+    /// Starts a command and sends its input; `end` closes the input after it.
     async fn start(
         &self,
         command: &str,
@@ -125,7 +125,7 @@ impl Remote {
         end: bool,
     ) -> Result<Reply, RemoteError> {
         let Exec { stdin, output } = self.transport.exec(command).await?;
-        // A command that is gone says so by its output; a refused write says nothing more.
+        // A failed write needs no handling here, because the command's output says why it ended.
         let _ = stdin.send(input).await;
         let stdin = if end { None } else { Some(stdin) };
         Ok(Reply {
@@ -140,7 +140,7 @@ impl Remote {
         })
     }
 
-    /// Puts the runner on the host, unless another call did since `seen`.
+    /// Installs the runner unless another call did so since `seen`.
     async fn install(&self, seen: Option<u64>) -> Result<(), RemoteError> {
         let mut done = self.install.lock().await;
         if *done != seen {
@@ -160,7 +160,7 @@ impl Remote {
         Ok(())
     }
 
-    /// Sends the runner; the reply that broke off where one did.
+    /// Sends the runner. If the transfer broke off, returns the reply as the inner error.
     async fn write_runner(&self) -> Result<Result<(), Reply>, RemoteError> {
         let nonce = nonce();
         let mut input = format!("{nonce}\n{}\n", self.root.replace('\n', " ")).into_bytes();
@@ -188,12 +188,12 @@ impl Remote {
         RemoteError::NotInstalled { host: self.host.to_string(), reason }
     }
 
-    /// The error in a refused reply's lines.
+    /// The error that a refused reply's lines describe.
     pub(super) fn refusal(&self, lines: &[String]) -> RemoteError {
         refusal(&self.host, lines)
     }
 
-    /// The error of a host that takes a command and says nothing.
+    /// The error of a host that accepts a command and does not answer.
     pub(super) fn silent(&self, after: Duration) -> RemoteError {
         silent(&self.host, after)
     }
@@ -216,12 +216,12 @@ fn refusal(host: &str, lines: &[String]) -> RemoteError {
     RemoteError::Refused { host: host.to_owned(), class: class.to_owned(), text: text.to_owned() }
 }
 
-/// A reply while it comes.
+/// A reply that is still arriving.
 pub struct Reply {
     host: Arc<str>,
     verb: &'static str,
     frames: Frames,
-    /// Open only where the input goes on after the request (git, a pack).
+    /// Open only where more input follows the request (git, a pack).
     pub(super) stdin: Option<mpsc::Sender<Bytes>>,
     output: mpsc::UnboundedReceiver<Output>,
     stderr: Vec<u8>,
@@ -230,7 +230,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The next piece; `None` when the command has ended.
+    /// The next piece; `None` after the command has ended.
     pub async fn next(&mut self) -> Result<Option<Piece>, RemoteError> {
         if let Some(piece) = self.first.take() {
             return Ok(Some(piece));
@@ -254,7 +254,7 @@ impl Reply {
         }
     }
 
-    /// The next raw piece of stdout, for git after the frame has begun; `None` at the end.
+    /// The next raw piece of stdout, for git's bytes after the frame has begun; `None` at the end.
     pub(super) async fn raw(&mut self) -> Result<Option<Bytes>, RemoteError> {
         if let Some(held) = self.frames.take_rest() {
             return Ok(Some(held));
@@ -276,7 +276,8 @@ impl Reply {
         self.stderr.drain(..excess);
     }
 
-    /// Whether a signal ended the command, once it has ended. A shell adds 128 to the signal; git dies with 128 itself.
+    /// Whether a signal ended the command, once it has ended. A shell reports 128 plus the signal; 128 itself is git's
+    /// own status for a fatal error.
     pub(super) fn was_killed(&self) -> bool {
         match &self.exit {
             Some(Exit::Signal(_)) => true,
@@ -285,7 +286,7 @@ impl Reply {
         }
     }
 
-    /// Whether the server never began the command, once it has ended.
+    /// Whether the server never started the command, once it has ended.
     fn was_unheard(&self) -> bool {
         self.exit.is_none()
     }
@@ -302,12 +303,12 @@ impl Reply {
         refusal(&self.host, lines)
     }
 
-    /// The error of an exec that ended without its frame.
+    /// The error of a command that ended before its frame was complete.
     pub(super) fn cut(&self) -> RemoteError {
         RemoteError::Cut { host: self.host.to_string(), verb: self.verb, noise: self.words() }
     }
 
-    /// What the host said outside the frame, on one line.
+    /// The host's output outside the frame, on one line.
     fn words(&self) -> String {
         let stderr = String::from_utf8_lossy(&self.stderr);
         let said = [stderr.trim().to_owned(), self.frames.noise()].join(" ");

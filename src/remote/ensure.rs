@@ -1,4 +1,4 @@
-//! `ensure`: makes an attempt be under way, however often it is sent.
+//! `ensure`: makes sure that an attempt runs. It may be sent any number of times.
 
 use std::collections::BTreeMap;
 
@@ -15,25 +15,26 @@ use crate::model::attempt::AttemptNo;
 use crate::model::id::RemoteName;
 use crate::model::root::Instance;
 
-/// Everything an attempt needs; sent whole each time, kept by the host once.
+/// Everything that an attempt needs. It is sent whole each time; the host stores it once.
 pub struct Ensure {
     pub name: RemoteName,
     pub attempt: AttemptNo,
     /// The grant's number.
     pub grant: u32,
-    /// The attempt is known to have started: it may be attended, never started.
+    /// The attempt is known to have started: the host may watch it, but never start it.
     pub started: bool,
-    /// Attempts of which the host has lost the directories: what still runs of them is ended first.
+    /// Attempts whose directories the host has lost. Their remaining processes are ended first.
     pub strays: Vec<AttemptNo>,
-    /// Seconds the watcher waits for the ship's ref, so that this can travel beside the push.
+    /// Seconds that the watcher waits for the ship's ref, so that this request can be sent at the same time as the
+    /// push.
     pub wait_ref: u64,
-    /// Files of `spec/<grant>/`.
+    /// The files of `spec/<grant>/`.
     pub spec: BTreeMap<String, Bytes>,
     pub secrets: BTreeMap<String, SecretString>,
 }
 
 impl Remote {
-    /// Sends it and gives the host's instance, which it has raised.
+    /// Sends the request and returns the host's instance, whose counter the request has raised.
     pub async fn ensure(&self, ensure: &Ensure) -> Result<Instance, RemoteError> {
         let request = || {
             let mut request = Request::new()

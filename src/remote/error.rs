@@ -1,39 +1,39 @@
-//! What can go wrong between a verb and its answer.
+//! The errors of a verb's call.
 
 use crate::transport::TransportError;
 
-/// The class of a refusal because another machine that shares the directory owns the attempt.
+/// Class of a refusal: another machine that shares the directory owns the attempt.
 pub const OTHER_NODE: &str = "other-node";
 
-/// The class of a refusal because the root directory is not there.
+/// Class of a refusal: the root directory does not exist.
 pub const ROOTLESS: &str = "unmounted";
-/// The class of a refusal because the root directory is another one than the laptop knows.
+/// Class of a refusal: the root directory is not the one that the laptop knows.
 pub const OTHER_ROOT: &str = "instance";
-/// The class of a refusal to start an attempt that was begun before.
+/// Class of a refusal to start an attempt: it was started before.
 pub const BEGUN: &str = "begun";
 
-/// A verb had no usable answer.
+/// A call of a verb without a usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
-    /// The way there failed; whether the verb was carried out is unknown, and it may be sent again.
+    /// The connection failed. The verb may or may not have run; it may be sent again.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The exec ended without the end of a frame.
+    /// The command ended before its frame was complete.
     #[error("{host} broke off its answer to `{verb}`{}", said(.noise))]
     Cut { host: String, verb: &'static str, noise: String },
-    /// The answer is not in our language.
+    /// The answer does not follow the protocol.
     #[error("{host} answered `{verb}` with {what}")]
     Garbled { host: String, verb: &'static str, what: String },
-    /// The runner understood and refused.
+    /// The runner refused the request.
     #[error("{host}: {text}")]
     Refused { host: String, class: String, text: String },
-    /// The host answers, and the directory that has everything of ours is not there. It may come back.
+    /// The host answers, but the root directory, which contains every handoff, does not exist. It may come back.
     #[error("{host} has no {root}: it was deleted, or its file system is not mounted")]
     Rootless { host: String, root: String },
-    /// The runner could not be put on the host.
+    /// The runner could not be installed on the host.
     #[error("{host} did not keep the runner script: {reason}")]
     NotInstalled { host: String, reason: String },
-    /// The socket of the bridge could not be made.
+    /// The socket of the bridge could not be created.
     #[error("could not make the socket that joins git to the connection: {0}")]
     Bridge(#[source] std::io::Error),
     /// The file of a large transfer could not be read or written on this machine.
@@ -47,7 +47,7 @@ impl RemoteError {
         matches!(self, RemoteError::Refused { class: told, .. } if told == class)
     }
 
-    /// Whether the host is there and has no session to spare.
+    /// Whether the host is reachable and accepts no further session.
     pub fn is_busy(&self) -> bool {
         matches!(self, RemoteError::Transport(TransportError::Busy { .. }))
     }

@@ -1,18 +1,18 @@
-//! The reading side of a framed reply: noise, lines, data.
+//! Parses a framed reply into noise, lines and data.
 
 use bytes::{Buf, Bytes};
 
-/// The longest line a runner writes; a longer one is not ours.
+/// The longest line that a runner writes, in bytes; a longer one is not from a runner.
 const MAX_LINE: usize = 8192;
-/// How much of what stands outside the frame is kept for error messages.
+/// Maximum bytes outside the frame that are kept for error messages.
 const MAX_NOISE: usize = 2048;
 
 /// A piece of a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// The host has no such runner; nothing was done.
+    /// The host does not have the runner, so the verb did not run.
     NeedRunner,
-    /// A line inside the frame, without its end.
+    /// A line inside the frame, without its newline.
     Line(String),
     /// Bytes of the data frame whose header line is `header`, `at` bytes after its start.
     Data { header: String, at: u64, bytes: Bytes },
@@ -35,7 +35,7 @@ pub enum NotAReply {
     NoStatus(String),
 }
 
-/// Takes bytes in any cut and gives the pieces.
+/// Takes bytes in pieces of any size and returns the pieces of the reply.
 pub struct Frames {
     begin: Vec<u8>,
     need: Vec<u8>,
@@ -48,7 +48,7 @@ pub struct Frames {
 enum Place {
     Outside,
     Inside,
-    /// In the data of a frame: header, bytes read, bytes left.
+    /// Inside a data frame: header, bytes read, bytes left.
     Data(String, u64, u64),
     Ended,
 }
@@ -66,21 +66,21 @@ impl Frames {
     }
 
     pub fn push(&mut self, bytes: Bytes) {
-        // Nothing behind the end is looked at.
+        // Bytes after the end of the frame are ignored.
         if matches!(self.place, Place::Ended) {
             return;
         }
-        // Within a data frame nothing is held, and its bytes are passed on as they came.
+        // Inside a data frame nothing is buffered; the bytes are passed on as they came.
         self.held = if self.held.is_empty() { bytes } else { [&self.held[..], &bytes[..]].concat().into() };
     }
 
-    /// What was read behind the begin mark and not taken, where another protocol goes on from there.
+    /// Returns the bytes that were read after the begin mark, where another protocol continues.
     pub(super) fn take_rest(&mut self) -> Option<Bytes> {
         let rest = std::mem::take(&mut self.held);
         if rest.is_empty() { None } else { Some(rest) }
     }
 
-    /// What the host said outside the frame, for an error message.
+    /// The host's output outside the frame, for an error message.
     pub fn noise(&self) -> String {
         let held = if matches!(self.place, Place::Outside) { &self.held[..] } else { &[] };
         let all = [&self.noise, held].concat();
@@ -109,7 +109,7 @@ impl Frames {
         }
     }
 
-    /// Looks for the first mark. `None`: more bytes are needed; `Some(None)`: inside now.
+    /// Looks for the first mark. `None`: more bytes are needed; `Some(None)`: the frame has begun.
     fn leave_noise(&mut self) -> Option<Option<Piece>> {
         let (begin, need) = (find(&self.held, &self.begin), find(&self.held, &self.need));
         if let Some(at) = begin.filter(|at| need.is_none_or(|need| *at < need)) {
@@ -123,7 +123,7 @@ impl Frames {
             self.place = Place::Ended;
             return Some(Some(Piece::NeedRunner));
         }
-        // A mark may be cut: the bytes that could be its beginning stay.
+        // A mark may be incomplete, so bytes that could be its beginning stay.
         let surely_noise = self.held.len().saturating_sub(self.need.len());
         self.keep_noise(surely_noise);
         None
@@ -162,7 +162,7 @@ impl Frames {
     fn data(&mut self) -> Result<Option<Piece>, NotAReply> {
         let Place::Data(header, read, left) = &mut self.place else { return Ok(None) };
         if *left == 0 {
-            // An empty frame still says that it was there.
+            // An empty frame is still returned as a piece.
             let Some(newline) = self.held.first() else { return Ok(None) };
             if *newline != b'\n' {
                 return Err(NotAReply::NoNewline(header.clone()));
@@ -201,7 +201,7 @@ mod tests {
             frames.push(Bytes::copy_from_slice(cut));
             while let Some(piece) = frames.piece()? {
                 match (pieces.last_mut(), piece) {
-                    // Data may come in any number of pieces; joined, it is what the host sent.
+                    // Data may arrive in any number of pieces, which together are what the host sent.
                     (Some(Piece::Data { header: h, bytes: b, .. }), Piece::Data { header, bytes, .. })
                         if *h == header =>
                     {
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_lines_and_data_come_apart_at_every_cut() {
+    fn noise_lines_and_data_are_separated_at_every_cut() {
         for at in 0..REPLY.len() {
             assert_eq!(all(&[&REPLY[..at], &REPLY[at..]]).unwrap(), expected(), "cut at {at}");
         }
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_runner_is_told_through_noise() {
+    fn a_missing_runner_is_reported_despite_noise() {
         assert_eq!(all(&[b"motd\n@handoff aa need-runner\n"]).unwrap(), [Piece::NeedRunner]);
     }
 
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_an_error_and_not_memory() {
+    fn bytes_that_are_no_reply_are_an_error_and_use_bounded_memory() {
         let long = vec![b'x'; MAX_LINE + 2];
         assert_eq!(all(&[b"@handoff aa begin\n", &long]), Err(NotAReply::LongLine));
         assert!(all(&[b"@handoff aa begin\nd x y\n"]).is_err());

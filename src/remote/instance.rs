@@ -1,4 +1,4 @@
-//! `instance`: which root directory a host has, so that a wiped or restored one is not taken for the one that we know.
+//! `instance`: identifies a host's root directory, so that a wiped or restored one is noticed.
 
 use super::client::Remote;
 use super::error::RemoteError;
@@ -7,7 +7,7 @@ use super::runner::Verb;
 use crate::model::root::{Instance, Known};
 
 impl Remote {
-    /// The instance of the host's root, which is made where nothing is known of it.
+    /// The instance of the host's root. A new root gets one.
     pub async fn instance(&self) -> Result<Instance, RemoteError> {
         let make = !matches!(self.known(), Known::Instance(_));
         let request = || if make { Request::new() } else { Request::new().line("dry", "yes") };
@@ -16,7 +16,7 @@ impl Remote {
     }
 }
 
-/// The instance among a verb's lines.
+/// Finds the instance in a verb's lines.
 pub(super) fn instance_of(lines: &[String]) -> Option<Instance> {
     lines.iter().find_map(|line| Instance::parse(line.strip_prefix("instance ")?))
 }

@@ -1,4 +1,4 @@
-//! `poll`: state and log bytes of many attempts in one bounded exchange.
+//! `poll`: state and log bytes of many attempts in one bounded request.
 
 use std::time::Duration;
 
@@ -14,44 +14,44 @@ use crate::model::attempt::{AttemptNo, Epoch, Outcome};
 use crate::model::id::RemoteName;
 use crate::model::uncaptured::Uncaptured;
 
-/// Longest wait of one poll, in milliseconds: a dropped connection leaves nothing behind for longer.
+/// Longest wait of one poll, in milliseconds. After a dropped connection, nothing stays on the host for longer.
 pub const LONGEST_WAIT: u64 = 20_000;
-/// Log bytes of one poll; the next one goes on from there.
+/// Maximum log bytes of one poll; the next poll continues there.
 pub const MOST_BYTES: u64 = 64 << 20;
-/// Silence of a host beyond the wait that it was asked for, after which the poll is given up: its disk hangs, or what was
-/// to wake the poll was killed. As long as keepalives take to notice a dead connection.
+/// Maximum silence of a host beyond the wait that it was asked for. After that the poll is given up: the disk hangs, or
+/// the process that wakes the poll was killed. Keepalives take as long to notice a dead connection.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Most files of the check that a result names.
+/// Maximum number of changed check files that are read from a result.
 const MOST_CHECK_FILES: usize = 5;
-/// A result file is some short lines.
+/// Maximum bytes of a result file, which is a few short lines.
 const LONGEST_RESULT: u64 = 16 << 10;
 
-/// What to ask about.
+/// One stream that a poll asks for.
 #[derive(Clone, Debug)]
 pub struct Want {
     pub name: RemoteName,
     pub attempt: AttemptNo,
     pub stream: Stream,
-    /// The inode the mirror was read from; 0 the first time.
+    /// The inode that the mirror was read from; 0 the first time.
     pub inode: u64,
-    /// The mirror's length.
+    /// The mirror's length in bytes.
     pub offset: u64,
-    /// `cksum` of the mirror's last 1024 bytes, where it has any.
+    /// `cksum` of the mirror's last 1024 bytes, if it has that many.
     pub end: Option<u32>,
 }
 
-/// A file of an attempt that is mirrored.
+/// A mirrored file of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stream {
     Log,
     Check,
-    /// Of the check that ran before the agent.
+    /// Output of the check that ran before the agent.
     Before,
     Setup,
 }
 
 impl Stream {
-    /// The log first: what it says counts even where the others cannot be read.
+    /// All streams. The log is first, because it matters most if the others cannot be read.
     pub const ALL: [Stream; 4] = [Stream::Log, Stream::Check, Stream::Before, Stream::Setup];
 
     pub fn word(self) -> &'static str {
@@ -68,28 +68,28 @@ impl Stream {
     }
 }
 
-/// Whether a recorded process is there.
+/// Whether a recorded process is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alive {
     Yes,
     Stopped,
     No,
-    /// A claim of another node.
+    /// Its claim is from another node.
     Unknown,
-    /// Never recorded.
+    /// No process was recorded.
     Never,
 }
 
 /// How a host started the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launched {
-    /// It continued a session.
+    /// Whether it resumed a session.
     pub resumed: bool,
     /// The session that it was given.
     pub session: Option<String>,
 }
 
-/// An attempt's state as its host shows it.
+/// An attempt's state as its host reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateLine {
     pub name: String,
@@ -100,30 +100,30 @@ pub struct StateLine {
     pub cancel: bool,
     pub exit: Option<i32>,
     pub result: bool,
-    /// Target of `next`.
+    /// Target of the link `next`.
     pub next: Option<String>,
     pub session: Option<String>,
-    /// How the agent was started; `None` before that, and where an older watcher did it.
+    /// How the agent was started; `None` before that, or if an older watcher started it.
     pub launch: Option<Launched>,
-    /// Seconds of active time.
+    /// Active time in seconds.
     pub active: u64,
     /// Seconds since the watcher's last tick, by the host's clock.
     pub beat: Option<u64>,
     pub epoch: Epoch,
-    /// Inode of the log; 0: there is none.
+    /// Inode of the log; 0 without a log.
     pub log: Option<u64>,
-    /// Highest attempt there.
+    /// The highest attempt number on the host.
     pub last: AttemptNo,
 }
 
 impl StateLine {
-    /// Whether no process on the host takes the attempt to its result: its watcher is gone, stopped or frozen.
+    /// Whether no process on the host will finish the attempt: its watcher is gone, stopped or frozen.
     pub fn is_unwatched(&self) -> bool {
         !self.result && matches!(self.watch, Alive::No | Alive::Never | Alive::Stopped)
     }
 }
 
-/// One thing a poll tells.
+/// A message of a poll.
 #[derive(Debug)]
 pub enum Message {
     State(StateLine),
@@ -138,7 +138,7 @@ pub enum Message {
         attempt: AttemptNo,
         outcome: Box<Outcome>,
     },
-    /// An error about one want; `class` is `unknown` where the host has no such attempt.
+    /// An error about one stream; `class` is `unknown` if the host has no such attempt.
     Error {
         attempt: AttemptNo,
         class: String,
@@ -146,25 +146,25 @@ pub enum Message {
     },
 }
 
-/// A poll under way.
+/// A poll that is still running.
 pub struct Poll {
     reply: Reply,
     result: Vec<u8>,
-    /// The reason of a refusal.
+    /// The reason for a refusal.
     refusal: Option<String>,
-    /// How long the host may say nothing.
+    /// Maximum silence of the host.
     silence: Duration,
-    /// Since when somebody waits for the next message.
+    /// When the caller began to wait for the next message.
     waiting: Option<Instant>,
 }
 
 impl Remote {
-    /// Asks about `wants` and waits up to `wait` milliseconds for more.
+    /// Asks for `wants` and waits up to `wait` milliseconds for more.
     pub async fn poll(&self, wants: &[Want], wait: u64) -> Result<Poll, RemoteError> {
         self.ask(wants, wait, MOST_BYTES).await
     }
 
-    /// The state of an attempt and nothing of its log; `None` when the host has no such attempt.
+    /// The state of an attempt without its log; `None` if the host has no such attempt.
     pub async fn state(&self, name: &RemoteName, attempt: AttemptNo) -> Result<Option<StateLine>, RemoteError> {
         let want = Want { name: name.clone(), attempt, stream: Stream::Log, inode: 0, offset: 0, end: None };
         let mut poll = self.ask(&[want], 0, 0).await?;
@@ -194,9 +194,9 @@ impl Remote {
 }
 
 impl Poll {
-    /// The next message; `None` when the poll has ended as it should. May be dropped and called again.
+    /// The next message; `None` after a complete poll. The future may be dropped and called again.
     pub async fn next(&mut self) -> Result<Option<Message>, RemoteError> {
-        // The time that the caller took for the last message is not the host's.
+        // The time that the caller spent on the last message does not count as the host's silence.
         let until = *self.waiting.get_or_insert_with(Instant::now) + self.silence;
         let message = timeout_at(until, self.read()).await.unwrap_or_else(|_| Err(self.reply.silent(self.silence)));
         self.waiting = None;
@@ -211,7 +211,7 @@ impl Poll {
                 Some(Piece::Line(line)) if line.starts_with("error ") => self.refusal = Some(line),
                 Some(Piece::Line(line)) => match read_line(&line) {
                     Some(message) => return Ok(Some(message)),
-                    // Lines of a newer runner tell nothing that this program needs.
+                    // A newer runner may send unknown lines; they are ignored.
                     None => continue,
                 },
                 Some(Piece::Data { header, at, bytes }) => {
@@ -268,7 +268,7 @@ fn read_line(line: &str) -> Option<Message> {
     Some(Message::Error { attempt, class, text: words.next().unwrap_or("").to_owned() })
 }
 
-/// Reads a state line without its `s `; `None` when a field is missing or not of its kind.
+/// Parses a state line without its `s `; `None` if a field is missing or malformed.
 pub fn read_state(line: &str) -> Option<StateLine> {
     let mut words = line.split(' ').filter(|word| !word.is_empty());
     let (name, attempt) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
@@ -315,7 +315,7 @@ fn read_launch(text: &str) -> Option<Launched> {
     })
 }
 
-/// Reads a result file; `None` when its last line is missing.
+/// Parses a result file; `None` if its last line is missing.
 pub fn read_result(text: &str) -> Option<Outcome> {
     let mut outcome = Outcome::default();
     let mut whole = false;
@@ -350,7 +350,7 @@ pub fn read_result(text: &str) -> Option<Outcome> {
             _ => {}
         }
     }
-    // The result counts; the file with the names may be gone.
+    // The result counts even if the file with the names is gone.
     outcome.uncaptured = Uncaptured::read(lacks.into_iter());
     if count > 0 {
         outcome.uncaptured.get_or_insert_default().count = count;
@@ -358,7 +358,7 @@ pub fn read_result(text: &str) -> Option<Outcome> {
     whole.then_some(outcome)
 }
 
-/// The only characters of a session id that a host may tell us.
+/// The characters that a session id from a host may have.
 fn is_session(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-')
 }
@@ -373,7 +373,7 @@ mod tests {
                         next=- session=abc-1 active=15 beat=3 epoch=1 log=77:100 check=0:0 last=2";
 
     #[test]
-    fn a_state_line_is_read_whole() {
+    fn every_field_of_a_state_line_is_read() {
         let state = read_state(LINE).unwrap();
         assert_eq!((state.attempt, state.watch, state.task), (2, Alive::Yes, Alive::Stopped));
         assert_eq!((state.session.as_deref(), state.exit, state.beat), (Some("abc-1"), None, Some(3)));
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn how_the_agent_was_started_is_read_where_the_host_says_it() {
+    fn the_launch_is_read_where_the_host_reports_it() {
         let launch = |text: &str| read_state(&format!("{LINE} launch={text}")).unwrap().launch;
         assert_eq!(launch("fresh:-"), Some(Launched { resumed: false, session: None }));
         assert_eq!(launch("resume:abc-1"), Some(Launched { resumed: true, session: Some("abc-1".into()) }));
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_without_its_end_is_not_there() {
+    fn a_result_without_its_last_line_is_ignored() {
         let text = "class truncated\nreason exit\nexit 1\nactive 3\n";
         assert_eq!(read_result(text), None);
         let outcome = read_result(&format!("{text}end 1\n")).unwrap();
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_capture_lacks_comes_before_the_result() {
+    fn missing_paths_of_a_capture_come_before_the_result() {
         let text = "lacks count 2 bytes 30\nlacks 30 unreadable dist\nlacks 0 special p\nclass done\nend 1\n";
         let lacks = read_result(text).unwrap().uncaptured.unwrap();
         assert_eq!((lacks.count, lacks.bytes, lacks.first[1].path.as_str()), (2, 30, "p"));

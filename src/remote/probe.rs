@@ -1,4 +1,4 @@
-//! `probe`: what a host is, before anything is sent to it.
+//! `probe`: what a host is and has, before anything is sent to it.
 
 use secrecy::SecretString;
 
@@ -7,22 +7,22 @@ use super::error::RemoteError;
 use super::request::Request;
 use super::runner::Verb;
 
-/// An agent to look for.
+/// An agent to search for.
 #[derive(Clone, Debug, Default)]
 pub struct AgentQuery {
-    /// Names to look for, the best first; only `[A-Za-z0-9._+-]`.
+    /// Names of the binary, the preferred one first; only `[A-Za-z0-9._+-]`.
     pub binary: Vec<String>,
-    /// ERE its `--version` must match.
+    /// ERE that the output of `--version` must match.
     pub version: Option<String>,
-    /// Words after the binary that tell whether it is logged in.
+    /// Arguments with which the binary reports whether it is logged in.
     pub login: Vec<String>,
-    /// The files `env` and `unset` of a spec: the login is checked as an attempt would run.
+    /// The files `env` and `unset` of a spec, so that the login is checked in the environment of an attempt.
     pub env: String,
     pub unset: String,
     pub secrets: Vec<(String, SecretString)>,
 }
 
-/// What a host told of itself.
+/// What a host reports about itself.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Facts {
     pub system: String,
@@ -30,16 +30,16 @@ pub struct Facts {
     pub root: String,
     pub git: String,
     pub cores: Option<u32>,
-    /// Bytes.
+    /// Memory in bytes.
     pub memory: Option<u64>,
-    /// KiB free at the root.
+    /// Free KiB at the root.
     pub disk: Option<u64>,
     pub inodes: Option<u64>,
-    /// How a task gets a session of its own.
+    /// The tool that starts a task in its own session.
     pub detach: String,
-    /// The host's clock, Unix seconds.
+    /// The host's clock in Unix seconds.
     pub time: Option<i64>,
-    /// Path and version line of the agent that was asked for.
+    /// Path and version line of the requested agent.
     pub agent: Option<(String, String)>,
     /// Exit status of its login check.
     pub login: Option<i32>,

@@ -1,4 +1,4 @@
-//! `receive-pack`: the objects of a large push as a file, from where the last connection was cut.
+//! `receive-pack`: sends the objects of a large push as a file, and continues where the last connection was cut.
 
 use std::io::SeekFrom;
 
@@ -15,14 +15,14 @@ use crate::git::pack_file::PackFile;
 use crate::model::id::RemoteName;
 use crate::model::snapshot::Oid;
 
-/// The class of a refusal because objects are missing that the pack builds on.
+/// Class of a refusal: objects that the pack builds on are missing.
 pub const LACKING: &str = "lacking";
-/// The class of a refusal because what arrived is not what was sent.
+/// Class of a refusal: the received bytes are not those that were sent.
 pub const DAMAGED: &str = "damaged";
 
-/// Bytes that are read from the file at a time.
+/// Bytes that are read from the file at once.
 const CHUNK: usize = 256 << 10;
-/// Most tips of a cache that are listened to. Those that are not cost a larger pack.
+/// Maximum tips of a cache that are read. Ignored tips only make the pack larger.
 const MAX_TIPS: usize = 1 << 16;
 
 /// The cache that a handoff pushes to.
@@ -61,11 +61,11 @@ impl Remote {
         Err(reply.cut())
     }
 
-    /// Sends what the host has not got yet of a pack, and has it make `refs`, each an object and a name. May be sent
-    /// again at any time. `arrived` is told how many bytes are on their way or there.
+    /// Sends the part of a pack that the host does not have, and makes `refs` there, each an object and a name. It may
+    /// be called again at any time. `arrived` is called with the number of bytes sent or already there.
     ///
     /// # Errors
-    /// [`RemoteError::Refused`] with [`LACKING`] or [`DAMAGED`]: this pack is of no use there.
+    /// [`RemoteError::Refused`] with [`LACKING`] or [`DAMAGED`]: the host cannot use this pack.
     pub async fn send_pack(
         &self,
         cache: Cache<'_>,
@@ -91,7 +91,7 @@ impl Remote {
                 None => Ok(()),
             }
         };
-        // A host that refuses reads no further: its answer must be heard while the rest is still to be sent.
+        // A host that refuses stops reading, so its answer is read while the rest is being sent.
         let ended = self.ended(reply, Vec::new());
         tokio::pin!(feed, ended);
         tokio::select! {
@@ -104,7 +104,7 @@ impl Remote {
         }
     }
 
-    /// The end of a reply, and what it says.
+    /// Reads a reply to its end and checks it.
     async fn ended(&self, mut reply: Reply, mut lines: Vec<String>) -> Result<(), RemoteError> {
         while let Some(piece) = reply.next().await? {
             match piece {
@@ -117,7 +117,7 @@ impl Remote {
     }
 }
 
-/// Sends a pack's bytes from an offset on; the input is closed behind them. Ends early when nobody takes them.
+/// Sends a pack's bytes from an offset on, and then closes the input. Stops when the host closes it.
 async fn feed(
     pack: &PackFile,
     from: u64,

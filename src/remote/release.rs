@@ -1,4 +1,4 @@
-//! `release`: gives a host's tree back once the laptop holds everything.
+//! `release`: a host makes a handoff's tree available again, once the laptop has everything.
 
 use super::client::Remote;
 use super::error::RemoteError;
@@ -9,63 +9,63 @@ use crate::model::attempt::AttemptNo;
 use crate::model::id::RemoteName;
 use crate::model::snapshot::Oid;
 
-/// Most bytes of a listing: twenty names of at most 400 bytes.
+/// Maximum bytes of a listing: twenty names of at most 400 bytes.
 const LONGEST_LISTING: usize = 16 << 10;
-/// Most lines of an answer.
+/// Maximum lines of an answer.
 const MOST_LINES: usize = 64;
 
-/// What the laptop holds of one attempt; the host lets go of nothing else.
+/// What the laptop has of one attempt. The host deletes nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Receipt {
     pub attempt: AttemptNo,
     pub capture: Option<Oid>,
-    /// Bytes of the mirrored log.
+    /// Length of the mirrored log in bytes.
     pub log: u64,
 }
 
-/// How to let go.
+/// Options of a release.
 #[derive(Clone, Debug, Default)]
 pub struct ReleaseOptions {
-    /// Only look: the answer says what would be done.
+    /// Dry run: the answer says what would be deleted.
     pub dry: bool,
-    /// Files that are nowhere else go too.
+    /// Also delete files that exist only on the host.
     pub discard: bool,
-    /// Patterns of files that nobody needs to be asked about.
+    /// Patterns of declared caches, which are deleted without asking.
     pub caches: Vec<String>,
-    /// Ids of what the laptop holds: lines `tree <id>` and `commit <id>`.
+    /// Ids of what the laptop has: lines `tree <id>` and `commit <id>`.
     pub held: String,
 }
 
-/// What a host let go of, or would.
+/// What a host deleted, or would delete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// There was nothing of the handoff.
+    /// The host has nothing of the handoff.
     pub gone: bool,
     pub tree: Option<String>,
-    /// Trees that earlier attempts worked in.
+    /// Trees of earlier attempts.
     pub more_trees: Vec<String>,
     /// Those trees that no handoff can use again.
     pub aside: Vec<String>,
-    /// Refs of the cache.
+    /// Number of refs in the cache.
     pub refs: u64,
-    /// Files that are nowhere else.
+    /// Files that exist only on the host.
     pub files: Files,
-    /// Why it keeps everything: a class and words.
+    /// Why the host keeps everything: a class and a text.
     pub kept: Option<(String, String)>,
 }
 
-/// Files of a tree, the first of them by name.
+/// Files of a tree, with the names of the first ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Files {
     pub count: u64,
     pub bytes: u64,
-    /// Sizes and names; a name is what the host says, lossy where it is no text.
+    /// Sizes and names. Bytes of a name that are not UTF-8 are replaced.
     pub first: Vec<(u64, String)>,
 }
 
 impl Remote {
-    /// Releases the handoff, or looks whether it can be; kept whole unless every attempt has ended and is acknowledged
-    /// exactly.
+    /// Releases the handoff, or checks whether it can be released. The host deletes nothing unless every attempt has
+    /// ended and its receipt matches exactly.
     pub async fn release(
         &self,
         name: &RemoteName,
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_read_with_its_listing() {
+    fn an_answer_and_its_listing_are_read() {
         let lines = ["tree /home/dev/.handoff/trees/x y-1/x y".to_owned(), "refs 3".to_owned()];
         let answer = read(&lines, "d 20261121-x-0123456789abcdef kept 2 1300 40", "1200 a b.o\n100 c\n");
         assert_eq!((answer.gone, answer.refs), (false, 3));

@@ -1,4 +1,4 @@
-//! `repair-cache`: makes a damaged cache fit to take the objects again that it has lost.
+//! `repair-cache`: prepares a damaged cache to take the objects again that it has lost.
 
 use super::client::Remote;
 use super::error::RemoteError;
@@ -7,8 +7,8 @@ use super::runner::Verb;
 use crate::model::id::RemoteName;
 
 impl Remote {
-    /// Moves damaged objects of the cache `key` aside and forgets what pushes build on, but no capture. `false`: nothing
-    /// was wrong with it, and nothing was changed.
+    /// Moves damaged objects of the cache `key` aside and deletes the tips that pushes build on; captures stay.
+    /// `false`: the cache was not damaged, and nothing was changed.
     pub async fn repair_cache(&self, name: &RemoteName, key: &str, format: &str) -> Result<bool, RemoteError> {
         let request = || Request::new().line("name", name).line("key", key).line("format", format);
         let lines = self.call(Verb::RepairCache, request).await?;

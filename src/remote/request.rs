@@ -1,9 +1,9 @@
-//! What goes to a verb's stdin: nonce, root, header lines, an empty line, a blob.
+//! The input of a verb: nonce, root, header lines, an empty line, a blob.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use secrecy::{ExposeSecret, SecretString};
 
-/// A request under construction. Values are bytes from anywhere: they are made safe here and nowhere else.
+/// A request being built. Values may contain any bytes; only this type makes them safe.
 #[derive(Default)]
 pub struct Request {
     header: BytesMut,
@@ -15,7 +15,7 @@ impl Request {
         Self::default()
     }
 
-    /// A header line. Line ends in a value would start another header, so they become spaces.
+    /// Adds a header line. A newline in a value would start another header, so it becomes a space.
     #[must_use]
     pub fn line(mut self, key: &str, value: impl std::fmt::Display) -> Self {
         let value = value.to_string().replace(['\n', '\r', '\0'], " ");
@@ -26,14 +26,14 @@ impl Request {
         self
     }
 
-    /// A file that travels in the blob, byte for byte.
+    /// Adds a file, which is sent in the blob byte for byte.
     #[must_use]
     pub fn part(mut self, name: &str, content: impl Into<Bytes>) -> Self {
         self.parts.push((name.to_owned(), content.into()));
         self
     }
 
-    /// A secret, in `printf %b` form, for the runner's memory only.
+    /// Adds a secret in `printf %b` form. The runner keeps it in memory only.
     #[must_use]
     pub fn secret(mut self, name: &str, value: &SecretString) -> Self {
         self.header.put_slice(format!("secret {name} ").as_bytes());
@@ -62,7 +62,7 @@ impl Request {
     }
 }
 
-/// `printf %b` turns this back into exactly `text`: everything that is not plainly safe as `\0ooo`.
+/// Encodes `text` so that `printf %b` prints exactly `text`: characters other than safe ones become `\0ooo`.
 fn percent_b(text: &str) -> BytesMut {
     let mut out = BytesMut::with_capacity(text.len() + 16);
     for byte in text.bytes() {
@@ -75,14 +75,14 @@ fn percent_b(text: &str) -> BytesMut {
     out
 }
 
-/// 16 random hex digits: an answer that carries them is an answer to this call.
+/// Returns 16 random hex digits. The answer to this call contains them.
 pub fn nonce() -> String {
     if cfg!(fuzzing) {
-        // The host of a fuzz target answers before it is asked.
+        // In a fuzz target the host's answer is fixed before the call.
         return "0123456789abcdef".to_owned();
     }
     let mut bytes = [0u8; 8];
-    // Without randomness the time still tells two calls apart; a nonce is no secret.
+    // Without randomness the time still distinguishes two calls. A nonce is no secret.
     if getrandom::fill(&mut bytes).is_err() {
         let now = jiff::Timestamp::now().as_nanosecond().to_le_bytes();
         bytes.copy_from_slice(&now[..8]);
@@ -95,13 +95,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_cannot_smuggle_a_header() {
+    fn a_newline_in_a_value_cannot_add_a_header() {
         let bytes = Request::new().line("name", "x\nsecret A b").encode("00", "");
         assert_eq!(bytes, &b"00\n\nname x secret A b\n\n"[..]);
     }
 
     #[test]
-    fn parts_are_measured() {
+    fn parts_are_sent_with_their_lengths() {
         let bytes = Request::new().line("a", 1).part("p", "héé\n").part("q", "").encode("n", "~/r");
         assert_eq!(bytes, "n\n~/r\na 1\npart p 6\npart q 0\nblob 6\n\nhéé\n".as_bytes());
     }

@@ -7,38 +7,38 @@ use sha2::{Digest, Sha256};
 #[cfg(test)]
 mod tests;
 
-/// What a host can be asked to do; see `docs/host.md`.
+/// The requests that a runner answers; see `docs/host.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {
-    /// What the machine is and which agents are on it.
+    /// Report what the machine is and which agents are installed.
     Probe,
     /// `git receive-pack` on the cache: everything after `serving` is git's protocol.
     Receive,
-    /// `git upload-pack` on the cache, likewise.
+    /// `git upload-pack` on the cache, in the same way.
     Upload,
-    /// Have an attempt run, at most once.
+    /// Make sure that an attempt runs, at most once.
     Ensure,
-    /// State and log bytes, as they come.
+    /// Send state and log bytes as they appear.
     Poll,
-    /// Write `next`, where none is there.
+    /// Write `next` unless it exists.
     SetNext,
-    /// Write an epoch.
+    /// Record an epoch.
     SetEpoch,
     /// Stop an attempt.
     Cancel,
     /// Capture the work of an attempt whose watcher died.
     Capture,
-    /// Give the tree back and forget the handoff.
+    /// Make the tree available again and delete the handoff.
     Release,
-    /// Make a damaged cache fit to take its objects again.
+    /// Prepare a damaged cache to take its objects again.
     RepairCache,
-    /// Take the objects of a large push as a file, from where the last connection was cut.
+    /// Receive the objects of a large push as a file, continuing where the last connection was cut.
     ReceivePack,
-    /// Give a large capture as a file, likewise.
+    /// Send a large capture as a file, in the same way.
     SendPack,
     /// List the trees.
     Trees,
-    /// Which root directory this is; it is made where nothing is known of it.
+    /// Identify the root directory; a new one gets an id.
     Instance,
 }
 
@@ -62,7 +62,7 @@ impl Verb {
         Verb::Instance,
     ];
 
-    /// The word the runner knows it by.
+    /// The verb's name in a command line.
     pub fn word(self) -> &'static str {
         match self {
             Verb::Probe => "probe",
@@ -84,7 +84,7 @@ impl Verb {
     }
 }
 
-/// The whole runner: one readable POSIX sh script.
+/// The whole runner, a POSIX sh script.
 pub fn text() -> &'static str {
     concat!(
         include_str!("runner/lib.sh"),
@@ -132,21 +132,21 @@ pub fn text() -> &'static str {
     )
 }
 
-/// SHA-256 of [`text`] in hexadecimal: the runner's name on a host.
+/// SHA-256 of [`text`] in hexadecimal, which names the runner on a host.
 pub fn sha256() -> &'static str {
     static HASH: OnceLock<String> = OnceLock::new();
     HASH.get_or_init(|| Sha256::digest(text().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Reads nonce and root from stdin, as every loader begins. An empty root is `~/.handoff`, a relative one is under `~`.
-/// The account's umask is kept for what runs for the user.
+/// The beginning of every loader: reads nonce and root from stdin. An empty root is `~/.handoff`, and a relative one is
+/// below `~`. The account's umask is kept for everything that runs for the user.
 const PRELUDE: &str = "u=$(umask); umask 077; IFS= read -r n; IFS= read -r r; \
     case $r in \"\") r=$HOME/.handoff;; \"~/\"*) r=$HOME/${r#??};; /*) ;; *) r=$HOME/$r;; esac; ";
 
-/// The command line that calls a verb; the request follows on stdin. Constant but for the runner's hash and the verb.
+/// The command line that calls a verb; the request follows on stdin. Only the runner's hash and the verb vary.
 ///
-/// The text stands in single quotes and holds no `'`, `!`, backslash or newline, so that every login shell (csh and
-/// fish too) passes it on unchanged.
+/// The text is in single quotes and contains no `'`, `!`, backslash or newline, so that every login shell (also csh and
+/// fish) passes it on unchanged.
 pub fn loader(verb: Verb) -> String {
     format!(
         "exec /bin/sh -c 'h=/bin/sh; {PRELUDE}s=$r/lib/runner-{hash}.sh; if [ -f \"$s\" ]; then \
@@ -156,9 +156,9 @@ pub fn loader(verb: Verb) -> String {
     )
 }
 
-/// The command line that installs the runner; nonce, root and [`text`] follow on stdin. It is used by its name only
-/// after its length was checked, so a cut transfer leaves nothing that could run. With `known`, the root must be there already:
-/// of a file system that is not mounted, only the mount point is.
+/// The command line that installs the runner; nonce, root and [`text`] follow on stdin. The file gets its name after
+/// its length was checked, so an interrupted transfer leaves nothing that could run. With `known`, the root must exist
+/// already: if its file system is not mounted, only the mount point exists.
 pub fn install_loader(known: bool) -> String {
     let must_be_there = match known {
         true => {

@@ -1,4 +1,4 @@
-//! `send-pack`: a large capture as a file, from where the last connection was cut.
+//! `send-pack`: fetches a large capture as a file, and continues where the last connection was cut.
 
 use std::fs::File;
 use std::io::Write;
@@ -14,15 +14,15 @@ use crate::git::pack_file::PackFile;
 use crate::model::attempt::AttemptNo;
 use crate::model::snapshot::Oid;
 
-/// Bytes asked for at a time: what has come and is not yet written stays in memory.
+/// Bytes requested at once. They stay in memory until they are written.
 const AT_A_TIME: u64 = 32 << 20;
 
 impl Remote {
-    /// Brings the pack of attempt `n`'s capture into the directory `inbox`, on from what is there of it. `received` is told
-    /// how many bytes are here, and of how many.
+    /// Fetches the pack of attempt `n`'s capture into the directory `inbox`, continuing a partial file there.
+    /// `received` is called with the number of bytes here and the total.
     ///
     /// # Errors
-    /// What has come by then stays.
+    /// The bytes that arrived before an error stay.
     pub async fn fetch_pack(
         &self,
         cache: Cache<'_>,
@@ -44,7 +44,7 @@ impl Remote {
         }
     }
 
-    /// One piece more, and the pack's length.
+    /// Fetches one more piece, and returns the pack's length.
     async fn fetch_more(
         &self,
         cache: Cache<'_>,
@@ -91,7 +91,7 @@ impl Remote {
         Err(reply.cut())
     }
 
-    /// Lets the host forget the packs that it made of this handoff's captures.
+    /// Lets the host delete the packs that it made of this handoff's captures.
     pub async fn forget_packs(&self, cache: Cache<'_>, n: AttemptNo) -> Result<(), RemoteError> {
         self.call(Verb::SendPack, || of(cache, n).line("discard", "yes")).await.map(drop)
     }
@@ -101,7 +101,7 @@ fn of(cache: Cache<'_>, n: AttemptNo) -> Request {
     cache.request().line("attempt", n)
 }
 
-/// As much of a pack as has come, in `<n>-<hash>.pack`: the name says of which pack it is.
+/// The part of a pack that has arrived, in `<n>-<hash>.pack`. The hash identifies the pack.
 struct Part {
     hash: Oid,
     path: PathBuf,
@@ -117,7 +117,7 @@ impl Part {
         Part::open(inbox, n, hash).ok()
     }
 
-    /// The first of a pack; what is there of others goes.
+    /// Begins a pack, and deletes parts of others.
     fn new(inbox: &Path, n: AttemptNo, hash: Oid) -> std::io::Result<Part> {
         match std::fs::remove_dir_all(inbox) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),

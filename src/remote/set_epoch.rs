@@ -1,4 +1,4 @@
-//! `set-epoch`: writes a change of owner.
+//! `set-epoch`: records a change of owner.
 
 use super::client::Remote;
 use super::error::RemoteError;
@@ -8,7 +8,7 @@ use crate::model::attempt::Epoch;
 use crate::model::id::RemoteName;
 
 impl Remote {
-    /// Tells the host of a higher epoch. `true`: an attempt's agent may have been started before.
+    /// Sends the host a higher epoch. `true`: the agent of an attempt may have started before.
     pub async fn set_epoch(&self, name: &RemoteName, epoch: Epoch) -> Result<bool, RemoteError> {
         let request = || Request::new().line("name", name).line("epoch", epoch);
         let lines = self.call(Verb::SetEpoch, request).await?;

@@ -8,7 +8,7 @@ use crate::model::attempt::{AttemptNo, Next};
 use crate::model::id::RemoteName;
 
 impl Remote {
-    /// Writes `next` unless one is there; gives the link that stands there.
+    /// Writes `next` unless it exists, and returns the link that is stored there.
     pub async fn set_next(&self, name: &RemoteName, attempt: AttemptNo, next: &Next) -> Result<String, RemoteError> {
         let link = next.to_link("laptop");
         let request = || Request::new().line("name", name).line("attempt", attempt).line("next", &link);

@@ -1,4 +1,4 @@
-//! `trees`: the trees on a host, whose they are, and why one is used no more.
+//! `trees`: the trees on a host, their owners, and why a tree is not used any more.
 
 use super::client::Remote;
 use super::error::RemoteError;
@@ -9,16 +9,16 @@ use super::runner::Verb;
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tree {
     pub path: String,
-    /// `<id>-<uid>` of the handoff that has it; `kept` where no handoff takes it, absent where the next one may.
+    /// `<id>-<uid>` of the handoff that owns it; `kept` if no handoff may use it, absent if the next one may.
     pub owner: Option<String>,
-    /// Why no handoff is given it any more.
+    /// Why no handoff may use it any more.
     pub kept: Option<String>,
-    /// On the host's disk; absent where it could not be measured in ten seconds.
+    /// Size on the host's disk; absent if it could not be measured in ten seconds.
     pub kib: Option<u64>,
 }
 
 impl Remote {
-    /// Every tree of the host's root, in the order of their names.
+    /// Every tree of the host's root, sorted by name.
     pub async fn trees(&self) -> Result<Vec<Tree>, RemoteError> {
         Ok(read(&self.call(Verb::Trees, Request::new).await?))
     }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_belong_to_the_tree_before_them() {
+    fn each_line_belongs_to_the_tree_before_it() {
         let lines =
             ["owner lost", "tree /h/trees/x y-1/x y", "owner a-1", "size 12", "tree /h/trees/x-2/x", "kept why it is"];
         let trees = read(&lines.map(str::to_owned));

@@ -1,4 +1,4 @@
-//! The runner, driven through its loaders as SSH would, in every shell of this machine.
+//! Calls the runner through its loaders as SSH would, in every shell of this machine.
 
 mod attempt;
 mod capture;
@@ -34,7 +34,7 @@ fn loaders_pass_every_login_shell() {
 }
 
 #[test]
-fn the_script_is_in_small_files_and_each_says_what_it_is_for() {
+fn every_file_of_the_script_is_small_and_begins_with_its_purpose() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/remote/runner");
     let mut lines = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -51,7 +51,7 @@ fn the_script_is_in_small_files_and_each_says_what_it_is_for() {
     assert_eq!(lines, text().lines().count());
 }
 
-/// On a full disk it would: a redirection that fails ends the shell when it stands with a special builtin.
+/// A redirection that fails, as on a full disk, ends the shell if it belongs to a special builtin.
 #[test]
 fn no_redirection_ends_the_shell() {
     for line in text().lines().map(str::trim_start).filter(|line| !line.starts_with('#')) {
@@ -60,9 +60,9 @@ fn no_redirection_ends_the_shell() {
     }
 }
 
-/// Options and patterns that GNU's tools alone have.
+/// Options and patterns that only GNU's tools have.
 #[test]
-fn no_tool_is_asked_for_what_gnu_alone_has() {
+fn only_portable_options_of_tools_are_used() {
     let options = "readlink -f, stat -, xargs -r, sort -z, sed -i, sed -z, sed -r, grep -P, cp -a, date -d, tail -z, head -z, \
                    head -c -, head -n -, mktemp -, cut -z, realpath, -printf, -regextype, -quit, tac, shuf, seq ";
     for line in text().lines().map(str::trim_start).filter(|line| !line.starts_with('#')) {
@@ -79,13 +79,14 @@ fn no_tool_is_asked_for_what_gnu_alone_has() {
         });
         assert!(!alternative, "a basic expression has no alternatives; `-E` has: {line}");
     }
-    // With nothing to pass, some of them refuse.
+    // Some implementations of `head` reject a count of 0.
     assert!(!text().contains("head -c \"$((") && !text().contains("head -n 0"));
 }
 
-/// A shell may keep the text of a here-document in a temporary file: bash before 5.1 always, newer ones above 64 KiB.
+/// A shell may write the text of a here-document to a temporary file: bash before 5.1 always does, newer ones above 64
+/// KiB.
 #[test]
-fn no_here_document_holds_a_secret() {
+fn no_here_document_contains_a_secret() {
     let lines: Vec<&str> = text().lines().map(str::trim).collect();
     let mut seen = 0;
     for (at, line) in lines.iter().enumerate().filter(|(_, line)| !line.starts_with('#')) {
@@ -101,7 +102,8 @@ fn no_here_document_holds_a_secret() {
     assert!(seen > 0);
 }
 
-/// Where bash 3.2, the sh of macOS, sees the end of what a bracket or a quote opened: it counts brackets and knows no `case`.
+/// Returns where bash 3.2 (the sh of macOS) sees the end of a bracket or quote. It counts brackets and does not know
+/// `case`.
 fn end_for_bash_3_2(text: &[u8], mut at: usize, close: u8) -> usize {
     let mut depth = 1;
     loop {
@@ -125,7 +127,7 @@ fn end_for_bash_3_2(text: &[u8], mut at: usize, close: u8) -> usize {
 }
 
 #[test]
-fn command_substitutions_end_where_bash_3_2_sees_their_end() {
+fn bash_3_2_finds_the_end_of_every_command_substitution() {
     let script = text().as_bytes();
     for (at, _) in text().match_indices("$(").filter(|(at, _)| !text()[at + 2..].starts_with('(')) {
         let inner = &text()[at + 2..end_for_bash_3_2(script, at + 2, b')') - 1];
@@ -135,7 +137,7 @@ fn command_substitutions_end_where_bash_3_2_sees_their_end() {
 }
 
 #[test]
-fn shellcheck_has_nothing_to_say() {
+fn shellcheck_finds_nothing() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text()).unwrap();
     match std::process::Command::new("shellcheck").args(["-s", "sh"]).arg(file.path()).output() {
@@ -145,7 +147,7 @@ fn shellcheck_has_nothing_to_say() {
 }
 
 #[test]
-fn install_is_whole_or_nothing() {
+fn the_runner_is_installed_whole_or_not_at_all() {
     for shell in shells() {
         let host = TestHost::without_runner(shell);
         assert_eq!(host.call(Verb::Probe, b"\n").trim(), "@handoff 00000000000000aa need-runner");
@@ -161,7 +163,7 @@ fn install_is_whole_or_nothing() {
 }
 
 #[test]
-fn probe_tells_what_the_host_has() {
+fn probe_reports_what_the_host_has() {
     for shell in shells() {
         let host = TestHost::new(shell);
         host.agent("[ \"$1\" = --version ] && echo 'fake 1.2'; [ \"$1\" != status ]");
@@ -181,7 +183,7 @@ fn probe_tells_what_the_host_has() {
         let asks = b"agent fakeagent\nversion fakeagent ^claude\n\n";
         let other = host.call(Verb::Probe, asks);
         assert!(other.contains("\nagent fakeagent - fake 1.2\n"), "{other}");
-        // One that is killed looks as one does whose time is up: without an answer it is no other tool.
+        // An agent that is killed looks like one that timed out. Neither answers, so neither is called another tool.
         host.agent("kill -KILL $$");
         let silent = host.call(Verb::Probe, asks);
         let expected = format!("\nagent fakeagent {} did not answer --version within 20 s\n", bin.display());
@@ -216,7 +218,7 @@ fn a_login_is_checked_in_the_environment_of_an_attempt() {
 }
 
 #[test]
-fn free_inodes_are_found_where_df_tells_of_blocks_first() {
+fn free_inodes_are_found_where_df_prints_blocks_first() {
     for shell in shells() {
         let host = TestHost::new(shell);
         let header = "Filesystem 512-blocks Used Available Capacity iused ifree %iused  Mounted on";

@@ -1,10 +1,10 @@
-//! Attempts from `ensure` to `result` and what follows.
+//! Attempts from `ensure` to `result` and the next attempt.
 
 use super::host::{TestHost, grant, script, shells};
 use super::*;
 
 #[test]
-fn an_attempt_runs_in_what_the_laptop_had_and_its_work_is_captured() {
+fn an_attempt_runs_in_the_shipped_tree_and_its_work_is_captured() {
     for shell in shells() {
         let host = TestHost::shipped(
             shell,
@@ -23,7 +23,7 @@ fn an_attempt_runs_in_what_the_laptop_had_and_its_work_is_captured() {
         assert_eq!(status.trim_end(), host.git(&host.laptop(), &["status", "--porcelain=v2", "--branch"]));
         let before = std::fs::read_to_string(host.at(1).join("before")).unwrap();
         assert!(before.contains(&format!("baseline {}\n", host.oids[3])), "{before}");
-        // The capture lacks the agent's own file of the record.
+        // The capture does not contain the agent's own file in the record's directory.
         assert_eq!((result.get("uncaptured"), result.get("baseline")), (Some("1"), Some(host.oids[3].as_str())));
 
         let cache = host.cache();
@@ -41,7 +41,7 @@ fn an_attempt_runs_in_what_the_laptop_had_and_its_work_is_captured() {
 }
 
 #[test]
-fn an_attempt_starts_once_however_often_it_is_asked_for() {
+fn an_attempt_starts_once_however_often_ensure_is_sent() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "echo start >>$HOME/starts; sleep 0.5");
         let request = host.ensure_request(1, &[], "");
@@ -60,7 +60,7 @@ fn an_attempt_starts_once_however_often_it_is_asked_for() {
 }
 
 #[test]
-fn a_later_watcher_attends_and_never_starts() {
+fn a_later_watcher_never_starts_the_agent_again() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "echo start >>$HOME/starts; sleep 1.5; echo w >work");
         host.ensure(1, &[]);
@@ -74,7 +74,7 @@ fn a_later_watcher_attends_and_never_starts() {
 }
 
 #[test]
-fn an_agent_that_is_gone_without_an_exit_is_lost_not_failed() {
+fn an_agent_without_an_exit_status_is_lost_not_failed() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "echo start >>$HOME/starts; echo w >work; echo up; exec sleep 60");
         host.ensure(1, &[]);
@@ -83,7 +83,7 @@ fn an_agent_that_is_gone_without_an_exit_is_lost_not_failed() {
         let task = host.pid(1, "task");
         kill(task);
         host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
-        // The agent itself lives: it goes on, though nobody will see how it ends.
+        // The agent is alive and continues, although no process will record how it ends.
         std::thread::sleep(std::time::Duration::from_millis(2500));
         assert!(host.link(1, "watch.2").is_some() && !host.at(1).join("result").exists());
         let group = rustix::process::Pid::from_raw(task).unwrap();
@@ -116,7 +116,7 @@ fn a_ship_that_differs_starts_nothing() {
 
 #[test]
 fn an_agent_that_does_not_answer_is_not_called_another_tool() {
-    // One that is killed looks as one does whose time is up.
+    // An agent that is killed looks like one that timed out.
     let silent = "case $1 in --version) kill -KILL $$ ;; esac; echo start >>$HOME/starts; echo w >work";
     for shell in shells() {
         let host = TestHost::shipped(shell.clone(), silent);
@@ -125,14 +125,14 @@ fn an_agent_that_does_not_answer_is_not_called_another_tool() {
         let log = std::fs::read_to_string(host.work().join("runner.log")).unwrap();
         assert!(log.contains("bin/fakeagent did not answer --version within 20 s"), "{log}");
 
-        // Another one that has the right version comes first.
+        // If another binary has the right version, it is used.
         let host = TestHost::shipped(shell.clone(), silent);
         script(&host.home().join("bin/second"), "[ $1 != --version ] || echo fake 2; echo second >>$HOME/second");
         host.ensure(1, &[("agent", "version ^fake [0-9]\nbinary fakeagent\nbinary second\n")]);
         host.result(1);
         assert_eq!((host.starts(), host.home().join("second").exists()), (0, true));
 
-        // One that answers is what it says, and one that fails at once has answered.
+        // An agent that prints a version or fails at once has answered.
         for (body, known) in [("echo grafana 9", "calls itself 'grafana 9'"), ("exit 3", "no version: status 3")] {
             let host = TestHost::shipped(shell.clone(), body);
             host.ensure(1, &[("agent", "version ^fake [0-9]\nbinary fakeagent\n")]);
@@ -143,9 +143,9 @@ fn an_agent_that_does_not_answer_is_not_called_another_tool() {
     }
 }
 
-/// BSD's, which macOS has too.
+/// `head` of BSD and macOS.
 #[test]
-fn a_head_that_refuses_to_give_no_bytes_is_not_asked_to() {
+fn head_is_never_called_for_zero_bytes() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "true");
         let body = "[ \"$2\" != 0 ] || { echo 'head: illegal byte count -- 0' >&2; exit 1; }";
@@ -156,7 +156,7 @@ fn a_head_that_refuses_to_give_no_bytes_is_not_asked_to() {
 }
 
 #[test]
-fn what_follows_a_ship_with_a_lost_object_stands_in_the_table() {
+fn a_ship_with_a_lost_object_is_followed_by_the_action_in_the_table() {
     for (actions, next) in [("network\tpark\tpark\n", "host:park:0"), ("network\tresume\tresume\n", "host:resume:1")] {
         let host = TestHost::shipped(shells().remove(0), "echo start >>$HOME/starts");
         let oid = host.git(&host.laptop(), &["hash-object", "untracked one"]);
@@ -216,7 +216,7 @@ fn secrets_reach_the_agent_and_nothing_else() {
 }
 
 #[test]
-fn cancel_reaches_what_left_the_group() {
+fn cancel_ends_processes_that_left_the_group() {
     for shell in shells() {
         let host = TestHost::shipped(
             shell,
@@ -235,7 +235,7 @@ fn cancel_reaches_what_left_the_group() {
 }
 
 #[test]
-fn every_limit_ends_an_agent_and_says_which() {
+fn every_limit_ends_an_agent_and_is_named() {
     let cases = [
         ("active", "echo hi; sleep 60", "timeout", "timeout"),
         ("first_output", "sleep 60", "hung", "no-first-output"),
@@ -258,7 +258,7 @@ fn a_limit_stays_the_cause_when_its_watcher_dies_while_it_ends_the_agent() {
     let agent = "trap 'echo >$HOME/told; until [ -e $HOME/go ]; do sleep 0.05; done; exit 143' TERM; \
                  while :; do sleep 0.1; done";
     for shell in shells() {
-        // The next watcher finds the status that came of the signal, or an agent that is still at it.
+        // The next watcher finds either the status that the signal caused, or an agent that still runs.
         for (obeys, limit, class, reason) in
             [(true, "active", "timeout", "timeout"), (false, "first_output", "hung", "no-first-output")]
         {
@@ -281,7 +281,7 @@ fn a_limit_stays_the_cause_when_its_watcher_dies_while_it_ends_the_agent() {
 }
 
 #[test]
-fn a_host_that_slept_has_used_no_time() {
+fn time_while_a_host_sleeps_does_not_count() {
     std::thread::scope(|scope| shells().into_iter().for_each(|shell| drop(scope.spawn(|| slept(shell)))));
 }
 
@@ -291,7 +291,7 @@ fn slept(shell: String) {
     host.until("a tick", || host.at(1).join("beat").exists().then_some(()));
     let watcher = rustix::process::Pid::from_raw(host.pid(1, "watch.1")).unwrap();
     rustix::process::kill_process(watcher, rustix::process::Signal::STOP).unwrap();
-    // Longer than every limit, as a night is; there is no clock to move in a shell.
+    // Longer than every limit, like a night of sleep: a shell has no clock that a test could move.
     std::thread::sleep(std::time::Duration::from_millis(4_500));
     rustix::process::kill_process(watcher, rustix::process::Signal::CONT).unwrap();
     std::fs::write(host.home().join("go"), "").unwrap();
@@ -338,7 +338,7 @@ fn a_throttled_agent_is_resumed_alone_in_its_session() {
 }
 
 #[test]
-fn a_failed_check_comes_back_in_the_prompt() {
+fn a_failed_check_is_quoted_in_the_next_prompt() {
     for shell in shells() {
         let host =
             TestHost::shipped(shell, "cat; echo x >>tries; [ $(grep -c x tries) -lt 2 ] || echo ok >../good; true");
@@ -355,7 +355,7 @@ fn a_failed_check_comes_back_in_the_prompt() {
 }
 
 #[test]
-fn sessions_are_made_before_the_agent_or_nothing_runs() {
+fn without_a_session_the_agent_does_not_start() {
     for shell in shells() {
         let create = ("run.create", "exec \"$HANDOFF_AGENT\" create\n");
         let made = grant(&[("session_mode", "create"), ("last", "1")]);

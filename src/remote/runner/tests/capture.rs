@@ -1,10 +1,10 @@
-//! What comes back, whatever the agent did to its repository, and git's own transfer.
+//! Captures, whatever the agent did to its repository, and git's own transfer.
 
 use super::host::{TestHost, shells};
 use super::*;
 
 #[test]
-fn what_an_agent_writes_into_its_repository_is_data() {
+fn files_of_the_agents_repository_are_only_read_as_data() {
     for shell in shells() {
         let host = TestHost::shipped(
             shell,
@@ -24,7 +24,7 @@ fn what_an_agent_writes_into_its_repository_is_data() {
 }
 
 #[test]
-fn a_repaired_cache_keeps_what_is_whole_and_forgets_what_pushes_build_on() {
+fn a_repaired_cache_keeps_whole_objects_and_deletes_the_shared_tips() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "true");
         let (cache, commit) = (host.cache(), host.oids[0].clone());
@@ -58,7 +58,7 @@ fn a_repaired_cache_keeps_what_is_whole_and_forgets_what_pushes_build_on() {
 }
 
 #[test]
-fn files_come_back_when_the_repository_is_gone() {
+fn files_are_captured_when_the_repository_is_gone() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "cd ..; git commit -qam lost; rm -rf .git; echo new >new");
         host.ensure(1, &[]);
@@ -71,7 +71,7 @@ fn files_come_back_when_the_repository_is_gone() {
 }
 
 #[test]
-fn the_stash_comes_back_and_nested_repositories_are_named() {
+fn the_stash_is_captured_and_nested_repositories_are_listed() {
     let host = TestHost::shipped(
         shells().remove(0),
         "cd ..; echo s >stashed; git stash -qu; git init -q nest; cd nest; echo n >n; git add n; git commit -qm n",
@@ -89,7 +89,7 @@ fn the_stash_comes_back_and_nested_repositories_are_named() {
 }
 
 #[test]
-fn what_only_a_reflog_names_comes_back_and_so_do_tags() {
+fn commits_in_reflogs_and_tags_are_captured() {
     for shell in shells() {
         let host = TestHost::shipped(
             shell,

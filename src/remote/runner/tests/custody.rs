@@ -1,4 +1,4 @@
-//! Nothing is deleted or overwritten that the laptop does not hold, by object id; a tree that cannot be used is set aside.
+//! The host deletes and overwrites only what the laptop has, by object id. A tree that cannot be used is set aside.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -20,13 +20,13 @@ fn owner(host: &TestHost, k: u32) -> Option<String> {
     Some(link.to_string_lossy().into_owned())
 }
 
-/// What a laptop would say of the host's captures so far.
+/// Lists the ids of the host's captures, as a laptop that has them would.
 fn held(host: &TestHost) -> String {
     let refs = host.git(&host.cache(), &["for-each-ref", "--format=%(objectname)"]);
     refs.lines().map(|oid| format!("tree {oid}\ncommit {oid}\n")).collect()
 }
 
-/// Ships again into the host, as after a move to another one and back.
+/// Ships to the host again, as after a move to another host and back.
 fn ship_again(host: &TestHost, attempt: u32, held: &str) {
     let (commit, cache) = (&host.oids[0], host.cache());
     host.git(&cache, &["update-ref", &format!("refs/handoff/{}/ship/2", host.name), commit]);
@@ -37,7 +37,7 @@ fn ship_again(host: &TestHost, attempt: u32, held: &str) {
 }
 
 #[test]
-fn content_decides_whatever_the_clock_and_the_stat_data_say() {
+fn contents_are_compared_and_stat_data_is_not_trusted() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "echo aaaa >../same; touch -d @1000000000 ../same; echo w >w");
         let blind = "[core]\n\tautocrlf = false\n\ttrustctime = false\n\tcheckStat = minimal\n";
@@ -58,7 +58,7 @@ fn content_decides_whatever_the_clock_and_the_stat_data_say() {
 }
 
 #[test]
-fn a_file_as_it_is_in_any_capture_is_held() {
+fn a_file_that_equals_any_capture_may_be_deleted() {
     let host = TestHost::shipped(shells().remove(0), "echo $$ >>../file; echo 'rate limit'; exit 1");
     host.ensure(1, &[("grant", &grant(&[("last", "2")]))]);
     let acks: Vec<String> =
@@ -68,7 +68,7 @@ fn a_file_as_it_is_in_any_capture_is_held() {
     std::fs::remove_file(tree(&host).join("staged")).unwrap();
     let dry = format!("dry yes\n{}", acks.concat());
     assert!(release(&host, &dry).ends_with("end 0\n"));
-    // A laptop that lacks the first capture holds one file less, and has not got the capture's ref.
+    // A laptop that lacks the first capture has one file less, and not the capture's ref.
     let last = acks[1].split(' ').nth(2).unwrap();
     let reply = release_with(&host, &dry, &format!("tree {last}\ncommit {last}\n"));
     assert!(reply.contains("error kept 2 files") && reply.contains(" file\n"), "{reply}");
@@ -93,7 +93,7 @@ fn commits_that_were_made_after_the_capture_are_kept() {
 }
 
 #[test]
-fn a_ship_takes_another_tree_where_the_laptop_lacks_something_and_both_are_released() {
+fn a_ship_takes_another_tree_if_the_laptop_lacks_something_and_both_are_released() {
     let agent = "cd ..; echo ignored >only.o; mkdir -p .cursor/agent-handoffs broken/.git; echo mine >.cursor/agent-handoffs/own\n\
                  git init -q nest; echo n >nest/n; echo n >broken/.git/n; echo c >warm.o; echo w >w";
     let files = ["only.o", ".cursor/agent-handoffs/own", "nest/n", "broken/.git/n"];
@@ -128,7 +128,7 @@ fn a_ship_takes_another_tree_where_the_laptop_lacks_something_and_both_are_relea
 }
 
 #[test]
-fn a_ship_into_a_tree_that_the_laptop_holds_uses_it() {
+fn a_ship_uses_the_tree_again_if_the_laptop_has_all_of_it() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "echo new >../new; echo c >../warm.o; chmod -R a-w ..");
         host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
@@ -164,7 +164,7 @@ fn work_that_was_not_captured_stays_in_its_tree_and_can_still_be_captured() {
 }
 
 #[test]
-fn a_tree_that_was_given_back_and_holds_something_new_is_left_alone() {
+fn a_released_tree_with_new_files_is_left_alone() {
     for shell in shells() {
         let (host, ack) = ended(&shell, "echo w >w; exit 1");
         assert!(release(&host, &ack).ends_with("end 0\n"));
@@ -178,14 +178,14 @@ fn a_tree_that_was_given_back_and_holds_something_new_is_left_alone() {
         assert_eq!(read(tree(&host).join("staged")), "by hand, later\n");
         assert_eq!((owner(&host, 1).as_deref(), owner(&host, 2)), (Some("kept"), Some(host.name.clone())));
         assert!(read(place(&host, 1).join("kept")).contains("1 files that are nowhere else"));
-        // It is no business of the handoff that found it.
+        // The handoff that found it cannot release it.
         let reply = release(&host, &format!("ack 2 - {}\n", host.log(2).len()));
         assert!(!reply.contains("my repo-1"), "{reply}");
     }
 }
 
 #[test]
-fn what_cannot_be_read_is_named_and_what_has_no_permissions_is_discarded() {
+fn unreadable_directories_are_listed_and_can_be_discarded() {
     for shell in shells() {
         let agent = "cd ..; mkdir -p closed/in ro/deep; echo x >closed/in/x; echo y >ro/deep/y.o; echo z >ro/z\n\
                      chmod 000 closed; chmod 555 ro/deep ro; echo w >w";
@@ -210,7 +210,7 @@ fn what_cannot_be_read_is_named_and_what_has_no_permissions_is_discarded() {
 }
 
 #[test]
-fn a_path_that_is_too_long_for_the_system_is_named_and_discarded() {
+fn a_path_too_long_for_the_system_is_listed_and_discarded() {
     for shell in shells() {
         let agent = "cd ..; d=$(printf %0200d 1); i=0; while [ $i -lt 25 ]; do mkdir $d && cd -P $d; i=$((i+1)); done\n\
                      echo deep >deep; cd \"$HOME\"; echo w >w";
@@ -232,7 +232,7 @@ fn a_path_that_is_too_long_for_the_system_is_named_and_discarded() {
 }
 
 #[test]
-fn what_cannot_be_deleted_is_not_called_released() {
+fn a_file_that_cannot_be_deleted_fails_the_release() {
     for shell in shells() {
         let (host, ack) = ended(&shell, "echo x >../only.o; echo w >w; exit 1");
         host.shadow("rm", "case $* in *only.o*) exit 1 ;; esac; PATH=${PATH#*:} exec rm \"$@\"");
@@ -246,7 +246,7 @@ fn what_cannot_be_deleted_is_not_called_released() {
 }
 
 #[test]
-fn a_tree_that_does_not_take_the_files_is_set_aside() {
+fn a_tree_that_cannot_be_filled_is_set_aside() {
     for shell in shells() {
         let (host, ack) = ended(&shell, "echo w >w; exit 1");
         assert!(release(&host, &ack).ends_with("end 0\n"));
@@ -263,7 +263,7 @@ fn a_tree_that_does_not_take_the_files_is_set_aside() {
 }
 
 #[test]
-fn a_host_without_its_directories_does_not_answer_that_all_is_gone() {
+fn a_host_without_its_root_does_not_answer_gone() {
     let (host, ack) = ended(&shells().remove(0), "echo w >w; exit 1");
     for name in ["work", "trees"] {
         std::fs::rename(host.root().join(name), host.home().join(name)).unwrap();
@@ -278,7 +278,7 @@ fn a_host_without_its_directories_does_not_answer_that_all_is_gone() {
 }
 
 #[test]
-fn a_tree_whose_handoff_was_deleted_by_hand_is_compared_all_the_same() {
+fn a_tree_is_compared_even_if_its_handoff_was_deleted_by_hand() {
     for shell in shells() {
         let (host, ack) = ended(&shell, "echo x >../only.o; echo w >w; exit 1");
         let held = held(&host);
@@ -292,7 +292,7 @@ fn a_tree_whose_handoff_was_deleted_by_hand_is_compared_all_the_same() {
 }
 
 #[test]
-fn modes_of_directories_are_no_reason_to_leave_a_tree() {
+fn modes_of_directories_do_not_keep_a_tree() {
     let mut host = TestHost::shipped(shells().remove(0), "mkdir -p ../a/b; echo f >../a/b/f; chmod 555 ../a/b ../a");
     if !host.ordinary() {
         return eprintln!("root's power over permissions cannot be taken away here");
@@ -318,13 +318,13 @@ fn trees_are_listed_with_their_owner_and_the_reason() {
 }
 
 #[test]
-fn special_files_and_what_the_last_capture_lacked_are_named_until_they_are_discarded() {
+fn special_files_and_uncaptured_paths_are_listed_until_they_are_discarded() {
     for shell in shells() {
         let (host, ack) = ended(&shell, "mkfifo ../pipe; mkdir ../sub2; mkfifo ../sub2/pipe.o; echo w >w; exit 1");
         let reply = release(&host, &format!("cache *.o\n{ack}"));
         assert!(reply.contains("error kept 1 files") && reply.contains("\n0 pipe\n"), "{reply}");
         std::fs::remove_file(tree(&host).join("pipe")).unwrap();
-        // What git's own directory held and the capture could not take is not to be seen in the files.
+        // The comparison cannot see content of git's own directory that the capture could not take.
         let lacks = "count 2 bytes 7\n7 other staged\n0 special gone\n";
         std::fs::write(host.at(1).join("uncaptured"), lacks).unwrap();
         let reply = release(&host, &format!("cache *.o\n{ack}"));

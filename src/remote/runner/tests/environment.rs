@@ -1,9 +1,9 @@
-//! What of the account's surroundings reaches our git, and what reaches the agent.
+//! Which settings of the account our git and the agent see.
 
 use super::host::{TestHost, shells};
 use super::*;
 
-/// Every one of these changes what git does, or makes it fail.
+/// Each of these variables changes what git does, or makes it fail.
 const VARIABLES: [(&str, &str); 12] = [
     ("GIT_LITERAL_PATHSPECS", "1"),
     ("GIT_ICASE_PATHSPECS", "1"),
@@ -20,7 +20,7 @@ const VARIABLES: [(&str, &str); 12] = [
 ];
 
 #[test]
-fn git_variables_of_the_account_reach_the_agent_and_not_our_git() {
+fn git_variables_of_the_account_are_set_for_the_agent_and_not_for_our_git() {
     for shell in shells() {
         let mut host = TestHost::shipped(shell, "env >env; echo new >new");
         host.variables = VARIABLES.to_vec();
@@ -58,7 +58,7 @@ fn every_git_directory_has_the_format_of_the_repository_whatever_the_default_is(
 }
 
 #[test]
-fn a_cache_of_another_object_format_makes_way_and_what_it_captured_stays() {
+fn a_cache_of_another_object_format_is_moved_aside_with_its_captures() {
     for (shell, captured) in shells().into_iter().zip([false, true, true]) {
         let host = TestHost::shipped(shell, "echo new >new");
         std::fs::remove_dir_all(host.cache()).unwrap();
@@ -129,7 +129,7 @@ fn the_checkout_has_the_modes_of_a_clone_and_the_agent_its_own_umask() {
         if umask != "0022" {
             continue;
         }
-        // The next ship into the same tree finds modes of an older runner, and an ignored file that is private.
+        // The tree has modes of an older runner and an ignored private file when the next ship fills it.
         std::fs::write(tree.join("sub/key.o"), "secret").unwrap();
         for name in ["umask", "made"] {
             std::fs::remove_file(tree.join("sub").join(name)).unwrap();
@@ -148,7 +148,7 @@ fn the_checkout_has_the_modes_of_a_clone_and_the_agent_its_own_umask() {
 }
 
 #[test]
-fn a_cursor_that_is_no_directory_of_ours_is_captured_like_any_file() {
+fn a_cursor_path_that_is_not_the_record_is_captured() {
     let agents = [
         ("cd ..; rm -rf .cursor; mkdir x; ln -s x .cursor; echo r >x/r", ".cursor"),
         ("cd ..; rm -rf .cursor; echo f >.cursor", ".cursor"),

@@ -1,25 +1,25 @@
-//! A host that was told of a higher epoch starts nothing, wherever its watcher was waiting.
+//! After a higher epoch a host starts nothing, whatever step its watcher is in.
 
 use super::host::{TestHost, grant, shells};
 use super::*;
 
-/// Tells the host of epoch 2.
+/// Sends the host epoch 2.
 fn raise(host: &TestHost) {
     let put = host.call(Verb::SetEpoch, format!("name {}\nepoch 2\n\n", host.name).as_bytes());
     assert!(put.contains("\nintent "), "{put}");
 }
 
-/// No watcher lives, and `starts` agents were started in all.
-fn rests(host: &TestHost, attempt: u32, starts: usize) {
+/// Checks that no watcher is alive and that `starts` agents were started in all.
+fn assert_idle(host: &TestHost, attempt: u32, starts: usize) {
     let pid = host.pid(attempt, "watch.1");
-    // What has ended and was not waited for has no command line.
+    // A zombie has no command line.
     let lives = || std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| !command.is_empty());
     host.until("end of the watcher", || (!lives()).then_some(()));
     assert_eq!(host.starts(), starts);
 }
 
 #[test]
-fn while_it_waits_for_the_push() {
+fn a_watcher_that_waits_for_the_push_starts_nothing() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
         std::fs::remove_dir_all(host.cache()).unwrap();
@@ -28,12 +28,12 @@ fn while_it_waits_for_the_push() {
         raise(&host);
         assert_eq!(host.result(1).get("reason"), Some("epoch"));
         host.push();
-        rests(&host, 1, 0);
+        assert_idle(&host, 1, 0);
     }
 }
 
 #[test]
-fn in_its_setup_and_in_the_check_before_the_agent() {
+fn a_watcher_in_setup_or_the_first_check_starts_nothing() {
     for shell in shells() {
         for step in ["setup", "check"] {
             let host = TestHost::shipped(shell.clone(), "echo start >>$HOME/starts");
@@ -42,14 +42,14 @@ fn in_its_setup_and_in_the_check_before_the_agent() {
             raise(&host);
             assert_eq!(host.result(1).get("reason"), Some("epoch"), "{step}");
             assert!(host.link(1, "intent").is_none());
-            rests(&host, 1, 0);
+            assert_idle(&host, 1, 0);
         }
     }
 }
 
 #[test]
-fn between_two_attempts() {
-    // The delay, a delay of the laptop's choice, and a usage window.
+fn a_watcher_between_two_attempts_starts_nothing() {
+    // The delay, a delay that the laptop chose, and a usage limit.
     for (errors, next) in
         [("throttled\trate\n", None), ("throttled\trate\n", Some("laptop:resume:60")), ("limited\trate\n", None)]
     {
@@ -66,7 +66,7 @@ fn between_two_attempts() {
                 host.until("the wait", || host.link(1, "next").filter(|next| next.starts_with("host:wait:")));
             }
             raise(&host);
-            rests(&host, 1, 1);
+            assert_idle(&host, 1, 1);
             assert!(!host.at(2).exists() || host.link(2, "intent").is_none());
         }
     }

@@ -1,4 +1,4 @@
-//! Processes of ours that are stopped (SIGSTOP), at any step: the attempt comes to its end all the same, with one start.
+//! Processes of ours that are stopped (SIGSTOP) at any step. The attempt still ends, with one start.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,8 +19,8 @@ fn go(host: &TestHost) {
     std::fs::write(host.home().join("go"), "").unwrap();
 }
 
-/// An attempt whose agent is at work, and its watcher.
-fn at_work(shell: String) -> (TestHost, i32) {
+/// An attempt whose agent runs, and the pid of its watcher.
+fn running_attempt(shell: String) -> (TestHost, i32) {
     let host = TestHost::shipped(shell, WAITS);
     host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
     host.until("output", || (!host.log(1).is_empty()).then_some(()));
@@ -37,9 +37,9 @@ fn poll(host: &TestHost) -> String {
 }
 
 #[test]
-fn a_stopped_watcher_is_shown_and_continues_when_the_attempt_is_cancelled() {
+fn a_stopped_watcher_is_reported_and_continued_by_cancel() {
     for shell in shells() {
-        let (host, watcher) = at_work(shell);
+        let (host, watcher) = running_attempt(shell);
         stop(watcher);
         assert!(poll(&host).contains(" watch=stopped "), "it is not alive to whoever waits for it");
         cancel(&host);
@@ -52,7 +52,7 @@ fn a_stopped_watcher_is_shown_and_continues_when_the_attempt_is_cancelled() {
 #[test]
 fn the_end_of_the_agent_continues_a_stopped_watcher() {
     for shell in shells() {
-        let (host, watcher) = at_work(shell);
+        let (host, watcher) = running_attempt(shell);
         stop(watcher);
         go(&host);
         let result = host.result(1);
@@ -63,11 +63,11 @@ fn the_end_of_the_agent_continues_a_stopped_watcher() {
 #[test]
 fn a_watcher_that_cannot_be_continued_is_ended_before_another_takes_its_place() {
     for shell in shells() {
-        let (host, watcher) = at_work(shell);
+        let (host, watcher) = running_attempt(shell);
         let over = AtomicBool::new(false);
         let request = host.ensure_request(1, &[("grant", &grant(&[("last", "1")]))], "");
         let reply = std::thread::scope(|scope| {
-            // As a frozen cgroup does: what is continued stops again at once.
+            // Like a frozen cgroup: the process stops again each time it is continued.
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed)
                     && kill_process(Pid::from_raw(watcher).unwrap(), Signal::STOP).is_ok()
@@ -113,7 +113,7 @@ fn a_stopped_step_of_the_watcher_continues_when_the_attempt_is_cancelled() {
 #[test]
 fn a_stopped_wrapper_still_records_how_the_agent_ended() {
     for shell in shells() {
-        let (host, _) = at_work(shell);
+        let (host, _) = running_attempt(shell);
         stop(host.pid(1, "task"));
         go(&host);
         let result = host.result(1);
@@ -124,7 +124,7 @@ fn a_stopped_wrapper_still_records_how_the_agent_ended() {
 #[test]
 fn everything_stopped_at_once_ends_when_it_is_cancelled() {
     for shell in shells() {
-        let (host, watcher) = at_work(shell);
+        let (host, watcher) = running_attempt(shell);
         for pid in [watcher, host.pid(1, "task")] {
             stop(pid);
         }
@@ -135,10 +135,10 @@ fn everything_stopped_at_once_ends_when_it_is_cancelled() {
 }
 
 #[test]
-fn a_wrapper_that_was_stopped_before_it_had_a_name_starts_nothing_once_the_attempt_is_over() {
+fn a_wrapper_stopped_before_it_named_itself_starts_nothing_after_the_attempt() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
-        // A wrapper that does not come as far as its first line.
+        // A wrapper that never reaches its first line.
         let runner = host.root().join(format!("lib/runner-{}.sh", sha256()));
         let text = std::fs::read_to_string(&runner).unwrap();
         let held = text.replace("run_task() {\n", "run_task() {\n  [ \"$2\" != task ] || exit 0\n");
@@ -166,7 +166,7 @@ fn a_wrapper_that_was_stopped_before_it_had_a_name_starts_nothing_once_the_attem
 #[test]
 fn a_watcher_that_died_while_it_was_stopped_is_dead() {
     for shell in shells() {
-        let (host, watcher) = at_work(shell);
+        let (host, watcher) = running_attempt(shell);
         stop(watcher);
         kill(watcher);
         assert!(poll(&host).contains(" watch=dead "));
@@ -195,7 +195,7 @@ fn a_step_of_a_killed_watcher_ends_with_it() {
     }
 }
 
-/// Processes whose home directory is this one, as far as the system shows environments.
+/// Processes with this home directory, if the system shows environments.
 fn with_home(home: &std::path::Path) -> Vec<std::path::PathBuf> {
     let home = format!("HOME={}", home.display());
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());

@@ -1,4 +1,4 @@
-//! A host in a temporary directory, with a laptop's repository beside it.
+//! A host in a temporary directory, and a laptop's repository next to it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use super::super::*;
 use super::wait::is_over;
 
-/// Takes root's power over permissions away.
+/// Removes root's right to ignore permissions.
 const UNPRIVILEGED: &str = "--bounding-set=-dac_override,-dac_read_search";
 
 pub const NONCE: &str = "00000000000000aa";
 
-/// The shells of this machine, as the words that start them. `HANDOFF_TEST_SHELL` names a single one instead, such as a bash
-/// 3.2 for macOS's; tools of another system stand first on `PATH` then.
+/// The shells of this machine, as command lines. `HANDOFF_TEST_SHELL` replaces them by one, such as a bash 3.2; tools
+/// of another system then come first on `PATH`.
 pub fn shells() -> Vec<String> {
     if let Ok(shell) = std::env::var("HANDOFF_TEST_SHELL") {
         return vec![shell];
@@ -34,7 +34,7 @@ pub fn script(path: &Path, body: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// What a test varies of a grant's `grant` file.
+/// A grant's `grant` file with changed values.
 pub fn grant(changes: &[(&str, &str)]) -> String {
     let mut lines = vec![
         ("epoch", "1"),
@@ -58,13 +58,13 @@ pub fn grant(changes: &[(&str, &str)]) -> String {
 pub struct TestHost {
     dir: tempfile::TempDir,
     shell: String,
-    /// Whether permissions count, as they do not for root.
+    /// Whether file permissions apply, which they do not for root.
     ordinary: bool,
-    /// No two tests share one: a sweep ends every process that carries its mark.
+    /// Unique for each test, because a sweep ends every process with its mark.
     pub name: String,
-    /// commit, head, index tree, files tree of the snapshot
+    /// commit, head, index tree and files tree of the snapshot
     pub oids: [String; 4],
-    /// What the account's profile exports.
+    /// Variables that the account's profile exports.
     pub variables: Vec<(&'static str, &'static str)>,
     /// The account's umask.
     pub umask: &'static str,
@@ -88,7 +88,7 @@ impl TestHost {
         host
     }
 
-    /// A host that already has the snapshot of a laptop's dirty repository.
+    /// A host that already has the snapshot of a laptop's repository with uncommitted changes.
     pub fn shipped(shell: String, agent: &str) -> Self {
         let mut host = Self::new(shell);
         host.make_laptop();
@@ -112,7 +112,8 @@ impl TestHost {
         self.shadow("git", &format!("case $* in {pattern}) {body} ;; esac\nexec {} \"$@\"", git.display()));
     }
 
-    /// From now on permissions count for what runs here, also where the tests run as root. `false`: that cannot be had.
+    /// Applies file permissions to everything that runs on the host, even if the tests run as root. `false`: not
+    /// possible on this machine.
     pub fn ordinary(&mut self) -> bool {
         let works = Command::new("setpriv").args([UNPRIVILEGED, "true"]).status().is_ok_and(|it| it.success());
         self.ordinary = works;
@@ -120,7 +121,7 @@ impl TestHost {
         works || own != b"0\n"
     }
 
-    /// The words that start its shell.
+    /// The command line of its shell.
     pub fn shell(&self) -> &str {
         &self.shell
     }
@@ -149,7 +150,7 @@ impl TestHost {
         self.home().join("laptop/my repo")
     }
 
-    /// The directories of the host's tools: its own where it has some, else this machine's.
+    /// The directories of the host's tools: its own if it has some, else this machine's.
     fn path(&self) -> std::ffi::OsString {
         let (own, shadow) = (self.home().join("tools"), self.home().join("shadow"));
         if own.exists() {
@@ -159,14 +160,14 @@ impl TestHost {
         std::env::join_paths([shadow].into_iter().chain(std::env::split_paths(&all))).unwrap()
     }
 
-    /// Puts a script in front of a tool of the host's.
+    /// Puts a script in front of one of the host's tools.
     pub fn shadow(&self, tool: &str, body: &str) {
         let directory = self.home().join("shadow");
         std::fs::create_dir_all(&directory).unwrap();
         script(&directory.join(tool), body);
     }
 
-    /// Gives the host git, and for everything else the tools of busybox.
+    /// Gives the host git, and busybox for everything else.
     pub fn only_busybox(&self) {
         let find =
             |name: &str| std::env::split_paths(&self.path()).map(|dir| dir.join(name)).find(|file| file.exists());
@@ -185,7 +186,7 @@ impl TestHost {
         self.open(line, input).0
     }
 
-    /// Starts a command whose input goes on.
+    /// Starts a command whose input stays open.
     pub fn open(&self, line: &str, input: &[u8]) -> (Child, ChildStdin) {
         let mut line = line.replace("h=/bin/sh;", &format!("h=\"{}\";", self.shell));
         if !self.umask.is_empty() {
@@ -208,7 +209,7 @@ impl TestHost {
             .spawn()
             .unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // Who refuses a request need not read it to its end.
+        // The runner may refuse a request before it has read all of it.
         let _ = stdin.write_all(format!("{NONCE}\n\n").as_bytes()).and_then(|()| stdin.write_all(input));
         (child, stdin)
     }
@@ -227,7 +228,7 @@ impl TestHost {
         self.exec(&loader(verb), request)
     }
 
-    /// `ensure` with the built-in spec, changed where the test says so.
+    /// Sends `ensure` with the built-in spec and the changes of the test.
     pub fn ensure(&self, attempt: u32, changes: &[(&str, &str)]) -> String {
         self.call(Verb::Ensure, &self.ensure_request(attempt, changes, ""))
     }
@@ -280,7 +281,7 @@ impl TestHost {
         spec
     }
 
-    /// The agent: a script at the front of the host's PATH.
+    /// Installs the agent: a script at the front of the host's PATH.
     pub fn agent(&self, body: &str) {
         script(&self.home().join("bin/fakeagent"), body);
     }
@@ -329,7 +330,7 @@ impl TestHost {
         self.oids = self.snapshot();
     }
 
-    /// Takes the laptop's state as it is now, and sends it.
+    /// Takes a new snapshot of the laptop's repository and sends it.
     pub fn ship_again(&mut self) {
         self.oids = self.snapshot();
         self.push();
@@ -358,7 +359,7 @@ impl TestHost {
         self.git(&self.laptop(), &["push", "-q", cache.to_str().unwrap(), &target]);
     }
 
-    /// Waits for a condition, 20 seconds on a machine that is not busy.
+    /// Waits for a condition, 20 seconds on an idle machine.
     #[track_caller]
     pub fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let (began, limit) = (Instant::now(), Duration::from_secs(20));
@@ -394,7 +395,7 @@ impl TestHost {
         String::from_utf8_lossy(&std::fs::read(self.at(attempt).join("log")).unwrap()).into_owned()
     }
 
-    /// How often the agent was started, for agents that write to `$HOME/starts`.
+    /// How many times the agent was started, for agents that write to `$HOME/starts`.
     pub fn starts(&self) -> usize {
         std::fs::read_to_string(self.home().join("starts")).unwrap_or_default().lines().count()
     }
@@ -408,7 +409,7 @@ impl Drop for TestHost {
                 let _ = self.start(&loader(Verb::Cancel), request.as_bytes()).wait_with_output();
             }
         }
-        // A watcher that was just told writes its result before it goes.
+        // A watcher that was just woken writes its result before it exits.
         std::thread::sleep(Duration::from_millis(100));
     }
 }

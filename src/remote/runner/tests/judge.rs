@@ -1,4 +1,4 @@
-//! The shell's judge and the laptop's: the same table, the same facts, the same answer.
+//! The shell and the laptop give the same class for the same facts, by the same table.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,18 +12,18 @@ use crate::model::judgement::tests::every_combination;
 use crate::model::judgement::{self, KEYS};
 use crate::model::profile::Profile;
 
-/// The functions of the runner that judge, without the part that acts.
-fn functions() -> String {
+/// The functions of the runner that compute the class, without the part that acts.
+fn verdict_functions() -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/remote/runner");
     let read = |name: &str| std::fs::read_to_string(format!("{folder}/{name}.sh")).unwrap();
     let files = ["lib", "json_reader", "log_facts", "limits", "verdict"].map(read).concat();
     format!("nl='\n'\ntab='\t'\n{files}\n")
 }
 
-/// Runs a script with the judge's functions in a directory.
+/// Runs a script with those functions in a directory.
 fn run(shell: &str, directory: &std::path::Path, script: &str, input: &[u8]) -> String {
     let mut words = shell.split(' ');
-    std::fs::write(directory.join("script"), functions() + script).unwrap();
+    std::fs::write(directory.join("script"), verdict_functions() + script).unwrap();
     let mut child = Command::new(words.next().unwrap())
         .args(words)
         .arg(directory.join("script"))
@@ -40,13 +40,13 @@ fn run(shell: &str, directory: &std::path::Path, script: &str, input: &[u8]) -> 
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The words of each fact that a shell tries: the first shell gets every word of every fact, the others, which are slower, some.
+/// The words of each fact that a shell tries. The first shell gets all of them; the others are slower and get some.
 fn words_for(shell: usize) -> Vec<&'static [&'static str]> {
     let most = |key: usize| if shell == 0 { usize::MAX } else { [3, 9, 9, 9, 9, 9, 9, 2, 9, 9, 9][key] };
     KEYS.iter().enumerate().map(|(key, (_, words))| &words[..words.len().min(most(key))]).collect()
 }
 
-/// The combinations are made by loops in the shell, the first fact innermost, in the order of [`every_combination`].
+/// Loops in shell that make the combinations, the first fact innermost, in the order of [`every_combination`].
 fn combinations(words: &[&[&str]]) -> String {
     let facts: String = KEYS.iter().map(|(key, _)| format!(" {key}:$f_{key}")).collect();
     let mut script =
@@ -58,7 +58,7 @@ fn combinations(words: &[&[&str]]) -> String {
     format!("{load}{script}\n")
 }
 
-/// What the laptop says to the same combinations, in the same order: the classes, each with the combination's number.
+/// The laptop's classes for the same combinations in the same order, each with the combination's number.
 fn answers_for(words: &[&[&str]], ours: &[&'static str]) -> Vec<(usize, &'static str)> {
     let kept = |mut number: usize| {
         KEYS.iter().zip(words).all(|((_, all), some)| {
@@ -94,7 +94,7 @@ fn every_combination_of_facts_gives_the_same_class_in_every_shell() {
     });
 }
 
-/// What the shell says about a log: the facts of the log as `gather_log` finds them, and the class of exit code `exit`.
+/// The shell's result for a log: its facts as `gather_log` finds them, and the class for the exit code `exit`.
 fn shell_judges(shell: &str, awk: Option<&str>, profile: &Profile, log: &[u8], exit: i32, pieces: usize) -> String {
     let directory = tempfile::tempdir().unwrap();
     let spec = directory.path().join("spec");
@@ -157,7 +157,7 @@ fn laptop_says(profile: &Profile, log: &[u8], exit: i32) -> &'static str {
 }
 
 #[test]
-fn the_shell_comes_to_the_laptops_class_for_every_fixture_with_every_awk() {
+fn every_fixture_gets_the_laptops_class_from_the_shell_with_every_awk() {
     let fixtures = fixtures();
     assert!(fixtures.len() > 25, "{}", fixtures.len());
     for (number, (name, profile, log, exit)) in fixtures.iter().enumerate() {
@@ -172,7 +172,7 @@ fn the_shell_comes_to_the_laptops_class_for_every_fixture_with_every_awk() {
 }
 
 #[test]
-fn the_shell_is_not_misled_either() {
+fn the_shell_resists_the_same_misleading_logs() {
     let (shells, awks) = (shells(), awks());
     let profiles = profiles::built_in().unwrap();
     let plain = "binary = ['x']\nstart = []\nsuccess = ['^all', 'done$']\nfailure = [{class = 'throttled', pattern = 'slow down'}]";

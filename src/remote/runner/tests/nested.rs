@@ -1,9 +1,9 @@
-//! Repositories inside the checkout, whose git directories an agent has filled with pipes.
+//! Repositories inside the checkout, whose git directories the agent has filled with pipes.
 
 use super::host::{TestHost, grant, shells};
 use super::release::{ended, release, tree};
 
-/// Each has a pipe where git would read; the ignore file tries to keep them in git's sight.
+/// Each has a pipe where git would read. The ignore file tries to make git look there.
 const AGENT: &str = "cd ..; mkdir sub/kept\n\
     export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a\n\
     for it in HEAD index config refs/heads/main commondir 'odd [n]*'; do\n\

@@ -1,10 +1,10 @@
-//! A host without /proc, as macOS is: an empty one is mounted for the runner alone, and `ps` says what it says there.
+//! A host without /proc, like macOS: only the runner gets an empty /proc, and `ps` prints what it prints on macOS.
 
 use std::process::{Command, Stdio};
 
 use super::host::{TestHost, script, shells};
 
-/// Shells for which /proc is empty; none where no mount namespace can be made.
+/// Shells that see an empty /proc; none where a mount namespace cannot be made.
 fn shells_without_proc() -> Vec<(tempfile::TempDir, String)> {
     let wrapped = shells().into_iter().map(|shell| {
         let dir = tempfile::tempdir().unwrap();
@@ -28,7 +28,7 @@ fn shells_without_proc() -> Vec<(tempfile::TempDir, String)> {
     able
 }
 
-/// What `ps` tells of environments. On macOS there are none of the programs that come with the system.
+/// What `ps` prints of environments. On macOS it shows none for programs of the system.
 const NONE: &str = "-ax";
 const ALL: &str = "axeww";
 
@@ -44,41 +44,41 @@ fn host(shell: &str, environments: &str, agent: &str) -> TestHost {
     host
 }
 
-/// Whether the process whose id the agent wrote down is gone.
-fn left_is_gone(host: &TestHost) -> bool {
+/// Whether the process is gone whose id the agent wrote down.
+fn leftover_is_gone(host: &TestHost) -> bool {
     let left = std::fs::read_to_string(host.home().join("left")).unwrap();
     !std::fs::read_to_string(format!("/proc/{}/cmdline", left.trim())).is_ok_and(|command| command.contains("sleep"))
 }
 
 #[test]
-fn an_attempt_runs_and_what_it_left_behind_is_ended() {
+fn an_attempt_runs_and_its_leftover_processes_are_ended() {
     for (_dir, shell) in shells_without_proc() {
         let host = host(&shell, NONE, "echo work >made; sleep 307 & echo $! >$HOME/left");
         host.ensure(1, &[]);
         assert_eq!(host.result(1).class(), "unchecked", "{shell}");
-        assert!(left_is_gone(&host), "{shell}: it goes on beside the result");
+        assert!(leftover_is_gone(&host), "{shell}: it still runs after the result");
     }
 }
 
 #[test]
-fn a_cancelled_agent_is_ended_with_what_left_its_group() {
+fn cancel_ends_processes_that_left_the_agents_group() {
     for (_dir, shell) in shells_without_proc() {
         let host = host(&shell, NONE, "setsid sleep 308 & echo $! >$HOME/left; wait");
         host.ensure(1, &[]);
         host.until("the agent's child", || std::fs::metadata(host.home().join("left")).ok().filter(|m| m.len() > 0));
         host.call(super::Verb::Cancel, format!("name {}\nattempt 1\nreason stop\ngrace 2\n\n", host.name).as_bytes());
         assert_eq!(host.result(1).class(), "stopped", "{shell}");
-        assert!(left_is_gone(&host), "{shell}: it goes on beside the result");
+        assert!(leftover_is_gone(&host), "{shell}: it still runs after the result");
     }
 }
 
 #[test]
-fn what_carries_the_mark_and_what_lost_it_are_ended_together() {
+fn processes_with_and_without_the_mark_are_ended_together() {
     for (_dir, shell) in shells_without_proc() {
         let host = host(&shell, ALL, "sleep 309 & sleep 309 & env -i sleep 309 & echo $! >$HOME/left");
         host.ensure(1, &[]);
         host.result(1);
-        assert!(left_is_gone(&host), "{shell}: it goes on beside the result");
+        assert!(leftover_is_gone(&host), "{shell}: it still runs after the result");
         let said = std::fs::read_to_string(host.work().join("runner.log")).unwrap();
         assert_eq!(said, "", "{shell}");
     }

@@ -1,4 +1,5 @@
-//! A large push as a file: what is there is not sent again, and only what git has read whole becomes objects and refs.
+//! A large push as a file: bytes that arrived are not sent again, and git must read the whole pack before objects and
+//! refs exist.
 
 use std::io::{BufRead, BufReader, Read, Write};
 
@@ -27,7 +28,7 @@ impl Sent {
         sent
     }
 
-    /// Packs what these ends say.
+    /// Packs the given revisions.
     fn pack(&mut self, ends: &str) {
         let laptop = self.host.laptop();
         let ends_file = self.host.home().join("ends");
@@ -56,7 +57,7 @@ impl Sent {
         format!("{commit} refs/keep/{commit}\n{commit} refs/handoff/{}/ship/2\n", host.name)
     }
 
-    /// Offers the pack: how many bytes are there already, and the end of the answer after `send` was sent.
+    /// Offers the pack. Returns how many bytes were there already, and the end of the answer after `send` was sent.
     fn offer(&self, refs: &str, send: impl FnOnce(usize) -> Vec<u8>) -> (usize, String) {
         let (mut child, mut stdin) = self.host.open(&loader(Verb::ReceivePack), self.request(refs).as_bytes());
         let mut answer = BufReader::new(child.stdout.take().unwrap());
@@ -78,7 +79,7 @@ impl Sent {
 }
 
 #[test]
-fn a_pack_that_was_cut_goes_on_where_it_was() {
+fn an_interrupted_pack_continues_where_it_was() {
     for shell in shells() {
         let sent = Sent::new(shell);
         if sent.host.shell().starts_with("busybox") {
@@ -88,7 +89,7 @@ fn a_pack_that_was_cut_goes_on_where_it_was() {
         let (have, cut) = sent.offer(&refs, |_| sent.bytes[..100_000].to_vec());
         assert_eq!(have, 0);
         assert!(cut.contains(&format!("error truncated 100000 of {} bytes", sent.bytes.len())), "{cut}");
-        // Whole blocks only: the end of what came may be anything after a power cut.
+        // Only whole blocks count, because the end may be anything after a power cut.
         let (have, cut) = sent.offer(&refs, |have| sent.bytes[have..140_000].to_vec());
         assert_eq!(have, 65536, "{cut}");
         let (have, whole) = sent.offer(&refs, |have| sent.bytes[have..].to_vec());
@@ -100,7 +101,7 @@ fn a_pack_that_was_cut_goes_on_where_it_was() {
             assert_eq!(sent.host.git(&cache, &["rev-parse", &name]), sent.commit);
         }
         assert!(!sent.incoming().exists());
-        // Sent again, nothing is.
+        // When it is offered again, no byte is sent.
         let (have, again) = sent.offer(&refs, |_| Vec::new());
         assert_eq!((have, again.ends_with("end 0\n")), (sent.bytes.len(), true), "{again}");
         let tips = sent.host.call(
@@ -112,7 +113,7 @@ fn a_pack_that_was_cut_goes_on_where_it_was() {
 }
 
 #[test]
-fn what_comes_late_over_a_dead_connection_does_no_harm() {
+fn late_bytes_of_a_dead_connection_do_no_harm() {
     for shell in shells() {
         let sent = Sent::new(shell);
         let refs = sent.refs();
@@ -137,7 +138,7 @@ fn what_comes_late_over_a_dead_connection_does_no_harm() {
 }
 
 #[test]
-fn what_is_not_what_was_sent_becomes_nothing() {
+fn damaged_bytes_add_no_object_and_no_ref() {
     for shell in shells() {
         let sent = Sent::new(shell);
         let refs = sent.refs();
@@ -154,7 +155,7 @@ fn what_is_not_what_was_sent_becomes_nothing() {
 }
 
 #[test]
-fn a_pack_that_builds_on_what_is_gone_is_refused() {
+fn a_pack_that_builds_on_missing_objects_is_refused() {
     for shell in shells() {
         let mut sent = Sent::new(shell);
         let laptop = sent.host.laptop();

@@ -1,10 +1,10 @@
-//! Giving a tree back: nothing goes that the laptop does not hold.
+//! Releasing a tree: the host deletes only what the laptop has.
 
 use super::attempt::kill;
 use super::host::{TestHost, grant, shells};
 use super::*;
 
-/// An agent that has ended, and the line that acknowledges it.
+/// A host whose agent has ended, and the line that acknowledges the attempt.
 pub fn ended(shell: &str, agent: &str) -> (TestHost, String) {
     let host = TestHost::shipped(shell.to_owned(), agent);
     host.ensure(1, &[("grant", &grant(&[("delays", "9 9")]))]);
@@ -13,7 +13,7 @@ pub fn ended(shell: &str, agent: &str) -> (TestHost, String) {
     (host, ack)
 }
 
-/// With everything that the host has captured and been sent held by the laptop.
+/// Releases as a laptop that has all captures and ships.
 pub fn release(host: &TestHost, lines: &str) -> String {
     let refs = host.git(&host.cache(), &["for-each-ref", "--format=%(objectname) %(refname)"]);
     let mut held = String::new();
@@ -24,7 +24,7 @@ pub fn release(host: &TestHost, lines: &str) -> String {
     release_with(host, lines, &held)
 }
 
-/// With what the laptop holds, by id.
+/// Releases as a laptop that has the given ids.
 pub fn release_with(host: &TestHost, lines: &str, held: &str) -> String {
     let request = format!("name {}\n{lines}blob {}\n\n{held}", host.name, held.len());
     host.call(Verb::Release, request.as_bytes())
@@ -53,7 +53,7 @@ fn every_byte_is_acknowledged_before_the_tree_is_given_back() {
 
         host.push();
         host.agent("cat ../warm.o; cd ..; git status --porcelain=v2 --branch >$HOME/status");
-        // A number that was begun is not begun again in this root.
+        // A number that was used is never started again in this root.
         host.ensure(2, &[("caches", "*.o\n"), ("grant", &grant(&[("first", "2"), ("last", "2")]))]);
         host.result(2);
         assert_eq!(host.log(2), "x\n");
@@ -64,7 +64,7 @@ fn every_byte_is_acknowledged_before_the_tree_is_given_back() {
 }
 
 #[test]
-fn ignored_files_that_were_shipped_are_there_and_hold_nothing_back_unless_they_changed() {
+fn shipped_ignored_files_prevent_a_release_only_if_they_changed() {
     for shell in shells() {
         for (agent, kept) in [("cat ../made.o; echo w >w", false), ("cat ../made.o; echo new >../made.o", true)] {
             let host = TestHost::shipped(shell.clone(), agent);
@@ -97,7 +97,7 @@ fn ignored_files_that_were_shipped_are_there_and_hold_nothing_back_unless_they_c
 }
 
 #[test]
-fn what_is_nowhere_else_is_listed_and_kept_until_it_is_discarded() {
+fn files_only_on_the_host_are_listed_and_kept_until_discarded() {
     for shell in shells() {
         let agent = "cd ..; mkdir -p target/deep; echo c >target/deep/cache.o; printf 12345 >-only.o; \
             printf 1 >\"$(printf 'a\\033[2J\\nd x kept 9 9 9.o')\"; touch -t 200001010000 old.o; ln -s / root.o; echo w >w";
@@ -141,7 +141,7 @@ fn the_tools_of_busybox_are_enough() {
 }
 
 #[test]
-fn what_changed_after_the_capture_is_kept_too() {
+fn changes_after_the_capture_are_kept() {
     for shell in shells() {
         let (host, ack) = ended(&shell, "echo w >w");
         let place = tree(&host);
@@ -176,7 +176,7 @@ fn a_full_disk_can_be_freed() {
 fn work_that_was_not_captured_is_captured_first() {
     for shell in shells() {
         let (host, _) = ended(&shell, "echo precious >../precious; exit 1");
-        // As when the disk was full at the time.
+        // As if the disk had been full at the time.
         std::fs::remove_file(host.at(1).join("capture")).unwrap();
         let reply = release(&host, "discard yes\nack 1 - 0\n");
         assert!(reply.contains("error uncaptured attempt 1") && host.work().exists(), "{reply}");
@@ -214,7 +214,7 @@ fn an_older_attempt_is_not_captured_in_the_tree_of_a_later_one() {
     host.ensure(1, &[("grant", &grant(&[("last", "2")]))]);
     host.result(2);
     std::fs::remove_file(host.at(1).join("capture")).unwrap();
-    // A watcher writes the result before it leaves.
+    // A watcher writes the result before it exits.
     let captured = host.until("end of the watcher", || {
         let reply = host.call(Verb::Capture, format!("name {}\nattempt 1\n\n", host.name).as_bytes());
         (!reply.contains("error busy a watcher lives")).then_some(reply)

@@ -1,4 +1,4 @@
-//! A root directory that is wiped, moved, unmounted or restored: no attempt starts twice, and nothing is left running.
+//! A root directory that is wiped, moved, unmounted or restored: no attempt starts twice, and no process is left.
 
 use std::path::Path;
 
@@ -19,8 +19,8 @@ fn one() -> String {
     grant(&[("last", "1")])
 }
 
-/// An attempt whose agent is at work.
-fn at_work(shell: String) -> TestHost {
+/// An attempt whose agent runs.
+fn running_attempt(shell: String) -> TestHost {
     let host = TestHost::shipped(shell, WAITS);
     host.ensure(1, &[("grant", &one())]);
     host.until("output", || (!host.log(1).is_empty()).then_some(()));
@@ -39,7 +39,7 @@ fn ends(host: &TestHost, what: &str, pid: i32) {
     host.until(&format!("end of {what}"), || (!is_alive(pid)).then_some(()));
 }
 
-/// A request of every verb that changes something or says that something is not there.
+/// One request for each verb that changes something or reports that something does not exist.
 fn requests(host: &TestHost, known: &str) -> Vec<(Verb, Vec<u8>)> {
     let (name, key) = (&host.name, "a".repeat(40));
     let cache = format!("instance {known}\nname {name}\nkey {key}\nformat sha1\n");
@@ -98,7 +98,7 @@ fn a_root_without_its_instance_is_left_as_it_is() {
 }
 
 #[test]
-fn the_runner_is_not_put_where_a_known_root_is_missing() {
+fn the_runner_is_not_installed_where_a_known_root_is_missing() {
     for shell in shells() {
         let host = TestHost::without_runner(shell);
         let reply = host.exec(&install_loader(true), text().as_bytes());
@@ -107,7 +107,7 @@ fn the_runner_is_not_put_where_a_known_root_is_missing() {
             format!("@handoff {NONCE} begin\nerror unmounted {}\n@handoff {NONCE} end 1\n", host.root().display())
         );
         assert!(!host.root().exists());
-        // A host of release 0.1.0 has no instance, and handoffs.
+        // A host of release 0.1.0 has handoffs and no instance.
         std::fs::create_dir_all(host.root().join("work")).unwrap();
         assert!(host.exec(&install_loader(true), text().as_bytes()).contains(" end 0"));
     }
@@ -132,7 +132,7 @@ fn another_root_and_an_older_state_of_it_are_refused_by_every_verb() {
 }
 
 #[test]
-fn an_attempt_that_was_begun_is_not_started_without_its_directory() {
+fn a_started_attempt_without_its_directory_is_not_started_again() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "echo start >>$HOME/starts; echo w >w");
         host.ensure(1, &[("grant", &one())]);
@@ -141,7 +141,7 @@ fn an_attempt_that_was_begun_is_not_started_without_its_directory() {
         let reply = host.ensure(1, &[("grant", &one())]);
         assert!(reply.contains("error begun attempt 1 was begun"), "{reply}");
         assert!(!host.work().exists());
-        // A laptop that saw it start says so, whatever the root knows.
+        // A laptop that saw the attempt start sends `started`, whatever the root knows.
         let request = host.ensure_request(2, &[], "started yes\n");
         assert!(host.call(Verb::Ensure, &request).contains("error begun attempt 2 was started"));
         assert_eq!(host.starts(), 1);
@@ -149,7 +149,7 @@ fn an_attempt_that_was_begun_is_not_started_without_its_directory() {
 }
 
 #[test]
-fn an_attempt_that_the_host_began_alone_is_not_started_again_either() {
+fn an_attempt_that_the_host_started_by_itself_is_not_started_again() {
     for shell in shells() {
         let host = TestHost::shipped(shell, "echo start >>$HOME/starts; [ \"$1\" = resume ] || exit 1; echo w >w");
         let two = [("grant", grant(&[("last", "2")])), ("table", "crashed\tresume\t@any\n".to_owned())];
@@ -163,9 +163,9 @@ fn an_attempt_that_the_host_began_alone_is_not_started_again_either() {
 }
 
 #[test]
-fn a_watcher_whose_root_is_deleted_leaves_with_the_agent_and_makes_nothing() {
+fn a_watcher_whose_root_is_deleted_ends_the_agent_and_exits() {
     for shell in shells() {
-        let host = at_work(shell);
+        let host = running_attempt(shell);
         let (watcher, task) = (host.pid(1, "watch.1"), host.pid(1, "task"));
         std::fs::rename(host.root(), host.home().join("deleted")).unwrap();
         std::fs::remove_dir_all(host.home().join("deleted")).unwrap();
@@ -181,7 +181,7 @@ fn a_watcher_whose_root_is_deleted_leaves_with_the_agent_and_makes_nothing() {
 #[test]
 fn a_root_that_was_away_for_a_moment_changes_nothing() {
     for shell in shells() {
-        let host = at_work(shell);
+        let host = running_attempt(shell);
         let away = host.home().join("away");
         std::fs::rename(host.root(), &away).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(1500));
@@ -193,9 +193,9 @@ fn a_root_that_was_away_for_a_moment_changes_nothing() {
 }
 
 #[test]
-fn an_agent_that_ends_while_its_root_is_away_is_judged_when_it_is_back() {
+fn an_agent_that_ends_while_its_root_is_away_gets_its_result_later() {
     for shell in shells() {
-        let host = at_work(shell);
+        let host = running_attempt(shell);
         let (watcher, task) = (host.pid(1, "watch.1"), host.pid(1, "task"));
         let away = host.home().join("away");
         std::fs::rename(host.root(), &away).unwrap();
@@ -212,7 +212,7 @@ fn an_agent_that_ends_while_its_root_is_away_is_judged_when_it_is_back() {
 #[test]
 fn without_the_directory_of_the_attempt_agent_and_watcher_end() {
     for shell in shells() {
-        let host = at_work(shell);
+        let host = running_attempt(shell);
         let (watcher, task) = (host.pid(1, "watch.1"), host.pid(1, "task"));
         std::fs::remove_dir_all(host.work()).unwrap();
         ends(&host, "the wrapper", task);
@@ -222,11 +222,11 @@ fn without_the_directory_of_the_attempt_agent_and_watcher_end() {
 }
 
 #[test]
-fn what_runs_of_a_lost_attempt_is_ended_before_the_next_one_starts() {
+fn processes_of_a_lost_attempt_are_ended_before_the_next_one_starts() {
     for shell in shells() {
-        let host = at_work(shell.clone());
+        let host = running_attempt(shell.clone());
         let (watcher, task) = (host.pid(1, "watch.1"), host.pid(1, "task"));
-        // It cannot see that its root is gone.
+        // A stopped watcher cannot notice that its root is gone.
         kill_process(Pid::from_raw(watcher).unwrap(), Signal::STOP).unwrap();
         std::fs::rename(host.root(), host.home().join("deleted")).unwrap();
         host.exec(&install_loader(false), text().as_bytes());

@@ -1,9 +1,9 @@
-//! A large capture as a file: any piece of it may be asked for, as often as need be.
+//! A large capture as a file: the laptop may request any piece of it, any number of times.
 
 use super::host::{TestHost, shells};
 use super::*;
 
-/// Runs an attempt whose agent leaves a file that does not compress.
+/// Runs an attempt whose agent writes a file that does not compress.
 fn captured(shell: String) -> TestHost {
     let busybox = shell.starts_with("busybox");
     let host = TestHost::shipped(shell, "cd ..; head -c 300000 /dev/urandom >large");
@@ -34,7 +34,7 @@ fn piece(host: &TestHost, more: &str) -> (String, usize, usize, Vec<u8>) {
 }
 
 #[test]
-fn a_capture_comes_in_pieces_and_whole() {
+fn a_capture_is_sent_in_pieces_and_complete() {
     for shell in shells() {
         let host = captured(shell);
         let result = host.result(1);
@@ -51,7 +51,7 @@ fn a_capture_comes_in_pieces_and_whole() {
         std::fs::write(&file, &all).unwrap();
         let name = host.git(&host.laptop(), &["index-pack", "--strict", file.to_str().unwrap()]);
         assert_eq!(name, hash, "the laptop has all that it builds on");
-        // Of another pack, nothing is gone on with.
+        // The piece of another pack starts at 0.
         let (_, _, from, _) = piece(&host, &format!("pack {}\nhave 5\nmax 10\n", "0".repeat(40)));
         assert_eq!(from, 0);
         let (_, _, from, rest) = piece(&host, &format!("pack {hash}\nhave {length}\n"));

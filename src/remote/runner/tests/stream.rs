@@ -1,4 +1,4 @@
-//! What `poll` sends: frames, whole logs, and how soon.
+//! Output of `poll`: frames, complete logs, and latency.
 
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,7 +12,7 @@ fn poll(host: &TestHost, wait: u32, max: u64, inode: u64, offset: u64) -> Vec<u8
     host.exec_raw(&loader(Verb::Poll), request.as_bytes())
 }
 
-/// The bytes of all data frames, the inode they came from, and whether a result ended them.
+/// The bytes of all data frames, the inode that they came from, and whether a result followed.
 fn frames(mut reply: &[u8]) -> (Vec<u8>, u64, bool) {
     let (mut data, mut inode, mut ended) = (Vec::new(), 0, false);
     while !reply.is_empty() {
@@ -76,7 +76,7 @@ fn a_file_that_was_cut_and_has_grown_again_is_read_from_its_start() {
 }
 
 #[test]
-fn another_file_is_read_from_its_start() {
+fn a_replaced_file_is_read_from_its_start() {
     let host = TestHost::shipped(shells().remove(0), "echo 12345");
     host.ensure(1, &[]);
     host.result(1);
@@ -91,7 +91,7 @@ fn another_file_is_read_from_its_start() {
 }
 
 #[test]
-fn output_of_a_deleted_log_comes_back_when_the_agent_ends() {
+fn output_of_a_deleted_log_is_restored_when_the_agent_ends() {
     for shell in shells() {
         let agent = "echo before; until [ -e \"$HOME/go\" ]; do sleep 0.05; done; echo after";
         let host = TestHost::shipped(shell, agent);
@@ -106,7 +106,7 @@ fn output_of_a_deleted_log_comes_back_when_the_agent_ends() {
 }
 
 #[test]
-fn a_line_is_on_its_way_within_a_tenth_of_a_second() {
+fn a_line_is_sent_within_a_tenth_of_a_second() {
     for shell in shells() {
         let host = TestHost::shipped(shell.clone(), "for i in 1 2 3 4 5 6 7; do date +%s.%N; sleep 0.2; done");
         host.ensure(1, &[]);
@@ -120,7 +120,7 @@ fn a_line_is_on_its_way_within_a_tenth_of_a_second() {
         }
         child.wait().unwrap();
         delays.sort_by(f64::total_cmp);
-        // The median: other tests share this machine's cores.
+        // The median is used because other tests share the cores.
         let limit = wait::stretched(Duration::from_millis(100)).as_secs_f64();
         assert!(delays.len() == 7 && delays[3] < limit, "{shell}: {delays:?}");
     }
@@ -144,7 +144,7 @@ fn a_poll_leaves_nothing_behind_when_its_reader_goes() {
     });
 }
 
-/// What happens while a poll makes itself ready to wait must not be waited for.
+/// A poll must notice what happens while it prepares to wait.
 #[test]
 fn a_change_between_the_look_and_the_wait_is_seen() {
     for shell in shells() {

@@ -1,9 +1,9 @@
-//! What a watcher records about an end: signals, sessions, background work, and what counts as work.
+//! What a watcher records about the end of an attempt: signals, sessions, background work, and what counts as work.
 
 use super::host::{TestHost, grant, shells};
 use crate::agent::{host_rules, profiles};
 
-/// The judge's files for Claude Code.
+/// The spec's files for the verdict of Claude Code.
 fn claude() -> Vec<(&'static str, String)> {
     host_rules::files(&profiles::built_in().unwrap()["claude"])
 }
@@ -28,7 +28,7 @@ fn a_status_above_128_is_a_signal_only_where_one_was_seen() {
             ("kill -SEGV $$", "139", Some("11")),
         ] {
             let host = TestHost::shipped(shell.clone(), agent);
-            // The status of the check is read after the agent's, and says nothing about it.
+            // The check's status is read after the agent's and says nothing about it.
             host.ensure(1, &[("grant", &grant(&[("last", "1")])), ("check", "exit 1\n")]);
             let result = host.result(1);
             assert_eq!(
@@ -43,7 +43,7 @@ fn a_status_above_128_is_a_signal_only_where_one_was_seen() {
 }
 
 #[test]
-fn work_after_the_first_result_is_neither_ended_nor_judged_by_it() {
+fn work_after_the_first_result_event_continues_and_counts() {
     let beats = format!("for i in 1 2 3 4 5 6 7 8 9 10; do sleep 1; {SAYS}; done");
     for shell in shells() {
         for (rest, class, reason) in [
@@ -100,8 +100,8 @@ fn a_commit_and_an_ignored_file_that_the_check_wants_are_work() {
 }
 
 #[test]
-fn the_check_is_compared_with_what_it_said_at_the_base() {
-    // The first attempt makes the check pass and is cut; the second has nothing left to do.
+fn the_check_is_compared_with_its_status_at_the_base() {
+    // The first attempt makes the check pass and is cut short; the second has nothing left to do.
     let agent = "[ \"$1\" = resume ] || { : >../built.o; echo rate limit; exit 1; }";
     for shell in shells() {
         let host = TestHost::shipped(shell.clone(), agent);

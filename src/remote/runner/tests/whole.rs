@@ -1,12 +1,12 @@
-//! A capture is whole, or names what it lacks, whatever the agent left of its checkout and its git directory.
+//! A capture is complete, or lists what it lacks, whatever the agent did to its checkout and its git directory.
 
 use super::host::{Facts, TestHost, grant, shells};
 
-/// Git has a name for the agent's commits.
+/// The identity that git uses for the agent's commits.
 const IDENTITY: (&str, &str) =
     ("env", "export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a\n");
 
-/// A host on which an agent has run in the top of the checkout.
+/// A host on which an agent has run in the top directory of the checkout.
 fn captured(shell: String, agent: &str) -> (TestHost, Facts) {
     let host = TestHost::shipped(shell, &format!("cd ..\n{agent}"));
     host.ensure(1, &[IDENTITY, ("grant", &grant(&[("last", "1")]))]);
@@ -21,7 +21,7 @@ impl TestHost {
         refs.lines().map(|name| name[below.len() + 1..].to_owned()).collect()
     }
 
-    /// The content of every file that a ref of the capture reaches.
+    /// The contents of every file that a ref of the capture reaches.
     fn everything(&self) -> String {
         let below = format!("--glob=refs/capture/{}/1", self.name);
         let objects = self.git(&self.cache(), &["rev-list", "--objects", "--no-object-names", &below]);
@@ -42,7 +42,7 @@ impl TestHost {
         (numbers.next().unwrap(), numbers.next().unwrap())
     }
 
-    /// `<reason> <path>` of what the capture lacks.
+    /// The lines `<reason> <path>` of what the capture lacks.
     fn lacking(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.at(1).join("uncaptured")).unwrap_or_default();
         text.lines().skip(1).map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
@@ -50,7 +50,7 @@ impl TestHost {
 }
 
 #[test]
-fn what_an_unfinished_operation_names_comes_back() {
+fn commits_of_an_unfinished_operation_are_captured() {
     for shell in shells() {
         let (host, result) = captured(
             shell,
@@ -69,7 +69,7 @@ fn what_an_unfinished_operation_names_comes_back() {
 }
 
 #[test]
-fn linked_worktrees_notes_and_refs_of_any_name_come_back() {
+fn linked_worktrees_notes_and_refs_of_any_name_are_captured() {
     for shell in shells() {
         let (host, result) = captured(
             shell,
@@ -90,7 +90,7 @@ fn linked_worktrees_notes_and_refs_of_any_name_come_back() {
 }
 
 #[test]
-fn special_files_in_the_git_directory_stop_nothing_and_are_named() {
+fn special_files_in_the_git_directory_are_listed_and_do_not_block() {
     for shell in shells() {
         let (host, result) = captured(
             shell,
@@ -137,7 +137,7 @@ fn a_git_directory_in_another_place_or_format_is_read() {
 }
 
 #[test]
-fn a_path_that_git_cannot_add_costs_that_path_alone() {
+fn one_path_that_git_cannot_add_does_not_lose_the_others() {
     for shell in shells() {
         let (host, result) = captured(
             shell,
@@ -192,7 +192,7 @@ fn the_record_directory_may_be_anything() {
 }
 
 #[test]
-fn many_refs_come_back_as_one_and_none_is_lost() {
+fn many_refs_are_captured_as_one_and_none_is_lost() {
     let (host, result) = captured(
         shells().remove(0),
         "git commit -qam base; h=$(git rev-parse HEAD); other=$(git commit-tree -m 'of the last' HEAD^{tree})\n\
@@ -207,7 +207,7 @@ fn many_refs_come_back_as_one_and_none_is_lost() {
 }
 
 #[test]
-fn a_damaged_ref_or_object_costs_that_ref_alone() {
+fn a_damaged_ref_does_not_lose_the_others() {
     let (host, result) = captured(
         shells().remove(0),
         "git checkout -qb whole; git commit -qam whole; git checkout -qb torn; echo t >t; git add t; git commit -qm torn\n\
@@ -222,7 +222,7 @@ fn a_damaged_ref_or_object_costs_that_ref_alone() {
 }
 
 #[test]
-fn lock_files_of_a_crash_stop_no_capture() {
+fn lock_files_of_a_crash_do_not_block_a_capture() {
     for shell in shells() {
         let (host, result) = captured(
             shell,
@@ -256,7 +256,7 @@ fn a_step_that_hangs_is_ended_and_the_files_are_captured() {
 }
 
 #[test]
-fn what_was_sent_and_not_touched_weighs_nothing() {
+fn unchanged_shipped_files_have_no_weight() {
     let mut host = TestHost::shipped(shells().remove(0), "echo w >w");
     let noise: Vec<u8> = (0..400_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
     std::fs::write(host.laptop().join("untracked and large"), noise).unwrap();
