@@ -41,7 +41,7 @@ fn a_host_without_the_agent() {
     let site = Site::new();
     std::fs::remove_file(site.host.user.home.join(".local/bin/agent")).unwrap();
     let resume = format!("handoff resume {ID}");
-    site.run(&[]).run().fails_with(BLOCKED).says(&["parked: ", "not found on buildbox", "install", &resume]);
+    site.run(&[]).run().fails_with(BLOCKED).says(&["needs you: ", "not found on buildbox", "install", &resume]);
 }
 
 #[test]
@@ -50,7 +50,13 @@ fn an_agent_that_is_not_logged_in() {
     site.plan("turn 1\nfail 1 Error: Authentication required. Please run 'agent login' first.\n");
     // The agent by its path: the shell of `ssh HOST COMMAND` does not look in ~/.local/bin.
     let login = format!("{HOST} {}/.local/bin/agent login`", site.host.user.home.display());
-    site.run(&[]).run().fails_with(BLOCKED).says(&["parked: ", "not logged in", "`ssh -t ", &login, "handoff resume"]);
+    site.run(&[]).run().fails_with(BLOCKED).says(&[
+        "needs you: ",
+        "not logged in",
+        "`ssh -t ",
+        &login,
+        "handoff resume",
+    ]);
     assert_eq!(site.attempts(), [1]);
 }
 

@@ -53,7 +53,7 @@ fn a_host_is_cleaned_and_the_next_handoff_is_warm() {
     says(&site.handoff(&["clean", "--dry-run"]).run().success(), &["would be released"]);
     assert_eq!(left(&site), (1, 1));
     let ran = site.handoff(&["clean"]).run().success();
-    says(&ran, &["attempt 1: capture ", "attempt 2: capture ", "free for the next handoff"]);
+    says(&ran, &["attempt 1: work ", "attempt 2: work ", "free for the next handoff"]);
     assert_eq!(left(&site), (0, 0));
     is_held(&site, &logs);
 
@@ -104,14 +104,14 @@ fn what_a_host_went_on_to_make_after_a_takeover_is_held_before_it_goes() {
     site.run_checked("true", &["--detach"]).run().success();
     site.wait_for_log(1, "Working.");
     site.host.down();
-    says(&site.handoff(&["takeover", "--editor", "none"]).run().success(), &["without confirmation"]);
+    says(&site.handoff(&["takeover", "--editor", "none"]).run().success(), &["could not reach"]);
     site.wait_for_log(2, "Late.");
-    says(&site.handoff(&["clean"]).run().fails_with(5), &["out of reach"]);
+    says(&site.handoff(&["clean"]).run().fails_with(5), &["cannot be reached"]);
     assert_eq!(left(&site), (1, 1));
     site.host.up();
     site.handoff(&["clean", "--dry-run"]).run().fails_with(1);
     assert!(!processes::with_argument(site.host.user.uid, "987651").is_empty(), "asking ends nothing");
-    says(&site.handoff(&["clean"]).run().success(), &["attempt 2: capture ", "released"]);
+    says(&site.handoff(&["clean"]).run().success(), &["attempt 2: work ", "released"]);
     assert_eq!(left(&site), (0, 0));
     assert_eq!(site.laptop.git(&["show", &format!("refs/handoff/{ID}/2/work:late.txt")]), "late");
     let late = std::fs::read_to_string(site.laptop.mirror(ID).join("attempt-2.log")).unwrap();

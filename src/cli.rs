@@ -45,7 +45,7 @@ use clap::{Parser, Subcommand};
 
 use error::Error;
 
-/// Hand a coding task to one of your own machines over SSH, and take the work back with its whole context.
+/// Run a coding agent on one of your own machines over SSH, unattended, and bring its work back.
 #[derive(Debug, Parser)]
 #[command(name = "handoff", version, max_term_width = 100)]
 pub struct Args {
@@ -61,7 +61,7 @@ pub struct Global {
     /// The hosts file (default: hosts.toml in the configuration directory)
     #[arg(long, global = true, value_name = "FILE", env = "HANDOFF_HOSTS")]
     pub hosts: Option<PathBuf>,
-    /// Act as if started in this directory
+    /// Run as if started in this directory
     #[arg(short = 'C', long, global = true, value_name = "DIR")]
     pub directory: Option<PathBuf>,
 }

@@ -96,10 +96,10 @@ pub enum Exit {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TransportError {
     /// Nothing answered, or the connection went away: may be tried again.
-    #[error("{host} is out of reach: {reason}")]
+    #[error("cannot reach {host}: {reason}")]
     Unreachable { host: String, reason: String, kind: UnreachableKind },
     /// The server knows us not. Never retried.
-    #[error("{host} refused the login of {user}: {reason}")]
+    #[error("{host} refused the login as {user}: {reason}")]
     Auth { host: String, user: String, reason: String },
     /// No known_hosts file has this host's key. `fingerprint` is OpenSSH's `SHA256:…`.
     #[error("the host key of {host} is not known ({algorithm} {fingerprint})")]
@@ -111,10 +111,10 @@ pub enum TransportError {
     #[error("{host}: {reason}")]
     Config { host: String, reason: String },
     /// The server would not open another channel now; may be tried again.
-    #[error("{host} opens no further session: {reason}")]
+    #[error("{host} refuses another session: {reason}")]
     Busy { host: String, reason: String },
     /// The server closed one command's channel, and the connection stands: may be tried again on it.
-    #[error("{host} closed the channel of a command before its end")]
+    #[error("{host} closed the channel before the command ended")]
     Closed { host: String },
 }
 
@@ -151,7 +151,8 @@ pub enum UnreachableKind {
 }
 
 /// Why a server may hang up before its banner.
-pub(crate) const TURNED_AWAY: &str = "too many logins at once (MaxStartups), a ban of this address, or a cut line";
+pub(crate) const TURNED_AWAY: &str =
+    "too many logins at once (MaxStartups), a ban of this address, or a cut connection";
 
 impl TransportError {
     /// A connection that is gone, or was never there.

@@ -202,10 +202,10 @@ fn a_launch_without_a_way_says_so_once_and_can_be_stopped() {
     // Behind the login, and before the task: the host never hears of it.
     proxy.cut_for_good_after(Direction::Up, 4_500, End::Reset);
     let running = run(&site, "fix").start();
-    running.line("word of it", |line| line.contains("out of reach"));
+    running.line("word of it", |line| line.contains("lost contact"));
     let tries = proxy.refused();
     wait::until("two more tries", PATIENCE, || (proxy.refused() >= tries + 2).then_some(()));
-    assert_eq!(running.stdout().matches("out of reach").count(), 1, "{}", running.stdout());
+    assert_eq!(running.stdout().matches("lost contact").count(), 1, "{}", running.stdout());
     let stop = site.laptop.handoff(&["stop", "fix"]).start();
     let journal = site.laptop.record("fix").join("journal.jsonl");
     wait::until("the wish to be journaled", PATIENCE, || {

@@ -43,7 +43,7 @@ fn r27_agent_stopped() {
     assert!(result.contains("class hung\n") && result.contains("reason no-progress\n"), "{result}");
     let verdicts = site.verdicts();
     assert!(
-        verdicts[0].0 == "hung" && verdicts[0].1.contains("no new output, CPU time or changed file"),
+        verdicts[0].0 == "hung" && verdicts[0].1.contains("no progress: no output, no CPU time and no changed file"),
         "{verdicts:?}"
     );
     nothing_is_left(&site);

@@ -46,7 +46,7 @@ fn lives_and_is_followed(site: &Site) {
         assert!(shown.contains(part), "no {part:?} in:\n{shown}");
     }
     let resumed = site.handoff(&["resume"]).run().fails();
-    assert!(resumed.stderr.contains("is still at work"), "{}", resumed.stderr);
+    assert!(resumed.stderr.contains("is still running"), "{}", resumed.stderr);
     let watching = site.handoff(&["watch"]).start();
     watching.line("word of the other machine", |line| line.contains("another machine"));
     nothing_was_started(site);
@@ -67,7 +67,7 @@ fn die(site: &Site) {
 fn died_and_is_done_without(site: &Site) {
     die(site);
     let taken = site.handoff(&["takeover", "--editor", "none"]).run().success();
-    assert!(taken.stdout.contains("taken without confirmation"), "{}", taken.stdout);
+    assert!(taken.stdout.contains("could not reach"), "{}", taken.stdout);
     nothing_was_started(site);
 }
 
@@ -96,7 +96,7 @@ fn two_names_for_one_host() {
     site.run_checked("true", &["--detach"]).run().success();
     site.wait_for_log(1, "Written.");
     let resumed = site.handoff(&["resume", "--host", "othername"]).run().fails();
-    assert!(resumed.stderr.contains("is still at work"), "{}", resumed.stderr);
+    assert!(resumed.stderr.contains("is still running"), "{}", resumed.stderr);
     nothing_was_started(&site);
 
     site.handoff(&["stop"]).run().success();

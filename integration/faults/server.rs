@@ -144,9 +144,9 @@ fn r15_address_penalised() {
     assert!(tries <= most, "{tries} connections in {:?}", began.elapsed());
     proxy.refuse(false);
     go(&site);
-    running.line("word of its return", |line| line.contains(&format!("{HOST} is back")));
+    running.line("word of its return", |line| line.contains(&format!("reconnected to {HOST}")));
     let ran = running.end().success();
-    assert_eq!(ran.stdout.matches("is out of reach").count(), 1, "one message: {}", ran.stdout);
+    assert_eq!(ran.stdout.matches("lost contact").count(), 1, "one message: {}", ran.stdout);
     assert_eq!((count_of(&site, "unreachable"), count_of(&site, "reachable")), (1, 1), "{:?}", events(&site));
     one_attempt(&site, "the address was penalised");
 }
@@ -165,7 +165,7 @@ fn r16_key_removed() {
     let ran = ran.says(&["refused the login", &format!("handoff watch {ID}")]);
     assert_eq!(proxy.connections() - before, 1, "a second try: {}", ran.stderr);
     let shown = site.handoff(&["show"]).run().success();
-    assert!(shown.stdout.contains("out of reach") || shown.stdout.contains("unreachable"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("host unreachable"), "{}", shown.stdout);
     assert_eq!(site.on_host(1, "result"), None, "the task goes on");
     std::fs::write(&keys, key).unwrap();
     go(&site);
@@ -209,7 +209,7 @@ fn r18_idle_channels_closed() {
     std::thread::sleep(Duration::from_secs(8));
     go(&site);
     let ran = running.end().success();
-    assert!(!ran.stdout.contains("out of reach"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("lost contact"), "{}", ran.stdout);
     assert_eq!(count_of(&site, "unreachable"), 0, "{:?}", events(&site));
     assert_eq!(site.host.logins(), 1, "the connection stood");
     one_attempt(&site, "idle channels were closed");

@@ -132,7 +132,7 @@ fn r63_directory_of_another_user() {
     chown(first.join("made"), Some(0), Some(0)).unwrap();
     says(&site.handoff(&["clean"]).run().success(), &["released", "cannot be used again"]);
     let listed = site.laptop.handoff(&["show", "--host", HOST]).run().success();
-    says(&listed, &["not used any more", "cannot be written: made"]);
+    says(&listed, &["no longer used", "cannot be written: made"]);
     says(&site.laptop.handoff(&["clean", "next"]).run().success(), &["released"]);
     next(&site, "third");
     reads(&first.join("made/m"), "m\n");

@@ -68,7 +68,7 @@ impl Site {
     pub fn answered_show(&self) -> String {
         wait::until("a `show` that the host answers", PATIENCE, || {
             let shown = self.handoff(&["show"]).run().success().stdout;
-            (!shown.contains("the host gave no state")).then_some(shown)
+            (!shown.contains("host now  no answer")).then_some(shown)
         })
     }
 

@@ -68,10 +68,10 @@ impl Output {
         Ok(Some(Output { step: step.to_owned(), status, log, line: *line, lines: shown }))
     }
 
-    /// `the check ended with status 1`.
+    /// `the check failed with exit code 1`.
     pub fn fact(&self) -> String {
         match self.status {
-            Some(status) => format!("the {} ended with status {status}", self.step),
+            Some(status) => format!("the {} failed with exit code {status}", self.step),
             None => format!("the {} failed", self.step),
         }
     }

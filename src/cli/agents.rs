@@ -10,15 +10,16 @@ use crate::model::policy::decide;
 use crate::model::profile::DEFAULT_AGENT;
 use crate::model::verdict::Class;
 
-/// List the agent CLIs that handoff knows
+/// List the agent CLIs that handoff can run
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Agents {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Print what follows each verdict
+    /// Print what handoff does after each verdict
     #[arg(long)]
     verdicts: bool,
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }

@@ -11,25 +11,25 @@ use crate::supervise::progress::NullReporter;
 use crate::supervise::services::Services;
 use crate::ui::text::{first_line, neutral};
 
-/// Let hosts delete what lies here, and print a receipt: nothing goes that this laptop does not hold
+/// Delete handoffs from their hosts once everything has been fetched, and print a receipt
 #[derive(Debug, clap::Args)]
 pub struct Clean {
-    /// Their ids, or enough of each (default: the newest)
+    /// Ids of the handoffs, or unambiguous prefixes
     #[arg(value_name = "ID")]
     ids: Vec<String>,
-    /// Everything of this repository that is at rest
+    /// Every handoff of this repository that is not running
     #[arg(long, conflicts_with = "ids")]
     all: bool,
-    /// Only on this host; without an id, everything at rest there
+    /// Only on this host; without an id, every handoff there that is not running
     #[arg(long)]
     host: Option<String>,
-    /// Only say what would go; what is missing here is fetched all the same
+    /// Only print what would be deleted; work that is missing here is still fetched
     #[arg(long)]
     dry_run: bool,
-    /// Also delete the files that are listed as nowhere else; needs an id
+    /// Also delete files that exist only on the host; needs an id. They are listed by --dry-run
     #[arg(long, requires = "ids", conflicts_with = "all")]
     discard_ignored: bool,
-    /// One JSON object a line for each handoff and host
+    /// Print one JSON object per handoff and host
     #[arg(long)]
     json: bool,
 }
@@ -72,7 +72,10 @@ impl Clean {
             }
         }
         if told == 0 && !self.json {
-            outln!("nothing at rest is left on {}", self.host.as_deref().unwrap_or("a host"));
+            outln!(
+                "nothing to clean{}",
+                self.host.as_deref().map_or(String::new(), |host| format!(" on {}", neutral(host)))
+            );
         }
         Ok(code)
     }
@@ -93,7 +96,7 @@ fn warn_of_session(services: &Services, report: &HostReport) -> Result<(), Error
     if let Some(session) = handoff.session.as_ref().filter(|_| handoff.host() == report.host) {
         let (id, host) = (&report.id, &report.host);
         errln!(
-            "{id} on {host}: the agent's session {session} is given up; `handoff resume {id}` starts a fresh one after this"
+            "{id} on {host}: this also deletes the agent's session {session}; a later `handoff resume {id}` starts a new one"
         );
     }
     Ok(())
@@ -121,11 +124,11 @@ fn text(report: &HostReport) -> String {
         let n = receipt.attempt;
         let is_refused = report.refused.iter().any(|one| one.attempt == n && one.refused.name == WORK);
         let capture = match &receipt.capture {
-            Some(_) if is_refused => "its work was refused here".to_owned(),
-            Some(capture) => format!("capture {} held as refs/handoff/{id}/{n}/work", capture.short()),
+            Some(_) if is_refused => "git refused its work here".to_owned(),
+            Some(capture) => format!("work {} saved as refs/handoff/{id}/{n}/work", capture.short()),
             None => "nothing was captured".to_owned(),
         };
-        text += &format!("  attempt {n}: {capture}, log of {} bytes held\n", receipt.log);
+        text += &format!("  attempt {n}: {capture}, log saved ({} bytes)\n", receipt.log);
     }
     if matches!(report.status, CleanStatus::Released | CleanStatus::Held) {
         let (gone, is) = match report.status {
@@ -134,25 +137,28 @@ fn text(report: &HostReport) -> String {
         };
         if files.count > 0 {
             let what = counted(files.count, files.bytes);
-            text += &format!("  {gone}: {what} that were nowhere else\n{}", listing(report));
+            text += &format!("  {gone}: {what} that existed only there\n{}", listing(report));
         }
         text += &match report.gone {
-            true => "  nothing of it was left there\n".to_owned(),
-            false => format!("  {gone}: the attempts' files and {} of the cache\n", plural(report.refs, "ref")),
+            true => "  nothing was left there\n".to_owned(),
+            false => format!("  {gone}: the attempts' files and {} in the cache\n", plural(report.refs, "ref")),
         };
         for tree in report.tree.iter().chain(&report.more_trees) {
             let tree_is = match report.aside.contains(tree) {
-                true => "cannot be used again (`handoff show --host` says why): delete it by hand".to_owned(),
+                true => "cannot be used again (`handoff show --host` says why); delete it by hand".to_owned(),
                 false => format!("{is} free for the next handoff"),
             };
-            text += &format!("  the tree {} {tree_is}\n", neutral(tree));
+            text += &format!("  checkout {} {tree_is}\n", neutral(tree));
         }
     }
     if !report.refused.is_empty() {
         text += &refused(report);
     }
     for n in &report.elsewhere {
-        text += &format!("  attempt {n}: was sent to a directory that {} no longer has; not released\n", neutral(host));
+        text += &format!(
+            "  attempt {n}: was sent to a directory that no longer exists on {}; not released\n",
+            neutral(host)
+        );
     }
     if report.status == CleanStatus::Kept && files.count > 0 {
         let what = counted(files.count, files.bytes);

@@ -8,6 +8,7 @@ use super::exit;
 /// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
 pub struct Completions {
+    /// The shell
     shell: clap_complete::Shell,
 }
 

@@ -23,10 +23,10 @@ use crate::ui::{json::Json, live::Live, plain::Plain, raw::Raw};
 /// How a followed handoff is shown.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Show {
-    /// One JSON event a line
+    /// Print one JSON event per line
     #[arg(long, conflicts_with = "raw")]
     pub json: bool,
-    /// The log's bytes as they are
+    /// Print the agent's output unchanged, byte for byte
     #[arg(long)]
     pub raw: bool,
 }

@@ -31,10 +31,10 @@ const TASK: &str = "Two tests of the till fail (sh test.sh). Find out why and fi
 const CHECK: &str = "sh test.sh";
 const HOST: &str = "demobox";
 
-/// Watch a handoff happen on an embedded host: a failing test, a rate limit, a resumed session, a fix
+/// Run a demonstration on a host inside this program: a failing test, a rate limit, a resumed session, a fix
 #[derive(Debug, clap::Args)]
 pub struct Demo {
-    /// Where to put it (default: a new temporary directory); it is left for you to explore
+    /// Directory for its files, which are kept for you to explore (default: a new temporary directory)
     directory: Option<PathBuf>,
 }
 
@@ -82,7 +82,7 @@ impl Place {
         };
         let place = Place { top };
         if place.repository().exists() {
-            return Err(Error::usage(format!("{} holds a demo already", place.top.display())));
+            return Err(Error::usage(format!("{} already contains a demo", place.top.display())));
         }
         for directory in [place.repository(), place.laptop(), place.home().join(".local/bin")] {
             std::fs::create_dir_all(&directory).map_err(io("the demo's directory"))?;

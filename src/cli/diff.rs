@@ -7,15 +7,15 @@ use super::exit;
 use crate::model::handoff::Handoff;
 use crate::supervise::progress::NullReporter;
 
-/// Show what the agent changed since the task was given
+/// Show what the agent changed since the start of the handoff
 #[derive(Debug, clap::Args)]
 pub struct Diff {
-    /// Its id, or enough of it (default: the newest)
+    /// Id of the handoff, or an unambiguous prefix (default: the newest)
     id: Option<String>,
-    /// One attempt (default: the last whose work is here)
+    /// Number of the attempt (default: the last one whose work was fetched)
     #[arg(long, value_name = "N")]
     attempt: Option<u32>,
-    /// Files and counts only
+    /// Show only the file names and line counts
     #[arg(long)]
     stat: bool,
 }

@@ -26,7 +26,7 @@ pub async fn show(global: &Global, name: &str, json: bool) -> Result<u8, Error> 
         }
     }
     if trees.is_empty() && !json {
-        outln!("{} has no trees", neutral(name));
+        outln!("{} has no checkouts", neutral(name));
     }
     Ok(exit::OK)
 }
@@ -34,9 +34,9 @@ pub async fn show(global: &Global, name: &str, json: bool) -> Result<u8, Error> 
 fn text(tree: &Tree) -> String {
     let size = tree.kib.map_or("size unknown".to_owned(), |kib| human_bytes(kib.saturating_mul(1024)));
     let state = match (&tree.owner, &tree.kept) {
-        (None, _) => "available to the next handoff".to_owned(),
+        (None, _) => "free for the next handoff".to_owned(),
         (Some(owner), None) => format!("used by {}", id(owner)),
-        (Some(owner), Some(why)) if owner == "kept" => format!("not used any more: it {}", first_line(why, 200)),
+        (Some(owner), Some(why)) if owner == "kept" => format!("no longer used: it {}", first_line(why, 200)),
         (Some(owner), Some(why)) => {
             let clean = format!("`handoff clean {}` releases it", id(owner));
             format!("kept for {}, because it {}; {clean}", id(owner), first_line(why, 200))
@@ -60,9 +60,9 @@ mod tests {
             let (owner, kept) = (owner.map(str::to_owned), kept.map(str::to_owned));
             text(&Tree { path: "/t".into(), owner, kept, kib: Some(2048) })
         };
-        assert_eq!(tree(None, None), "/t\n  2MiB, available to the next handoff\n");
+        assert_eq!(tree(None, None), "/t\n  2MiB, free for the next handoff\n");
         assert!(tree(Some("fix-0AB"), None).ends_with("used by fix\n"));
-        assert!(tree(Some("kept"), Some("has a \u{1b}[2J")).contains("not used any more: it has a ␛[2J"));
+        assert!(tree(Some("kept"), Some("has a \u{1b}[2J")).contains("no longer used: it has a ␛[2J"));
         assert!(tree(Some("fix-0AB"), Some("has 2 files")).contains("kept for fix, because it has 2 files"));
     }
 }

@@ -17,7 +17,7 @@ use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::progress::{Progress, Reporter};
 use crate::ui::text::neutral;
 
-/// The machines tasks can be handed to
+/// List, add and check the machines that handoff can use
 #[derive(Debug, clap::Args)]
 pub struct Hosts {
     #[command(subcommand)]
@@ -29,22 +29,25 @@ pub struct Hosts {
 enum Action {
     /// List the hosts of hosts.toml
     List {
+        /// Print one JSON object per host
         #[arg(long)]
         json: bool,
     },
-    /// Write a host into hosts.toml; comments there stay
+    /// Add a host to hosts.toml; comments in the file are kept
     Add {
-        /// What to call it
+        /// Name of the host in handoff commands
         name: String,
         /// Address or SSH alias, as `[user@]host[:port]` (default: the name)
         address: Option<String>,
     },
-    /// Ask a host whether a task would run there
+    /// Check that a host has all that a task needs: git, the agent CLI, its login, disk space
     Check {
+        /// Name of the host, or an SSH alias
         name: String,
-        /// The agent to look for (default: the host's)
+        /// The agent CLI to look for (default: the agent of the host)
         #[arg(long)]
         agent: Option<String>,
+        /// Print one JSON object
         #[arg(long)]
         json: bool,
     },

@@ -13,12 +13,13 @@ use crate::state::store::{Store, Summary};
 use crate::ui::screen;
 use crate::ui::text::{age, first_line};
 
-/// List the handoffs of this repository; no host is asked
+/// List the handoffs of this repository; contacts no host
 #[derive(Debug, clap::Args)]
 pub struct List {
-    /// Those of every repository
+    /// List the handoffs of every repository
     #[arg(long)]
     all: bool,
+    /// Print one JSON object per handoff
     #[arg(long)]
     json: bool,
 }
@@ -72,7 +73,7 @@ fn print_json(rows: &[Row]) {
 
 fn print(rows: &[Row], all: bool) {
     if rows.is_empty() {
-        outln!("no handoffs yet; `handoff run --host HOST \"TASK\"` starts one");
+        outln!("no handoffs yet; start one with `handoff run --host HOST \"TASK\"`");
         return;
     }
     let now = jiff::Timestamp::now();
@@ -82,7 +83,7 @@ fn print(rows: &[Row], all: bool) {
     for row in rows {
         let s = &row.summary;
         let verdict = s.verdict.map_or(String::new(), |class| in_brackets(s.status, class));
-        let status = format!("{}{verdict}", s.status.word());
+        let status = format!("{}{verdict}", s.status.label());
         let attempt = s.attempts;
         let late = if s.superseded > 0 { format!(", {} superseded", s.superseded) } else { String::new() };
         let seen = age(now.as_second() - s.changed.as_second());

@@ -27,15 +27,15 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Looks between two at the lock of the process that drives.
 const FREE: u64 = 10;
 
-/// Print an attempt's log from this repository; no host is asked
+/// Print the agent's log as far as it was fetched; contacts no host
 #[derive(Debug, clap::Args)]
 pub struct Logs {
-    /// Its id, or enough of it (default: the newest)
+    /// Id of the handoff, or an unambiguous prefix (default: the newest)
     id: Option<String>,
-    /// Go on while it grows
+    /// Keep printing while the log grows
     #[arg(short, long)]
     follow: bool,
-    /// Which attempt (default: the last)
+    /// Number of the attempt (default: the last)
     #[arg(long, value_name = "N")]
     attempt: Option<u32>,
     #[command(flatten)]

@@ -10,6 +10,7 @@ use super::exit;
 /// Write a manual page for each command into a directory
 #[derive(Debug, clap::Args)]
 pub struct Man {
+    /// Directory for the pages; it is created if it is missing
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }

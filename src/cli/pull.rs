@@ -7,10 +7,10 @@ use super::exit;
 use crate::supervise::driver::Driver;
 use crate::ui::plain::Plain;
 
-/// Fetch what the attempts left into refs/handoff/; nothing you have checked out changes
+/// Fetch the work of each attempt into refs/handoff/; your branches and files do not change
 #[derive(Debug, clap::Args)]
 pub struct Pull {
-    /// Its id, or enough of it (default: the newest)
+    /// Id of the handoff, or an unambiguous prefix (default: the newest)
     id: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl Pull {
             }
         }
         if driver.handoff().lineage().any(|(_, attempt)| attempt.fetched.is_some()) {
-            outln!("see it: handoff diff {id}");
+            outln!("next: handoff diff {id}");
         }
         Ok(exit::OK)
     }

@@ -7,21 +7,21 @@ use super::watch::follow;
 use crate::supervise::attempt_loop::Until;
 use crate::supervise::driver::Driver;
 
-/// Start the next attempt of a handoff that has come to rest
+/// Start another attempt of a handoff that failed, was stopped or needs you
 #[derive(Debug, clap::Args)]
 pub struct Resume {
-    /// Its id, or enough of it (default: the newest)
+    /// Id of the handoff, or an unambiguous prefix (default: the newest)
     id: Option<String>,
-    /// What to add to the agent's next prompt
+    /// Text to add to the agent's next prompt
     #[arg(short, long)]
     message: Option<String>,
-    /// Carry the work to another host
+    /// Move the work to this host
     #[arg(long)]
     host: Option<String>,
-    /// Return as soon as the host has confirmed the start
+    /// Return when the host has confirmed the start; `handoff watch` continues
     #[arg(short, long)]
     detach: bool,
-    /// Count work without a check as failed
+    /// Exit with a failure if no check was set
     #[arg(long)]
     require_check: bool,
     #[command(flatten)]

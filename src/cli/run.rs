@@ -26,49 +26,49 @@ use crate::supervise::services::Services;
 /// Longest task, in bytes: a prompt this long is a file that belongs into the repository.
 const LONGEST_TASK: usize = 1 << 20;
 
-/// Ship the repository and a task to a host, run an agent there, and follow it
+/// Send the repository and a task to a host, run an agent there, and follow it
 #[derive(Debug, clap::Args)]
 pub struct Run {
-    /// The machine: a name from hosts.toml, one that `ssh` knows, or `local`
+    /// The machine: a name from hosts.toml, a name that `ssh` knows, or `local`
     #[arg(long, value_name = "HOST", env = "HANDOFF_HOST")]
     host: Option<String>,
-    /// What the agent is to do
+    /// What the agent has to do, as one quoted argument
     #[arg(value_name = "TASK", required_unless_present = "task_file", conflicts_with = "task_file")]
     task: Option<String>,
     /// Read the task from a file, or from standard input with `-`
     #[arg(long, value_name = "FILE")]
     task_file: Option<PathBuf>,
-    /// The agent CLI: cursor, claude, codex, or one of agents.toml
+    /// The agent CLI: cursor, claude, codex, or a name from agents.toml
     #[arg(long)]
     agent: Option<String>,
-    /// The model, as the agent names it
+    /// The model, by the name that the agent CLI uses
     #[arg(long)]
     model: Option<String>,
     /// A command that must pass in the checkout before the work counts as done
     #[arg(long, value_name = "COMMAND")]
     check: Option<String>,
-    /// Send ignored files that match, too; a pattern as in .gitignore
+    /// Also send ignored files that match this .gitignore pattern; can be repeated
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     include: Vec<String>,
-    /// Attempts before it counts as failed
+    /// Maximum number of attempts (default: 3, or the setting in hosts.toml)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     attempts: Option<u32>,
-    /// Active time of one attempt, such as 90m or 4h
+    /// Maximum active time of one attempt, such as 90m or 4h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
-    /// First wait between two attempts, such as 15s; it doubles up to five minutes
+    /// Wait before the second attempt, such as 15s; it doubles each time, up to 5 minutes
     #[arg(long, value_name = "TIME", value_parser = duration)]
     backoff: Option<Duration>,
-    /// Return as soon as the host has confirmed the start
+    /// Return when the host has confirmed the start; `handoff watch` continues
     #[arg(short, long)]
     detach: bool,
-    /// Start although the same task is at work already
+    /// Start even if the same task is already running
     #[arg(long)]
     again: bool,
-    /// The handoff's id (default: the date and the task's first words)
+    /// Id of the new handoff (default: the date and the first words of the task)
     #[arg(long)]
     id: Option<HandoffId>,
-    /// Count work without a check as failed
+    /// Exit with a failure if no check was set
     #[arg(long)]
     require_check: bool,
     #[command(flatten)]
@@ -194,6 +194,6 @@ async fn again(
     if handoff.request.task.trim() != task.trim() || !handoff.status().is_active() {
         return Err(Error::usage(format!("{id} exists already")).hint(format!("handoff show {id}")));
     }
-    errln!("{id} is at this task already; following it");
+    errln!("this task is already running as {id}; following it");
     go_on(services, id, until, require_check, show).await
 }

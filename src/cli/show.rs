@@ -20,17 +20,18 @@ use crate::ui::line::output_lines;
 use crate::ui::line::uncaptured;
 use crate::ui::text::{age, clock, first_line, neutral};
 
-/// Show a handoff: the record, and what its host says now (at most 2 s)
+/// Show a handoff: its record and, while it runs, the state on its host (waits at most 2 s)
 #[derive(Debug, clap::Args)]
 pub struct Show {
-    /// Its id, or enough of it (default: the newest)
+    /// Id of the handoff, or an unambiguous prefix (default: the newest)
     id: Option<String>,
-    /// Instead: the trees on this host, whose they are, and why one is used no more
+    /// List the checkouts on this host instead: their size, which handoff uses them, why one is kept
     #[arg(long, value_name = "HOST", conflicts_with_all = ["id", "offline"])]
     host: Option<String>,
-    /// Ask no host
+    /// Do not contact the host
     #[arg(long)]
     offline: bool,
+    /// Print one JSON object (with --host: one per checkout)
     #[arg(long)]
     json: bool,
 }
@@ -91,7 +92,7 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
     let now = jiff::Timestamp::now();
     let ago = |at: jiff::Timestamp| format!("{} ago", age(now.as_second() - at.as_second()));
     let request = &handoff.request;
-    outln!("{}  {}, as of {}", request.id, handoff.status().word(), ago(handoff.changed));
+    outln!("{}  {}, last change {}", request.id, handoff.status().label(), ago(handoff.changed));
     outln!("  task      {}", first_line(&request.task, 100));
     let model = request.model.as_deref().map_or(String::new(), |model| format!(", {}", neutral(model)));
     outln!("  agent     {}{model}", neutral(&request.agent));
@@ -121,7 +122,7 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
             (Some(verdict), _) => format!("{}: {}", verdict.class, first_line(&verdict.evidence, 90)),
             (None, Some(started)) => format!("running for {}", age(now.as_second() - started.as_second())),
             (None, None) => match wait_for(handoff, *n, now) {
-                Some(delay) => format!("begins in {}", clock(delay)),
+                Some(delay) => format!("starts in {}", clock(delay)),
                 None => format!("sent {}", ago(attempt.dispatched)),
             },
         };
@@ -136,30 +137,33 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
         outln!("  {line}");
     }
     for host in handoff.unfenced_hosts() {
-        outln!("  {} could not be told yet: it may go on within its grant, superseded", neutral(&host));
+        outln!("  {} has not been told to stop and may keep running; its work is never applied", neutral(&host));
     }
     for host in handoff.hosts() {
         let Some(release) = handoff.release_of(host) else { continue };
         let (host, when) = (neutral(host), ago(release.at));
         match release.confirmed {
-            true => outln!("  {host} was released {when}: it has nothing of this any more"),
+            true => outln!("  {host} deleted its copy {when}"),
             false => {
-                outln!("  {host} was told {when} to let go, and has not confirmed: `handoff clean {}`", request.id)
+                outln!(
+                    "  asked {host} to delete its copy {when}; no answer yet: `handoff clean {}` asks again",
+                    request.id
+                )
             }
         }
     }
     if let Some((since, reason)) = &handoff.unreachable {
-        outln!("  host out of reach since {} ({})", ago(*since), first_line(reason, 80));
+        outln!("  host unreachable, first seen {} ({})", ago(*since), first_line(reason, 80));
     }
     match host {
         Some(Ok(line)) => {
-            outln!("  the host says now: {}", says(line));
+            outln!("  host now  {}", says(line));
             if line.watch == Alive::Unknown && !line.result {
                 outln!("    {}", on_that_machine(&neutral(handoff.host()), &format!("`handoff watch {}`", request.id)));
-                outln!("    where it is gone for good: `handoff takeover {}`", request.id);
+                outln!("    if that machine is gone for good: `handoff takeover {}`", request.id);
             }
         }
-        Some(Err(reason)) => outln!("  the host gave no state: {}", first_line(reason, 100)),
+        Some(Err(reason)) => outln!("  host now  no answer: {}", first_line(reason, 100)),
         None => {}
     }
     outln!("  record    {}", context::record_of(services, handoff));
@@ -185,15 +189,28 @@ fn says(line: &StateLine) -> String {
     let active = clock(std::time::Duration::from_secs(line.active));
     let beat = line.beat.map_or(String::new(), |beat| format!(", last tick {beat} s ago"));
     if line.result {
-        return format!("attempt {} has ended, `handoff watch` reads its end", line.attempt);
+        return format!("attempt {} has ended; `handoff watch` fetches its result", line.attempt);
     }
     if line.watch == Alive::Unknown {
         return format!(
-            "another machine that shares its directory began attempt {}, and whether it lives is seen only there{beat}",
+            "attempt {} was started by another machine that shares this directory; only that machine can tell whether it is still running{beat}",
             line.last
         );
     }
-    format!("attempt {}: agent {}, watcher {}, active {active}{beat}", line.last, word(line.task), word(line.watch))
+    format!(
+        "attempt {}: agent {}, watcher {}, active for {active}{beat}",
+        line.last,
+        shown(line.task),
+        shown(line.watch)
+    )
+}
+
+/// The word for people; `--json` has the one of the protocol.
+fn shown(alive: Alive) -> &'static str {
+    match alive {
+        Alive::Yes => "running",
+        other => word(other),
+    }
 }
 
 fn word(alive: Alive) -> &'static str {

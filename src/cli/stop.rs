@@ -27,7 +27,7 @@ const OUT_OF_REACH: Duration = Duration::from_secs(20);
 /// Stop the agent and every process it started; keep its work
 #[derive(Debug, clap::Args)]
 pub struct Stop {
-    /// Its id, or enough of it (default: the newest)
+    /// Id of the handoff, or an unambiguous prefix (default: the newest)
     id: Option<String>,
     #[command(flatten)]
     show: Show,
@@ -45,7 +45,7 @@ impl Stop {
                 driver.settle(PATIENCE_WITH_HOSTS).await?;
                 journal.refresh()?;
             }
-            outln!("{id} is not at work ({})", journal.handoff().status().word());
+            outln!("{id} is not running ({})", journal.handoff().status().label());
             return Ok(exit::OK);
         }
         match Driver::open(&services, &id) {
@@ -92,8 +92,10 @@ async fn out_of_reach(journal: &mut Journal) -> Result<String, Error> {
 
 fn not_stopped(id: &HandoffId, reason: &str) -> Error {
     let reason = first_line(reason, 200);
-    Error::failed(format!("{id} has not stopped: its host is out of reach ({reason}). The request is recorded"))
-        .code(exit::UNREACHABLE)
-        .hint(format!("handoff watch {id}, which stops it when the host is back"))
-        .hint(format!("handoff takeover {id}, which takes the work that is here"))
+    Error::failed(format!(
+        "{id} has not stopped: its host cannot be reached ({reason}); the request to stop is recorded"
+    ))
+    .code(exit::UNREACHABLE)
+    .hint(format!("handoff watch {id}   # stops it as soon as the host answers"))
+    .hint(format!("handoff takeover {id}   # continues with the work that is already here"))
 }

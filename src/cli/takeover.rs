@@ -19,15 +19,15 @@ use crate::ui::plain::Plain;
 /// How long another process of ours has to let go.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Take the work over: stop the run if it is on, land it with its context in a worktree, open Cursor
+/// Take the work over: stop the agent, put its work and record into a new worktree, open an editor
 #[derive(Debug, clap::Args)]
 pub struct Takeover {
-    /// Its id, or enough of it (default: the newest)
+    /// Id of the handoff, or an unambiguous prefix (default: the newest)
     id: Option<String>,
-    /// Where the worktree goes (default: beside the repository)
+    /// Directory for the worktree (default: next to the repository)
     #[arg(long, value_name = "DIR")]
     worktree: Option<PathBuf>,
-    /// What to open it in: cursor, code, or none (default: the first that is installed)
+    /// Editor to open (default: the first one that is installed)
     #[arg(long, value_name = "EDITOR", value_parser = ["cursor", "code", "none"])]
     editor: Option<String>,
 }
@@ -44,7 +44,7 @@ impl Takeover {
         let (record, why) = document_of(&services, driver.handoff(), worktree);
         for host in &taken.untold {
             outln!(
-                "{host} could not be told: taken without confirmation. What it may still make is kept apart as superseded."
+                "could not reach {host} to stop it; anything it still produces is saved separately and never applied"
             );
         }
         outln!("{id} is yours");

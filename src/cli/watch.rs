@@ -19,12 +19,12 @@ use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::progress::Progress;
 use crate::supervise::services::Services;
 
-/// Follow a handoff and drive it: decide what comes after each attempt
+/// Follow a running handoff: show its log, fetch its work, and start the next attempt when one is due
 #[derive(Debug, clap::Args)]
 pub struct Watch {
-    /// Its id, or enough of it (default: the newest)
+    /// Id of the handoff, or an unambiguous prefix (default: the newest)
     id: Option<String>,
-    /// Count work without a check as failed
+    /// Exit with a failure if no check was set
     #[arg(long)]
     require_check: bool,
     #[command(flatten)]
@@ -50,10 +50,10 @@ pub async fn go_on(
     loop {
         match Driver::open(services, id) {
             Err(SuperviseError::Driven { id, holder }) => {
-                errln!("{id} is driven by another process{holder}; reading along");
+                errln!("{holder} is already following {id}; showing its log");
                 match attach(services, &id, until, show, require_check).await? {
                     Along::There(code) => return Ok(code),
-                    Along::Orphaned => errln!("that process has gone; driving {id} from here"),
+                    Along::Orphaned => errln!("that process has ended; this one follows {id} now"),
                 }
             }
             driver => {
@@ -142,11 +142,13 @@ pub fn in_brackets(status: Status, class: Class) -> String {
 pub fn closing(services: &Services, handoff: &Handoff) -> String {
     let id = &handoff.request.id;
     let record = context::record_of(services, handoff);
-    let mut text = format!("{id}: {}", handoff.status().word());
+    let mut text = format!("{id}: {}", handoff.status().label());
     let class = handoff.history().last().copied();
     text.push_str(&class.map_or(String::new(), |class| in_brackets(handoff.status(), class)));
     for host in handoff.unfenced_hosts() {
-        text.push_str(&format!("\n  not told:  {host}, which may go on within its grant: handoff watch {id}"));
+        text.push_str(&format!(
+            "\n  warning:   {host} has not been told to stop and may keep running; `handoff watch {id}` tells it"
+        ));
     }
     text.push_str(&format!("\n  record:    {record}"));
     for line in super::show::refused(handoff) {
@@ -157,7 +159,7 @@ pub fn closing(services: &Services, handoff: &Handoff) -> String {
         text.push_str(&format!("\n  changes:   handoff diff {id}\n  take over: handoff takeover {id}"));
     }
     if matches!(handoff.status(), Status::Parked | Status::Failed | Status::Stopped) {
-        text.push_str(&format!("\n  go on:     handoff resume {id}"));
+        text.push_str(&format!("\n  continue:  handoff resume {id}"));
     }
     text
 }

@@ -268,7 +268,8 @@ fn extra(handoff: &Handoff) -> Vec<(String, String)> {
         lines.push(("Owner".to_owned(), format!("interactive since epoch {}, {how}", handoff.epoch)));
     }
     for host in handoff.unfenced_hosts() {
-        let text = "out of reach when the work went on; what it still makes is superseded";
+        let text =
+            "not reachable when the handoff moved on; anything it still produces is saved separately and never applied";
         lines.push(("Not told".to_owned(), format!("{host}, {text}")));
     }
     for (n, attempt) in handoff.superseded() {

@@ -48,6 +48,14 @@ impl Status {
         }
     }
 
+    /// The words that people see: the word, except for `parked`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Status::Parked => "needs you",
+            status => status.word(),
+        }
+    }
+
     /// Whether something may still happen on a host without anybody's doing.
     pub fn is_active(self) -> bool {
         matches!(self, Status::Queued | Status::Running | Status::Waiting)

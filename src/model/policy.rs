@@ -49,10 +49,10 @@ impl Decision {
     pub fn describe(self) -> &'static str {
         match self {
             Decision::End => "end",
-            Decision::Resume => "same host, resume the session, back off",
-            Decision::WaitReset => "wait for the reset time; a new number, not charged",
-            Decision::ResumeWithEvidence => "resume with the evidence in the prompt",
-            Decision::NewSession => "new session, seeded from the resume prompt",
+            Decision::Resume => "after a delay, resume the session on the same host",
+            Decision::WaitReset => "wait until the limit resets, then resume; this does not use up an attempt",
+            Decision::ResumeWithEvidence => "resume the session, with the evidence in the prompt",
+            Decision::NewSession => "start a new session from the resume prompt",
             Decision::Climb => "pause, and print the command that continues, here or on another host",
             Decision::Park => "pause, and print the command that fixes it",
         }

@@ -19,10 +19,10 @@ pub enum RemoteError {
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// The command ended before its frame was complete.
-    #[error("{host} broke off its answer to `{verb}`{}", said(.noise))]
+    #[error("the reply of {host} to `{verb}` is incomplete{}", said(.noise))]
     Cut { host: String, verb: &'static str, noise: String },
     /// The answer does not follow the protocol.
-    #[error("{host} answered `{verb}` with {what}")]
+    #[error("the reply of {host} to `{verb}` is invalid: {what}")]
     Garbled { host: String, verb: &'static str, what: String },
     /// The runner refused the request.
     #[error("{host}: {text}")]
@@ -31,13 +31,13 @@ pub enum RemoteError {
     #[error("{host} has no {root}: it was deleted, or its file system is not mounted")]
     Rootless { host: String, root: String },
     /// The runner could not be installed on the host.
-    #[error("{host} did not keep the runner script: {reason}")]
+    #[error("could not install the runner script on {host}: {reason}")]
     NotInstalled { host: String, reason: String },
     /// The socket of the bridge could not be created.
-    #[error("could not make the socket that joins git to the connection: {0}")]
+    #[error("could not create the local socket for git: {0}")]
     Bridge(#[source] std::io::Error),
     /// The file of a large transfer could not be read or written on this machine.
-    #[error("could not read or write the file of a large transfer here: {0}")]
+    #[error("could not read or write the local transfer file: {0}")]
     Pack(#[source] std::io::Error),
 }
 

@@ -178,7 +178,13 @@ impl Driver {
                 None => break,
                 Some(Message::State(line)) if line.attempt == n => {
                     if self.has_started(n) && !line.intent {
-                        return self.lose(&remote, n, "it shows the attempt as it was before its start").await;
+                        return self
+                            .lose(
+                                &remote,
+                                n,
+                                "the host shows the attempt as it was before its start (restored from a backup?)",
+                            )
+                            .await;
                     }
                     self.on_state(&line)?;
                     self.is_elsewhere(&line)?;
@@ -280,7 +286,12 @@ impl Driver {
     fn left_off(&mut self, n: AttemptNo, verdict: &Verdict) -> Result<Next, Error> {
         let next = match decide(verdict.class, &[]) {
             Decision::End => Next::End,
-            _ => Next::Park { why: format!("it was about to be moved: `handoff resume {}` goes on", self.id()) },
+            _ => Next::Park {
+                why: format!(
+                    "the handoff was about to move to another host; `handoff resume {}` continues it",
+                    self.id()
+                ),
+            },
         };
         self.append(Kind::Decided { attempt: n, next: next.clone(), by: "laptop".into() })?;
         Ok(next)

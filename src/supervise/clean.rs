@@ -116,7 +116,7 @@ impl Cleaner {
         };
         let handoff = driver.handoff();
         if handoff.status().is_active() {
-            let why = format!("is at work ({})", handoff.status().word());
+            let why = format!("is still running ({})", handoff.status().word());
             let report = HostReport::kept(id, handoff.host(), why, Some(format!("handoff stop {id}")));
             return Planned { reports: vec![HostReport { status: CleanStatus::Active, ..report }], driver: None };
         }
@@ -128,7 +128,7 @@ impl Cleaner {
         }
         if reports.is_empty() {
             let host = self.options.host.as_deref().unwrap_or(driver.handoff().host()).to_owned();
-            let report = HostReport::kept(id, &host, "nothing of it was sent there".into(), None);
+            let report = HostReport::kept(id, &host, "this handoff was never sent there".into(), None);
             reports.push(HostReport { status: CleanStatus::Nothing, ..report });
         }
         Planned { reports, driver: Some(driver) }
@@ -136,17 +136,12 @@ impl Cleaner {
 
     async fn plan_host(&mut self, driver: &mut Driver, id: &HandoffId, host: &str) -> HostReport {
         if driver.handoff().release_of(host).is_some_and(|release| release.confirmed) {
-            let report = HostReport::kept(id, host, "was released before".into(), None);
+            let report = HostReport::kept(id, host, "was already released".into(), None);
             return HostReport { status: CleanStatus::Nothing, ..report };
         }
         let again = Some(format!("handoff clean {id}"));
         let unreachable = |why: String| {
-            let report = HostReport::kept(
-                id,
-                host,
-                format!("is out of reach ({why}): nothing was deleted, here or there"),
-                again,
-            );
+            let report = HostReport::kept(id, host, format!("cannot be reached ({why}); nothing was deleted"), again);
             HostReport { status: CleanStatus::Unreachable, ..report }
         };
         if let Some(Err(why)) = self.contacts.get(host) {
@@ -160,8 +155,8 @@ impl Cleaner {
         match looked {
             Ok(looked) => looked,
             Err(error) if error.may_retry() || matches!(error, Error::Transport(_)) => {
-                self.contacts.insert(host.to_owned(), Err(error.to_string()));
-                unreachable(error.to_string())
+                self.contacts.insert(host.to_owned(), Err(error.reason()));
+                unreachable(error.reason())
             }
             Err(error) => HostReport::kept(id, host, error.to_string(), Some(format!("handoff hosts check {host}"))),
         }
@@ -178,8 +173,8 @@ impl Cleaner {
                 driver.settle(PATIENCE).await?;
             }
             if owes(driver) {
-                let why = if self.options.dry { "; without --dry-run it is" } else { "" };
-                let why = format!("has not been told yet that the work went on without it{why}");
+                let why = if self.options.dry { "; without --dry-run, clean tells it" } else { "" };
+                let why = format!("has not been told yet that the handoff moved on{why}");
                 return Ok(HostReport::kept(&id, host, why, Some(format!("handoff clean {id}"))));
             }
         }
@@ -197,7 +192,7 @@ impl Cleaner {
         // They are nowhere else: they go when the handoff is named, after they were.
         if !report.refused.is_empty() && !self.options.discard && report.status == CleanStatus::Held {
             report.status = CleanStatus::Kept;
-            report.why = Some("git refused refs of it here, which nothing else has".to_owned());
+            report.why = Some("git refused refs here that exist only on the host".to_owned());
             report.help = Some(format!("handoff clean {id} --discard-ignored"));
         }
         Ok(report)
@@ -251,7 +246,7 @@ impl Cleaner {
                 }
                 Err(error) => {
                     report.status = if error.may_retry() { CleanStatus::Unreachable } else { CleanStatus::Kept };
-                    report.why = Some(format!("did not confirm that it let go ({error}); all of it is held here"));
+                    report.why = Some(format!("did not confirm the deletion ({error}); everything is saved here"));
                     report.help = Some(format!("handoff clean {}", report.id));
                 }
             }

@@ -40,29 +40,28 @@ pub fn follow_up(
     let park = |why: String| FollowUp::Next(Next::Park { why });
     let id = &handoff.request.id;
     match decision {
-        Decision::Park => park(mend(handoff, n, verdict, profile)),
+        Decision::Park => park(repair(handoff, n, verdict, profile)),
         Decision::Climb if verdict.standing.is_some_and(is_of_the_service) => park(format!(
-            "the agent last reported an error of its service ({}), which a larger host does not solve: `handoff resume \
-             {id}` tries again",
+            "the agent's service reported an error ({}); another host does not help: `handoff resume {id}` tries again",
             verdict.standing.map_or("", Class::word)
         )),
         Decision::Climb if verdict.class == Class::DiskFull => park(format!(
-            "the disk of {0} is full: free some space there and `handoff resume {id}`, or carry the work on with \
-             `handoff resume {id} --host OTHER`; `handoff hosts check {0}` shows what is free",
+            "the disk of {0} is full: free some space there and run `handoff resume {id}`, or continue on another host \
+             with `handoff resume {id} --host OTHER`; `handoff hosts check {0}` shows the free space",
             handoff.host()
         )),
         Decision::Climb => park(match verdict.class {
             Class::Oom => format!(
-                "the agent ran out of memory on {0}: `handoff resume {id} --host BIGGER` continues on a host with more",
+                "the agent ran out of memory on {0}: `handoff resume {id} --host OTHER` continues on a larger host",
                 handoff.host()
             ),
             class => format!(
-                "the attempt on {} ended {class}: `handoff resume {id}` tries again, with `--host OTHER` on another host",
+                "the attempt on {} failed again ({class}): `handoff resume {id}` retries here, `handoff resume {id} --host OTHER` on another host",
                 handoff.host()
             ),
         }),
         _ if handoff.left() == 0 => park(format!(
-            "all attempts are used: `handoff takeover {id}` to continue by hand, `handoff resume {id}` to allow {} more",
+            "all attempts are used: `handoff resume {id}` allows {} more, `handoff takeover {id}` continues by hand",
             handoff.request.limits.attempts
         )),
         Decision::NewSession => FollowUp::NewSession { delay },
@@ -90,7 +89,7 @@ pub fn in_words(stands: Next, ours: Next, handoff: &Handoff, n: AttemptNo, profi
     match (stands, ours) {
         (Next::Park { .. }, ours @ Next::Park { .. }) => ours,
         (Next::Park { .. }, _) => match handoff.attempts.get(&n).and_then(|attempt| attempt.verdict.as_ref()) {
-            Some(verdict) => Next::Park { why: mend(handoff, n, verdict, profile) },
+            Some(verdict) => Next::Park { why: repair(handoff, n, verdict, profile) },
             None => Next::Park { why: String::new() },
         },
         (stands, _) => stands,
@@ -98,22 +97,22 @@ pub fn in_words(stands: Next, ours: Next, handoff: &Handoff, n: AttemptNo, profi
 }
 
 /// The exact command that fixes what a person must fix. `profile.login` is the whole line that is typed here.
-fn mend(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile) -> String {
+fn repair(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile) -> String {
     let (id, host, agent) = (&handoff.request.id, handoff.host(), &handoff.request.agent);
     let resume = format!("then `handoff resume {id}`");
     match verdict.class {
         Class::Auth => match &profile.login {
             Some(login) => format!("{agent} is not logged in on {host}: run `{login}`, {resume}"),
-            None => format!("{agent} is not logged in on {host}: log it in there, {resume}"),
+            None => format!("{agent} is not logged in on {host}: log in there, {resume}"),
         },
-        Class::Billing => format!("{agent}'s account is out of money: settle it with its vendor, {resume}"),
+        Class::Billing => format!("{agent}'s account has a billing problem: fix it with its vendor, {resume}"),
         Class::Blocked => {
             format!(
-                "a tool was refused: see `handoff logs {id} --attempt {n}`; `handoff takeover {id}` to go on by hand"
+                "a tool was refused: `handoff logs {id} --attempt {n}` shows it, `handoff takeover {id}` continues by hand"
             )
         }
         Class::Limited => format!(
-            "{agent}'s usage limit did not lift after {} waits: `handoff resume {id}` when it has",
+            "{agent}'s usage limit was still in force after {} waits: run `handoff resume {id}` when it has reset",
             crate::model::policy::MOST_WAITS
         ),
         Class::Config => match (&profile.install, is_missing(handoff, n)) {
@@ -122,7 +121,7 @@ fn mend(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile) -
             }
             _ => format!("{} (on {host}): fix it, {resume}", verdict.evidence),
         },
-        _ => format!("{}: `handoff show {id}` tells more, `handoff resume {id}` goes on", verdict.evidence),
+        _ => format!("{}: `handoff show {id}` shows more, `handoff resume {id}` continues", verdict.evidence),
     }
 }
 

@@ -54,7 +54,7 @@ impl Driver {
         let lock = DriverLock::try_take(&services.store.directory(id))?;
         let Some(lock) = lock else {
             let holder = DriverLock::holder(&services.store.directory(id));
-            let holder = holder.map_or(String::new(), |pid| format!(" (process {pid})"));
+            let holder = holder.map_or("another process".to_owned(), |pid| format!("process {pid}"));
             return Err(Error::Driven { id: id.clone(), holder });
         };
         let journal = services.store.open(id)?;

@@ -32,7 +32,7 @@ pub enum Error {
     #[error(transparent)]
     Remote(#[from] RemoteError),
     /// The same task runs already in this repository.
-    #[error("{id} is already at this task ({status})")]
+    #[error("this task already has a handoff: {id} ({status})")]
     Equivalent { id: HandoffId, status: &'static str },
     /// The handoff is recorded, and its launch failed for good: what the record says can be sent again.
     #[error("{source}")]
@@ -44,16 +44,16 @@ pub enum Error {
     #[error("{id} {why}")]
     NotNow { id: HandoffId, why: String },
     /// A host is to have the work again that could not be told that it went on elsewhere.
-    #[error("{id} cannot go on on {host}, which could not be told yet that it moved")]
+    #[error("{id} cannot return to {host}: that host has not confirmed yet that the handoff moved away")]
     Untold { id: HandoffId, host: String },
     /// Its host shares a directory with the machine that began the attempt, which shows no sign of life.
-    #[error("another machine that shares the directory of {host} began attempt {attempt}{}; the stop is marked there, and whether it lives is seen only there", last_tick(.beat))]
+    #[error("attempt {attempt} was started by another machine that shares the directory of {host}; only that machine can tell whether it is still running{}. The request to stop is recorded there", last_tick(.beat))]
     Elsewhere { id: HandoffId, host: String, attempt: AttemptNo, beat: Option<u64> },
     /// git refused the work of an attempt; its host keeps it.
     #[error("git refused the work of attempt {attempt}: {}; {host} keeps it", list(.refused))]
     Refused { id: HandoffId, host: String, attempt: AttemptNo, refused: Vec<RefusedRef> },
     /// Another process drives it.
-    #[error("{id} is driven by another process{holder}")]
+    #[error("{holder} is already following {id}")]
     Driven { id: HandoffId, holder: String },
     #[error("could not read {path}: {source}")]
     Read { path: String, source: std::io::Error },
@@ -105,5 +105,5 @@ fn list(refused: &[RefusedRef]) -> String {
 }
 
 fn last_tick(beat: &Option<u64>) -> String {
-    beat.map_or(String::new(), |beat| format!(", and has said nothing for {beat} s"))
+    beat.map_or(String::new(), |beat| format!(" (last sign of life {beat} s ago)"))
 }

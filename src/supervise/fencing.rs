@@ -32,7 +32,7 @@ impl Driver {
                 Ok(()) => {}
                 Err(error) if own => return Err(error),
                 // Another host's trouble does not hold this one up.
-                Err(error) => self.tell(&Progress::Note { text: format!("{host} could not be told: {error}") }),
+                Err(error) => self.tell(&Progress::Note { text: format!("could not tell {host} to stop: {error}") }),
             }
             self.update_record()?;
         }
@@ -189,13 +189,13 @@ impl Driver {
         for (n, attempt) in handoff.superseded().filter(|(n, attempt)| attempt.host == host && is_news(*n)) {
             let class = attempt.verdict.as_ref().map_or("unknown", |verdict| verdict.class.word());
             let kept = attempt.fetched.as_ref().map_or("it left no work".to_owned(), |_| {
-                format!("kept as {}{n}/work, applied nowhere", refs::of(self.id()))
+                format!("saved as {}{n}/work, not applied", refs::of(self.id()))
             });
-            self.tell(&Progress::Note { text: format!("attempt {n} on {host} came too late ({class}): {kept}") });
+            self.tell(&Progress::Note {
+                text: format!("attempt {n} on {host} finished after the handoff had moved on ({class}); {kept}"),
+            });
         }
-        self.tell(&Progress::Note {
-            text: format!("{host} has been told that the work went on: it starts nothing more"),
-        });
+        self.tell(&Progress::Note { text: format!("{host} is back and will not start anything else") });
         Ok(())
     }
 }

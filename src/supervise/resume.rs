@@ -22,7 +22,7 @@ impl Driver {
         self.settle(PATIENCE).await?;
         let refuse = |handoff: &Handoff, why: String| Err(Error::NotNow { id: handoff.request.id.clone(), why });
         if self.handoff().owner == Owner::Laptop {
-            return refuse(self.handoff(), "was taken over: it is yours now, in its worktree".to_owned());
+            return refuse(self.handoff(), "was taken over; continue in its worktree".to_owned());
         }
         // Told just now, it has ended what ran there, and that lies here; else it might still start something.
         if let Some(host) =
@@ -44,7 +44,7 @@ impl Driver {
         }
         let out_of_reach = begins_again || active && elsewhere && self.is_out_of_reach().await?;
         if active && !out_of_reach {
-            return refuse(self.handoff(), "is still at work".to_owned());
+            return refuse(self.handoff(), "is still running".to_owned());
         }
         if !active && !begins_again {
             self.finish_last(elsewhere).await?;
@@ -70,7 +70,7 @@ impl Driver {
         }
         if start == Start::Fresh && self.handoff().session.is_some() {
             let text = format!(
-                "the agent's earlier session is not on {}: a fresh session starts, from the resume prompt",
+                "the agent's earlier session is not on {}; a new session starts from the resume prompt",
                 self.connection.host.name
             );
             self.tell(&Progress::Note { text });

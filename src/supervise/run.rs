@@ -65,7 +65,7 @@ impl Driver {
         let journal = services.store.create(made)?;
         let directory = services.store.directory(&id);
         let lock = DriverLock::try_take(&directory)?;
-        let lock = lock.ok_or_else(|| Error::Driven { id: id.clone(), holder: String::new() })?;
+        let lock = lock.ok_or_else(|| Error::Driven { id: id.clone(), holder: "another process".to_owned() })?;
         services.repository.keep_ref(&refs::base(&id), &snapshot.commit)?;
         if let Some(extra) = &snapshot.extra {
             services.repository.keep_ref(&refs::extra(&id), &extra.commit)?;

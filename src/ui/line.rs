@@ -35,11 +35,11 @@ pub fn lines(progress: &Progress) -> Vec<String> {
             vec![]
         }
         Progress::Note { text } => vec![format!("note: {}", neutral(text))],
-        Progress::Shipped { host } => vec![format!("{host} has the repository: files, index and HEAD are equal")],
+        Progress::Shipped { host } => vec![format!("shipped to {host} and verified (files, index and HEAD match)")],
         Progress::Dispatched { .. } => vec![],
         Progress::Started { attempt, host } => vec![format!("attempt {attempt} runs on {host}")],
         Progress::Joined { attempt, host, since } => {
-            vec![format!("attempt {attempt} has run on {host} for {}", seconds(*since))]
+            vec![format!("attempt {attempt} has been running on {host} for {}", seconds(*since))]
         }
         Progress::Agent { event, .. } => agent(event),
         Progress::Ended { attempt, verdict, active } => {
@@ -60,22 +60,19 @@ pub fn lines(progress: &Progress) -> Vec<String> {
                 1 => ", without 1 path that could not be captured".to_owned(),
                 n => format!(", without {n} paths that could not be captured"),
             };
-            vec![format!(
-                "attempt {attempt}'s work is in this repository ({}){but}",
-                commit.get(..10).unwrap_or(commit)
-            )]
+            vec![format!("fetched attempt {attempt}'s work ({}){but}", commit.get(..10).unwrap_or(commit))]
         }
-        Progress::BackingOff { attempt, delay } => vec![format!("attempt {attempt} follows in {}", seconds(*delay))],
+        Progress::BackingOff { attempt, delay } => vec![format!("attempt {attempt} starts in {}", seconds(*delay))],
         Progress::WaitingUntil { attempt, at } => {
             let time = jiff::Timestamp::from_second(*at).map_or_else(|_| at.to_string(), |t| t.to_string());
-            vec![format!("attempt {attempt} follows at {time}, when the usage window resets")]
+            vec![format!("attempt {attempt} starts at {time}, when the usage limit resets")]
         }
-        Progress::Parked { why, .. } => why.lines().map(|line| format!("parked: {}", neutral(line))).collect(),
+        Progress::Parked { why, .. } => why.lines().map(|line| format!("needs you: {}", neutral(line))).collect(),
         Progress::Unreachable { host, reason, begun, .. } => {
-            let task = if *begun { "the task goes on there" } else { "the start is not confirmed" };
-            vec![format!("{host} is out of reach ({}); {task}, trying again", first_line(reason, 80))]
+            let task = if *begun { "the task keeps running there" } else { "the host has not confirmed the start" };
+            vec![format!("lost contact with {host} ({}); {task}. Reconnecting…", first_line(reason, 80))]
         }
-        Progress::Reachable { host } => vec![format!("{host} is back")],
+        Progress::Reachable { host } => vec![format!("reconnected to {host}")],
         Progress::Rest { .. } => vec![],
     }
 }
@@ -95,7 +92,7 @@ pub fn uncaptured(host: &str, lacks: &Uncaptured) -> Vec<String> {
 
 /// The end of an output, indented under the attempt that it is of.
 pub fn output_lines(output: &Output) -> Vec<String> {
-    let head = format!("  {}; its output ends ({}):", output.fact(), output.pointer());
+    let head = format!("  {}; the end of its output ({}):", output.fact(), output.pointer());
     std::iter::once(head).chain(output.lines.iter().map(|line| format!("    {}", neutral(line)))).collect()
 }
 
@@ -152,7 +149,7 @@ pub fn agent(event: &AgentEvent) -> Vec<String> {
         AgentEvent::Tool { name, detail } => {
             vec![format!("  {} {}", first_line(name, 40), first_line(in_checkout(detail), WIDTH)).trim_end().to_owned()]
         }
-        AgentEvent::Retrying { reason } => vec![format!("  the agent tries again: {}", first_line(reason, WIDTH))],
+        AgentEvent::Retrying { reason } => vec![format!("  the agent retries: {}", first_line(reason, WIDTH))],
         AgentEvent::Warning { text } => vec![format!("  warning: {}", first_line(text, WIDTH))],
         AgentEvent::Finished { .. } => vec![],
         AgentEvent::Raw { line } => vec![format!("  {}", first_line(line, WIDTH))],
@@ -186,13 +183,16 @@ mod tests {
     }
 
     #[test]
-    fn a_task_is_only_said_to_go_on_once_it_has_begun() {
+    fn a_task_is_reported_as_running_only_after_its_start_is_confirmed() {
         let away = |begun| {
             let (host, reason, retry) = ("buildbox".to_owned(), "refused".to_owned(), Duration::from_secs(1));
             lines(&Progress::Unreachable { host, reason, retry, begun })
         };
-        assert_eq!(away(true), ["buildbox is out of reach (refused); the task goes on there, trying again"]);
-        assert_eq!(away(false), ["buildbox is out of reach (refused); the start is not confirmed, trying again"]);
+        assert_eq!(away(true), ["lost contact with buildbox (refused); the task keeps running there. Reconnecting…"]);
+        assert_eq!(
+            away(false),
+            ["lost contact with buildbox (refused); the host has not confirmed the start. Reconnecting…"]
+        );
     }
 
     #[test]
@@ -206,10 +206,7 @@ mod tests {
         ];
         assert_eq!(lines(&told), expected);
         let fetched = lines(&Progress::Fetched { attempt: 1, commit: "0123456789ab".into(), uncaptured: 3 });
-        assert_eq!(
-            fetched,
-            ["attempt 1's work is in this repository (0123456789), without 3 paths that could not be captured"]
-        );
+        assert_eq!(fetched, ["fetched attempt 1's work (0123456789), without 3 paths that could not be captured"]);
     }
 
     #[test]

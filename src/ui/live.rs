@@ -15,7 +15,7 @@ use crate::supervise::progress::{Progress, Reporter};
 /// How often the line is drawn while nothing happens.
 const TICK: Duration = Duration::from_millis(250);
 /// Until a wait's end is known, its attempt simply has not begun.
-const RUNNING: &str = "Ctrl-C leaves it running";
+const RUNNING: &str = "Ctrl-C detaches; the task keeps running";
 
 /// The line of this process: questions to a person must not be drawn over.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -41,10 +41,10 @@ struct Now {
 impl Now {
     fn line(&self, elapsed: Duration, at: Instant) -> String {
         let doing = match (&self.away, self.begins) {
-            (Some(host), _) => format!("{host} is out of reach, trying again"),
+            (Some(host), _) => format!("lost contact with {host}, reconnecting"),
             (None, Some((_, begins))) => match begins.saturating_duration_since(at).as_secs() {
-                0 => "begins now".to_owned(),
-                left => format!("begins in {}", clock(Duration::from_secs(left))),
+                0 => "starts now".to_owned(),
+                left => format!("starts in {}", clock(Duration::from_secs(left))),
             },
             (None, None) => self.doing.clone(),
         };
@@ -150,7 +150,7 @@ impl Reporter for Live {
                 self.say(|now| now.begins = Some((*attempt, begins)));
             }
             Progress::WaitingUntil { attempt, .. } => {
-                self.doing(format!("attempt {attempt} waits for the usage window"));
+                self.doing(format!("attempt {attempt} waits until the usage limit resets"));
             }
             Progress::Unreachable { host, .. } => self.say(|now| now.away = Some(host.clone())),
             Progress::Reachable { .. } => self.say(|now| now.away = None),
@@ -175,11 +175,11 @@ mod tests {
         let at = Instant::now();
         let mut now = Now { place: Some("attempt 2 on buildbox".into()), doing: RUNNING.into(), ..Now::default() };
         let elapsed = Duration::from_secs(75);
-        assert_eq!(now.line(elapsed, at), "1:15 · attempt 2 on buildbox · Ctrl-C leaves it running");
+        assert_eq!(now.line(elapsed, at), "1:15 · attempt 2 on buildbox · Ctrl-C detaches; the task keeps running");
         now.begins = Some((2, at + Duration::from_secs(14)));
-        assert_eq!(now.line(elapsed, at), "1:15 · attempt 2 on buildbox · begins in 0:14");
+        assert_eq!(now.line(elapsed, at), "1:15 · attempt 2 on buildbox · starts in 0:14");
         now.away = Some("buildbox".into());
-        assert_eq!(now.line(elapsed, at), "1:15 · attempt 2 on buildbox · buildbox is out of reach, trying again");
+        assert_eq!(now.line(elapsed, at), "1:15 · attempt 2 on buildbox · lost contact with buildbox, reconnecting");
         assert_eq!(
             Now { doing: "connecting to b".into(), ..Now::default() }.line(elapsed, at),
             "1:15 · connecting to b"

@@ -38,7 +38,7 @@ fn explain_names_the_verdict_the_evidence_and_what_the_host_alone_decides() {
     assert_eq!((&json[0]["verdict"], &json[0]["alone"]), (&"auth".into(), &"auth".into()));
     assert_eq!((&json[0]["evidence"], &json[0]["line"]), (&"Invalid [31mkey".into(), &2.into()));
     let text = laptop.handoff(["agents", "explain", "--agent", "claude", "--exit", "1", path]).run().exits(0);
-    text.says("verdict: auth").says("(line 2)").says("the host alone: auth").done();
+    text.says("verdict: auth").says("(line 2)").says("verdict of a host without contact: auth").done();
     laptop
         .handoff(["agents", "explain", "--agent", "claud", "--exit", "0", path])
         .run()

@@ -37,23 +37,23 @@ fn a_host_lets_go_of_what_is_held_and_the_laptop_goes_on_from_its_own() {
     let commit = laptop.git(&["rev-parse", &format!("refs/handoff/{ID}/1/work")]);
 
     let dry = laptop.handoff(["clean", ID, "--dry-run"]).run().exits(0).says("would be released");
-    dry.says("attempt 1: capture ").done();
+    dry.says("attempt 1: work ").done();
     assert!(is_owned(&laptop) && work_dirs(&laptop) == 1 && cache_refs(&laptop).contains(ID));
     assert_eq!(laptop.shown()["handoff"]["released"], serde_json::json!({}));
     let given_up = laptop.repository().join(".git/handoff").join(ID).join("inbox");
     std::fs::create_dir(&given_up).unwrap();
 
-    let held = format!("capture {} held as refs/handoff/{ID}/1/work, log of {} bytes held", &commit[..10], log.len());
+    let held = format!("work {} saved as refs/handoff/{ID}/1/work, log saved ({} bytes)", &commit[..10], log.len());
     let ran = laptop.handoff(["clean", ID]).run().exits(0).says("on box: released").says(&held);
-    ran.says("till-1/till is free for the next handoff").says("2 refs of the cache").done();
+    ran.says("till-1/till is free for the next handoff").says("2 refs in the cache").done();
     assert!(!is_owned(&laptop) && tree(&laptop).exists());
     assert!(!given_up.exists(), "the file of a transfer that was given up stays");
     assert_eq!((work_dirs(&laptop), cache_refs(&laptop).as_str()), (0, ""));
     assert_eq!(laptop.shown()["handoff"]["released"]["box"]["confirmed"], true);
-    laptop.handoff(["show", ID, "--offline"]).run().exits(0).says("released").done();
+    laptop.handoff(["show", ID, "--offline"]).run().exits(0).says("deleted its copy").done();
     laptop.handoff(["list"]).run().exits(0).says("released").done();
-    laptop.handoff(["clean", ID]).run().exits(0).says("was released before").done();
-    laptop.handoff(["clean", "--all"]).run().exits(0).says("nothing at rest is left").done();
+    laptop.handoff(["clean", ID]).run().exits(0).says("was already released").done();
+    laptop.handoff(["clean", "--all"]).run().exits(0).says("nothing to clean").done();
 
     laptop.hosts[0].vanish();
     laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").done();
@@ -75,7 +75,7 @@ fn after_a_release_the_work_is_shipped_again() {
     let read = |name: &str| std::fs::read_to_string(tree(&laptop).join(name)).unwrap();
     assert_eq!((read("mine.txt"), read("grown.txt")), ("mine\n".into(), "line\nline\n".into()));
     assert_eq!(laptop.shown()["handoff"]["attempts"].as_object().unwrap().len(), 2);
-    laptop.handoff(["clean", ID]).run().exits(0).says("attempt 2: capture ").done();
+    laptop.handoff(["clean", ID]).run().exits(0).says("attempt 2: work ").done();
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn files_that_are_nowhere_else_stay_until_they_are_discarded() {
         .handoff(["clean", ID, "--discard-ignored"])
         .run()
         .exits(0)
-        .says("deleted: 2 files (6 bytes) that were nowhere else");
+        .says("deleted: 2 files (6 bytes) that existed only there");
     gone.says("only.o").says("released").done();
     assert!(!is_owned(&laptop) && !tree(&laptop).join("only.o").exists());
     assert!(tree(&laptop).join("target/made").exists(), "a declared cache stays for the next handoff");
@@ -127,7 +127,7 @@ fn what_is_missing_here_is_fetched_before_anything_goes() {
     laptop.git(&["update-ref", "-d", &work]);
     laptop.git(&["gc", "--quiet", "--prune=now"]);
     std::fs::File::options().write(true).open(laptop.truth("attempt-1.log")).unwrap().set_len(7).unwrap();
-    laptop.handoff(["clean", ID]).run().exits(0).says(&format!("log of {} bytes held", log.len())).done();
+    laptop.handoff(["clean", ID]).run().exits(0).says(&format!("log saved ({} bytes)", log.len())).done();
     assert_eq!(laptop.git(&["rev-parse", &work]), commit);
     assert_eq!(std::fs::read(laptop.truth("attempt-1.log")).unwrap(), log);
     assert_eq!(laptop.git(&["show", &format!("{work}:notes.txt")]), "by the agent\n");
@@ -152,7 +152,7 @@ fn what_is_at_work_is_left_alone() {
     let laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
     laptop.handoff(["clean", ID]).run().exits(1).says(&format!("handoff stop {ID}")).done();
-    laptop.handoff(["clean", "--all"]).run().exits(0).says("nothing at rest").done();
+    laptop.handoff(["clean", "--all"]).run().exits(0).says("nothing to clean").done();
     wait_for("the work", || laptop.hosts[0].running().join(" ").contains("sleep 99731"));
     laptop.handoff(["stop", ID]).run().exits(0).done();
     laptop.handoff(["clean", "--host", "box"]).run().exits(0).says("released").done();
@@ -165,7 +165,7 @@ fn a_host_out_of_reach_deletes_nothing_here_or_there() {
     laptop.run([TASK]).run().exits(0).done();
     laptop.hosts[0].vanish();
     let journal = std::fs::read(laptop.truth("journal.jsonl")).unwrap();
-    let ran = laptop.handoff(["clean", ID]).run().exits(5).says("out of reach").says("nothing was deleted");
+    let ran = laptop.handoff(["clean", ID]).run().exits(5).says("cannot be reached").says("nothing was deleted");
     ran.says(&format!("try: handoff clean {ID}")).done();
     assert_eq!(std::fs::read(laptop.truth("journal.jsonl")).unwrap(), journal);
     assert!(is_owned(&laptop) && work_dirs(&laptop) == 1);
@@ -177,7 +177,7 @@ fn what_somebody_removed_by_hand_is_answered_as_done() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
     std::fs::remove_dir_all(laptop.hosts[0].home.join(".handoff/work")).unwrap();
-    laptop.handoff(["clean", ID]).run().exits(0).says("nothing of it was left").done();
+    laptop.handoff(["clean", ID]).run().exits(0).says("nothing was left there").done();
     assert_eq!(laptop.shown()["handoff"]["released"]["box"]["confirmed"], true);
 }
 
@@ -223,8 +223,8 @@ fn commands_and_sessions_stay_those_of_their_attempts_after_clean_and_resume() {
     let session = |n: &str| laptop.shown()["handoff"]["attempts"][n]["session"].as_str().unwrap().to_owned();
     let first = session("1");
     let cleaned = laptop.handoff(["clean", ID]).run().exits(0);
-    cleaned.complains(&format!("the agent's session {first} is given up")).done();
-    laptop.handoff(["resume", ID]).run().exits(0).says("a fresh session starts").done();
+    cleaned.complains(&format!("the agent's session {first}; a later")).done();
+    laptop.handoff(["resume", ID]).run().exits(0).says("a new session starts").done();
     let second = session("2");
     assert_ne!(first, second);
     assert_eq!(session("1"), first);

@@ -12,7 +12,7 @@ fn shows_the_main_job_and_the_takeover_it_prints_works() {
     let ran = laptop.handoff(["demo"]).args([&place]).run().exits(0);
     let ran = ran.says("throttled").says("the check passes").says("handoff.md").says("the verdict: done");
     assert!(ran.took < wait::stretched(Duration::from_secs(20)), "{:?}", ran.took);
-    laptop.handoff(["demo"]).args([&place]).run().exits(2).complains("holds a demo already").done();
+    laptop.handoff(["demo"]).args([&place]).run().exits(2).complains("already contains a demo").done();
 
     let text = ran.text();
     let command = text.lines().rfind(|line| line.contains(" takeover ")).unwrap().trim();

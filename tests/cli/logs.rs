@@ -34,7 +34,7 @@ fn follows_a_run_of_another_process_to_its_end() {
     std::fs::write(laptop.hosts[0].home.join("go"), "").unwrap();
     running.wait().exits(0).done();
     assert_eq!(reader.wait().exits(0).stdout, laptop.hosts[0].log(1));
-    second.wait().exits(0).says("All done.").complains("reading along").done();
+    second.wait().exits(0).says("All done.").complains("showing its log").done();
 }
 
 #[test]

@@ -284,7 +284,7 @@ impl Scene {
         let page = self.laptop.handoff_md();
         if page.contains("taken without confirmation") {
             let shown = self.laptop.handoff(["show", ID]).run().exits(0).says("taken without confirmation");
-            shown.says("could not be told yet").done();
+            shown.says("has not been told to stop").done();
         } else {
             // What had ended before needed no word.
             assert!(page.contains("confirmed by the host"), "{page}");
@@ -305,7 +305,7 @@ impl Scene {
         self.laptop.handoff(["stop", ID]).run().exits(0).done();
         let _ = self.laptop.handoff(["watch", ID]).run();
         let shown = self.laptop.handoff(["show", ID]).run().exits(0);
-        assert!(!shown.text().contains("could not be told"), "{}", shown.text());
+        assert!(!shown.text().contains("has not been told"), "{}", shown.text());
     }
 
     fn check_invariants(&self, action: Action) {

@@ -60,14 +60,14 @@ fn back_on_a_host_that_could_not_be_told_it_goes_on_once_that_host_was() {
     laptop.hosts[0].out_of_reach(true);
     laptop.handoff(["resume", ID, "--host", "other"]).run().exits(0).done();
     let back = ["resume", ID, "--host", "box"];
-    let refused = laptop.handoff(back).run().exits(5).complains("on box, which could not be told yet");
+    let refused = laptop.handoff(back).run().exits(5).complains("has not confirmed yet that the handoff moved away");
     refused.complains("try: handoff hosts check box").complains(&format!("handoff resume {ID} --host box")).done();
 
     laptop.hosts[0].out_of_reach(false);
     laptop.hosts[0].write_plan(
         "turn 1\nrun cat more.txt notes.txt >\"$HOME/found\" 2>&1\nedit back.txt <<END\nback\nEND\nfinish Back.\n",
     );
-    laptop.handoff(back).run().exits(0).says("came too late").done();
+    laptop.handoff(back).run().exits(0).says("finished after the handoff had moved on").done();
     assert!(!laptop.hosts[0].running().join(" ").contains("sleep 99731"), "what ran there was ended first");
     let found = std::fs::read_to_string(laptop.hosts[0].home.join("found")).unwrap();
     assert!(found.starts_with("more\n") && !found.contains("by the agent"), "the work of the other host: {found}");
@@ -87,9 +87,12 @@ fn what_came_too_late_is_told_once() {
         laptop.hosts[0].out_of_reach(true);
         laptop.handoff(["resume", ID, "--host", "other"]).run().exits(0).done();
         laptop.hosts[0].out_of_reach(false);
-        let told =
-            laptop.handoff(["watch", ID]).run().exits(0).says(&format!("attempt {attempt} on box came too late"));
-        assert_eq!(told.text().matches("came too late").count(), 1, "{}", told.text());
+        let told = laptop
+            .handoff(["watch", ID])
+            .run()
+            .exits(0)
+            .says(&format!("attempt {attempt} on box finished after the handoff had moved on"));
+        assert_eq!(told.text().matches("finished after the handoff had moved on").count(), 1, "{}", told.text());
         laptop.handoff(["resume", ID, "--host", "box", "--detach"]).run().exits(0).done();
     }
     laptop.handoff(["stop", ID]).run().exits(0).done();

@@ -120,9 +120,9 @@ fn a_program_that_was_killed_before_it_heard_of_the_start_starts_nothing_again()
 #[test]
 fn a_resume_allows_as_many_attempts_as_the_run_and_they_are_made() {
     let laptop = Laptop::with_plan("turn 1\nrun echo start >>\"$HOME/starts\"\nratelimit\n");
-    laptop.run(["--attempts", "2", TASK]).run().exits(1).complains("to allow 2 more").done();
+    laptop.run(["--attempts", "2", TASK]).run().exits(1).complains("allows 2 more").done();
     assert_eq!((starts(&laptop), laptop.verdicts().len()), (2, 2));
-    laptop.handoff(["resume", ID]).run().exits(1).complains("to allow 2 more").done();
+    laptop.handoff(["resume", ID]).run().exits(1).complains("allows 2 more").done();
     assert_eq!((starts(&laptop), laptop.verdicts().len()), (4, 4));
 }
 
@@ -156,7 +156,7 @@ fn what_was_sent_to_an_earlier_root_is_not_reported_as_released() {
         replace_root(&laptop);
         laptop.handoff(["watch", ID]).run().says("another machine answers under its name").done();
         let ran = laptop.handoff(["clean", ID]).run().exits(0);
-        let ran = ran.says("attempt 1: was sent to a directory that box no longer has; not released");
+        let ran = ran.says("attempt 1: was sent to a directory that no longer exists on box; not released");
         assert_eq!(ran.text().contains("on box: released"), attempts == "2", "{}", ran.text());
         ran.done();
         let released = laptop.shown()["handoff"]["released"].as_object().unwrap().len();

@@ -9,7 +9,7 @@ use crate::support::{HANGS, ID, QUICK, TASK, wait, wait_for};
 fn shows_what_the_host_says_now_and_does_without_it() {
     let mut laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
-    laptop.handoff(["show"]).run().exits(0).says(TASK).says("the host says now: attempt 1: agent alive").done();
+    laptop.handoff(["show"]).run().exits(0).says(TASK).says("host now  attempt 1: agent running").done();
     let shown = laptop.handoff(["show", ID, "--json"]).run().exits(0).json().remove(0);
     assert_eq!((&shown["host"]["task"], &shown["status"]), (&"alive".into(), &"running".into()));
     let connections = laptop.hosts[0].connections();
@@ -18,7 +18,7 @@ fn shows_what_the_host_says_now_and_does_without_it() {
     assert_eq!(laptop.hosts[0].connections(), connections, "--offline asks nobody");
 
     laptop.hosts[0].vanish();
-    let ran = laptop.handoff(["show", ID]).run().exits(0).says("running").says("ago").says("the host gave no state");
+    let ran = laptop.handoff(["show", ID]).run().exits(0).says("running").says("ago").says("host now  no answer");
     assert!(ran.took < wait::stretched(Duration::from_millis(2500)), "{:?}", ran.took);
 }
 
@@ -37,12 +37,12 @@ fn a_host_that_is_back_is_told_and_its_end_is_not_waited_for() {
     laptop.run(["--detach", TASK]).run().exits(0).done();
     wait_for("the work", || laptop.hosts[0].running().join(" ").contains("sleep 99731"));
     laptop.hosts[0].out_of_reach(true);
-    laptop.takeover().exits(0).says("without confirmation").done();
+    laptop.takeover().exits(0).says("could not reach box to stop it").done();
     laptop.hosts[0].out_of_reach(false);
     // What runs there does not heed the first signal: its end takes longer than two looks.
-    let ran = laptop.handoff(["show", ID]).run().exits(0).says("could not be told yet");
+    let ran = laptop.handoff(["show", ID]).run().exits(0).says("has not been told to stop");
     assert!(ran.took < wait::stretched(Duration::from_secs(4)), "{:?}", ran.took);
-    wait_for("a confirmation", || !laptop.handoff(["show", ID]).run().exits(0).text().contains("could not be told"));
+    wait_for("a confirmation", || !laptop.handoff(["show", ID]).run().exits(0).text().contains("has not been told"));
     assert!(!laptop.hosts[0].running().join(" ").contains("sleep 99731"), "what is confirmed has ended");
     laptop.hosts[0].wait_until_empty(|_| false);
 }
@@ -50,7 +50,7 @@ fn a_host_that_is_back_is_told_and_its_end_is_not_waited_for() {
 #[test]
 fn the_trees_of_a_host_are_listed() {
     let laptop = Laptop::with_plan(QUICK);
-    laptop.handoff(["show", "--host", "box"]).run().exits(0).says("box has no trees").done();
+    laptop.handoff(["show", "--host", "box"]).run().exits(0).says("box has no checkouts").done();
     laptop.run([TASK]).run().exits(0).done();
     laptop.handoff(["show", "--host", "box"]).run().exits(0).says("till-1/till").says(&format!("used by {ID}")).done();
     laptop.handoff(["clean", ID]).run().exits(0).says("released").done();

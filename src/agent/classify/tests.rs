@@ -46,7 +46,7 @@ const TABLE: [(&str, Class, Option<u64>, &str); 30] = [
     ("claude-ok", Class::Unchecked, Some(7), "Done: wrote hello.txt."),
     ("claude-resume", Class::Unchecked, Some(7), "Done: wrote hello.txt."),
     ("claude-resume-unknown", Class::Session, Some(1), "No conversation found"),
-    ("claude-sig-INT", Class::Truncated, None, "without a terminal event"),
+    ("claude-sig-INT", Class::Truncated, None, "without a final event"),
     ("qwen-f-401", Class::Auth, Some(3), "401 invalid x-api-key"),
     ("codex-f-401", Class::Auth, Some(6), "401 Unauthorized"),
     ("codex-f-429", Class::Throttled, Some(6), "429 Too Many Requests"),
@@ -67,7 +67,7 @@ const TABLE: [(&str, Class, Option<u64>, &str); 30] = [
     ("cursor-f-invalid", Class::Config, Some(2), "invalid_argument"),
     ("cursor-f-long", Class::Context, Some(2), "CONVERSATION_TOO_LONG"),
     ("cursor-f-busy", Class::Crashed, Some(1), "is busy"),
-    ("cursor-truncated", Class::Truncated, None, "without a terminal event"),
+    ("cursor-truncated", Class::Truncated, None, "without a final event"),
 ];
 
 #[test]
@@ -110,7 +110,7 @@ fn memory_and_disk_are_facts_of_the_host() {
     let (ok, _) = fixture("cursor-ok");
     let tool = classify_at_2_utc(&cursor, &ok, &Outcome { oom: oom("agent"), ..exited(0) });
     assert_eq!(tool.class, Class::Unchecked);
-    assert!(tool.notes[0].contains("was killed for memory, and the agent continued"), "{:?}", tool.notes);
+    assert!(tool.notes[0].contains("was killed because memory ran out; the agent continued"), "{:?}", tool.notes);
     // A host of release 0.1.0 says it by its class alone.
     let detail = Some("oom_kill in /x rose from 0 to 1".into());
     let old = Outcome { class: "oom".into(), detail, ..exited(137) };
@@ -168,7 +168,11 @@ fn done_needs_a_change_and_a_check_that_passes() {
     let same = Outcome { tree: Some("a".into()), ..changed.clone() };
     for (outcome, class, evidence) in [
         (same.clone(), Class::NoWork, "no file was changed; its words: done."),
-        (Outcome { head: Some("new".into()), ..same.clone() }, Class::Unchecked, "ended well: done."),
+        (
+            Outcome { head: Some("new".into()), ..same.clone() },
+            Class::Unchecked,
+            "the agent finished, no check was set; it said: done.",
+        ),
         (Outcome { check: Some(0), check_before: Some(0), ..same.clone() }, Class::NoWork, "no file was changed"),
         // An ignored file can make the check pass.
         (
@@ -177,7 +181,7 @@ fn done_needs_a_change_and_a_check_that_passes() {
             "before the attempt it exited with 1",
         ),
         (Outcome { check_before: Some(1), ..same }, Class::CheckFailed, "the check could not be run"),
-        (changed.clone(), Class::Unchecked, "ended well: done."),
+        (changed.clone(), Class::Unchecked, "the agent finished, no check was set; it said: done."),
         (Outcome { check: Some(2), ..changed.clone() }, Class::CheckFailed, "the check exits with 2"),
         (Outcome { check: Some(0), ..changed.clone() }, Class::Done, "the check passes"),
         (
@@ -313,5 +317,5 @@ fn files_of_the_check_that_the_agent_changed_are_named() {
     let (log, _) = fixture("cursor-ok");
     let outcome = Outcome { check: Some(0), check_before: Some(1), check_files: vec!["test.sh".into()], ..exited(0) };
     let verdict = classify_at_2_utc(&profile("cursor"), &log, &outcome);
-    assert_eq!(verdict.notes, ["the agent changed files of the check: test.sh"]);
+    assert_eq!(verdict.notes, ["the agent changed files that the check uses: test.sh"]);
 }

@@ -26,16 +26,18 @@ pub(super) fn notes(case: &Case) -> Vec<String> {
     if let Some(killed) = case.outcome.oom.as_deref().filter(|_| !case.facts.out_of_memory) {
         let (whose, what) = killed.split_once(' ').unwrap_or((killed, ""));
         notes.push(match whose {
-            "agent" => format!("a process of the agent was killed for memory, and the agent continued ({what})"),
+            "agent" => {
+                format!("a process of the agent was killed because memory ran out; the agent continued ({what})")
+            }
             _ => format!("the kernel ran out of memory somewhere on the host ({what})"),
         });
     }
     let seen = case.log.reader.facts();
     if let Some(foreign) = seen.foreign.as_ref().filter(|_| !case.facts.other_session) {
-        notes.push(format!("the stream has events of another session, {} (line {})", foreign.text, foreign.line));
+        notes.push(format!("the log has events of another session, {} (line {})", foreign.text, foreign.line));
     }
     if !case.outcome.check_files.is_empty() {
-        notes.push(format!("the agent changed files of the check: {}", case.outcome.check_files.join(", ")));
+        notes.push(format!("the agent changed files that the check uses: {}", case.outcome.check_files.join(", ")));
     }
     notes.iter().map(|note| one_line(note, 2 * SHORT)).collect()
 }
@@ -75,23 +77,25 @@ fn with_last_words(case: &Case, class: Class, fact: &str) -> Verdict {
 
 /// Ends that the watcher brought about, or met before the agent ran.
 fn from_outside(case: &Case, class: Class) -> Verdict {
-    let minutes = case.outcome.active / 60;
+    let active = time(case.outcome.active);
     let fact = |fact: &str| with_detail(case, fact);
     match case.outcome.reason.as_str() {
-        "timeout" => with_last_words(case, class, &fact(&format!("timed out after {minutes} min"))),
-        "no-first-output" => said(class, &fact(&format!("no output within {minutes} min")), None),
-        "no-progress" => with_last_words(case, class, &fact("no new output, CPU time or changed file")),
-        "lost" if class == Class::Oom => said(class, &memory(case, "the agent is gone and left no exit status"), None),
-        "lost" => with_last_words(case, class, &fact("the agent is gone and left no exit status")),
+        "timeout" => with_last_words(case, class, &fact(&format!("timed out after {active}"))),
+        "no-first-output" => said(class, &fact(&format!("no output within {active}")), None),
+        "no-progress" => with_last_words(case, class, &fact("no progress: no output, no CPU time and no changed file")),
+        "lost" if class == Class::Oom => {
+            said(class, &memory(case, "the agent process is gone and left no exit status"), None)
+        }
+        "lost" => with_last_words(case, class, &fact("the agent process is gone and left no exit status")),
         "disk-full" => said(class, &fact("the host's disk is full"), None),
         "agent-missing" => {
             said(class, &fact(&format!("{} was not found on the host", case.profile.binary.join(" or "))), None)
         }
-        "session" => said(class, &fact("the CLI made no session"), None),
+        "session" => said(class, &fact("the agent CLI did not create a session"), None),
         "setup" => said(class, &fact("the setup command failed"), None),
-        "ship" if class == Class::Network => said(class, &fact("the work did not arrive"), None),
-        "ship" => said(class, &fact("the checkout on the host is not what was sent"), None),
-        "capture" => said(class, &fact("the checkout could not be read"), None),
+        "ship" if class == Class::Network => said(class, &fact("the repository did not arrive on the host"), None),
+        "ship" => said(class, &fact("the checkout on the host differs from what was sent"), None),
+        "capture" => said(class, &fact("the checkout on the host could not be captured"), None),
         _ => said(class, &fact("stopped on request"), None),
     }
 }
@@ -112,13 +116,13 @@ fn other_session(case: &Case) -> Verdict {
     let opened = seen.session.as_deref().unwrap_or("none");
     match (&case.outcome.resumed, &seen.foreign) {
         (Some(asked), _) if asked != opened => {
-            said(Class::Session, &format!("the CLI opened session {opened} instead of resuming {asked}"), None)
+            said(Class::Session, &format!("the agent CLI opened session {opened} instead of resuming {asked}"), None)
         }
         (_, Some(foreign)) => {
-            let text = format!("the stream is of session {opened} and continues with session {}", foreign.text);
+            let text = format!("the log starts with session {opened} and continues with session {}", foreign.text);
             said(Class::Session, &text, Some(foreign.line))
         }
-        _ => said(Class::Session, "the stream is of another session", None),
+        _ => said(Class::Session, "the log belongs to another session", None),
     }
 }
 
@@ -128,21 +132,25 @@ fn of_work(case: &Case, class: Class) -> Verdict {
     let outcome = case.outcome;
     let text = match class {
         Class::Blocked => return refused(case),
-        Class::DiskFull => format!("ended well, but the host's disk was full: {}", or(detail(case), NOT_CAPTURED)),
-        Class::Config => format!("ended well, but {}", or(detail(case), NOT_CAPTURED)),
-        Class::CheckFailed if case.facts.check == Check::Missing => "ended well, but the check could not be run".into(),
-        Class::CheckFailed => {
-            format!("ended well, but the check exits with {}", outcome.check.unwrap_or_default())
+        Class::DiskFull => {
+            format!("the agent finished, but the host's disk was full: {}", or(detail(case), NOT_CAPTURED))
         }
-        Class::NoWork if words.is_empty() => "ended well, but no file was changed".into(),
-        Class::NoWork => format!("ended well, but no file was changed; its words: {words}"),
+        Class::Config => format!("the agent finished, but {}", or(detail(case), NOT_CAPTURED)),
+        Class::CheckFailed if case.facts.check == Check::Missing => {
+            "the agent finished, but the check could not be run".into()
+        }
+        Class::CheckFailed => {
+            format!("the agent finished, but the check failed with exit code {}", outcome.check.unwrap_or_default())
+        }
+        Class::NoWork if words.is_empty() => "the agent finished without changing a file".into(),
+        Class::NoWork => format!("the agent finished without changing a file; it said: {words}"),
         Class::Done => match outcome.check_before {
             Some(0) => "the check passes, as it did before the attempt".into(),
-            Some(code) => format!("the check passes; before the attempt it exited with {code}"),
+            Some(code) => format!("the check passes; it failed with exit code {code} before the attempt"),
             None => "the check passes".into(),
         },
-        _ if words.is_empty() => "ended well; no check was set".into(),
-        _ => format!("ended well: {words}"),
+        _ if words.is_empty() => "the agent finished, no check was set".into(),
+        _ => format!("the agent finished, no check was set; it said: {words}"),
     };
     said(class, &text, line)
 }
@@ -168,7 +176,7 @@ fn of_exit(case: &Case, class: Class) -> Verdict {
     let reported = case.end.as_ref().filter(|words| !words.text.is_empty());
     match (class, case.facts.exit) {
         (Class::DiskFull, _) => with_last_words(case, class, "the host's disk was full"),
-        (Class::Hung, _) => with_last_words(case, class, "did not exit after its terminal line"),
+        (Class::Hung, _) => with_last_words(case, class, "did not exit after its final event"),
         (Class::Config, _) => {
             with_last_words(case, class, &format!("the agent could not be started (exit code {code})"))
         }
@@ -179,18 +187,18 @@ fn of_exit(case: &Case, class: Class) -> Verdict {
             with_last_words(case, class, &format!("killed by {}", signal(number)))
         }
         (_, Exit::Zero) => match reported {
-            Some(words) => said(class, &format!("the agent reports: {}", words.text), Some(words.line)),
-            None => with_last_words(case, class, "the terminal event reports an error"),
+            Some(words) => said(class, &format!("the agent reported: {}", words.text), Some(words.line)),
+            None => with_last_words(case, class, "the final event reports an error"),
         },
         (_, exit) => {
             let code =
-                if exit == Exit::Ended { "ended after its terminal event".into() } else { format!("exit code {code}") };
+                if exit == Exit::Ended { "ended after its final event".into() } else { format!("exit code {code}") };
             match (case.facts.end, reported) {
                 (End::Bad, Some(words)) => {
-                    said(class, &format!("{code}; the agent reports: {}", words.text), Some(words.line))
+                    said(class, &format!("{code}; the agent reported: {}", words.text), Some(words.line))
                 }
                 (End::Good, _) if !case.log.plain => {
-                    with_last_words(case, class, &format!("{code}, although its terminal event is a good one"))
+                    with_last_words(case, class, &format!("{code}, although its final event reports success"))
                 }
                 _ => with_last_words(case, class, &code),
             }
@@ -201,10 +209,18 @@ fn of_exit(case: &Case, class: Class) -> Verdict {
 fn truncated(case: &Case) -> Verdict {
     match &case.log.error {
         Some(error) => said(Class::Truncated, &format!("the log could not be read to its end: {error}"), None),
-        None if case.log.plain => {
-            with_last_words(case, Class::Truncated, "exit code 0, but no line says that it succeeded")
-        }
-        None => with_last_words(case, Class::Truncated, "exit code 0 without a terminal event"),
+        None if case.log.plain => with_last_words(case, Class::Truncated, "exit code 0, but no line reports success"),
+        None => with_last_words(case, Class::Truncated, "exit code 0 without a final event"),
+    }
+}
+
+/// A time for people: `45 s`, `20 min`, `4 h`, `2 h 30 min`.
+fn time(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60) {
+        (0, 0 | 1) => format!("{seconds} s"),
+        (0 | 1, _) => format!("{} min", seconds / 60),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
     }
 }
 

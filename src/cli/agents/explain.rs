@@ -16,26 +16,27 @@ use crate::model::attempt::Outcome;
 use crate::ui::line;
 use crate::ui::text::neutral;
 
-/// Say what a log proves: its events, the verdict, and the evidence
+/// Show how handoff judges a log: its events, the verdict, and the evidence
 ///
-/// Works on any log, with no repository and no host. The verdict is that of an attempt that changed files and has no check.
+/// Works on any log; it needs no repository and no host. It assumes that the attempt changed files and that no check was set.
 #[derive(Debug, clap::Args)]
 pub struct Explain {
-    /// The agent whose output the log is
+    /// The agent CLI that wrote the log
     #[arg(long, value_name = "NAME")]
     agent: String,
     /// Exit code of the agent
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     exit: i32,
-    /// The signal that ended the agent, where its parent saw one
+    /// Number of the signal that ended the agent, if any
     #[arg(long, value_name = "N")]
     signal: Option<i32>,
     /// The session that the agent was asked to resume
     #[arg(long, value_name = "ID")]
     resumed: Option<String>,
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// The log; `-` reads it from stdin
+    /// The log file; `-` reads standard input
     #[arg(value_name = "LOG")]
     log: PathBuf,
 }
@@ -76,7 +77,7 @@ impl Explain {
         let place = place.map_or_else(String::new, |place| format!(" ({place})"));
         outln!("verdict: {}: {}{place}", verdict.class, neutral(&verdict.evidence));
         verdict.notes.iter().for_each(|note| outln!("note: {}", neutral(note)));
-        outln!("the host alone: {alone}");
+        outln!("verdict of a host without contact: {alone}");
         Ok(exit::OK)
     }
 }

@@ -190,11 +190,11 @@ fn engine() -> String {
         Equivalent: SuperviseError::Equivalent { id: id(), status: "running" };
         Begun: SuperviseError::Begun { id: id(), host: host(), source: inner() };
         Unattended: SuperviseError::Unattended { id: id(), source: inner() };
-        NotNow: SuperviseError::NotNow { id: id(), why: "is still at work".into() };
+        NotNow: SuperviseError::NotNow { id: id(), why: "is still running".into() };
         Untold: SuperviseError::Untold { id: id(), host: host() };
         Elsewhere: elsewhere(None), elsewhere(Some(75));
         Refused: SuperviseError::Refused { id: id(), host: host(), attempt: 1, refused: refused() };
-        Driven: SuperviseError::Driven { id: id(), holder: " (process 4711)".into() };
+        Driven: SuperviseError::Driven { id: id(), holder: "process 4711".into() };
         Read: SuperviseError::Read { path: "/repo/.env".into(), source: io() };
         Inner: SuperviseError::Inner("task 7 panicked".into());
     })

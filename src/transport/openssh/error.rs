@@ -59,7 +59,7 @@ impl Place {
             return TransportError::Auth { host, user: self.user.clone(), reason };
         }
         if text.contains("Session open refused by peer") {
-            return TransportError::Busy { host, reason: "the server opens no further session".to_owned() };
+            return TransportError::Busy { host, reason: "the server refuses another session".to_owned() };
         }
         if text.contains("Bad configuration option") || text.contains("terminating, ") {
             return TransportError::Config { host, reason };

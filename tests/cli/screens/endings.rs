@@ -124,7 +124,7 @@ fn of_a_host_that_goes_away() {
     running.interrupt().exits(130).done();
     let mut screens = Screens::new();
     laptop.hosts[0].out_of_reach(true);
-    screens.note("box is out of reach");
+    screens.note("box cannot be reached");
     screens.see(&laptop, &["show"]);
     screens.see(&laptop, &["resume", "--host", "bxo"]);
     screens.see(&laptop, &["resume", "--host", "other"]);
@@ -134,7 +134,7 @@ fn of_a_host_that_goes_away() {
     screens.see(&laptop, &["clean", "--host", "box"]);
     screens.see(&laptop, &["takeover", "--editor", "none"]);
     laptop.hosts[0].out_of_reach(false);
-    screens.note("box is back");
+    screens.note("box answers again");
     screens.see(&laptop, &["stop"]);
     screens.see(&laptop, &["watch"]);
     screens.see(&laptop, &["show"]);

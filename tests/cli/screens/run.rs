@@ -127,7 +127,7 @@ fn that_is_left_and_stopped() {
     wait_for("the agent's words", || attached.stdout().contains("Now I wait."));
     screens.add(&laptop, &running.interrupt());
     // The other process is not yet waiting for Ctrl-C when it prints this.
-    wait_for("the other process to drive", || attached.stdout().contains("has run on box"));
+    wait_for("the other process to drive", || attached.stdout().contains("has been running on box"));
     screens.add(&laptop, &attached.interrupt());
     screens.see(&laptop, &["run", "--host", "box", TASK]);
     screens.see(&laptop, &["list"]);

@@ -21,12 +21,12 @@ const RULES: &[(&str, &str)] = &[
     (r"\b\d{8}-two-tests", "[DATE]-two-tests"),
     (r"\b\d+ (s|min|h|days) ago\b", "[AGE] ago"),
     (r"\b(for|in|after) (\d+ (s|min|h)|\d+:\d\d)\b", "$1 [DURATION]"),
-    (r"\bactive \d+:\d\d(, last tick \[AGE\] ago)?", "active [DURATION]"),
+    (r"\bactive for \[DURATION\](, last tick \[AGE\] ago)?", "active for [DURATION]"),
     // A host counts active time in ticks: a short attempt has none.
     (r"(?m)^(attempt \d+: [a-z-]+) after \[DURATION\]:", "$1:"),
-    (r"\blog of \d+ bytes", "log of [BYTES] bytes"),
+    (r"log saved \(\d+ bytes\)", "log saved ([BYTES] bytes)"),
     (r"\b\d+(\.\d+)?(KiB|MiB|GiB)\b", "[SIZE]"),
-    (r"\(process \d+\)", "(process [PID])"),
+    (r"\bprocess \d+ is", "process [PID] is"),
     // A line of the journal is as long as its time is exact.
     (r"\b(at line \d+ column) \d+", "$1 [COLUMN]"),
     // Words of the operating system.
