@@ -1,18 +1,19 @@
-//! The attributes that put something between a file's bytes and what git stores.
+//! The attributes that make a file's bytes differ from what git stores.
 
 use std::collections::BTreeMap;
 
 use super::Result;
 use super::command::Git;
 
-/// What gitattributes(5) says of a file. Empty where an attribute has no value.
+/// What gitattributes(5) says of a file. A field is empty if the attribute has no value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     pub filter: String,
     pub encoding: String,
 }
 
-/// Those of each path that has one. `ask` is `git check-attr` where the question belongs; every path ends with a NUL.
+/// The attributes of each path that has some. `ask` is `git check-attr` in the right directory and index; every path
+/// ends with a NUL.
 pub fn of(ask: Git, paths: Vec<u8>) -> Result<BTreeMap<Vec<u8>, Attributes>> {
     let printed = ask.args(["-z", "--stdin", "filter", "working-tree-encoding"]).stdin(paths).run()?;
     let fields: Vec<_> = printed.split(|b| *b == 0).collect();

@@ -1,4 +1,4 @@
-//! What names a repository on a host: its first commits.
+//! The key of a repository on a host, which is made of its first commits.
 
 use std::io::Write;
 
@@ -9,16 +9,15 @@ use crate::model::snapshot::Oid;
 
 impl Repository {
     /// The first 40 hex digits of SHA-256 over the object format and the sorted root commits of HEAD, one a line.
-    /// Clones of one history share it, so a host keeps their objects once.
+    /// Clones of one history have the same key, so a host stores their objects once.
     ///
-    /// Walking a long history takes seconds, so the answer is kept in `<common dir>/handoff/roots` beside the HEAD it
-    /// was made for; a line that does not fit is made again.
+    /// Walking a long history takes seconds, so the key is remembered in `<common dir>/handoff/roots` together with the
+    /// HEAD that it was computed for. A malformed memo is computed again.
     pub fn cache_key(&self) -> Result<String> {
         self.cache_key_of(&self.head()?)
     }
 
-    /// As [`Repository::cache_key`], of a commit: what a handoff was shipped from keeps its cache whatever the user
-    /// checks out meanwhile.
+    /// Like [`Repository::cache_key`], for a commit: a handoff keeps its cache, whatever the user checks out later.
     pub fn cache_key_of(&self, head: &Oid) -> Result<String> {
         if let Some(known) = self.remembered(head) {
             return Ok(known);
@@ -68,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_of_the_history_not_of_the_clone() {
+    fn clones_of_one_history_have_the_same_key() {
         let repo = Repo::with_commit();
         let key = repo.open().cache_key().unwrap();
         assert_eq!(key.len(), 40);
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memo_serves_its_head_only_and_a_broken_one_is_made_again() {
+    fn the_memo_is_used_for_its_head_only_and_a_broken_one_is_replaced() {
         let repo = Repo::with_commit();
         let key = repo.open().cache_key().unwrap();
         let head = repo.open().head().unwrap();

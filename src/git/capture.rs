@@ -1,27 +1,27 @@
-//! A working state that came back from a host, read from its commit.
+//! Reads a working state that came back from a host from its commit.
 
 use super::repository::oid;
 use super::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
 
-/// Largest commit object that is read; one of ours has 400 bytes.
+/// Maximum bytes of a commit object that is read; ours have about 400.
 const LARGEST: u64 = 64 * 1024;
 
 /// What an agent left: the three states of a stash-shaped commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Captured {
     pub commit: Oid,
-    /// What was checked out.
+    /// The commit that was checked out.
     pub head: Oid,
-    /// Tree of what was staged.
+    /// Tree of the index.
     pub index_tree: Oid,
-    /// Tree of what lay in the directory.
+    /// Tree of the files in the directory.
     pub files_tree: Oid,
 }
 
 impl Repository {
-    /// Reads a capture. [`Error::Untrusted`] unless the commit has exactly the parents HEAD and an index commit, and
-    /// that has HEAD as its only parent.
+    /// Reads a capture. [`Error::Untrusted`] unless the commit has exactly two parents: HEAD, and an index commit whose
+    /// only parent is HEAD.
     pub fn read_capture(&self, commit: &Oid) -> Result<Captured> {
         let (files_tree, parents) = self.read_commit(commit)?;
         let [head, index] = parents.as_slice() else {
@@ -35,7 +35,7 @@ impl Repository {
         Ok(Captured { commit: commit.clone(), head: head.clone(), index_tree, files_tree })
     }
 
-    /// Tree and parents of a commit, of which the length is checked before it is read.
+    /// Tree and parents of a commit. Its length is checked before it is read.
     fn read_commit(&self, commit: &Oid) -> Result<(Oid, Vec<Oid>)> {
         let question = format!("{commit}\n");
         let facts = self.git("cat-file").arg("--batch-check=%(objecttype) %(objectsize)").stdin(question).line()?;
@@ -48,7 +48,7 @@ impl Repository {
     }
 }
 
-/// The head of a commit object: one `tree` line, then `parent` lines, then the author.
+/// Parses the head of a commit object: one `tree` line, then `parent` lines, then the author.
 fn parse(bytes: &[u8]) -> Option<(Oid, Vec<Oid>)> {
     let id = |line: &[u8], key: &str| {
         let value = line.strip_prefix(key.as_bytes())?;
@@ -74,7 +74,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_snapshot_reads_as_what_it_was_made_from() {
+    fn a_snapshot_is_read_as_it_was_made() {
         let repo = Repo::with_commit();
         repo.write("README", "staged");
         repo.git(["add", "-A"]);
@@ -110,7 +110,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_refused_or_read(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             prop_assert!(parse(&bytes).is_none());
             let id = "a".repeat(40);
             let mut commit = format!("tree {id}\nparent {id}\nauthor ").into_bytes();

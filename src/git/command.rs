@@ -1,4 +1,4 @@
-//! One builder for every git process, with every defensive option and why it is there.
+//! Builds every git process, with every defensive option and the reason for it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -9,13 +9,13 @@ use std::sync::OnceLock;
 
 use super::{Error, Result};
 
-/// The oldest git that works: `fetch --no-write-fetch-head`, `worktree repair` and `rev-parse --show-object-format` came
-/// with 2.29 at the latest.
+/// The oldest git that works: `fetch --no-write-fetch-head`, `worktree repair` and `rev-parse --show-object-format`
+/// came with 2.29 at the latest.
 pub const MINIMUM: (u32, u32) = (2, 29);
 
-/// Variables of the `GIT_` family that say where the user's own configuration is; every other one is removed, because
+/// Variables of the `GIT_` family that say where the user's own configuration is. Every other one is removed:
 /// `GIT_DIR`, `GIT_INDEX_FILE`, `GIT_OBJECT_DIRECTORY`, `GIT_CONFIG_PARAMETERS` and the like (set in hooks and aliases)
-/// point git elsewhere.
+/// redirect git.
 const KEPT: [&str; 6] = [
     "GIT_CONFIG_GLOBAL",
     "GIT_CONFIG_SYSTEM",
@@ -27,27 +27,27 @@ const KEPT: [&str; 6] = [
 
 /// Environment of every git process.
 const ENVIRONMENT: [(&str, &str); 6] = [
-    ("LC_ALL", "C"),                 // messages in the one language we recognise
-    ("GIT_TERMINAL_PROMPT", "0"),    // never ask: nobody may be there
+    ("LC_ALL", "C"),                 // messages are parsed in English
+    ("GIT_TERMINAL_PROMPT", "0"),    // never prompt: no user may be present
     ("GIT_OPTIONAL_LOCKS", "0"),     // reading must not rewrite the user's index
-    ("GIT_NO_REPLACE_OBJECTS", "1"), // ship what the objects are, not what a replace ref shows
-    ("GIT_NO_LAZY_FETCH", "1"),      // a missing object is an error, not a reason to go to the network
-    ("GIT_LFS_SKIP_SMUDGE", "1"),    // landing must not download
+    ("GIT_NO_REPLACE_OBJECTS", "1"), // ship the objects themselves, without replace refs
+    ("GIT_NO_LAZY_FETCH", "1"),      // a missing object is an error; never fetch it
+    ("GIT_LFS_SKIP_SMUDGE", "1"),    // a takeover must not download
 ];
 
 /// Configuration of every git process, above the user's.
 const CONFIGURATION: [&str; 8] = [
-    "core.fsmonitor=",          // runs a command; empty, because git before 2.36 took `false` for its name
-    "core.hooksPath=/dev/null", // no hook of the user's runs by our doing
+    "core.fsmonitor=",          // runs a command; empty, because git before 2.36 took `false` for a command
+    "core.hooksPath=/dev/null", // we run none of the user's hooks
     "submodule.recurse=false",  // a submodule is another repository
     "maintenance.auto=false",   // no repacking of the user's repository
     "gc.auto=0",                // the same for older git
     "protocol.ext.allow=never", // `ext::` URLs are commands
     "commit.gpgSign=false",     // would ask for a passphrase
-    "advice.addEmbeddedRepo=false", // we say it ourselves, with the path
+    "advice.addEmbeddedRepo=false", // we report it ourselves, with the path
 ];
 
-/// A git command being put together.
+/// A git command being built.
 #[must_use = "a command does nothing until it is run"]
 #[derive(Debug)]
 pub struct Git {
@@ -81,7 +81,7 @@ impl Git {
         }
     }
 
-    /// One more `-c name=value`, above all others.
+    /// Adds `-c name=value`, which overrides all earlier ones.
     pub fn config(mut self, setting: impl Into<OsString>) -> Self {
         self.configuration.push(setting.into());
         self
@@ -102,12 +102,12 @@ impl Git {
         self
     }
 
-    /// Works on another index file than the repository's.
+    /// Uses another index file than the repository's.
     pub fn index(self, path: &Path) -> Self {
         self.env("GIT_INDEX_FILE", path)
     }
 
-    /// Bytes for stdin; without this it is `/dev/null`.
+    /// Bytes for stdin; the default is `/dev/null`.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Input::Bytes(bytes.into());
         self
@@ -124,14 +124,14 @@ impl Git {
         self
     }
 
-    /// Runs it and returns what it printed, or fails with its stderr unless it exits with 0.
+    /// Runs the command and returns its output, or fails with its stderr unless it exits with 0.
     pub fn run(self) -> Result<Vec<u8>> {
         let name = self.name();
         let output = self.output()?;
         if output.status.success() { Ok(output.stdout) } else { Err(failed(name, &output)) }
     }
 
-    /// As [`Git::run`], for commands that print one line: without its end, as text.
+    /// Like [`Git::run`], for commands that print one line: returns it as text, without its newline.
     pub fn line(self) -> Result<String> {
         let mut printed = self.run()?;
         if printed.last() == Some(&b'\n') {
@@ -140,7 +140,7 @@ impl Git {
         Ok(String::from_utf8_lossy(&printed).into_owned())
     }
 
-    /// As [`Git::line`], for a question: `None` when it exits with 1 and says nothing.
+    /// Like [`Git::line`], for a query: `None` if git exits with 1 and prints nothing.
     pub fn answer(self) -> Result<Option<String>> {
         let name = self.name();
         let output = self.output()?;
@@ -151,7 +151,7 @@ impl Git {
         }
     }
 
-    /// Runs it to its end, however it ends.
+    /// Runs the command to its end, whatever its exit status.
     pub fn output(mut self) -> Result<Output> {
         let input = std::mem::replace(&mut self.input, Input::Nothing);
         let mut command = self.into_command();
@@ -170,7 +170,8 @@ impl Git {
         let stdin = child.stdin.take();
         std::thread::scope(|scope| {
             if let (Some(mut stdin), Some(bytes)) = (stdin, bytes) {
-                // A command that ends without reading all says so in its status: the broken pipe adds nothing.
+                // A command that ends before it has read everything reports that by its status, so a broken pipe is
+                // ignored.
                 scope.spawn(move || stdin.write_all(&bytes));
             }
             child.wait_with_output()
@@ -178,7 +179,7 @@ impl Git {
         .map_err(|source| Error::Io { what: "could not read what git printed".into(), source })
     }
 
-    /// Runs it to its end and hands over each line of its stderr; what it prints on stdout is dropped.
+    /// Runs the command to its end and passes on each line of its stderr. Its stdout is dropped.
     pub(super) fn error_lines(self, mut each: impl FnMut(&str)) -> Result<ExitStatus> {
         let mut command = self.into_command();
         let mut child = command.stdout(Stdio::null()).spawn().map_err(not_started)?;
@@ -194,7 +195,7 @@ impl Git {
         child.wait().map_err(read)
     }
 
-    /// The same command for tokio, with nothing on stdin and both outputs piped; it is killed when dropped.
+    /// The same command for tokio, with no stdin and both outputs piped. It is killed when dropped.
     pub fn into_tokio(self) -> tokio::process::Command {
         let mut command = tokio::process::Command::from(self.into_command());
         command.kill_on_drop(true);
@@ -228,7 +229,7 @@ impl Git {
     }
 }
 
-/// Removes what points git elsewhere from the environment it inherits.
+/// Removes the variables that redirect git from the inherited environment.
 #[cfg(not(test))]
 fn inherit(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
@@ -240,7 +241,7 @@ fn inherit(command: &mut Command) {
     }
 }
 
-/// Tests see no configuration and no home of the machine they run on.
+/// Hides this machine's configuration and home directory from tests.
 #[cfg(test)]
 pub(super) fn inherit(command: &mut Command) {
     debug_assert!(KEPT.iter().all(|name| name.starts_with("GIT_")));
@@ -260,7 +261,7 @@ pub(super) fn failed(command: String, output: &Output) -> Error {
     Error::Failed { command, status: output.status.to_string(), stderr }
 }
 
-/// Fails unless the git on PATH is at least [`MINIMUM`]. Asked once a process.
+/// Fails unless the git on PATH is at least [`MINIMUM`]. Each process asks once.
 pub fn require() -> Result<()> {
     static FIT: OnceLock<()> = OnceLock::new();
     if FIT.get().is_none() {
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_keeps_all_that_git_said() {
+    fn an_error_contains_all_of_gits_stderr() {
         let folder = tempfile::tempdir().unwrap();
         let error = Git::new(folder.path(), "rev-parse").arg("--show-toplevel").run().unwrap_err();
         assert!(error.to_string().contains("not a git repository"), "{error}");
@@ -314,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_the_users_runs_by_our_doing() {
+    fn no_hook_or_command_of_the_user_runs() {
         let folder = tempfile::tempdir().unwrap();
         let printed = Git::new(folder.path(), "config").args(["--list", "-z"]).run().unwrap();
         let settings = String::from_utf8(printed).unwrap();

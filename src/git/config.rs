@@ -1,4 +1,4 @@
-//! What the user's repository is configured to be, as far as the agent's must be like it.
+//! The user's git configuration, as far as the agent's repository must have the same.
 
 use std::path::PathBuf;
 
@@ -6,9 +6,9 @@ use super::repository::path_of;
 use super::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
 
-/// Settings that change what a file's bytes mean; the agent's repository gets the same.
-/// Filters are left out: they name commands of this machine. So are `core.ignorecase`, `filemode`, `symlinks` and
-/// `precomposeunicode`: they describe this machine's disk, and the host's git asks its own.
+/// Settings that change what a file's bytes mean; the agent's repository gets the same. Filters are left out, because
+/// they name commands of this machine. `core.ignorecase`, `filemode`, `symlinks` and `precomposeunicode` are left out
+/// too: they describe this machine's disk, and the host's git tests its own.
 const SHIPPED: [(&str, &[&str]); 3] = [
     ("core.autocrlf", &["true", "false", "input"]),
     ("core.eol", &["lf", "crlf", "native"]),
@@ -19,7 +19,7 @@ const SHIPPED: [(&str, &[&str]); 3] = [
 #[derive(Clone, Debug)]
 pub struct Config(Vec<(String, String)>);
 
-/// The branch that the checked-out one follows.
+/// The upstream branch of the checked-out branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     pub remote: String,
@@ -27,7 +27,7 @@ pub struct Upstream {
     pub merge: String,
 }
 
-/// A remote as the host may know it.
+/// A remote, without anything that the host must not know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
     pub name: String,
@@ -46,14 +46,14 @@ impl Config {
         (self.get("user.name"), self.get("user.email"))
     }
 
-    /// The upstream of a branch; none where it follows another local branch.
+    /// The upstream of a branch; `None` if it is another local branch.
     pub fn upstream(&self, branch: &str) -> Option<Upstream> {
         let remote = self.get(&format!("branch.{branch}.remote"))?;
         let merge = self.get(&format!("branch.{branch}.merge"))?;
         (remote != ".").then(|| Upstream { remote: remote.to_owned(), merge: merge.to_owned() })
     }
 
-    /// The settings the agent's repository shares, only with values that git documents.
+    /// The settings that the agent's repository gets, only with values that git documents.
     pub fn shipped(&self) -> Vec<(&'static str, &'static str)> {
         let known = |(key, values): &(&'static str, &'static [&'static str])| {
             let value = match self.get(key)?.to_ascii_lowercase().as_str() {
@@ -66,7 +66,7 @@ impl Config {
         SHIPPED.iter().filter_map(known).collect()
     }
 
-    /// The filters that rewrite content on its way into or out of git.
+    /// Names of the filters that rewrite content on its way into or out of git.
     pub fn filters(&self) -> std::collections::BTreeSet<&str> {
         let commands = self.0.iter().filter(|(_, value)| !value.is_empty()).filter_map(|(key, _)| {
             let (name, command) = key.strip_prefix("filter.")?.rsplit_once('.')?;
@@ -75,7 +75,7 @@ impl Config {
         commands.collect()
     }
 
-    /// Whether objects may be absent because a remote promised them.
+    /// Whether this is a partial clone, in which objects may be absent.
     pub fn is_partial(&self) -> bool {
         let promised = |key: &str| key.starts_with("remote.") && key.ends_with(".promisor");
         self.get("extensions.partialclone").is_some() || self.0.iter().any(|(k, v)| promised(k) && v != "false")
@@ -95,8 +95,8 @@ impl Repository {
         Ok(Config(entries.map(parse).collect()))
     }
 
-    /// Remotes with their URLs as git would use them (`insteadOf` applied), credentials removed. A remote helper
-    /// (`ext::…`) is left out: it names a command of this machine.
+    /// Remotes with their URLs as git would use them (after `insteadOf`), without credentials. A URL for a remote
+    /// helper (`ext::…`) is left out, because it is a command of this machine.
     pub fn remotes(&self) -> Result<Vec<Remote>> {
         let printed = self.git("remote").arg("-v").run()?;
         let text = String::from_utf8_lossy(&printed);
@@ -109,8 +109,8 @@ impl Repository {
         Ok(text.lines().filter_map(parse).collect())
     }
 
-    /// Tags and remote-tracking refs as (object, full name): what the agent's repository should know. An annotated
-    /// tag stands for its tag object. Symbolic refs and names that are not UTF-8 are left out.
+    /// Tags and remote-tracking refs as (object, full name), for the agent's repository. An annotated tag is given by
+    /// its tag object. Symbolic refs and names that are not UTF-8 are left out.
     pub fn shared_refs(&self) -> Result<Vec<(Oid, String)>> {
         let format = "--format=%(objectname) %(symref) %(refname)";
         let printed = self.git("for-each-ref").args([format, "refs/tags", "refs/remotes"]).run()?;
@@ -122,8 +122,8 @@ impl Repository {
         Ok(lines.filter_map(parse).collect())
     }
 
-    /// The ignore rules that are not in the tree, in one text: `core.excludesFile`, then `info/exclude`, because
-    /// the later rule decides.
+    /// The ignore rules outside the tree, in one text: `core.excludesFile`, then `info/exclude`, because the later rule
+    /// decides.
     pub fn excludes(&self) -> Result<Vec<u8>> {
         let mut text = Vec::new();
         for path in [self.excludes_file()?, Some(self.git_path("info/exclude"))].into_iter().flatten() {
@@ -157,7 +157,7 @@ fn is_absent(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }
 
-/// A URL without password or token. Over http the user name goes too, for it may be the token, and the query.
+/// A URL without password or token. Over http the user name, which may be a token, and the query are removed too.
 fn without_credentials(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_that_matters_is_read() {
+    fn shipped_settings_and_upstream_are_read() {
         let repo = Repo::with_commit();
         repo.git(["config", "core.autocrlf", "Input"]);
         repo.git(["config", "core.eol", "$(touch pwned)"]);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn remotes_come_without_secrets_and_without_commands() {
+    fn remotes_have_no_credentials_and_no_commands() {
         let repo = Repo::with_commit();
         repo.git(["remote", "add", "origin", "gh:a/b"]);
         repo.git(["remote", "add", "evil", "ext::sh -c whoami"]);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_keep_their_tag_object_and_symbolic_refs_stay_home() {
+    fn tags_keep_their_tag_object_and_symbolic_refs_are_left_out() {
         let repo = Repo::with_commit();
         repo.git(["tag", "light"]);
         repo.git(["tag", "-a", "-m", "x", "heavy"]);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn excludes_join_both_files_with_the_repositorys_last() {
+    fn excludes_contain_both_files_with_the_repositorys_last() {
         let repo = Repo::with_commit();
         std::fs::write(repo.beside("global"), "*.log").unwrap();
         repo.git(["config", "core.excludesFile", repo.beside("global").to_str().unwrap()]);

@@ -1,4 +1,4 @@
-//! What people look at: the difference between two working states.
+//! Differences between two working states, for people.
 
 use super::{Repository, Result, refs};
 use crate::model::attempt::AttemptNo;
@@ -6,26 +6,26 @@ use crate::model::id::HandoffId;
 use crate::model::snapshot::Oid;
 
 impl Repository {
-    /// The patch from one commit or tree to another, as `git diff` prints it. Bytes of files are in it as they are:
-    /// the screen neutralises them.
+    /// The patch from one commit or tree to another, as `git diff` prints it. It contains bytes of files unchanged; the
+    /// screen makes them harmless.
     pub fn diff(&self, from: &Oid, to: &Oid) -> Result<Vec<u8>> {
         self.compare(from, to, &["--patch"])
     }
 
-    /// The same as a list of paths with counts.
+    /// The changed paths with counts.
     pub fn diff_stat(&self, from: &Oid, to: &Oid) -> Result<Vec<u8>> {
         self.compare(from, to, &["--stat", "--summary"])
     }
 
     fn compare(&self, from: &Oid, to: &Oid, form: &[&str]) -> Result<Vec<u8>> {
-        // No commands of the user's on content that an agent wrote; a submodule's work tree is not looked into.
+        // No command of the user's runs on content that an agent wrote, and submodules are not entered.
         let guards = ["--no-ext-diff", "--no-textconv", "--submodule=short", "--color=never"];
         let between = ["--end-of-options", from.as_str(), to.as_str(), "--"];
         self.git("diff").args(guards).args(form).args(between).run()
     }
 }
 
-/// Commands that show what an attempt brought, for after a pull.
+/// Commands that show what an attempt changed, for use after a pull.
 pub fn how_to_see(id: &HandoffId, n: AttemptNo) -> [String; 2] {
     let (base, work) = (refs::base(id), format!("{}{n}/work", refs::of(id)));
     [format!("git diff {base} {work}"), format!("git log --oneline {base}^1..{work}^1")]
@@ -38,7 +38,7 @@ mod tests {
     use crate::git::testing::Repo;
 
     #[test]
-    fn a_difference_is_shown_without_the_users_commands() {
+    fn a_diff_runs_no_command_of_the_user() {
         let repo = Repo::with_commit();
         let git = repo.open();
         let base = snapshot::take(&git, &[]).unwrap().commit;

@@ -1,4 +1,4 @@
-//! The objects of a large push as a file, which can be sent in parts: a cut line goes on where it was.
+//! The objects of a large push as a file, which can be sent in parts and continued after a lost connection.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -10,25 +10,25 @@ use super::transfer::{blocking, run};
 use super::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
 
-/// From this many bytes on, what a push sends goes as a file.
+/// A push of at least this many bytes is sent as a file.
 pub const LARGE: u64 = 32 << 20;
 
 /// A pack in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackFile {
     pub path: PathBuf,
-    /// The checksum at its end, which git names it by.
+    /// The checksum at its end, which is its name in git.
     pub hash: Oid,
-    /// Bytes.
+    /// Length in bytes.
     pub length: u64,
 }
 
-/// The pack for `tips` that was made in `outbox` before, by this process or an earlier one.
+/// The pack for `tips` that this process or an earlier one made in `outbox`.
 pub fn kept(repo: &Repository, outbox: &Path, tips: &[Oid]) -> Option<PackFile> {
     read(repo, outbox.join(name(tips))).ok()
 }
 
-/// Forgets the packs in `outbox`.
+/// Deletes the packs in `outbox`.
 ///
 /// # Errors
 /// They could not be removed.
@@ -39,9 +39,9 @@ pub fn forget(outbox: &Path) -> Result<()> {
     }
 }
 
-/// Packs in `outbox` what `tips` reach and `held` do not, where that is [`LARGE`]; else `None`, and nothing is left.
+/// Packs in `outbox` what `tips` reach and `held` do not. `None`, and no file, if that is smaller than [`LARGE`].
 ///
-/// What is in `held` and not in the repository says nothing. One process at a time may use an outbox.
+/// Ids in `held` that the repository does not have are ignored. One process at a time may use an outbox.
 ///
 /// # Errors
 /// git fails, or the file cannot be written.
@@ -52,7 +52,7 @@ pub async fn make(repo: &Repository, outbox: &Path, tips: &[Oid], held: &[Oid]) 
     };
     let ends: Vec<_> = tips.iter().map(Oid::to_string).chain(held.iter().map(|oid| format!("^{oid}"))).collect();
     let ends = (ends.join("\n") + "\n").into_bytes();
-    // git before 2.31 cannot say: the pack itself does.
+    // git before 2.31 cannot report the size, so the pack is made and measured.
     let weigh = repo.git("rev-list").args(["--objects", "--disk-usage", "--stdin"]);
     let weighed = run(weigh, ends.clone()).await?;
     if weighed.stdout.trim().parse().is_ok_and(|bytes: u64| bytes < LARGE) {
@@ -62,7 +62,7 @@ pub async fn make(repo: &Repository, outbox: &Path, tips: &[Oid], held: &[Oid]) 
     std::fs::create_dir_all(outbox).map_err(Error::io("make", outbox))?;
     let making = outbox.join("making");
     let file = std::fs::File::create(&making).map_err(Error::io("make", &making))?;
-    // Not thin: git indexes it on the host where it lies.
+    // Not thin, because the host's git indexes the file in place.
     let pack = repo.git("pack-objects").args(["--revs", "--stdout", "--delta-base-offset", "-q"]).stdout_file(file);
     let ran = run(pack, ends).await?;
     if !ran.status.success() {
@@ -80,8 +80,8 @@ pub async fn make(repo: &Repository, outbox: &Path, tips: &[Oid], held: &[Oid]) 
 }
 
 impl Repository {
-    /// Whether a push of everything in here would be [`LARGE`], as far as can be told at once. What is borrowed from
-    /// other object directories may be.
+    /// A quick estimate of whether a push of everything in the repository would be [`LARGE`]. If it borrows objects
+    /// from other directories, the answer is yes.
     ///
     /// # Errors
     /// git fails.
@@ -102,20 +102,20 @@ impl Repository {
     pub(super) fn present(&self, oids: &[Oid]) -> Result<Vec<Oid>> {
         let asked: String = oids.iter().map(|oid| format!("{oid}\n")).collect();
         let printed = self.git("cat-file").args(["--batch-check=%(objectname)", "--buffer"]).stdin(asked).run()?;
-        // Of what is not there, git says `<oid> missing`.
+        // For a missing object git prints `<oid> missing`, which does not parse.
         Ok(String::from_utf8_lossy(&printed).lines().filter_map(|line| line.parse().ok()).collect())
     }
 }
 
-/// Puts the objects of a pack that came as a file into a quarantine. A pack that is not whole, or not the one it is
-/// called, is of no use: git then fetches its objects.
+/// Puts the objects of a pack file into a quarantine. A damaged pack, or one with a wrong name, is ignored: git then
+/// fetches its objects.
 pub(super) async fn unpack(quarantine: &Quarantine, pack: &PackFile) {
     let Ok(file) = std::fs::File::open(&pack.path) else { return };
     let index = quarantine.git("index-pack").args(["--stdin"]).stdin_file(file);
     _ = blocking(move || index.run()).await;
 }
 
-/// One name for the same tips, in whatever order.
+/// The same name for the same tips in any order.
 fn name(tips: &[Oid]) -> String {
     let mut tips: Vec<_> = tips.iter().map(Oid::as_str).collect();
     tips.sort_unstable();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_host_has_is_left_out_and_then_nothing_is_large() {
+    async fn objects_of_the_host_are_left_out_and_then_no_pack_is_large() {
         let (repo, git) = large();
         let held = git.head().unwrap();
         repo.write("small", "x\n");
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_repository_is_not_weighed() {
+    fn a_small_repository_may_not_be_large() {
         assert!(!Repo::with_commit().open().may_be_large().unwrap());
     }
 }

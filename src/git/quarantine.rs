@@ -1,9 +1,9 @@
-//! Objects from a host, kept apart from the repository's own until git has checked them.
+//! Keeps objects from a host apart from the repository's own until git has checked them.
 //!
-//! They arrive in a bare repository below `<common dir>/handoff/` that borrows the user's objects. What the new refs reach
-//! and no ref of the user's does is packed once more, and that pack is checked. Only what an accepted ref reaches is
-//! published, so nothing of a refused ref is ever in the user's object database. The presence of an object there is no
-//! reason to accept it: only a ref is.
+//! They arrive in a bare repository below `<common dir>/handoff/` that borrows the user's objects. Everything that the
+//! new refs reach and no ref of the user's does is packed again, and that pack is checked. Only what an accepted ref
+//! reaches is published, so an object of a refused ref never gets into the user's object database. An object that is
+//! already there is accepted only if a ref reaches it.
 
 mod check;
 
@@ -34,12 +34,12 @@ pub struct Quarantine {
     directory: tempfile::TempDir,
 }
 
-/// What became of refs that arrived.
+/// The result of taking in refs that arrived.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct TakenIn {
-    /// Names and tips of the refs that are in the repository now.
+    /// Names and tips of the refs that are now in the repository.
     pub refs: Vec<(String, Oid)>,
-    /// The others, with names below the directory that was taken in.
+    /// The refused refs, with names relative to the directory that was taken in.
     pub refused: Vec<RefusedRef>,
 }
 
@@ -47,7 +47,7 @@ pub struct TakenIn {
 type Tip = (String, Oid);
 
 impl Quarantine {
-    /// An empty one, for objects of a handoff.
+    /// Makes an empty quarantine for objects of a handoff.
     pub fn new(repo: &Repository, id: &HandoffId) -> Result<Self> {
         let home = repo.state_dir();
         std::fs::create_dir_all(&home).map_err(Error::io("make", &home))?;
@@ -58,7 +58,7 @@ impl Quarantine {
         quarantine.bare("arriving")?;
         let borrowed = quarantine.path("arriving/objects/info/alternates");
         std::fs::write(&borrowed, quoted(&repo.git_path("objects"))).map_err(Error::io("write", &borrowed))?;
-        // Where the history of a shallow clone ends is no hole.
+        // The end of a shallow clone's history does not count as a missing object.
         let shallow = repo.common_dir().join("shallow");
         if shallow.exists() {
             let copy = quarantine.path("arriving/shallow");
@@ -67,12 +67,12 @@ impl Quarantine {
         Ok(quarantine)
     }
 
-    /// A git command in the bare repository that receives: its refs and settings are ours, its objects are apart.
+    /// A git command in the bare repository that receives: our refs and settings, and the objects that arrived.
     pub fn git(&self, verb: &'static str) -> Git {
         self.in_bare("arriving", verb)
     }
 
-    /// A git command with the user's refs and settings, which reads the arrived objects, too, and writes among them.
+    /// A git command with the user's refs and settings that reads the arrived objects too, and writes next to them.
     fn with_arrived(&self, verb: &'static str) -> Git {
         self.repo.git(verb).env("GIT_OBJECT_DIRECTORY", self.path("arriving/objects"))
     }
@@ -85,7 +85,7 @@ impl Quarantine {
         self.directory.path().join(name)
     }
 
-    /// Makes a bare repository by hand: no template, default or setting of the user's takes part.
+    /// Makes a bare repository by hand, so that no template, default or setting of the user's applies.
     fn bare(&self, name: &str) -> Result<()> {
         let top = self.path(name);
         for directory in ["objects/info", "objects/pack", "refs"] {
@@ -117,7 +117,7 @@ impl Quarantine {
         let tips = self.arrived(below)?;
         let all: Vec<&Tip> = tips.iter().collect();
         self.bare("checked")?;
-        // A ref that cannot even be read is found when each is looked at alone.
+        // A ref that cannot be read is found when each ref is checked alone.
         let findings = match self.pack("checked", &all) {
             Ok(_) => self.without_known(check::check(self)?)?,
             Err(error) if tips.is_empty() => return Err(error),
@@ -146,8 +146,8 @@ impl Quarantine {
         Ok(taken)
     }
 
-    /// The objects that tips reach and no ref of the user's does, a line `<oid> <path>` each, in a file. Refs of this
-    /// handoff count as the user's, other handoffs' do not.
+    /// Writes the objects that tips reach and no ref of the user's does to a file, a line `<oid> <path>` each. Refs of
+    /// this handoff count as the user's, other handoffs' do not.
     fn list(&self, tips: &[&Tip]) -> Result<PathBuf> {
         let mut input: String = tips.iter().map(|(_, tip)| format!("{tip}\n")).collect();
         for (_, held) in self.repo.list_refs(&refs::of(&self.id))? {
@@ -160,7 +160,7 @@ impl Quarantine {
         Ok(path)
     }
 
-    /// Packs what tips bring into a bare repository of the quarantine.
+    /// Packs what tips add into a bare repository of the quarantine.
     fn pack(&self, name: &str, tips: &[&Tip]) -> Result<()> {
         let list = self.list(tips)?;
         let list = File::open(&list).map_err(Error::io("read", &list))?;
@@ -169,8 +169,8 @@ impl Quarantine {
         Ok(())
     }
 
-    /// Drops findings about objects that a ref of the user's reaches. `rev-list` lists such an object again where it is
-    /// deep in the history.
+    /// Drops findings about objects that a ref of the user's reaches. `rev-list` may list such an object if it is deep
+    /// in the history.
     fn without_known(&self, findings: Vec<Finding>) -> Result<Vec<Finding>> {
         let carriers: Vec<Oid> = findings.iter().flat_map(|finding| finding.carriers.iter().cloned()).collect();
         let present = self.repo.present(&carriers)?;
@@ -190,7 +190,7 @@ impl Quarantine {
         Ok(still.filter(|finding| !finding.carriers.is_empty() || finding.is_of_all()).collect())
     }
 
-    /// Which refs reach what was found, and why each is refused: halves are looked at until a ref is alone.
+    /// Finds the refs that reach a faulty object and the reasons. The refs are halved until one is alone.
     fn sort_out(&self, tips: &[&Tip], findings: &[Finding]) -> Result<BTreeMap<String, Vec<Fault>>> {
         let faults = match self.list(tips) {
             Ok(list) => {
@@ -213,7 +213,7 @@ impl Quarantine {
         Ok(refused)
     }
 
-    /// Puts the objects of a bare repository of the quarantine into the user's, by git's own means: each object or pack
+    /// Moves the objects of a bare repository of the quarantine into the user's with git, so that each object or pack
     /// appears whole or not at all.
     fn publish(&self, name: &str) -> Result<()> {
         for pack in packs(&self.path(name).join("objects/pack"))? {
@@ -228,8 +228,8 @@ impl Quarantine {
         Ok(())
     }
 
-    /// Moves refs, all at once where that is possible. What is left is a ref that this file system cannot hold, such as
-    /// one whose name differs from another one's in case only.
+    /// Moves refs, in one transaction if possible. The rest are refs that this file system cannot store, such as one
+    /// whose name differs from another's only in case.
     fn move_refs(&self, tips: &[&Tip]) -> Result<Vec<(Tip, Fault)>> {
         let change = |(name, tip): &Tip| Change { name: name.clone(), old: None, new: Some(tip.clone()) };
         let mut failed: BTreeMap<&str, String> = BTreeMap::new();
@@ -251,7 +251,7 @@ impl Quarantine {
     }
 }
 
-/// Those of `wanted` that a list of objects has.
+/// The ids in `wanted` that a list of objects contains.
 fn reached(list: &Path, wanted: &HashSet<Oid>) -> Result<HashSet<Oid>> {
     let mut found = HashSet::new();
     let mut lines = BufReader::new(File::open(list).map_err(Error::io("read", list))?);
@@ -277,7 +277,7 @@ fn packs(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths.filter(|path| path.extension().is_some_and(|extension| extension == "pack")).collect())
 }
 
-/// How many objects a pack has. gitformat-pack(5): "PACK", version, number of objects, each four bytes, big endian.
+/// Number of objects in a pack. gitformat-pack(5): "PACK", version, number of objects, each four bytes, big endian.
 fn count(pack: &Path) -> Result<u32> {
     let mut header = [0; 12];
     let read = File::open(pack).and_then(|mut file| file.read_exact(&mut header));

@@ -1,15 +1,14 @@
-//! Keeps the record's directory out of `git status`.
+//! Hides the record's directory from `git status`.
 
 use std::io::{ErrorKind, Write};
 
 use super::{Error, Repository, Result};
 
-/// Where people and agents read a handoff, from the top of a work tree. Never part of a snapshot or capture.
+/// Directory of the record, from the top of a work tree. No snapshot or capture contains it.
 pub const RECORD: &str = ".cursor/agent-handoffs";
 
 impl Repository {
-    /// Adds one line for [`RECORD`] to `info/exclude`, unless it is there. Appends, so that nothing of the user's in
-    /// the file can be lost.
+    /// Adds a line for [`RECORD`] to `info/exclude` unless it is there. The line is appended, so the user's lines stay.
     pub fn exclude_record(&self) -> Result<()> {
         let path = self.git_path("info/exclude");
         let line = format!("/{RECORD}/");
@@ -37,7 +36,7 @@ mod tests {
     use crate::git::testing::{Repo, status};
 
     #[test]
-    fn the_line_is_added_once_and_nothing_is_lost() {
+    fn the_line_is_added_once_and_other_lines_stay() {
         let repo = Repo::with_commit();
         repo.write(".git/info/exclude", "*.log");
         repo.open().exclude_record().unwrap();
@@ -49,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn a_linked_worktree_shares_the_file_and_a_missing_one_is_made() {
+    fn a_linked_worktree_shares_the_file_and_a_missing_file_is_created() {
         let repo = Repo::with_commit();
         std::fs::remove_dir_all(repo.path(".git/info")).unwrap();
         let linked = repo.beside("linked");

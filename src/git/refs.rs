@@ -1,20 +1,20 @@
-//! Refs under `refs/handoff/`, changed in transactions.
+//! Refs below `refs/handoff/`, changed in transactions.
 
 use super::repository::oid;
 use super::{Error, Repository, Result};
 use crate::model::id::HandoffId;
 use crate::model::snapshot::Oid;
 
-/// Everything of ours in the user's refs.
+/// The directory of all our refs in the user's repository.
 pub const ROOT: &str = "refs/handoff/";
 
 /// One ref to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub name: String,
-    /// What it must be now; `None`: whatever it is.
+    /// The required current state; `None` for any.
     pub old: Option<Was>,
-    /// What it shall be; `None` deletes it.
+    /// The new object; `None` deletes the ref.
     pub new: Option<Oid>,
 }
 
@@ -25,28 +25,28 @@ pub enum Was {
     At(Oid),
 }
 
-/// The directory of a handoff's refs: `refs/handoff/<id>/`.
+/// The directory of a handoff's refs, `refs/handoff/<id>/`.
 pub fn of(id: &HandoffId) -> String {
     format!("{ROOT}{}/", id.as_str())
 }
 
-/// The ref that keeps the snapshot a handoff started from.
+/// The ref of the snapshot that a handoff started from.
 pub fn base(id: &HandoffId) -> String {
     format!("{}base", of(id))
 }
 
-/// The ref that keeps the ignored files that went with it.
+/// The ref of the ignored files that were shipped with it.
 pub fn extra(id: &HandoffId) -> String {
     format!("{}extra", of(id))
 }
 
 impl Repository {
-    /// Lets a ref hold an object, so that no gc of the user's can lose it. Moves it where it stands already.
+    /// Points a ref at an object, so that no gc of the user's deletes it. An existing ref is moved.
     pub fn keep_ref(&self, name: &str, oid: &Oid) -> Result<()> {
         self.update_refs(&[Change { name: name.to_owned(), old: None, new: Some(oid.clone()) }])
     }
 
-    /// Makes all changes or none. Only names under [`ROOT`] are accepted.
+    /// Makes all changes or none. Only names below [`ROOT`] are accepted.
     pub fn update_refs(&self, changes: &[Change]) -> Result<()> {
         let mut input = Vec::new();
         for change in changes {
@@ -62,7 +62,7 @@ impl Repository {
             };
             input.extend(line.into_bytes());
         }
-        // No reflogs: with `logAllRefUpdates=always` they would outlive the ref.
+        // No reflogs, because with `logAllRefUpdates=always` they would outlive the ref.
         self.git("update-ref")
             .config("core.logAllRefUpdates=false")
             .config("core.fsync=committed,reference")
@@ -72,7 +72,7 @@ impl Repository {
         Ok(())
     }
 
-    /// The refs below a directory under [`ROOT`], in order of their names.
+    /// The refs below a directory under [`ROOT`], sorted by name.
     pub fn list_refs(&self, below: &str) -> Result<Vec<(String, Oid)>> {
         check_name(below.trim_end_matches('/'))?;
         let printed = self.git("for-each-ref").args(["--format=%(objectname) %(refname)", below]).run()?;
@@ -82,7 +82,7 @@ impl Repository {
     }
 }
 
-/// A name of ours that git's own check cannot take for anything else.
+/// Checks that a name is one of ours and that git cannot take it for anything else.
 pub(super) fn check_name(name: &str) -> Result<()> {
     let bad = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c);
     let ours = format!("{name}/").starts_with(ROOT);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_is_all_or_nothing() {
+    fn a_transaction_makes_all_changes_or_none() {
         let repo = Repo::with_commit();
         repo.git(["config", "core.logAllRefUpdates", "always"]);
         let git = repo.open();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn refs_of_an_id_that_begins_another_are_not_listed() {
+    fn refs_of_a_longer_id_are_not_listed() {
         let repo = Repo::with_commit();
         let git = repo.open();
         let head = git.head().unwrap();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_ref_can_be_named() {
+    fn only_refs_below_refs_handoff_can_be_changed() {
         for bad in [
             "refs/heads/main",
             "refs/handoffx/a",

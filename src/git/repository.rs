@@ -1,4 +1,4 @@
-//! The repository the user stands in, and what is asked of it without changing it.
+//! The repository that the user is in; these functions only read it.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -18,7 +18,7 @@ pub struct Repository {
     format: ObjectFormat,
 }
 
-/// The hash a repository names its objects by.
+/// The hash that names a repository's objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectFormat {
     Sha1,
@@ -26,7 +26,7 @@ pub enum ObjectFormat {
 }
 
 impl ObjectFormat {
-    /// git's own word.
+    /// The name that git uses.
     pub fn word(self) -> &'static str {
         match self {
             Self::Sha1 => "sha1",
@@ -34,7 +34,7 @@ impl ObjectFormat {
         }
     }
 
-    /// The id that stands for "no object".
+    /// The id that means "no object".
     pub fn zero(self) -> &'static str {
         match self {
             Self::Sha1 => "0000000000000000000000000000000000000000",
@@ -52,9 +52,9 @@ impl ObjectFormat {
 }
 
 impl Repository {
-    /// The repository around a directory: a main work tree or a linked one.
+    /// Finds the repository around a directory: a main work tree or a linked one.
     ///
-    /// [`Error::Unfit`] where there is none, where it is bare, and where it has no commit yet.
+    /// [`Error::Unfit`] if there is none, if it is bare, or if it has no commit yet.
     pub fn discover(path: &Path) -> Result<Self> {
         let (fit, found) = std::thread::scope(|scope| {
             let fit = scope.spawn(command::require);
@@ -72,7 +72,7 @@ impl Repository {
         }
     }
 
-    /// Where the records of the repository around `path` are: its common directory, whether it has a commit or not.
+    /// The common directory of the repository around `path`, which contains the records, with or without a commit.
     pub fn records_of(path: &Path) -> Result<PathBuf> {
         match Self::discover(path) {
             Ok(found) => Ok(found.common_dir),
@@ -81,8 +81,8 @@ impl Repository {
         }
     }
 
-    /// Every question in one process. `None` where one has no answer, or an answer is not one line: a directory's name
-    /// may hold a newline.
+    /// Asks everything in one process. `None` if a value is missing or has several lines, because a directory's name
+    /// may contain a newline.
     fn at_once(path: &Path) -> Result<Option<Self>> {
         let questions = ["--is-bare-repository", "--is-inside-work-tree", "--show-object-format", "--show-toplevel"];
         let ask = Git::new(path, "rev-parse").args(questions);
@@ -104,7 +104,7 @@ impl Repository {
         Ok(Some(Self { top: of(top), git_dir: of(git_dir), common_dir, subdir, format }))
     }
 
-    /// One question a process, with words for each that has no answer.
+    /// Asks for one value a process, with an error for each that is missing.
     fn step_by_step(path: &Path) -> Result<Self> {
         let ask = |question: &str| Git::new(path, "rev-parse").arg(question);
         let bare = ask("--is-bare-repository").line().map_err(|error| no_repository(path, error))?;
@@ -122,7 +122,7 @@ impl Repository {
             other => return Err(Error::unfit(format!("object format {other:?} is not known"), "upgrade handoff")),
         };
         let found = Self {
-            // One question a call: a directory's name may hold a newline.
+            // One value a call, because a directory's name may contain a newline.
             top: path_of(ask("--show-toplevel").run()?),
             git_dir: path_of(ask("--absolute-git-dir").run()?),
             common_dir: absolute(path, path_of(ask("--git-common-dir").run()?))?,
@@ -132,7 +132,7 @@ impl Repository {
         Ok(found)
     }
 
-    /// Directory that holds the files.
+    /// The directory with the files.
     pub fn top(&self) -> &Path {
         &self.top
     }
@@ -142,17 +142,17 @@ impl Repository {
         &self.git_dir
     }
 
-    /// The git directory all work trees share.
+    /// The git directory that all work trees share.
     pub fn common_dir(&self) -> &Path {
         &self.common_dir
     }
 
-    /// Where everything of ours lies: `<common dir>/handoff`. May not exist yet.
+    /// The directory of all our files: `<common dir>/handoff`. It may not exist yet.
     pub fn state_dir(&self) -> PathBuf {
         self.common_dir.join("handoff")
     }
 
-    /// Where the user stands, from the top; empty at the top.
+    /// The user's directory relative to the top; empty at the top.
     pub fn subdir(&self) -> &Path {
         &self.subdir
     }
@@ -174,20 +174,19 @@ impl Repository {
         }
     }
 
-    /// Short name of the branch that is checked out; `None` when HEAD is detached.
+    /// Short name of the checked-out branch; `None` if HEAD is detached.
     pub fn branch(&self) -> Result<Option<String>> {
         let name = self.git("symbolic-ref").args(["--quiet", "HEAD"]).answer()?;
         Ok(name.and_then(|name| name.strip_prefix("refs/heads/").map(str::to_owned)))
     }
 
-    /// A file of this work tree's git directory. Where each lies is gitrepository-layout(5)'s to say: what a linked
-    /// work tree shares is in the common directory.
+    /// A file of this work tree's git directory, which may be in the common directory; see gitrepository-layout(5).
     pub fn git_path(&self, name: &str) -> PathBuf {
         let shared = name == "objects" || name.starts_with("info/") && name != "info/sparse-checkout";
         if shared { self.common_dir.join(name) } else { self.git_dir.join(name) }
     }
 
-    /// The commit that is checked out, and the branch, from one process.
+    /// The checked-out commit and the branch, from one process.
     pub fn head_and_branch(&self) -> Result<(Oid, Option<String>)> {
         let ask = self.git("rev-parse").args(["HEAD^{commit}", "--symbolic-full-name", "HEAD"]);
         match ask.line().ok().as_deref().and_then(|text| text.split_once('\n')) {
@@ -197,12 +196,12 @@ impl Repository {
     }
 }
 
-/// An object id that git printed.
+/// Parses an object id that git printed.
 pub(super) fn oid(text: &str) -> Result<Oid> {
     text.parse().map_err(|error| Error::untrusted(format!("git printed no object id: {error}")))
 }
 
-/// A path that git printed on a line of its own.
+/// Parses a path that git printed on a line of its own.
 pub(super) fn path_of(mut printed: Vec<u8>) -> PathBuf {
     if printed.last() == Some(&b'\n') {
         printed.pop();
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_fit_is_told_with_what_helps() {
+    fn a_bare_or_empty_repository_is_refused_with_a_hint() {
         let hint = |path: &Path| match Repository::discover(path) {
             Err(Error::Unfit { what, hint }) => (what, hint),
             other => panic!("{other:?}"),
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn sha256_is_told_apart() {
+    fn the_object_format_is_found() {
         let repo = Repo::with_format("sha256");
         let found = Repository::discover(repo.top()).unwrap();
         assert_eq!(found.format(), ObjectFormat::Sha256);

@@ -1,4 +1,5 @@
-//! Random repositories with random dirt: a snapshot that lands says the same `git status` as where it was taken.
+//! Random repositories with random changes: after a takeover, `git status` says the same as where the snapshot was
+//! taken.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -12,7 +13,7 @@ use super::testing::{Repo, raw, status};
 use super::{Repository, snapshot, takeover_worktree};
 use crate::model::id::{RemoteName, Uid};
 
-/// Names that collide as file and directory, that git might take for options or patterns, and that are not UTF-8.
+/// Names that collide as file and directory, that look like options or patterns, or that are not UTF-8.
 const NAMES: [&[u8]; 12] = [
     b"a",
     b"a/b",
@@ -64,7 +65,7 @@ fn name(index: usize) -> &'static OsStr {
     OsStr::from_bytes(NAMES[index])
 }
 
-/// Makes room for a file: what is in the way, as file or directory, is removed.
+/// Makes room for a file by removing files and directories in its way.
 fn clear(repo: &Repo, path: &PathBuf) {
     for above in path.ancestors().skip(1).take_while(|above| *above != repo.top()) {
         if above.symlink_metadata().is_ok_and(|meta| !meta.is_dir()) {
@@ -83,7 +84,7 @@ fn remove(path: &PathBuf) {
     }
 }
 
-/// Some deeds cannot be done in some states; then nothing happens.
+/// Does a deed. It has no effect where the repository's state does not allow it.
 fn act(repo: &Repo, deed: &Deed) {
     let git = |words: &[&OsStr]| {
         raw(repo.top(), std::iter::once(OsStr::new("--literal-pathspecs")).chain(words.iter().copied()))
@@ -100,7 +101,7 @@ fn act(repo: &Repo, deed: &Deed) {
         std::fs::write(path, content).unwrap();
     };
     match deed {
-        // Few contents, so that renames and equal files are found.
+        // Few different contents, so that renames and equal files are found.
         Deed::Write { name, content } => put(*name, format!("{}\n", content % 5).repeat(20).as_bytes()),
         Deed::Crlf { name } => put(*name, b"one\r\ntwo\nthree\r\n"),
         Deed::Link { name: index, target } => {
@@ -159,7 +160,7 @@ proptest! {
     #![proptest_config(Config { cases: 30, max_shrink_iters: 60, failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn a_snapshot_lands_as_it_was_taken(
+    fn a_takeover_has_the_status_of_the_snapshot(
         autocrlf in prop_oneof![3 => Just("false"), 1 => Just("input"), 1 => Just("true")],
         committed in proptest::collection::vec(deed(), 0..8),
         dirt in proptest::collection::vec(deed(), 0..12),

@@ -1,13 +1,13 @@
-//! What a host must know of a repository beside its objects.
+//! What a host must know of a repository in addition to its objects.
 
 use super::Repository;
 use super::Result;
 use crate::model::snapshot::{Oid, Snapshot};
 
-/// Facts that travel in a handoff's spec.
+/// Facts that a handoff's spec contains.
 #[derive(Clone, Debug)]
 pub struct ShipFacts {
-    /// 40 hex digits: which repository this is, whatever it is called and wherever it lies.
+    /// 40 hex digits that identify the repository, whatever it is called and wherever it is.
     pub cache_key: String,
     /// `sha1` or `sha256`.
     pub object_format: String,
@@ -27,7 +27,7 @@ pub struct ShipFacts {
 }
 
 impl ShipFacts {
-    /// Reads them: of what is checked out, or of what an earlier ship was made from.
+    /// Reads the facts, of the checked-out commit or of the snapshot of an earlier ship.
     ///
     /// # Errors
     /// git fails.
@@ -54,7 +54,7 @@ impl ShipFacts {
     }
 }
 
-/// The name of a directory with nothing in it that a shell or a file system of a host could mind.
+/// The name of a directory without characters that a shell or a file system of a host treats specially.
 pub fn directory_name(top: &std::path::Path) -> String {
     let name = top.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
@@ -63,7 +63,7 @@ pub fn directory_name(top: &std::path::Path) -> String {
     if name.is_empty() { "repository".to_owned() } else { name.to_owned() }
 }
 
-/// `section.key = value` pairs as a configuration file; the values are from a fixed list.
+/// `section.key = value` pairs as a configuration file; the values come from a fixed list.
 fn sections(settings: &[(&str, &str)]) -> String {
     let line = |(key, value): &(&str, &str)| {
         key.split_once('.').map(|(section, key)| format!("[{section}]\n\t{key} = {value}\n"))
@@ -74,7 +74,7 @@ fn sections(settings: &[(&str, &str)]) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_directory_name_is_tame() {
+    fn a_directory_name_has_no_special_characters() {
         let name = |path: &str| super::directory_name(std::path::Path::new(path));
         assert_eq!(name("/w/my repo"), "my-repo");
         assert_eq!(name("/w/.-x;rm"), "x-rm");

@@ -1,10 +1,11 @@
-//! A working state put into objects, beside the user's repository and without a change to it.
+//! Takes a snapshot of the working state as git objects, without a change to the user's repository.
 //!
-//! The recipe, each step for a reason that was measured:
-//! 1. The index is copied with its time of change, so that git's stat cache holds and racily clean entries are read.
+//! Each step has a reason that was measured:
+//! 1. The index is copied with its modification time, so that git's stat cache stays valid and racily clean entries are
+//! read.
 //! 2. New objects go to a directory of our own that borrows from the user's; a failure leaves nothing behind.
-//! 3. A second copy, with the flags cleared that hide edits, takes `add -A` and becomes the files tree.
-//! 4. The two trees become a stash-shaped commit, and only then do the objects move into the user's object store.
+//! 3. In a second copy the flags that hide edits are cleared. After `add -A` it becomes the files tree.
+//! 4. The two trees become a stash-shaped commit. Only then are the objects moved into the user's object store.
 
 mod hidden_edits;
 mod included_ignored;
@@ -25,20 +26,20 @@ use crate::model::snapshot::{Oid, Snapshot};
 use scratch::Scratch;
 pub(super) use scratch::{PACK_FROM, folds_case, quoted, remove_stale};
 
-/// How long a snapshot is tried while the user commits or stages.
+/// How long a snapshot is retried while the user commits or stages.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two tries, so that another git command that takes turns with us falls out of step.
+/// Pause between two tries, so that a git command that runs at the same interval does not always collide with ours.
 const PAUSE: Duration = Duration::from_millis(30);
 
-/// Puts HEAD, what is staged and what lies in the directory into objects of the user's repository.
+/// Stores HEAD, the index and the files as objects of the user's repository.
 ///
-/// Changes neither the index nor a ref: the caller keeps the commit with [`Repository::keep_ref`] before it uses it.
-/// [`Error::Unfit`] where the state cannot be shipped whole (an unfinished merge, a shallow or partial clone).
+/// Changes neither the index nor a ref: the caller keeps the commit with [`Repository::keep_ref`] before using it.
+/// [`Error::Unfit`] if the state cannot be shipped whole (an unfinished merge, a shallow or partial clone).
 ///
-/// `include`: patterns as in .gitignore of ignored files that go with it, in a tree of their own. Its commit is kept by
-/// the caller too.
+/// `include` has patterns as in .gitignore, of ignored files to ship in a tree of their own. The caller keeps its
+/// commit, too.
 pub fn take(repo: &Repository, include: &[String]) -> Result<Snapshot> {
-    // Both only read, and what is wrong with the state is told before what it made fail.
+    // Both only read. A failed precondition is reported first, because it may be the cause of the other error.
     let (preconditions, taken) = std::thread::scope(|scope| {
         let preconditions = scope.spawn(|| preconditions::check(repo));
         let taken = take_fit(repo, include);
@@ -51,7 +52,7 @@ pub fn take(repo: &Repository, include: &[String]) -> Result<Snapshot> {
     Ok(snapshot)
 }
 
-/// A snapshot whose objects are still in a directory of our own.
+/// A snapshot whose objects are still in our own directory.
 fn take_fit(repo: &Repository, include: &[String]) -> Result<(Scratch, Snapshot)> {
     let end = Instant::now() + PATIENCE;
     for tries in 1.. {
@@ -80,7 +81,7 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: &[String]) -> Result<(Scra
     let files = scratch.entries(scratch.files())?;
     let (extra, sent) = included_ignored::take(repo, &scratch, include)?;
     let (left_behind, files_tree) = std::thread::scope(|scope| {
-        // The look at the directory reads this index; the tree is written from a copy without foreign commits.
+        // left_behind reads this index while the tree is written from a copy without foreign commits.
         let tree = scope.spawn(|| scratch.files_tree(&staged, &files));
         let found = left_behind::find(repo, &scratch, (&staged, &index_tree), &files, all_added, &sent);
         (found, tree.join())
@@ -94,13 +95,13 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: &[String]) -> Result<(Scra
     Ok((scratch, Snapshot { commit, head, index_tree, files_tree, branch, extra, left_behind }))
 }
 
-/// What must not change between the first and the last look, or HEAD and index would be of different moments: git
-/// moves the branch before it renames the new index into place.
+/// State that must not change while the snapshot is taken, or HEAD and index would not belong together: git moves the
+/// branch before it renames the new index.
 #[derive(PartialEq, Eq)]
 struct Stamp {
     head: Oid,
     branch: Option<String>,
-    /// Inode, length, and time of change of the index.
+    /// Inode, length and modification time of the index.
     index: Option<(u64, u64, i64, i64)>,
 }
 

@@ -1,4 +1,4 @@
-//! A takeover: the agent's working state in a new worktree beside the repository, exactly as it was left.
+//! A takeover: the agent's working state in a new worktree next to the repository, exactly as the agent left it.
 
 mod disk;
 mod filters;
@@ -16,18 +16,19 @@ use super::{Error, Repository, Result};
 use crate::model::id::{HandoffId, RemoteName};
 use crate::model::snapshot::{Oid, Snapshot};
 
-/// Where the work was put.
+/// The worktree of a takeover.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Landed {
     /// Top of the new worktree.
     pub path: PathBuf,
-    /// `handoff/<id>`, or `None` when that name was taken and HEAD is detached.
+    /// `handoff/<id>`, or `None` if that name was taken and HEAD is detached.
     pub branch: Option<String>,
-    /// Paths that this file system could not hold as they were (two names that differ only in case), lossy.
+    /// Paths that this file system could not store as they were (two names that differ only in case). Invalid UTF-8 is
+    /// replaced.
     pub differing: Vec<String>,
     /// Files that are there as git stores them, because a filter failed.
     pub stored: Vec<Stored>,
-    /// An earlier takeover made it and could not say so: it was left as it is.
+    /// An earlier takeover made it and could not report that; it was left as it is.
     pub before: bool,
 }
 
@@ -42,22 +43,22 @@ impl From<&Snapshot> for Captured {
     }
 }
 
-/// Where a takeover goes unless the user says otherwise: `<top>-handoff-<id>`, beside the work tree.
+/// The default destination of a takeover: `<top>-handoff-<id>`, next to the work tree.
 pub fn default_destination(repo: &Repository, id: &HandoffId) -> PathBuf {
     let mut name = repo.top().file_name().map_or_else(|| OsString::from_vec(b"repository".to_vec()), OsString::from);
     name.push(format!("-handoff-{}", id.as_str()));
     repo.top().with_file_name(name)
 }
 
-/// Makes a worktree in which HEAD, index and files are as in `work`, so that `git status` says what it said to the
-/// agent. All or nothing, whenever it is killed: it is made under a name of its own beside `destination`, and gets its
-/// own when it is whole. No hook runs, and LFS content is not downloaded.
+/// Makes a worktree with HEAD, index and files as in `work`, so that `git status` prints what it printed for the agent.
+/// The worktree appears whole or not at all, even if the process is killed: it is made under another name next to
+/// `destination` and then moved. No hook runs, and LFS content is not downloaded.
 ///
-/// The branch is `handoff/<id>` at the agent's HEAD: a name of ours, because the agent's own branch name is most likely
-/// checked out by the user, and git keeps a branch in one worktree only. Where that name is taken, HEAD is detached
-/// rather than a branch of the user's moved.
+/// The branch is `handoff/<id>` at the agent's HEAD. The agent's own branch name is not used, because the user most
+/// likely has it checked out, and git allows a branch in one worktree only. If the name is taken, HEAD is detached, so
+/// no branch of the user's is moved.
 ///
-/// [`Error::Unfit`] when the destination exists.
+/// [`Error::Unfit`] if the destination exists.
 pub fn worktree_for_takeover(
     repo: &Repository,
     (id, name): (&HandoffId, &RemoteName),
@@ -78,20 +79,21 @@ pub fn worktree_for_takeover(
     Ok(Landed { path: tree.top().to_owned(), branch, differing, stored, before: false })
 }
 
-/// Writes the files, then makes the index what was staged. Returns what the file system could not hold, and what a filter
-/// could not bring into its form for people.
+/// Writes the files, then sets the index. Returns the paths that the file system could not store, and the files whose
+/// filter failed.
 fn fill(tree: &Repository, work: &Captured) -> Result<(Vec<String>, Vec<Stored>)> {
     let stored = filters::check_out(tree, &work.files_tree)?;
     let printed = tree.git("diff-files").args(["--name-only", "-z"]).run()?;
     let paths = printed.split(|b| *b == 0).filter(|path| !path.is_empty());
     let differing = paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect();
-    // Of the index only (`-i`), keeping what is known of files that are the same (`-m`): status need not read them.
+    // Reads into the index only (`-i`) and keeps the stat data of unchanged files (`-m`), so `status` need not read
+    // them.
     let staged = tree.git("read-tree").config("core.sparseCheckout=false");
     staged.args(["-i", "-m", work.index_tree.as_str()]).run()?;
     Ok((differing, stored))
 }
 
-/// Fails where no worktree can be made at `destination`, before anything is stopped or sent for it.
+/// Fails if no worktree can be made at `destination`. This is checked before anything is stopped or fetched.
 pub fn check_place(repo: &Repository, (id, name): (&HandoffId, &RemoteName), destination: &Path) -> Result<()> {
     let destination = std::path::absolute(destination).map_err(Error::io("find", destination))?;
     match staging::look(repo, name, &destination)? {
@@ -100,10 +102,10 @@ pub fn check_place(repo: &Repository, (id, name): (&HandoffId, &RemoteName), des
     }
 }
 
-/// Lays the ignored files that went to the host into a worktree, but over none that is there.
+/// Adds the ignored files that were shipped to a worktree. Existing files are not overwritten.
 ///
 /// # Errors
-/// git fails; some of them may be there.
+/// git fails; some of the files may have been written.
 pub fn add_ignored(worktree: &Path, tree: &Oid) -> Result<()> {
     filters::add(&Repository::discover(worktree)?, tree)
 }
@@ -113,15 +115,15 @@ fn branch_of(id: &HandoffId) -> String {
     format!("refs/heads/handoff/{}", id.as_str())
 }
 
-/// Puts HEAD on `handoff/<id>`, if that branch can be made. HEAD goes first: a branch that is there and on which no staging
-/// stands is not ours.
+/// Puts HEAD on `handoff/<id>` if that branch can be made. HEAD is set first, so an existing branch that no staging
+/// worktree has checked out is not ours.
 fn attach(tree: &Repository, id: &HandoffId, work: &Captured) -> Result<Option<String>> {
     let name = branch_of(id);
     if tree.git("rev-parse").args(["--quiet", "--verify", &name]).answer()?.is_some() {
         return Ok(None);
     }
     tree.git("symbolic-ref").args(["-m", "handoff: takeover", "HEAD", &name]).run()?;
-    // A branch `handoff` would be in the way as well: git decides, and changes nothing when it refuses.
+    // A branch called `handoff` prevents it, too. git decides, and changes nothing if it refuses.
     let create = tree.git("update-ref").args(["-m", "handoff: takeover", &name, work.head.as_str()]);
     if create.arg(tree.format().zero()).output()?.status.success() {
         return Ok(name.strip_prefix("refs/heads/").map(str::to_owned));

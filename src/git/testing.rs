@@ -1,4 +1,4 @@
-//! Repositories for tests: in a folder of their own, with none of the machine's configuration.
+//! Repositories for tests, in their own directory, without the machine's configuration.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::Repository;
 
-/// A repository in a temporary folder, with room beside it.
+/// A repository in a temporary directory with room for other files next to it.
 pub struct Repo {
     folder: tempfile::TempDir,
     top: PathBuf,
@@ -19,7 +19,7 @@ impl Repo {
         Self::init(&["init", "-q", "-b", "main"])
     }
 
-    /// One commit with `README`.
+    /// A repository with one commit that contains `README`.
     pub fn with_commit() -> Self {
         Self::empty().committed()
     }
@@ -30,7 +30,7 @@ impl Repo {
 
     fn init(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // A space in the path of everything that is tested.
+        // Every tested path contains a space.
         let top = folder.path().canonicalize().unwrap().join("the repo");
         std::fs::create_dir(&top).unwrap();
         let repo = Self { folder, top };
@@ -78,12 +78,12 @@ impl Repo {
         self.git(["commit", "-q", "--allow-empty", "-m", message]);
     }
 
-    /// Runs git as a user would; must succeed.
+    /// Runs git as a user would, and panics if it fails.
     pub fn git<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
         git_in(&self.top, arguments)
     }
 
-    /// Writes an executable script beside the repository and returns its path, quoted for a shell.
+    /// Writes an executable script next to the repository and returns its path, quoted for a shell.
     pub fn script(&self, name: &str, text: &str) -> String {
         let path = self.beside(name);
         std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
@@ -92,14 +92,14 @@ impl Repo {
     }
 }
 
-/// Runs git in a directory as a user would; must succeed.
+/// Runs git in a directory as a user would, and panics if it fails.
 pub fn git_in<S: AsRef<OsStr>>(directory: &Path, arguments: impl IntoIterator<Item = S>) -> String {
     let output = raw(directory, arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Runs git in a directory as a user would, however it ends.
+/// Runs git in a directory as a user would, and returns its output and status.
 pub fn raw<S: AsRef<OsStr>>(directory: &Path, arguments: impl IntoIterator<Item = S>) -> std::process::Output {
     let mut command = Command::new("git");
     super::command::inherit(&mut command);
@@ -109,15 +109,15 @@ pub fn raw<S: AsRef<OsStr>>(directory: &Path, arguments: impl IntoIterator<Item 
     command.args(arguments).output().unwrap()
 }
 
-/// `git status` in the form that shows staged, unstaged and untracked apart, without branch lines.
+/// `git status` in a form that separates staged, unstaged and untracked, without branch lines.
 pub fn status(directory: &Path) -> String {
     git_in(directory, ["--no-optional-locks", "status", "--porcelain=v2", "-z", "-uall"])
 }
 
-/// Every file below a directory, as it was.
+/// Every file below a directory at one moment.
 pub struct Contents(BTreeMap<PathBuf, State>);
 
-/// Content, mode and time of change.
+/// Content, mode and modification time.
 type State = (Vec<u8>, u32, Option<(i64, i64)>);
 
 pub fn contents(directory: &Path) -> Contents {
@@ -131,7 +131,7 @@ pub fn contents(directory: &Path) -> Contents {
                 continue;
             }
             let bytes = if meta.is_file() { std::fs::read(&path).unwrap() } else { Vec::new() };
-            // git refreshes the time of what it would otherwise write again, so that no gc takes it.
+            // git updates the time of an existing object instead of writing it again, so that no gc deletes it.
             let text = path.to_string_lossy();
             let freshened = text.contains("/.git/objects/") || text.contains("/.git/sharedindex.");
             let time = (!freshened).then(|| (meta.mtime(), meta.mtime_nsec()));
@@ -142,14 +142,14 @@ pub fn contents(directory: &Path) -> Contents {
 }
 
 impl Contents {
-    /// Paths that came, went or changed, from this look to the next.
+    /// Paths that were added, removed or changed between two moments.
     pub fn changes(&self, next: &Contents) -> Vec<String> {
         let paths: std::collections::BTreeSet<_> = self.0.keys().chain(next.0.keys()).collect();
         let changed = paths.into_iter().filter(|path| self.0.get(*path) != next.0.get(*path));
         changed.map(|path| path.to_string_lossy().into_owned()).collect()
     }
 
-    /// The same without objects that are only in `next`.
+    /// The same without objects that only `next` has.
     pub fn changes_but_new_objects(&self, next: &Contents) -> Vec<String> {
         let is_new = |path: &str| path.contains("/.git/objects/") && !self.0.contains_key(Path::new(path));
         self.changes(next).into_iter().filter(|path| !is_new(path)).collect()

@@ -1,7 +1,8 @@
-//! Objects to a host and back, by git's own push and fetch over a channel that is already open.
+//! Sends objects to a host and fetches them, with git's own push and fetch over a channel that is already open.
 //!
-//! git believes it starts `ssh`; what it starts is the bridge, a command that joins its stdin and stdout to
-//! `git receive-pack` or `git upload-pack` on the host. Both are asynchronous because the bridge runs beside them.
+//! git believes that it starts `ssh`. It starts the bridge, a command that connects its stdin and stdout to `git
+//! receive-pack` or `git upload-pack` on the host. Both functions are asynchronous, because the bridge runs at the same
+//! time.
 
 use std::process::{ExitStatus, Stdio};
 
@@ -15,34 +16,34 @@ use super::{Error, Repository, Result};
 use crate::model::id::{HandoffId, RemoteName};
 use crate::model::snapshot::Oid;
 
-/// Stands for the repository on the host; the bridge knows the real one and ignores this. `.invalid` is no name of
-/// any machine (RFC 2606), should git ever ask.
+/// A placeholder for the repository on the host, which the bridge ignores. `.invalid` is never a machine's name (RFC
+/// 2606).
 const URL: &str = "ssh://handoff.invalid/cache";
-/// Most of what git and the host may say on either output.
+/// Maximum bytes that are kept of each output of git and the host.
 const LONGEST: u64 = 1 << 20;
 
-/// The way to one repository on a host.
+/// The connection to one repository on a host.
 #[derive(Clone, Debug)]
 pub struct Bridge {
-    /// A shell command that joins stdin and stdout to git's service on the host and ignores its arguments: to
-    /// `receive-pack` for a push, to `upload-pack` for a fetch. The protocol is version 0 unless it passes on
+    /// A shell command that connects stdin and stdout to git's service on the host and ignores its arguments: to
+    /// `receive-pack` for a push, to `upload-pack` for a fetch. The protocol is version 0 unless the command passes on
     /// `GIT_PROTOCOL`.
     pub command: String,
 }
 
-/// A ref as it was pushed.
+/// A pushed ref.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pushed {
     pub name: String,
-    /// It stood there already.
+    /// Whether the host had it already.
     pub known: bool,
 }
 
-/// Makes refs on the host, all or none, sending the objects it lacks. Repeating it is harmless: what stands already is
-/// known. A ref that stands at another commit is never moved back or aside, but refused.
+/// Creates refs on the host, all or none, and sends the objects that it lacks. Repeating this is harmless: existing
+/// refs are `known`. A ref that exists at another commit is never moved; the push is refused.
 ///
-/// What the host has under a ref it shows (`refs/keep/…`) is not sent again. No hook and no push setting of the
-/// user's applies: this is `send-pack`, not `push`.
+/// Objects below a ref that the host advertises (`refs/keep/…`) are not sent again. No hook and no push setting of the
+/// user's applies, because this is `send-pack`, not `push`.
 pub async fn push(repo: &Repository, bridge: &Bridge, refs: &[(Oid, String)]) -> Result<Vec<Pushed>> {
     if refs.is_empty() {
         return Ok(Vec::new());
@@ -70,11 +71,11 @@ pub async fn push(repo: &Repository, bridge: &Bridge, refs: &[(Oid, String)]) ->
     }
 }
 
-/// Whether a push failed because the host lacks objects it was believed to have, or has damaged ones. git also says so
-/// of a disk that is full.
+/// Whether a push failed because the host lacks objects that we assumed, or has damaged ones. git prints the same for a
+/// full disk.
 pub fn is_damage(error: &Error) -> bool {
     let Error::Failed { command, stderr, .. } = error else { return false };
-    // What the host reports of each ref is part of the protocol, and not translated.
+    // The host's report of each ref is part of the protocol and not translated.
     let refused = stderr.lines().filter(|line| line.starts_with("error refs/"));
     command == "send-pack"
         && refused
@@ -82,8 +83,8 @@ pub fn is_damage(error: &Error) -> bool {
             .any(|line| line.ends_with("missing necessary objects") || line.ends_with("unpacker error"))
 }
 
-/// Whether a push failed because another one moved or made the same ref in between. Refs that handoffs share are pushed
-/// by each that finds them missing; looked at again, they are there.
+/// Whether a push failed because another push moved or created the same ref in between. Several handoffs push shared
+/// refs that they find missing; at the next try the refs exist.
 pub fn is_race(error: &Error) -> bool {
     let Error::Failed { command, stderr, .. } = error else { return false };
     let refused = |line: &str| {
@@ -95,10 +96,10 @@ pub fn is_race(error: &Error) -> bool {
     command == "send-pack" && stderr.lines().any(refused) && stderr.contains("cannot lock ref")
 }
 
-/// Brings refs of the host into a quarantine, below `refs/handoff/` there. Nothing of the repository changes.
+/// Fetches refs of the host into a quarantine, below `refs/handoff/` there. The repository does not change.
 ///
-/// A refspec is `<ref on the host>:<ref under refs/handoff/>`, both with or both without one `*`. git's fetch proves that
-/// everything is connected; the objects are not checked yet.
+/// A refspec is `<ref on the host>:<ref under refs/handoff/>`, both with or both without one `*`. git's fetch checks
+/// that everything is connected; the objects are not checked yet.
 async fn fetch(quarantine: &Quarantine, bridge: &Bridge, refspecs: &[String]) -> Result<()> {
     let pairs: Vec<_> = refspecs.iter().map(|refspec| checked(refspec)).collect::<Result<_>>()?;
     if pairs.is_empty() {
@@ -106,14 +107,14 @@ async fn fetch(quarantine: &Quarantine, bridge: &Bridge, refspecs: &[String]) ->
     }
     let mut fetch = bridged(quarantine.git("fetch"), bridge);
     for setting in [
-        "fetch.fsckObjects=false", // the quarantine is checked as a whole, and by more than one fault
+        "fetch.fsckObjects=false", // the quarantine is checked as a whole, for all faults at once
         "fetch.unpackLimit=1",     // one pack instead of a file for each object
         "fetch.writeCommitGraph=false",
         "core.logAllRefUpdates=false",
     ] {
         fetch = fetch.config(setting);
     }
-    // Our own rewriting of the whole URL is the longest, so no `insteadOf` of the user's applies.
+    // git uses the longest matching `insteadOf`. Ours is the whole URL, so no `insteadOf` of the user's applies.
     fetch = fetch.config(format!("url.{URL}.insteadOf={URL}"));
     let fetch = fetch
         .args(["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"])
@@ -123,17 +124,17 @@ async fn fetch(quarantine: &Quarantine, bridge: &Bridge, refspecs: &[String]) ->
     if ran.status.success() { Ok(()) } else { Err(ran.failed("fetch")) }
 }
 
-/// Does what blocks beside the loop.
+/// Runs blocking work on another thread.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let failed = |error| Error::Io { what: "git was not waited for".into(), source: std::io::Error::other(error) };
     tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
 
-/// Brings everything that attempt `n` left on the host to `refs/handoff/<id>/<n>/`, and proves that what is taken in is
-/// here whole. `pack` has objects that came before. What the user has checked out is not touched.
+/// Fetches everything that attempt `n` left on the host to `refs/handoff/<id>/<n>/`, and checks that every accepted ref
+/// is complete. `pack` has objects that arrived before. The user's checkout is not touched.
 ///
-/// Objects are checked before any of them is in the repository ([`Quarantine`]). A ref that reaches a refused object is
-/// left out and named; the others come, the work included.
+/// Objects are checked before any of them gets into the repository ([`Quarantine`]). A ref that reaches a refused
+/// object is left out and listed; the others are taken in, the work included.
 pub async fn pull(
     repo: &Repository,
     bridge: &Bridge,
@@ -167,8 +168,8 @@ pub async fn pull(
 }
 
 impl Repository {
-    /// Fails unless every object is here with all it refers to. Walks from each to what refs outside of ours hold, so
-    /// it takes as long as the work is large. The content of objects was checked when they came in.
+    /// Fails unless every object is here with everything it refers to. Walks from each object to refs that are not
+    /// ours, so the time depends on the size of the work. The objects' content was checked when they arrived.
     pub fn verify_connected(&self, objects: &[Oid]) -> Result<()> {
         if objects.is_empty() {
             return Ok(());
@@ -179,7 +180,7 @@ impl Repository {
     }
 }
 
-/// Both sides of a refspec, or why it is none of ours.
+/// Both sides of a refspec, or an error if it is not one of ours.
 fn checked(refspec: &str) -> Result<(&str, &str)> {
     let bad = || Error::untrusted(format!("{refspec:?} is not a refspec to below {}", refs::ROOT));
     let (from, to) = refspec.split_once(':').ok_or_else(bad)?;
@@ -191,10 +192,10 @@ fn checked(refspec: &str) -> Result<(&str, &str)> {
 }
 
 fn bridged(git: Git, bridge: &Bridge) -> Git {
-    git.config("protocol.allow=never") // no way but the bridge
+    git.config("protocol.allow=never") // only the bridge
         .config("protocol.ssh.allow=always")
         .env("GIT_SSH_COMMAND", &bridge.command)
-        .env("GIT_SSH_VARIANT", "simple") // do not try the command for OpenSSH's options
+        .env("GIT_SSH_VARIANT", "simple") // git must not test the command for OpenSSH's options
 }
 
 pub(super) struct Ran {
@@ -205,21 +206,21 @@ pub(super) struct Ran {
 
 impl Ran {
     pub(super) fn failed(self, verb: &str) -> Error {
-        // For a ref that was refused, send-pack says why on stdout.
+        // send-pack prints the reason for a refused ref on stdout.
         let refused = self.stdout.lines().filter(|line| line.starts_with("error "));
         let stderr = refused.fold(self.stderr.clone(), |text, line| format!("{text}{line}\n"));
         Error::Failed { command: verb.to_owned(), status: self.status.to_string(), stderr }
     }
 }
 
-/// Runs git with bytes on its stdin; it is killed when this is dropped.
+/// Runs git with bytes on its stdin. It is killed when the future is dropped.
 pub(super) async fn run(git: Git, input: Vec<u8>) -> Result<Ran> {
     let io = |source| Error::Io { what: "could not run git".into(), source };
     let mut child = git.into_tokio().stdin(Stdio::piped()).spawn().map_err(io)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let feed = async {
         if let Some(mut stdin) = stdin {
-            // A git that ends without reading all says so in its status.
+            // A git that ends before it has read everything reports that by its status.
             let _ = stdin.write_all(&input).await;
         }
     };
@@ -227,7 +228,7 @@ pub(super) async fn run(git: Git, input: Vec<u8>) -> Result<Ran> {
     Ok(Ran { status: status.map_err(io)?, stdout: stdout.map_err(io)?, stderr: stderr.map_err(io)? })
 }
 
-/// Reads to the end and keeps the first [`LONGEST`] bytes: a host that talks without end must not stop git or fill
+/// Reads to the end and keeps the first [`LONGEST`] bytes, so that endless output can neither block git nor fill
 /// memory.
 async fn bounded(from: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {
     let mut kept = Vec::new();

@@ -1,16 +1,17 @@
-//! A working state that came back, without anything at the record's place: those files are ours to write.
+//! Removes everything at the record's path from a working state that came back, because only handoff writes there.
 
 use super::capture::Captured;
 use super::repository::oid;
 use super::{Repository, Result};
 use crate::model::snapshot::Oid;
 
-/// The two names of the record's path, as a disk that ignores case knows them.
+/// The two components of the record's path, compared without case because some disks ignore it.
 const PARENT: &[u8] = b".cursor";
 const RECORD: &[u8] = b"agent-handoffs";
 
 impl Repository {
-    /// The capture without [`super::record::RECORD`] in its trees. A host leaves that out; one that is forged does not.
+    /// The capture without [`super::record::RECORD`] in its trees. An honest host leaves it out; a forged capture may
+    /// have it.
     ///
     /// # Errors
     /// git fails.
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
     use crate::git::testing::Repo;
 
-    /// A capture that a hostile host made: the usual snapshot leaves the record out.
+    /// A capture of a hostile host. The usual snapshot leaves the record out.
     fn forged(repo: &Repo) -> Captured {
         repo.git(["add", "-f", "-A"]);
         let tree: Oid = repo.git(["write-tree"]).trim().parse().unwrap();
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_capture_is_at_the_record_s_place_in_any_spelling() {
+    fn a_capture_has_no_entry_at_the_records_path_in_any_spelling() {
         let repo = Repo::with_commit();
         repo.write(".cursor/agent-handoffs/x/handoff.md", "forged");
         repo.write(".cursor/rules/mine.md", "kept");
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_at_its_place_goes_and_an_honest_capture_stays_as_it_is() {
+    fn a_link_at_the_records_path_is_removed_and_an_honest_capture_is_unchanged() {
         let repo = Repo::with_commit();
         repo.write(".cursor/rules", "kept");
         let honest = forged(&repo);

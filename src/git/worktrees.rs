@@ -1,5 +1,5 @@
-//! Work trees of a repository, found by the git directory that is each one's own. A path that was stored says where one was;
-//! only git's own files say where it is.
+//! Finds the work trees of a repository by their own git directories. A stored path only says where a work tree was;
+//! git's files say where it is.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +16,7 @@ impl Repository {
         self.git_dir().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
-    /// The name of the work tree that has its top at `path`; `None` where that is none of this repository.
+    /// The name of the work tree whose top is `path`; `None` if it does not belong to this repository.
     pub fn worktree_at(&self, path: &Path) -> Option<String> {
         if path == self.top() {
             return Some(self.worktree_name());
@@ -29,7 +29,7 @@ impl Repository {
         (git_dir.parent() == Some(&all)).then(|| git_dir.file_name().map(|name| name.to_string_lossy().into_owned()))?
     }
 
-    /// Where the work tree of that name is now; `None` where git no longer knows it or it is not there.
+    /// Where the work tree with that name is now; `None` if git does not know it or it does not exist.
     pub fn worktree_named(&self, name: &str) -> Option<PathBuf> {
         if name == self.worktree_name() {
             return Some(self.top().to_owned());
@@ -39,14 +39,14 @@ impl Repository {
         } else {
             let admin = self.common_dir().join("worktrees").join(Path::new(name).file_name()?);
             let text = std::fs::read(admin.join("gitdir")).ok()?;
-            // It may be relative to the directory that it is in.
+            // The path may be relative to its directory.
             admin.join(OsStr::from_bytes(text.trim_ascii_end())).parent()?.to_owned()
         };
         let path = path.canonicalize().ok()?;
         (self.worktree_at(&path).as_deref() == Some(name)).then_some(path)
     }
 
-    /// The names of its linked work trees that begin so.
+    /// The names of the linked work trees that start with `prefix`.
     pub fn worktrees_called(&self, prefix: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.common_dir().join("worktrees")).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
@@ -86,7 +86,7 @@ mod tests {
         let inside = Repository::discover(&moved).unwrap();
         assert_eq!(inside.worktree_name(), "linked");
         assert_eq!(inside.worktree_named("").as_deref(), Some(repo.top()));
-        // Moved behind git's back, it is found by who stands in it, and by nobody else.
+        // A work tree that was moved without git is only found from inside.
         std::fs::rename(&moved, &linked).unwrap();
         assert_eq!(main.worktree_named("linked"), None);
         assert_eq!(Repository::discover(&linked).unwrap().worktree_named("linked").as_ref(), Some(&linked));
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_at_an_old_place_is_none_of_this_repository() {
+    fn another_directory_at_an_old_path_is_not_this_repositorys() {
         let (repo, other) = (Repo::with_commit(), Repo::with_commit());
         let main = repo.open();
         let empty = repo.beside("empty");

@@ -1,4 +1,4 @@
-//! git's own check (`git fsck`) of objects in quarantine, with the severities that `git fetch` takes from the user.
+//! Checks objects in quarantine with `git fsck`, with the severities that the user set for `git fetch`.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -8,8 +8,8 @@ use crate::git::{Error, Repository, Result, refs};
 use crate::model::refusal::Fault;
 use crate::model::snapshot::Oid;
 
-/// Accepted unless the user's configuration says otherwise. Faults of names, times and modes harm nobody who checks them
-/// out, public histories are full of them, and `git clone` takes them.
+/// Accepted unless the user's configuration says otherwise. Faults of names, times and modes do no harm at checkout,
+/// are common in public histories, and pass `git clone`.
 const HARMLESS: [&str; 13] = [
     "badDate",
     "badDateOverflow",
@@ -25,16 +25,16 @@ const HARMLESS: [&str; 13] = [
     "zeroPaddedDate",
     "zeroPaddedFilemode",
 ];
-/// git-fsck(1): their severity cannot be lowered.
+/// Their severity cannot be lowered, says git-fsck(1).
 const FATAL: [&str; 2] = ["nulInHeader", "unterminatedHeader"];
-/// What `fetch.fsck.<msg-id>` may be.
+/// The values that `fetch.fsck.<msg-id>` may have.
 const SEVERITIES: [&str; 3] = ["error", "warn", "ignore"];
-/// The user's list of accepted objects, below the quarantine's directory, from which git runs.
+/// Copy of the user's list of accepted objects, below the quarantine's directory, in which git runs.
 const SKIP_LIST: &str = "skip";
-/// Most faults that are kept of one ref: one for each reason.
+/// Maximum faults that are kept of one ref: one for each reason.
 const MOST: usize = 10;
 
-/// One thing that the check found.
+/// One fault that the check found.
 #[derive(Clone, Debug)]
 pub(super) struct Finding {
     pub(super) fault: Fault,
@@ -43,7 +43,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    /// Refs that git could not even walk.
+    /// A finding for refs that git cannot walk.
     pub(super) fn unreadable(error: &Error) -> Self {
         let text = match error {
             Error::Failed { stderr, .. } => stderr.lines().next().unwrap_or_default().to_owned(),
@@ -53,13 +53,13 @@ impl Finding {
         Finding { fault, carriers: HashSet::new() }
     }
 
-    /// It names no object, so each ref is to be looked at.
+    /// Whether it names no object, so that each ref must be checked alone.
     pub(super) fn is_of_all(&self) -> bool {
         self.fault.object.is_none()
     }
 }
 
-/// The faults of findings whose carriers were hit, one for each reason.
+/// The faults of findings with a carrier in `hit`, one for each reason.
 pub(super) fn faults(findings: &[Finding], hit: &HashSet<Oid>) -> Vec<Fault> {
     let mut by_reason: BTreeMap<&str, &Fault> = BTreeMap::new();
     for finding in findings.iter().filter(|finding| !finding.carriers.is_disjoint(hit)) {
@@ -68,7 +68,7 @@ pub(super) fn faults(findings: &[Finding], hit: &HashSet<Oid>) -> Vec<Fault> {
     by_reason.into_values().take(MOST).cloned().collect()
 }
 
-/// Checks the pack that was made of what is new.
+/// Checks the pack that was made of the new objects.
 pub(super) fn check(quarantine: &Quarantine) -> Result<Vec<Finding>> {
     let mut settings = Settings::of(quarantine)?;
     let mut faults = fsck(quarantine, &mut settings)?;
@@ -80,7 +80,7 @@ pub(super) fn check(quarantine: &Quarantine) -> Result<Vec<Finding>> {
             _ => false,
         };
         faults.retain(|fault| !is_known(fault));
-        // Content that the user has under another name was not read yet.
+        // Content that the user has under another name was not checked yet.
         let unread = faults.iter().filter(|fault| fault.reason.ends_with("Missing"));
         let unread: Vec<Oid> = unread.filter_map(|fault| fault.object.clone()).collect();
         let present = quarantine.repo.present(&unread)?;
@@ -106,8 +106,8 @@ pub(super) fn check(quarantine: &Quarantine) -> Result<Vec<Finding>> {
     Ok(findings.collect())
 }
 
-/// The file that a fault of content is about. Such a fault names the content, and a tree gives it the name that makes
-/// it dangerous.
+/// The file that a fault of content is about. fsck reports the content, which becomes dangerous by the name that a tree
+/// gives it.
 fn content_of(reason: &str) -> Option<&'static str> {
     let is_of_tree = reason.ends_with("Symlink");
     match reason {
@@ -118,8 +118,8 @@ fn content_of(reason: &str) -> Option<&'static str> {
     }
 }
 
-/// Runs `git fsck` on the checked pack alone, without the user's configuration but for `settings`. One that this git
-/// does not know is dropped.
+/// Runs `git fsck` on the checked pack alone, without the user's configuration except `settings`. Settings that this
+/// git does not know are dropped.
 fn fsck(quarantine: &Quarantine, settings: &mut Settings) -> Result<Vec<Fault>> {
     loop {
         let home = quarantine.directory.path();
@@ -129,7 +129,7 @@ fn fsck(quarantine: &Quarantine, settings: &mut Settings) -> Result<Vec<Fault>> 
         {
             git = git.env(name, value);
         }
-        // git before 2.32 knows no GIT_CONFIG_GLOBAL.
+        // git before 2.32 does not know GIT_CONFIG_GLOBAL.
         git = git.env("HOME", home).env("XDG_CONFIG_HOME", home);
         for setting in settings.lines() {
             git = git.config(setting);
@@ -149,7 +149,7 @@ fn fsck(quarantine: &Quarantine, settings: &mut Settings) -> Result<Vec<Fault>> 
             Some(why) => return Err(Error::untrusted(format!("git could not check what came: {why}"))),
             None => {}
         }
-        // Bit 1: objects; 2: missing ones, which the user's repository has; 4: packs.
+        // Status bits of fsck: 1 is bad objects, 2 is missing ones (which the user's repository has), 4 is packs.
         let unnamed = status.code().is_none_or(|code| code & 0b101 != 0) && faults.is_empty();
         if unnamed {
             return Err(Error::untrusted(format!("git could not check what came ({status}): {last}")));
@@ -173,16 +173,16 @@ fn parse(line: &str) -> Option<Fault> {
     Some(Fault { kind: kind.to_owned(), object: Some(object), reason: reason.to_owned(), text, is_fatal })
 }
 
-/// Severities, ours first: of two, git takes the later.
+/// Severities. Ours come first, because git uses the last of two.
 struct Settings {
     severities: Vec<(String, String)>,
-    /// Objects that are accepted whatever they are, as a file in the quarantine.
+    /// Whether the quarantine has a list of objects that are accepted whatever they are.
     skips: bool,
 }
 
 impl Settings {
-    /// What `git fetch` would read: `fetch.fsck.*` of the repository and the user. As with git, `fsck.*` and
-    /// `receive.fsck.*` are for other commands.
+    /// What `git fetch` would read: `fetch.fsck.*` of the repository and the user. As in git, `fsck.*` and
+    /// `receive.fsck.*` belong to other commands.
     fn of(quarantine: &Quarantine) -> Result<Settings> {
         let repo = &quarantine.repo;
         let mut severities: Vec<_> = HARMLESS.iter().map(|name| ((*name).to_owned(), "warn".to_owned())).collect();
@@ -193,7 +193,7 @@ impl Settings {
             match name.strip_prefix("fetch.fsck.") {
                 Some("skiplist") => skips = true,
                 Some(name) if SEVERITIES.contains(&value) => severities.push((name.to_owned(), value.to_owned())),
-                // git warns of another value and ignores it.
+                // git warns about other values and ignores them.
                 _ => {}
             }
         }
@@ -208,7 +208,7 @@ impl Settings {
         severities.chain(self.skips.then(|| format!("fsck.skipList={SKIP_LIST}"))).collect()
     }
 
-    /// Drops the severities that a message of git's names: `Unhandled message id: x`, `Cannot demote x to warn`.
+    /// Drops the severities that an error of git names: `Unhandled message id: x`, `Cannot demote x to warn`.
     fn drop_named(&mut self, why: &str) -> bool {
         let before = self.severities.len();
         let words: Vec<String> = why.split([' ', ':', '\'']).map(str::to_lowercase).collect();
@@ -217,7 +217,7 @@ impl Settings {
     }
 }
 
-/// Copies the user's list of objects that are accepted whatever they are: git takes no path with a space.
+/// Copies the user's list of objects that are always accepted, because git takes no path with a space.
 fn copy_skip_list(repo: &Repository, to: &Path) -> Result<()> {
     let path = repo.git("config").args(["--type=path", "--get", "fetch.fsck.skipList"]).line()?;
     let path = repo.top().join(path);
@@ -228,7 +228,7 @@ fn copy_skip_list(repo: &Repository, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What the user's side of this handoff has as `.gitmodules` and `.gitattributes`: the work continues with these.
+/// The `.gitmodules` and `.gitattributes` on the user's side of this handoff, which the agent may keep.
 fn shipped(quarantine: &Quarantine) -> Result<HashSet<(&'static str, Oid)>> {
     let (repo, mut known) = (&quarantine.repo, HashSet::new());
     let base = refs::base(&quarantine.id);
@@ -245,7 +245,7 @@ fn shipped(quarantine: &Quarantine) -> Result<HashSet<(&'static str, Oid)>> {
     Ok(known)
 }
 
-/// `<mode> blob <oid>\t<path>` of a file that git itself reads.
+/// Parses `<mode> blob <oid>\t<path>` if it is a file that git itself reads.
 fn special(entry: &[u8]) -> Option<(&'static str, Oid)> {
     let tab = entry.iter().position(|byte| *byte == b'\t')?;
     let name = entry[tab + 1..].rsplit(|byte| *byte == b'/').next()?;
@@ -254,7 +254,7 @@ fn special(entry: &[u8]) -> Option<(&'static str, Oid)> {
     Some((name, oid))
 }
 
-/// The new trees that give one of `contents` a name that git may take for a file of its own, by content.
+/// The new trees that give one of `contents` a name that git may take for one of its own files, by content.
 fn trees_with(quarantine: &Quarantine, contents: &HashSet<Oid>) -> Result<BTreeMap<Oid, HashSet<Oid>>> {
     let checked = |verb| quarantine.in_bare("checked", verb);
     let all = checked("cat-file").args(["--batch-all-objects", "--batch-check=%(objecttype) %(objectname)"]).run()?;
@@ -271,8 +271,8 @@ fn trees_with(quarantine: &Quarantine, contents: &HashSet<Oid>) -> Result<BTreeM
     Ok(found)
 }
 
-/// The object of an entry whose name some file system takes for `.gitmodules` or `.gitattributes`: case, short names and
-/// ignored characters all count.
+/// The object of an entry if some file system takes its name for `.gitmodules` or `.gitattributes`: case, short names
+/// and ignored characters all count.
 fn suspect(entry: &[u8]) -> Option<Oid> {
     let tab = entry.iter().position(|byte| *byte == b'\t')?;
     let name = entry[tab + 1..].to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! Edits that the user told git not to look at.
+//! Edits that the user told git to ignore.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::scratch::{Scratch, path_of};
 use crate::git::{Repository, Result};
 
 /// Clears assume-unchanged and skip-worktree in the copied index for files that exist, so that `add -A` sees their
-/// edits. What a sparse checkout left out keeps its flag and its staged content.
+/// edits. Files outside a sparse checkout keep the flag and their staged content.
 pub(super) fn clear_flags(repo: &Repository, scratch: &Scratch) -> Result<()> {
     let printed = scratch.git("ls-files").index(scratch.files()).args(["-v", "-z"]).run()?;
     let (mut assumed, mut skipped) = (Vec::new(), Vec::new());

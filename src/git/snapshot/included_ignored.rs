@@ -1,4 +1,4 @@
-//! Ignored files that the work needs: a tree of its own, so that no capture takes them for work.
+//! Ignored files that the work needs. They have their own tree, so that no capture takes them for work.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::scratch::Scratch;
 use crate::git::{Error, Repository, Result};
 use crate::model::snapshot::Extra;
 
-/// What of the ignored files goes with the snapshot, and the index that knows every file that does.
+/// The ignored files to ship, and an index that has them and all other files.
 pub(super) fn take(repo: &Repository, scratch: &Scratch, include: &[String]) -> Result<(Option<Extra>, PathBuf)> {
     let files = scratch.files().to_owned();
     if include.is_empty() {
@@ -16,7 +16,7 @@ pub(super) fn take(repo: &Repository, scratch: &Scratch, include: &[String]) -> 
     std::fs::write(&patterns, include.join("\n") + "\n").map_err(Error::io("write", &patterns))?;
     let mut question = std::ffi::OsString::from("--exclude-from=");
     question.push(&patterns);
-    // All that is not ignored is in this index already.
+    // This index already has everything that is not ignored.
     let printed = scratch.git("ls-files").index(&files).args(["-z", "-o", "-i"]).arg(question).run()?;
     let other_repository = |path: &[u8]| path.ends_with(b"/");
     let wanted: Vec<_> = printed

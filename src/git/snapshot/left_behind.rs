@@ -1,4 +1,4 @@
-//! What a snapshot does not hold, each with the reason: nothing is left out silently.
+//! Lists everything that a snapshot does not contain, with the reason.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
@@ -13,11 +13,11 @@ use crate::git::record::RECORD;
 use crate::git::{Repository, Result};
 use crate::model::snapshot::{LeftBehind, Oid};
 
-/// Most paths listed for one reason; the rest is a number.
+/// Maximum paths that are listed for one reason; the rest are counted.
 const LISTED: usize = 200;
 
-/// Looks at the directory after `add -A` has filled the index of files, which holds `files`. `all_added`: it met
-/// nothing that it could not add. `sent`: an index of all that goes with the snapshot.
+/// Looks at the directory after `add -A` has filled the index of files, which contains `files`. `all_added`: everything
+/// could be added. `sent`: an index of everything that is shipped.
 pub(super) fn find(
     repo: &Repository,
     scratch: &Scratch,
@@ -63,7 +63,7 @@ impl Found {
     }
 }
 
-/// Ignored paths, a directory with nothing but ignored files as one with `/` at its end; without the record.
+/// Ignored paths without the record. A directory with only ignored files is one path that ends with `/`.
 fn ignored(repo: &Repository, scratch: &Scratch, sent: &Path) -> Result<HashSet<Vec<u8>>> {
     let question = ["-z", "-o", "-i", "--exclude-standard", "--directory"];
     let printed = scratch.git("ls-files").index(sent).args(question).run()?;
@@ -71,7 +71,7 @@ fn ignored(repo: &Repository, scratch: &Scratch, sent: &Path) -> Result<HashSet<
     Ok(paths.map(<[u8]>::to_vec).collect())
 }
 
-/// The record, something in it, or its parent where that holds nothing else.
+/// Whether a path is the record, something in it, or its parent if that contains nothing else.
 pub(super) fn is_record(repo: &Repository, path: &[u8]) -> bool {
     let path = path_of(path);
     if path.starts_with(RECORD) {
@@ -84,7 +84,7 @@ pub(super) fn is_record(repo: &Repository, path: &[u8]) -> bool {
     Path::new(RECORD).parent() == Some(path) && only_child(path) && repo.top().join(RECORD).exists()
 }
 
-/// Walks what git may not ignore for what git cannot hold. Neither links nor nested repositories are followed.
+/// Finds files that git does not ignore and cannot store. Neither links nor nested repositories are followed.
 fn walk(repo: &Repository, ignored: &HashSet<Vec<u8>>, staged: &Entries, files: &Entries, found: &mut Found) {
     let top = repo.top();
     let mut open = vec![Vec::new()];
@@ -129,12 +129,12 @@ fn walk(repo: &Repository, ignored: &HashSet<Vec<u8>>, staged: &Entries, files: 
     }
 }
 
-/// Whether a link leads into the git directory, where git-annex and the like keep content: no snapshot holds that, and the
-/// host finds a link to nothing.
+/// Whether a link leads into the git directory, where git-annex and the like store content. No snapshot contains that,
+/// so the link would be broken on the host.
 fn leads_into(repo: &Repository, path: &[u8]) -> bool {
     let link = repo.top().join(path_of(path));
     let Some((target, parent)) = link.read_link().ok().zip(link.parent()) else { return false };
-    // What is missing here too has no real path.
+    // A path whose target is missing here has no real path.
     let places = [parent.join(&target).canonicalize().ok(), Some(without_dots(&parent.join(target)))];
     let inside = |place: &PathBuf| {
         let git = [repo.top().join(".git"), repo.git_dir().to_owned(), repo.common_dir().to_owned()];
@@ -143,7 +143,7 @@ fn leads_into(repo: &Repository, path: &[u8]) -> bool {
     places.iter().flatten().any(inside)
 }
 
-/// A path with `.` and `..` taken out by name.
+/// Resolves `.` and `..` in a path by name only.
 fn without_dots(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -156,7 +156,7 @@ fn without_dots(path: &Path) -> PathBuf {
     plain
 }
 
-/// Whether a directory (with `/` at its end) is a repository of its own, which git does not look into.
+/// Whether a directory (with `/` at its end) is another repository, which git does not enter.
 fn is_other_repository(top: &Path, path: &[u8], staged: &Entries, files: &Entries, found: &mut Found) -> bool {
     let name = &path[..path.len() - 1];
     let gitlink = |entries: &Entries| entries.get(name).is_some_and(|(mode, _)| mode == GITLINK);
@@ -166,7 +166,7 @@ fn is_other_repository(top: &Path, path: &[u8], staged: &Entries, files: &Entrie
     if top.join(path_of(path)).join(".git").symlink_metadata().is_err() {
         return false;
     }
-    // git adds the files of a directory whose `.git` is not a repository: then it is none.
+    // If `.git` is not a repository, git adds the files of the directory, so it is not another repository.
     let mut below = files.range(path.to_vec()..).take_while(|(known, _)| known.starts_with(path));
     let nested = gitlink(files) || below.next().is_none();
     if nested {
@@ -175,7 +175,7 @@ fn is_other_repository(top: &Path, path: &[u8], staged: &Entries, files: &Entrie
     nested
 }
 
-/// Submodules with content here: none of it travels.
+/// Submodules with local content, which is not shipped.
 fn submodules(scratch: &Scratch, staged: &Entries, found: &mut Found) -> Result<()> {
     if !staged.values().any(|(mode, _)| mode == GITLINK) {
         return Ok(());
@@ -201,7 +201,7 @@ fn submodules(scratch: &Scratch, staged: &Entries, found: &mut Found) -> Result<
     Ok(())
 }
 
-/// What `add -A` met and did not add.
+/// Paths that `add -A` met and did not add.
 fn not_added(repo: &Repository, scratch: &Scratch, found: &mut Found) -> Result<()> {
     let pathspec = format!(":(exclude,top,literal){RECORD}");
     let question = ["-z", "-m", "-o", "--exclude-standard", "--", ".", &pathspec];
@@ -212,14 +212,14 @@ fn not_added(repo: &Repository, scratch: &Scratch, found: &mut Found) -> Result<
         match place.symlink_metadata() {
             Ok(meta) if meta.is_file() && File::open(&place).is_err() => found.add("unreadable", path),
             Ok(meta) if meta.is_file() || meta.is_symlink() => found.add("changed while it was read", path),
-            // Directories are the walk's and the submodules' matter; what is gone now was deleted meanwhile.
+            // walk and submodules report directories. A path that is gone was deleted during the snapshot.
             _ => {}
         }
     }
     Ok(())
 }
 
-/// Paths added with `git add -N`: a tree cannot say so, on the host they are untracked files.
+/// Paths added with `git add -N`. A tree cannot express that, so they are untracked on the host.
 fn intent_to_add(
     repo: &Repository,
     scratch: &Scratch,

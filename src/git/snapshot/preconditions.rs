@@ -1,24 +1,24 @@
-//! Whether a repository's state can be shipped whole. Better refused than half sent.
+//! Checks whether a repository's state can be shipped whole, and refuses it otherwise.
 
 use std::collections::HashSet;
 
 use crate::git::{Error, Repository, Result};
 
-/// Refs that stand while an operation of the user's is not finished: its name, and the way out.
+/// Refs that exist during an unfinished operation of the user's, its name, and how to end it.
 const OPERATIONS: [(&str, &str, &str); 3] = [
     ("MERGE_HEAD", "a merge", "git merge --continue, or git merge --abort"),
     ("CHERRY_PICK_HEAD", "a cherry-pick", "git cherry-pick --continue, or git cherry-pick --abort"),
     ("REVERT_HEAD", "a revert", "git revert --continue, or git revert --abort"),
 ];
 
-/// The same for operations that keep a directory in the git directory.
+/// Directories in the git directory that exist during an unfinished operation, with the same fields.
 const DIRECTORIES: [(&str, &str, &str); 3] = [
     ("rebase-merge", "a rebase", "git rebase --continue, or git rebase --abort"),
     ("rebase-apply", "a rebase or git am", "git rebase --abort, or git am --abort"),
     ("sequencer", "a cherry-pick or revert of several commits", "git cherry-pick --abort, or git revert --abort"),
 ];
 
-/// Refuses what would arrive incomplete, with the command that ends it.
+/// Refuses a state that would arrive incomplete, with the command that ends it.
 pub(super) fn check(repo: &Repository) -> Result<()> {
     operations(repo)?;
     let conflicts = repo.git("ls-files").args(["-u", "-z"]).run()?;
@@ -45,7 +45,7 @@ fn operations(repo: &Repository) -> Result<()> {
             return Err(unfinished(what, hint));
         }
     }
-    // Asked of git, not of the file system: with the reftable format these are no files.
+    // git is asked instead of the file system, because the reftable format has no files for refs.
     let names: String = OPERATIONS.iter().map(|(name, ..)| format!("{name}\n")).collect();
     let printed = repo.git("cat-file").arg("--batch-check=%(objecttype)").stdin(names).run()?;
     for (line, (_, what, hint)) in printed.split(|b| *b == b'\n').zip(OPERATIONS) {

@@ -1,4 +1,4 @@
-//! Files whose bytes here are not those that the host gets, because a filter stands between them and git.
+//! Files whose bytes here differ from those that the host gets, because a filter changes them.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use crate::git::attributes::{self, Attributes};
 use crate::git::config::Config;
 use crate::git::{Repository, Result};
 
-/// Most files that are read to compare their bytes; of more, only those of another length are known to differ.
+/// Maximum files that are read to compare their bytes. Above that, only files with another length are reported.
 const MOST_READ: usize = 2000;
 
-/// Each such file with the reason. `files` is what goes to the host. Filters are commands and keys of this machine, so a
-/// host gets what git stores: the cipher text of git-crypt, the pointers of git-annex and Git LFS. A file that its filter
-/// left as it was is not listed.
+/// Each such file with the reason. `files` is what is shipped. Filters use commands and keys of this machine, so a host
+/// gets what git stores: cipher text of git-crypt, pointers of git-annex and Git LFS. Files that their filter leaves
+/// unchanged are not listed.
 pub(super) fn find(repo: &Repository, scratch: &Scratch, files: &Entries) -> Result<Vec<(Vec<u8>, String)>> {
     let in_tree = files.keys().any(|path| path_of(path).file_name().is_some_and(|name| name == ".gitattributes"));
     let config = repo.config()?;
@@ -35,7 +35,7 @@ pub(super) fn find(repo: &Repository, scratch: &Scratch, files: &Entries) -> Res
     Ok(found)
 }
 
-/// Whether attributes of the user's own may be in force.
+/// Whether attributes of the user's own may apply.
 fn has_user_attributes(config: &Config) -> bool {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(std::path::PathBuf::from);
     let home = || Some(set("HOME")?.join(".config"));
@@ -52,7 +52,7 @@ fn attributes(scratch: &Scratch, files: &Entries) -> Result<BTreeMap<Vec<u8>, At
     attributes::of(scratch.git("check-attr").index(scratch.files()), paths)
 }
 
-/// Those of which the bytes here are not what git stores.
+/// The files whose bytes here differ from what git stores.
 fn changed(scratch: &Scratch, files: &Entries, maybe: Vec<(Vec<u8>, String)>) -> Result<Vec<(Vec<u8>, String)>> {
     if maybe.is_empty() {
         return Ok(maybe);
@@ -62,15 +62,15 @@ fn changed(scratch: &Scratch, files: &Entries, maybe: Vec<(Vec<u8>, String)>) ->
     let sizes = scratch.git("cat-file").arg("--batch-check=%(objectsize)").stdin(question).run()?;
     let (mut found, mut same_length) = (Vec::new(), Vec::new());
     for (item, size) in maybe.into_iter().zip(sizes.split(|b| *b == b'\n')) {
-        // What is not there was sent as it is staged.
+        // A file that does not exist was shipped as it is staged.
         let Ok(meta) = scratch.top().join(path_of(&item.0)).symlink_metadata() else { continue };
         if meta.len().to_string().as_bytes() == size { same_length.push(item) } else { found.push(item) }
     }
-    // One name a line: one with a newline in it goes unread.
+    // One name a line, so a file with a newline in its name is not compared.
     same_length.retain(|(path, _)| !path.contains(&b'\n'));
     same_length.truncate(MOST_READ);
     let names: Vec<_> = same_length.iter().flat_map(|(path, _)| [path.as_slice(), b"\n"]).collect();
-    // One that went meanwhile costs the question: the lengths are known all the same.
+    // If a file was deleted in between, the command fails, and only the lengths are compared.
     let hashes = scratch.git("hash-object").args(["--no-filters", "--stdin-paths"]).stdin(names.concat()).run();
     let hashes = hashes.unwrap_or_default();
     let pairs = same_length.into_iter().zip(hashes.split(|b| *b == b'\n'));

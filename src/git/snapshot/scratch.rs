@@ -1,4 +1,4 @@
-//! The private copy a snapshot is made in: two indexes and an object directory.
+//! The private copy in which a snapshot is made: two indexes and an object directory.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,23 +15,23 @@ use crate::git::repository::oid;
 use crate::git::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
 
-/// Begins with a dot, which no handoff's id does.
+/// Starts with a dot, which no handoff's id does.
 const PREFIX: &str = ".snapshot-";
-/// A scratch directory this old was left by a process that was killed.
+/// Age after which a scratch directory must be of a process that was killed.
 const STALE: Duration = Duration::from_secs(24 * 3600);
-/// From this many objects on they become a pack, as git does with what it fetches (`fetch.unpackLimit`).
+/// From this number on, objects become a pack, as in git's own fetch (`fetch.unpackLimit`).
 pub(in crate::git) const PACK_FROM: u32 = 100;
-/// Mode of an entry that is another repository's commit.
+/// Mode of an entry that is another repository's commit (a submodule).
 pub(super) const GITLINK: &str = "160000";
 /// Mode of a symbolic link.
 pub(super) const LINK: &str = "120000";
 
-/// Settings of the user's that would change the outcome or write into their repository.
+/// Overrides for settings of the user's that would change the result or write into their repository.
 const SETTINGS: [&str; 5] = [
-    "core.splitIndex=false", // a split index would put its shared half into the user's git directory
-    "core.untrackedCache=false", // a cache of another index's view is not evidence
-    "core.safecrlf=false",   // a warning about line ends must not leave a file out
-    "core.ignoreStat=false", // would mark what is added as unchanged for ever
+    "core.splitIndex=false", // a split index would write its shared half into the user's git directory
+    "core.untrackedCache=false", // the cache was made for another index
+    "core.safecrlf=false",   // a warning about line endings must not exclude a file
+    "core.ignoreStat=false", // would mark added files as unchanged for ever
     "core.sparseCheckout=false", // files outside the sparse cone are the user's work too
 ];
 
@@ -44,12 +44,13 @@ pub(super) struct Scratch {
     directory: tempfile::TempDir,
     staged: PathBuf,
     files: PathBuf,
-    /// Whether this disk takes names for one that differ only in case. A repository that was copied here may say otherwise.
+    /// Whether this disk folds case. The repository's own setting may be wrong if it was copied from another machine.
     folds_case: bool,
 }
 
 impl Scratch {
-    /// In `<common dir>/handoff`, on the file system of the user's objects; with a copy of the index.
+    /// Makes the directory in `<common dir>/handoff`, on the file system of the user's objects, with a copy of the
+    /// index.
     pub(super) fn new(repo: &Repository) -> Result<Self> {
         let home = repo.state_dir();
         std::fs::create_dir_all(&home).map_err(Error::io("make", &home))?;
@@ -70,7 +71,7 @@ impl Scratch {
         self.repo.top()
     }
 
-    /// The index as the user has it.
+    /// The copy of the user's index.
     pub(super) fn staged(&self) -> &Path {
         &self.staged
     }
@@ -80,7 +81,7 @@ impl Scratch {
         &self.files
     }
 
-    /// A git command that writes objects here and reads the user's too.
+    /// A git command that writes objects here and reads the user's, too.
     pub(super) fn git(&self, verb: &'static str) -> Git {
         let git = self.repo.git(verb).env("GIT_OBJECT_DIRECTORY", self.directory.path().join("objects"));
         let git = git.config(format!("core.ignorecase={}", self.folds_case));
@@ -91,12 +92,14 @@ impl Scratch {
         copy_with_time(&self.staged, &self.files)
     }
 
-    /// Adds everything that is not ignored; the record is what `head` has of it. `false`: some of it could not be added.
+    /// Adds everything that is not ignored, and resets the record to what `head` has. `false`: some files could not be
+    /// added.
     ///
-    /// Without a pathspec for the record: `add` refuses one that leads through a link or into another repository.
+    /// The record is not excluded by a pathspec, because `add` refuses one that goes through a link or into another
+    /// repository.
     pub(super) fn add_all(&self, head: &Oid) -> Result<bool> {
         let output = self.git("add").index(&self.files).args(["-A", "--ignore-errors", "--", "."]).output()?;
-        // 1: some paths were left out, the others were added.
+        // Status 1: some paths were left out and the others were added.
         let all = match output.status.code() {
             Some(0) => true,
             Some(1) => false,
@@ -111,7 +114,7 @@ impl Scratch {
         self.directory.path().join(name)
     }
 
-    /// Adds these paths to an index, ignored or not; those that cannot be read are left out.
+    /// Adds these paths to an index, ignored or not. Unreadable ones are left out.
     pub(super) fn add_these(&self, index: &Path, paths: &[&[u8]]) -> Result<()> {
         let add = self.git("add").index(index).env("GIT_LITERAL_PATHSPECS", "1");
         let add = add.args(["-f", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul"]);
@@ -122,7 +125,7 @@ impl Scratch {
         }
     }
 
-    /// A copy of an index that has these entries too.
+    /// A copy of an index with additional entries.
     pub(super) fn with_entries(&self, index: &Path, entries: &Entries) -> Result<PathBuf> {
         let all = self.place("all");
         copy_with_time(index, &all)?;
@@ -145,8 +148,8 @@ impl Scratch {
         Ok(printed.split(|b| *b == 0).filter_map(parse_entry).collect())
     }
 
-    /// Sets the entries below the record's directory to what HEAD has (nothing, unless a team commits records): they are
-    /// never work. Where something else has its place, that is the user's, and no record can be there.
+    /// Sets the entries of the record's directory to what HEAD has (usually nothing), because they are never work. If
+    /// something else is at that path, it is the user's, and there is no record.
     pub(super) fn pin_record(&self, index: &Path, head: &Oid) -> Result<()> {
         let entries = |printed: Vec<u8>, path_of: fn(&[u8]) -> &[u8]| -> Vec<Vec<u8>> {
             let inside = |path: &[u8]| path.strip_prefix(RECORD.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"));
@@ -179,9 +182,8 @@ impl Scratch {
         self.update(index, input)
     }
 
-    /// The tree of the files. Commits of other repositories are in it what they are in the index: their content does
-    /// not travel, so the host could not check out another commit, and a nested repository would become an empty
-    /// directory.
+    /// Writes the tree of the files. Commits of other repositories stay as in the index: their content is not shipped,
+    /// so the host could not check out another commit, and a nested repository would become an empty directory.
     pub(super) fn files_tree(&self, staged: &Entries, files: &Entries) -> Result<Oid> {
         let zero = self.repo.format().zero();
         let mut input = Vec::new();
@@ -199,7 +201,7 @@ impl Scratch {
         if input.is_empty() {
             return self.write_tree(&self.files);
         }
-        // Another copy: the index of files is being read meanwhile.
+        // A further copy, because the index of files is being read at the same time.
         let tree = self.directory.path().join("tree");
         copy_with_time(&self.files, &tree)?;
         self.update(&tree, input)?;
@@ -213,7 +215,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// A commit of nobody in particular, so that no two snapshots differ by who took them.
+    /// Makes a commit with a fixed author, so that snapshots do not differ by who took them.
     pub(super) fn commit(&self, message: &str, tree: &Oid, parents: &[&Oid]) -> Result<Oid> {
         let mut git = self.git("commit-tree").config("i18n.commitEncoding=UTF-8").arg(tree.as_str());
         for parent in parents {
@@ -226,13 +228,14 @@ impl Scratch {
         oid(&git.stdin(message).line()?)
     }
 
-    /// Moves the new objects of commits into the user's object store by git's own means: each object or pack appears
-    /// whole or not at all. They are unreferenced until the caller keeps the commits; git prunes none so young.
+    /// Moves the new objects of commits into the user's object store with git, so that each object or pack appears
+    /// whole or not at all. They are unreferenced until the caller keeps the commits; git does not prune objects that
+    /// young.
     pub(super) fn migrate(&self, commits: &[&Oid], head: &Oid) -> Result<()> {
         let path = self.place("pack");
         let tips: String = commits.iter().map(|commit| format!("{commit}\n")).collect();
         let pack = File::create_new(&path).map_err(Error::io("write", &path))?;
-        // No deltas: the pack lives for a moment. `--local` leaves out what the user's store has.
+        // No deltas, because the pack is short-lived. `--local` leaves out objects that the user's store has.
         let pack_objects = self.git("pack-objects").args(["--stdout", "--revs", "--local", "-q", "--window=0"]);
         pack_objects.stdin(format!("{tips}^{head}\n")).stdout_file(pack).run()?;
         let mut file = File::open(&path).map_err(Error::io("read", &path))?;
@@ -251,7 +254,7 @@ impl Scratch {
     }
 }
 
-/// A path inside the repository as git gave it.
+/// A path inside the repository, from git's bytes.
 pub(super) fn path_of(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
@@ -264,7 +267,7 @@ fn parse_entry(entry: &[u8]) -> Option<(Vec<u8>, (String, String))> {
     (stage == "0").then(|| (entry[tab + 1..].to_vec(), (mode.to_owned(), object.to_owned())))
 }
 
-/// A line of `info/alternates`, quoted as git quotes (a path may hold anything).
+/// A line of `info/alternates`, quoted as git does, because a path may contain anything.
 pub(in crate::git) fn quoted(path: &Path) -> Vec<u8> {
     let mut line = vec![b'"'];
     for byte in path.as_os_str().as_bytes() {
@@ -278,9 +281,9 @@ pub(in crate::git) fn quoted(path: &Path) -> Vec<u8> {
     line
 }
 
-/// Copies an index with its time of change: git re-reads every file not older than the index, and a newer time would
-/// make it trust an edit of the same second. From one handle, because git replaces the file by rename. A repository
-/// without an index has nothing staged.
+/// Copies an index with its modification time. git reads every file again that is not older than the index, so a newer
+/// time would make it trust an edit of the same second. One file handle is used, because git replaces the file by a
+/// rename. A repository without an index has nothing staged.
 fn copy_with_time(from: &Path, to: &Path) -> Result<()> {
     let mut source = match File::open(from) {
         Ok(file) => file,
@@ -293,13 +296,13 @@ fn copy_with_time(from: &Path, to: &Path) -> Result<()> {
     target.set_times(FileTimes::new().set_modified(time)).map_err(Error::io("write", to))
 }
 
-/// Whether a disk takes names for one that differ only in case, by a name that every work tree has.
+/// Whether a disk folds case, tested with a name that every work tree has.
 pub fn folds_case(top: &Path) -> bool {
     let inode = |name: &str| top.join(name).symlink_metadata().map(|meta| (meta.dev(), meta.ino())).ok();
     inode(".git").is_some_and(|lower| inode(".GIT") == Some(lower))
 }
 
-/// Best effort: what stays is tried again by the next snapshot.
+/// Removes leftovers of killed processes. Errors are ignored, because the next snapshot tries again.
 pub(in crate::git) fn remove_stale(home: &Path, prefix: &str) {
     let Ok(entries) = home.read_dir() else { return };
     for entry in entries.flatten().filter(|e| e.file_name().as_bytes().starts_with(prefix.as_bytes())) {

@@ -14,7 +14,7 @@ fn snapshot(repo: &Repo) -> Snapshot {
     take(&repo.open(), &[]).unwrap()
 }
 
-/// A file of a tree, or nothing.
+/// The content of a file in a tree, if it exists.
 fn file(repo: &Repo, tree: &Oid, path: &str) -> Option<String> {
     let output = raw(repo.top(), ["cat-file", "blob", &format!("{tree}:{path}")]);
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
@@ -36,7 +36,7 @@ fn refusal(repo: &Repo) -> (String, String) {
 }
 
 #[test]
-fn a_clean_repository_is_three_times_the_same_tree() {
+fn a_clean_repository_has_the_same_tree_three_times() {
     let repo = Repo::with_commit();
     let taken = snapshot(&repo);
     let tree = repo.git(["rev-parse", "HEAD^{tree}"]);
@@ -51,7 +51,7 @@ fn a_clean_repository_is_three_times_the_same_tree() {
 }
 
 #[test]
-fn staged_and_unstaged_of_one_file_stay_apart() {
+fn staged_and_unstaged_edits_of_one_file_stay_apart() {
     let repo = Repo::with_commit();
     repo.write("gone", "x");
     repo.write("old name", "a file that is moved\n");
@@ -95,7 +95,7 @@ fn names_links_and_modes_of_every_kind_are_kept() {
 }
 
 #[test]
-fn nothing_of_the_users_changes_but_new_objects() {
+fn a_snapshot_changes_nothing_but_adds_objects() {
     let repo = Repo::with_commit();
     repo.write("stashed", "x");
     repo.git(["add", "-A"]);
@@ -122,7 +122,7 @@ fn nothing_of_the_users_changes_but_new_objects() {
 #[test]
 fn an_edit_in_the_second_of_the_index_is_seen() {
     let repo = Repo::with_commit();
-    // A clock of whole seconds and no change time, as some file systems have: only the content tells the edit.
+    // With whole seconds and no change time, as on some file systems, only the content shows the edit.
     repo.git(["config", "core.trustctime", "false"]);
     let second = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
     let dated = |name: &str| {
@@ -141,7 +141,7 @@ fn an_edit_in_the_second_of_the_index_is_seen() {
 }
 
 #[test]
-fn another_git_command_is_not_in_the_way() {
+fn a_git_command_at_the_same_time_does_not_fail_the_snapshot() {
     let repo = Repo::with_commit();
     repo.write(".git/index.lock", "");
     repo.write("new", "x");
@@ -154,7 +154,7 @@ fn another_git_command_is_not_in_the_way() {
 }
 
 #[test]
-fn a_sparse_checkout_is_whole() {
+fn a_sparse_checkout_is_shipped_whole() {
     let repo = Repo::with_commit();
     repo.write("in/a", "a");
     repo.write("out/b", "b");
@@ -170,7 +170,7 @@ fn a_sparse_checkout_is_whole() {
 }
 
 #[test]
-fn line_ends_are_as_the_users_git_would_store_them() {
+fn line_endings_are_stored_as_the_users_git_would() {
     let repo = Repo::with_commit();
     repo.git(["config", "core.autocrlf", "true"]);
     repo.git(["config", "core.safecrlf", "true"]);
@@ -183,7 +183,7 @@ fn line_ends_are_as_the_users_git_would_store_them() {
 }
 
 #[test]
-fn a_linked_worktree_and_a_detached_head_are_themselves() {
+fn a_linked_worktree_and_a_detached_head_can_be_shipped() {
     let repo = Repo::with_commit();
     let linked = repo.beside("linked");
     repo.git(["worktree", "add", "-q", "--detach", linked.to_str().unwrap()]);
@@ -195,7 +195,7 @@ fn a_linked_worktree_and_a_detached_head_are_themselves() {
 }
 
 #[test]
-fn objects_lent_by_another_repository_and_strange_paths_work() {
+fn borrowed_objects_and_strange_paths_work() {
     let origin = Repo::with_commit();
     let repo = Repo::empty();
     let clone = repo.beside("a \"clone\":\n");
@@ -206,7 +206,7 @@ fn objects_lent_by_another_repository_and_strange_paths_work() {
 }
 
 #[test]
-fn unfinished_operations_are_refused_with_the_way_out() {
+fn unfinished_operations_are_refused_with_a_hint() {
     let repo = Repo::with_commit();
     repo.git(["checkout", "-q", "-b", "side"]);
     repo.write("README", "side\n");
@@ -255,7 +255,7 @@ fn a_failure_leaves_no_object_behind() {
 }
 
 #[test]
-fn a_snapshot_beside_commits_is_of_one_moment() {
+fn a_snapshot_during_commits_is_consistent() {
     let repo = Repo::with_commit();
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {

@@ -1,5 +1,5 @@
-//! Whether a disk can hold a tree as it is. Asked of the disk itself, before anything of the tree is written: what it
-//! takes for one name, and which names it refuses, is known by making empty files of these names in a directory of ours.
+//! Checks whether a disk can store a tree, before anything of the tree is written. The disk itself is asked, with empty
+//! files of these names in a directory of ours: which names it takes for the same, and which it refuses.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -12,17 +12,17 @@ use std::path::Path;
 use crate::git::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
 
-/// Most names in one message.
+/// Maximum names in one message.
 const SHOWN: usize = 10;
-/// Names from this length on are tried: some file systems (eCryptfs) hold 143 bytes.
+/// Names of at least this many bytes are tried, because some file systems (eCryptfs) allow only 143.
 const LONG: usize = 140;
-/// Names that DOS has for devices, with any ending.
+/// Device names in DOS, reserved with any extension.
 const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
 
 /// The names that are children of each directory of a tree.
 type Directories = BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>;
 
-/// Fails where the disk of `place`, an empty directory of ours, cannot hold the tree, with the names.
+/// Fails with the names if the disk of `place`, an empty directory of ours, cannot store the tree.
 pub(super) fn check(repo: &Repository, tree: &Oid, place: &Path) -> Result<()> {
     let printed = repo.git("ls-tree").args(["-r", "-z", "--full-tree", tree.as_str()]).run()?;
     let (mut directories, mut links) = (Directories::new(), 0);
@@ -65,7 +65,7 @@ fn add(directories: &mut Directories, path: &[u8]) {
     }
 }
 
-/// The names that some file system takes for another one of them, or refuses.
+/// The names that some file system refuses, or takes for another name in the same directory.
 fn suspects(names: &BTreeSet<Vec<u8>>) -> Vec<&[u8]> {
     let mut folded: HashMap<Vec<u8>, u32> = HashMap::new();
     for name in names {
@@ -82,7 +82,7 @@ fn is_odd(name: &[u8]) -> bool {
     name.len() >= LONG || matches!(name.last(), Some(b'.' | b' ')) || device || name.iter().any(odd)
 }
 
-/// Makes a file of each name and notes those that are another one's or cannot be made.
+/// Creates a file of each name, and notes names that collide or cannot be created.
 fn try_names(here: &Path, directory: &[u8], names: &[&[u8]], found: &mut Vec<String>) -> Result<()> {
     let shown = |name: &[u8]| {
         let whole = if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() };
@@ -111,7 +111,7 @@ fn try_names(here: &Path, directory: &[u8], names: &[&[u8]], found: &mut Vec<Str
     Ok(())
 }
 
-/// Whether no file of any name could be made.
+/// Whether the error has nothing to do with the name, so that no file could be created.
 fn is_of_the_disk(error: &std::io::Error) -> bool {
     use ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem | PermissionDenied)
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_that_some_disk_minds_are_tried() {
+    fn only_unusual_names_are_tried() {
         let all = directories(&[b"a/Guide.md", b"a/guide.md", b"a/plain", b"b/x", b"B/y", b"c/d", b"c/D/e"]);
         let of = |directory: &str| suspects(&all[directory.as_bytes()]);
         assert_eq!(of("a"), [b"Guide.md", b"guide.md"]);
@@ -152,11 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_there_or_cannot_be_made_is_noted() {
+    fn a_name_that_collides_or_cannot_be_created_is_noted() {
         let folder = tempfile::tempdir().unwrap();
         let long = "x".repeat(300);
         let mut found = Vec::new();
-        // Twice the same name is what a disk that folds case makes of two.
+        // The same name twice has the effect of two names on a disk that folds case.
         try_names(folder.path(), b"docs", &[b"guide", b"guide", long.as_bytes()], &mut found).unwrap();
         assert_eq!(found[0], "docs/guide and docs/guide have one name there");
         assert!(found[1].starts_with("docs/xxx") && found[1].contains("name too long"), "{found:?}");

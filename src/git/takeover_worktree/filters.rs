@@ -1,5 +1,5 @@
-//! Writes the files of a takeover, whatever the filters of this repository do: a key may be missing in a new worktree, or
-//! the command itself. What cannot be brought into its form for people is written as git stores it, and named.
+//! Writes the files of a takeover even if filters fail, because a key or the filter command may be missing in a new
+//! worktree. If a filter fails, the file is written as git stores it, and listed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, FileTimes};
@@ -14,21 +14,21 @@ use crate::git::snapshot::folds_case;
 use crate::git::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
 
-/// Most files of which each is tried by itself; the others stay as git stores them.
+/// Maximum files that are filtered one by one; the others stay as git stores them.
 const MOST_TRIED: usize = 2000;
-/// Git trusts an index only of files that are older than it.
+/// How much older files are made than the index, because git trusts an index only for older files.
 const AGE: Duration = Duration::from_secs(60);
 
-/// A file that is in the worktree as git stores it.
+/// A file of the worktree that is as git stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// From the top of the worktree, lossy.
+    /// Relative to the top of the worktree. Invalid UTF-8 is replaced.
     pub path: String,
-    /// What the filter said.
+    /// The filter's error.
     pub why: String,
 }
 
-/// Makes index and files those of `files`.
+/// Sets index and files to the tree `files`.
 pub(super) fn check_out(tree: &Repository, files: &Oid) -> Result<Vec<Stored>> {
     let read = git(tree, "read-tree").args(["--reset", "-u", files.as_str()]);
     let first = read.output()?;
@@ -39,7 +39,7 @@ pub(super) fn check_out(tree: &Repository, files: &Oid) -> Result<Vec<Stored>> {
     if names.is_empty() && !first.status.success() {
         return Err(failed("read-tree".into(), &first));
     }
-    // Everything as it is stored; what is there already would count as up to date.
+    // Writes everything without filters first. An existing index would make files count as up to date.
     remove_index(tree)?;
     without(git(tree, "read-tree"), &names).args(["--reset", "-u", files.as_str()]).run()?;
     let filtered = filtered(tree, &names)?;
@@ -56,13 +56,13 @@ pub(super) fn check_out(tree: &Repository, files: &Oid) -> Result<Vec<Stored>> {
             stored.push(Stored { path: String::from_utf8_lossy(path).into_owned(), why: format!("{said}: {why}") });
         }
     }
-    // Once for what is as it is stored, once for what has its form for people. Both say what they could not refresh.
+    // Refreshed once without filters and once with them. Both report what they could not refresh.
     without(git(tree, "update-index"), &names).args(["-q", "--refresh"]).output()?;
     git(tree, "update-index").args(["-q", "--refresh"]).output()?;
     Ok(stored)
 }
 
-/// Writes the files of another tree where none is, as they are stored where a filter fails.
+/// Writes the files of another tree that do not exist yet, without filters where those fail.
 pub(super) fn add(tree: &Repository, files: &Oid) -> Result<()> {
     let scratch = tempfile::tempdir().map_err(Error::io("write in", &std::env::temp_dir()))?;
     let index = scratch.path().join("index");
@@ -75,8 +75,8 @@ pub(super) fn add(tree: &Repository, files: &Oid) -> Result<()> {
     Ok(())
 }
 
-/// A sparse checkout of the user's is about their work tree; here everything is needed. The disk itself says whether it
-/// folds case.
+/// A git command for the takeover. A sparse checkout of the user's does not apply here, because everything is needed.
+/// Whether the disk folds case is tested.
 fn git(tree: &Repository, verb: &'static str) -> Git {
     tree.git(verb).config("core.sparseCheckout=false").config(format!("core.ignorecase={}", folds_case(tree.top())))
 }
@@ -85,7 +85,7 @@ fn names_of_filters(tree: &Repository) -> Result<Vec<String>> {
     Ok(tree.config()?.filters().into_iter().map(str::to_owned).collect())
 }
 
-/// The same command with no filter in force.
+/// The same command with all filters off.
 fn without(git: Git, names: &[String]) -> Git {
     names.iter().fold(git, |git, name| {
         let none = ["clean=", "smudge=", "process=", "required=false"];
@@ -101,7 +101,7 @@ fn remove_index(tree: &Repository) -> Result<()> {
     }
 }
 
-/// The files that git rewrites on their way out, with the objects. LFS is left out: its content is not downloaded here.
+/// The files that git rewrites on checkout, with their objects. LFS is left out, because its content is not downloaded.
 fn filtered(tree: &Repository, names: &[String]) -> Result<Vec<(Vec<u8>, String, Attributes)>> {
     let listed = tree.git("ls-files").args(["-s", "-z"]).run()?;
     let mut objects = std::collections::HashMap::new();
@@ -119,7 +119,7 @@ fn filtered(tree: &Repository, names: &[String]) -> Result<Vec<(Vec<u8>, String,
     Ok(all.filter_map(|(path, it)| Some((path.clone(), objects.remove(&path)?, it))).collect())
 }
 
-/// Gives one file its form for people. Says why not, where that fails; the file is then as it was.
+/// Filters one file. Returns the error if that fails; the file then stays as it was.
 fn smudge(tree: &Repository, path: &[u8], object: &str) -> Result<Option<String>> {
     let mut option = OsString::from("--path=");
     option.push(OsStr::from_bytes(path));
@@ -131,7 +131,7 @@ fn smudge(tree: &Repository, path: &[u8], object: &str) -> Result<Option<String>
     if !output.status.success() {
         return Ok(Some(said.unwrap_or_else(|| output.status.to_string())));
     }
-    // A filter that need not succeed leaves what is stored; one that did may have said something, too.
+    // A filter that may fail leaves the stored bytes. One that succeeded may print something, too.
     let same = || Ok(std::fs::read(made.path())? == std::fs::read(&target)?);
     if said.is_some() && same().map_err(Error::io("read", &target))? {
         return Ok(said);
@@ -142,7 +142,7 @@ fn smudge(tree: &Repository, path: &[u8], object: &str) -> Result<Option<String>
     Ok(None)
 }
 
-/// The first line that says that something failed.
+/// The first line that reports a failure.
 fn complaint(output: &Output) -> Option<String> {
     let text = String::from_utf8_lossy(&output.stderr);
     let failed = text.lines().any(|line| line.starts_with("error: ") || line.starts_with("fatal: "));

@@ -1,5 +1,5 @@
-//! A takeover's worktree until it is whole. A process that is killed while it makes one leaves it under a name that nobody
-//! else gives, and the next takeover clears it away.
+//! A takeover's worktree until it is complete. It has a name that nothing else uses, so if the process is killed, the
+//! next takeover removes it.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -13,11 +13,11 @@ use crate::git::command::Git;
 use crate::git::{Error, Repository, Result};
 use crate::model::id::{HandoffId, RemoteName};
 
-/// So often, and after such pauses, a directory is removed in which a git of a killed process may still write.
+/// Tries, and the pause between them, to remove a directory in which a git of a killed process may still write.
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Removed when it is dropped unfinished.
+/// The worktree is removed if this is dropped before it is finished.
 pub(super) struct Staging<'a> {
     repo: &'a Repository,
     id: &'a HandoffId,
@@ -26,7 +26,8 @@ pub(super) struct Staging<'a> {
 }
 
 impl<'a> Staging<'a> {
-    /// An empty worktree at `work`'s HEAD, beside the destination; what an earlier takeover left there is cleared away.
+    /// Makes an empty worktree at `work`'s HEAD next to the destination, and removes what an interrupted takeover left
+    /// there.
     pub(super) fn begin(
         repo: &'a Repository,
         (id, name): (&'a HandoffId, &RemoteName),
@@ -38,7 +39,7 @@ impl<'a> Staging<'a> {
         let made = std::fs::create_dir(&path).map_err(Error::io("make", &path));
         made.map_err(|error| of_the_place(error, destination))?;
         let staging = Self { repo, id, path, finished: false };
-        // Twice by force: over what git may have noted of this path when it was killed.
+        // Forced twice, because git may have registered this path before the process was killed.
         let add = repo.git("worktree").args(["add", "-f", "-f", "--quiet", "--detach", "--no-checkout", "--"]);
         add.arg(&staging.path).arg(work.head.as_str()).run()?;
         Ok(staging)
@@ -48,7 +49,7 @@ impl<'a> Staging<'a> {
         &self.path
     }
 
-    /// Gives it its place. A directory with something in it, or a file, that came there meanwhile stays.
+    /// Moves the worktree to its destination. A file or a non-empty directory that has appeared there stays.
     pub(super) fn finish(mut self, destination: &Path) -> Result<Repository> {
         std::fs::rename(&self.path, destination).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty | ErrorKind::NotADirectory => taken(destination),
@@ -62,21 +63,21 @@ impl<'a> Staging<'a> {
 impl Drop for Staging<'_> {
     fn drop(&mut self) {
         if !self.finished {
-            // Best effort while another error is on its way to the user.
+            // Errors are ignored, because another error is being reported.
             let _ = clear(self.repo, self.id, &self.path);
         }
     }
 }
 
-/// The worktree of this handoff where a takeover was killed before it could journal it. Otherwise a place is refused where
-/// something is, or where git still expects a worktree.
+/// Finds the worktree of this handoff if a takeover was killed before it was journaled. Otherwise refuses a place where
+/// something exists, or where git still expects a worktree.
 pub(super) fn look(repo: &Repository, name: &RemoteName, destination: &Path) -> Result<Option<Repository>> {
     let listed = repo.git("worktree").args(["list", "--porcelain"]).run()?;
     let listed = listed.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"worktree "));
     let listed: Vec<&Path> = listed.map(|path| Path::new(OsStr::from_bytes(path))).collect();
     let staging = file_name(name);
     let mut places = std::iter::once(&destination).chain(&listed);
-    // git calls what it keeps of a worktree as the worktree was called when it was made.
+    // git names a worktree's administrative directory after the name that it was made with.
     let is_ours = |admin: PathBuf| admin.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&staging));
     let made = places
         .find(|place| place.file_name() != Some(OsStr::new(&staging)) && admin_of(repo, place).is_some_and(is_ours));
@@ -95,12 +96,12 @@ pub(super) fn look(repo: &Repository, name: &RemoteName, destination: &Path) -> 
     Ok(None)
 }
 
-/// The name of the staging directory. The uid in it was drawn for this handoff alone.
+/// The name of the staging directory. Its uid is random and belongs to this handoff only.
 fn file_name(name: &RemoteName) -> String {
     format!("handoff-{name}")
 }
 
-/// Tells git where a worktree stands now.
+/// Tells git the current place of a worktree.
 fn settle(repo: &Repository, place: &Path) -> Result<Repository> {
     undo_link(repo, place)?;
     repo.git("worktree").args(["repair", "--"]).arg(place).run()?;
@@ -114,8 +115,8 @@ fn taken(destination: &Path) -> Error {
     )
 }
 
-/// Looks at the disk of a destination in an empty directory that is gone afterwards. One that a killed process left has
-/// the name of a staging directory, and goes with it.
+/// Checks the disk of a destination in an empty directory, which is removed afterwards. It has the name of a staging
+/// directory, so leftovers of a killed process are removed in the same way.
 pub(super) fn on_the_disk<T>(
     repo: &Repository,
     (id, name): (&HandoffId, &RemoteName),
@@ -125,7 +126,7 @@ pub(super) fn on_the_disk<T>(
     let path = parent(destination)?.join(file_name(name));
     clear(repo, id, &path)?;
     let found = std::fs::create_dir(&path).map_err(Error::io("make", &path)).and_then(|()| look(&path));
-    // Best effort where another error is on its way to the user.
+    // Errors are ignored if another error is being reported.
     let cleared = clear(repo, id, &path);
     found.and_then(|found| cleared.map(|()| found)).map_err(|error| of_the_place(error, destination))
 }
@@ -145,7 +146,7 @@ fn parent(destination: &Path) -> Result<&Path> {
     }
 }
 
-/// An error of the disk with what helps: another place.
+/// Adds to an error of the disk the hint to use another place.
 pub(super) fn of_the_place(error: Error, destination: &Path) -> Error {
     let of_the_disk = match &error {
         Error::Io { .. } => true,
@@ -163,8 +164,8 @@ pub(super) fn of_the_place(error: Error, destination: &Path) -> Error {
     Error::unfit(what, "name a directory on another disk, or one that you may write to, with --worktree DIR")
 }
 
-/// git-annex, which runs as a filter, makes a worktree's `.git` a link; `git worktree` wants its own file, and git-annex
-/// makes the link again when it is used.
+/// git-annex runs as a filter and makes a worktree's `.git` a link. `git worktree` needs git's own file, and git-annex
+/// makes the link again on its next use.
 fn undo_link(repo: &Repository, worktree: &Path) -> Result<()> {
     let link = worktree.join(".git");
     let Some(admin) = admin_of(repo, worktree).filter(|_| link.is_symlink()) else { return Ok(()) };
@@ -173,7 +174,7 @@ fn undo_link(repo: &Repository, worktree: &Path) -> Result<()> {
     replaced.map_err(Error::io("write", &link))
 }
 
-/// The directory in which this repository keeps what is a worktree's own; `None` where there is no worktree of it.
+/// The directory in which this repository keeps a worktree's own files; `None` if it is not a worktree of it.
 fn admin_of(repo: &Repository, worktree: &Path) -> Option<PathBuf> {
     let all = repo.common_dir().join("worktrees").canonicalize().ok()?;
     let link = worktree.join(".git");
@@ -182,12 +183,12 @@ fn admin_of(repo: &Repository, worktree: &Path) -> Option<PathBuf> {
     }
     let text = std::fs::read(worktree.join(".git")).ok()?;
     let text = text.strip_prefix(b"gitdir: ")?.strip_suffix(b"\n")?;
-    // It may be relative to the worktree.
+    // The path may be relative to the worktree.
     let admin = worktree.join(OsStr::from_bytes(text)).canonicalize().ok()?;
     (admin.parent() == Some(&all)).then_some(admin)
 }
 
-/// Removes a staging worktree with its branch, or does nothing where there is none.
+/// Removes a staging worktree with its branch, if it exists.
 fn clear(repo: &Repository, id: &HandoffId, path: &Path) -> Result<()> {
     let admin = admin_of(repo, path);
     if admin.is_none() && path.join(".git").symlink_metadata().is_ok() {
@@ -197,9 +198,9 @@ fn clear(repo: &Repository, id: &HandoffId, path: &Path) -> Result<()> {
     }
     if admin.is_some() {
         let name = branch_of(id);
-        // No answer: it was killed before there was a HEAD.
+        // Without an answer, the process was killed before there was a HEAD.
         let head = Git::new(path, "symbolic-ref").args(["--quiet", "HEAD"]).answer().ok().flatten();
-        // A branch is in one worktree only: this one is nobody else's.
+        // Git allows a branch in one worktree only, so no other worktree uses this one.
         if head.as_deref() == Some(name.as_str())
             && let Some(oid) = repo.git("rev-parse").args(["--quiet", "--verify", &name]).answer()?
         {

@@ -1,4 +1,4 @@
-//! What a takeover leaves in its worktree, and what it refuses.
+//! The worktree of a takeover, and what a takeover refuses.
 
 mod foreign;
 
@@ -84,7 +84,7 @@ fn an_existing_destination_is_refused_and_kept() {
 }
 
 #[test]
-fn what_another_repository_has_begun_is_refused_and_kept() {
+fn a_staging_directory_of_another_repository_is_refused_and_kept() {
     let repo = Repo::with_commit();
     let other = repo.beside(&format!("handoff-{}", name()));
     std::fs::create_dir(&other).unwrap();
@@ -95,7 +95,7 @@ fn what_another_repository_has_begun_is_refused_and_kept() {
 }
 
 #[test]
-fn a_failure_leaves_nothing() {
+fn a_failed_takeover_leaves_nothing() {
     let repo = Repo::with_commit();
     let work = taken(&repo);
     let missing: Oid = "1".repeat(40).parse().unwrap();
@@ -114,7 +114,7 @@ fn a_failure_leaves_nothing() {
 }
 
 #[test]
-fn a_sparse_repository_gets_a_whole_takeover() {
+fn a_takeover_of_a_sparse_repository_has_all_files() {
     let repo = Repo::with_commit();
     repo.write("in/a", "a");
     repo.write("out/b", "b");
@@ -126,7 +126,7 @@ fn a_sparse_repository_gets_a_whole_takeover() {
 }
 
 #[test]
-fn line_ends_survive() {
+fn line_endings_survive() {
     let repo = Repo::with_commit();
     repo.git(["config", "core.autocrlf", "true"]);
     repo.write("README", "changed\r\n");

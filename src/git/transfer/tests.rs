@@ -4,7 +4,7 @@ use super::*;
 use crate::git::snapshot;
 use crate::git::testing::{Repo, contents, git_in, raw};
 
-/// A cache as a host keeps it, beside a repository, with bridges that count what goes through them.
+/// A cache as on a host, next to a repository, with bridges that count the bytes.
 struct Cache {
     directory: PathBuf,
     push: Bridge,
@@ -15,7 +15,7 @@ struct Cache {
 fn cache(repo: &Repo) -> Cache {
     let directory = repo.beside("cache.git");
     repo.git(["init", "-q", "--bare", directory.to_str().unwrap()]);
-    // receive-pack refuses to update what it hides, so a bridge shows the refs of its own handoff.
+    // receive-pack refuses to update hidden refs, so a bridge shows the refs of its own handoff.
     git_in(&directory, ["config", "transfer.hideRefs", "refs/handoff"]);
     let shown = "-c transfer.hideRefs='!refs/handoff/x-0000000000000000'";
     let sent = repo.beside("sent");
@@ -41,7 +41,7 @@ fn noise(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_snapshot_goes_over_and_what_is_known_costs_nothing() {
+async fn a_snapshot_is_pushed_and_known_objects_are_not_sent_again() {
     let repo = Repo::with_commit();
     repo.write("big", noise(300_000));
     repo.commit("big");
@@ -65,7 +65,7 @@ async fn a_snapshot_goes_over_and_what_is_known_costs_nothing() {
 }
 
 #[tokio::test]
-async fn a_push_that_is_repeated_is_known_and_another_commit_is_refused() {
+async fn a_repeated_push_changes_nothing_and_another_commit_is_refused() {
     let repo = Repo::with_commit();
     let (git, cache) = (repo.open(), cache(&repo));
     let first = git.head().unwrap();
@@ -83,7 +83,7 @@ async fn a_push_that_is_repeated_is_known_and_another_commit_is_refused() {
 }
 
 #[tokio::test]
-async fn a_bridge_that_breaks_is_an_error_with_what_it_said() {
+async fn a_failed_bridge_is_an_error_with_its_stderr() {
     let repo = Repo::with_commit();
     let git = repo.open();
     let broken = Bridge { command: repo.script("broken", "echo 'no such cache' >&2; exit 3") };
@@ -112,7 +112,7 @@ async fn a_push_cut_short_leaves_no_ref() {
     push(&git, &cache.push, &refs).await.unwrap();
 }
 
-/// Attempt 1's capture on the host, made there.
+/// Attempt 1's capture, made on the host.
 fn capture(repo: &Repo, cache: &Cache, name: &RemoteName) -> Oid {
     let agent = repo.beside("agent");
     repo.git(["clone", "-q", repo.top().to_str().unwrap(), agent.to_str().unwrap()]);
@@ -135,7 +135,7 @@ fn names() -> (HandoffId, RemoteName) {
 }
 
 #[tokio::test]
-async fn a_pull_changes_refs_of_ours_and_nothing_else() {
+async fn a_pull_changes_only_our_refs() {
     let repo = Repo::with_commit();
     let (git, cache, (id, name)) = (repo.open(), cache(&repo), names());
     let expected = capture(&repo, &cache, &name);
@@ -161,7 +161,7 @@ async fn a_pull_changes_refs_of_ours_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_capture_that_is_not_what_was_told_is_refused() {
+async fn a_capture_with_another_commit_than_reported_is_refused() {
     let repo = Repo::with_commit();
     let (git, cache, (id, name)) = (repo.open(), cache(&repo), names());
     capture(&repo, &cache, &name);
@@ -174,7 +174,7 @@ async fn a_capture_that_is_not_what_was_told_is_refused() {
     assert!(error.to_string().contains("no capture of attempt 2"), "{error}");
 }
 
-/// A repository on the host whose objects an agent made by hand.
+/// A repository on the host with objects that an agent made by hand.
 struct Hostile<'a> {
     repo: &'a Repo,
     cache: &'a Cache,
@@ -199,7 +199,7 @@ impl<'a> Hostile<'a> {
         String::from_utf8(made.stdout).unwrap().trim().parse().unwrap()
     }
 
-    /// A commit on HEAD of a tree that `git mktree` makes of one more entry.
+    /// A commit on HEAD whose tree has one more entry, made with `git mktree`.
     fn with_entry(&self, mode: &str, content: &str, name: &str) -> Oid {
         self.shell(&format!(
             "b=$(printf '%s' '{content}' | git hash-object -w --stdin)
@@ -214,7 +214,7 @@ impl<'a> Hostile<'a> {
         snapshot::take(&Repository::discover(&self.top).unwrap(), &[]).unwrap().commit
     }
 
-    /// The work of which HEAD is another commit.
+    /// The work with another HEAD.
     fn work_on(&self, head: &Oid) -> Oid {
         self.shell(&format!(
             "i=$(git commit-tree {head}^{{tree}} -p {head} -m i); git commit-tree {head}^{{tree}} -p {head} -p $i -m w"
@@ -239,7 +239,7 @@ impl<'a> Hostile<'a> {
     }
 }
 
-/// Name and reasons of what was refused.
+/// Names and reasons of the refused refs.
 fn refused(taken: &TakenIn) -> Vec<(&str, Vec<&str>)> {
     let mut all = Vec::new();
     for refused in &taken.refused {
@@ -249,7 +249,7 @@ fn refused(taken: &TakenIn) -> Vec<(&str, Vec<&str>)> {
 }
 
 #[tokio::test]
-async fn a_bad_object_on_a_side_branch_costs_that_branch_alone_each_time() {
+async fn a_bad_object_on_a_side_branch_refuses_only_that_branch() {
     let repo = Repo::with_commit();
     repo.git(["config", "fetch.fsckObjects", "false"]);
     let cache = cache(&repo);
@@ -267,7 +267,7 @@ async fn a_bad_object_on_a_side_branch_costs_that_branch_alone_each_time() {
         assert!(host.has(&work) && host.has(&other) && !host.has(&side), "nothing of it stays");
         assert!(!host.has(fault.object.as_ref().unwrap()));
     }
-    // The command that the refusal names works as it is typed.
+    // The command in the refusal works as printed.
     let accept = host.pull(&work).await.refused[0].faults[0].accept().unwrap();
     repo.git(accept.split(' ').skip(1));
     assert_eq!(refused(&host.pull(&work).await), []);
@@ -275,7 +275,7 @@ async fn a_bad_object_on_a_side_branch_costs_that_branch_alone_each_time() {
 }
 
 #[tokio::test]
-async fn what_could_write_outside_of_a_checkout_is_refused() {
+async fn objects_that_could_write_outside_a_checkout_are_refused() {
     let url = "[submodule \"a\"]\n\tpath = a\n\turl = -u./payload\n";
     let name = "[submodule \"../../hooks\"]\n\tpath = a\n\turl = https://example.com/a\n";
     for (mode, content, entry, reason) in [
@@ -289,7 +289,7 @@ async fn what_could_write_outside_of_a_checkout_is_refused() {
         ("100644", name, "gitmod~1", "gitmodulesName"),
     ] {
         let repo = Repo::with_commit();
-        // With enough entries the tree goes as a delta of one that is here.
+        // With enough entries, the tree is sent as a delta of one that is here.
         (0..40).for_each(|n| repo.write(format!("file-{n}"), "x"));
         repo.commit("many");
         let cache = cache(&repo);
@@ -305,7 +305,7 @@ async fn what_could_write_outside_of_a_checkout_is_refused() {
 }
 
 #[tokio::test]
-async fn content_that_is_here_under_another_name_is_read_again() {
+async fn content_that_exists_under_another_name_is_checked_again() {
     let repo = Repo::with_commit();
     let evil = "[submodule \"../../hooks\"]\n\tpath = a\n\turl = https://example.com/a\n";
     repo.write("notes", evil);
@@ -320,12 +320,12 @@ async fn content_that_is_here_under_another_name_is_read_again() {
 }
 
 #[tokio::test]
-async fn what_the_user_has_already_is_no_reason_to_refuse() {
+async fn faulty_objects_that_the_user_already_has_are_accepted() {
     let repo = Repo::with_commit();
     repo.write(".gitmodules", "[submodule \"../../hooks\"]\n\tpath = a\n\turl = https://example.com/a\n");
     repo.write(".gitattributes", "* text=auto\n");
     repo.commit("old sins");
-    // A tree of the history that fsck refuses, which is not at the tip any more.
+    // A tree of the history that fsck refuses, and that the tip no longer has.
     let cache = cache(&repo);
     let host = Hostile::new(&repo, &cache);
     let sin = host.with_entry("100644", "x", ".git");
@@ -342,20 +342,20 @@ async fn what_the_user_has_already_is_no_reason_to_refuse() {
 }
 
 #[tokio::test]
-async fn an_unreachable_object_of_the_users_proves_nothing() {
+async fn an_unreachable_object_of_the_user_is_checked() {
     let repo = Repo::with_commit();
     let cache = cache(&repo);
     let host = Hostile::new(&repo, &cache);
     let bad = host.with_entry("100644", "x", ".git");
     let work = host.work_on(&bad);
-    // An earlier program left it there.
+    // As if an earlier program had left it there.
     repo.git(["-c", "protocol.file.allow=always", "fetch", "-q", host.top.to_str().unwrap(), work.as_str()]);
     repo.git(["update-ref", "refs/handoff/20260407-other/1/work", bad.as_str()]);
     host.push(&[(&work, "work")]);
     assert_eq!(refused(&host.pull(&work).await), [("work", vec!["hasDotgit"])]);
 }
 
-/// A commit with an odd time zone, as psf/requests has.
+/// A commit with an invalid time zone, as in psf/requests.
 fn odd_zone(host: &Hostile) -> Oid {
     host.shell(
         "printf 'tree %s\nparent %s\nauthor T <t@example.org> 1 +051800\ncommitter T <t@example.org> 1 +051800\n\nx\n' \
@@ -371,7 +371,7 @@ async fn the_users_severities_count() {
     let odd = odd_zone(&host);
     let work = host.work_on(&odd);
     host.push(&[(&work, "work")]);
-    // For other commands of git's, and of another git.
+    // Settings for other commands of git, and of another git version.
     for (key, value) in
         [("fsck.badTimezone", "error"), ("receive.fsck.badTimezone", "error"), ("fetch.fsck.notYetKnown", "warn")]
     {
@@ -391,7 +391,7 @@ async fn the_users_severities_count() {
 }
 
 #[tokio::test]
-async fn histories_with_odd_names_and_times_come_in() {
+async fn histories_with_odd_names_and_times_are_accepted() {
     let repo = Repo::with_commit();
     let cache = cache(&repo);
     let host = Hostile::new(&repo, &cache);
@@ -402,7 +402,7 @@ async fn histories_with_odd_names_and_times_come_in() {
 }
 
 #[tokio::test]
-async fn what_no_setting_accepts_is_refused_for_good_and_says_so() {
+async fn faults_that_no_setting_accepts_are_refused_and_say_so() {
     let repo = Repo::with_commit();
     repo.git(["config", "fetch.fsck.nulInHeader", "warn"]);
     let cache = cache(&repo);
@@ -419,13 +419,13 @@ async fn what_no_setting_accepts_is_refused_for_good_and_says_so() {
 }
 
 #[test]
-fn a_hole_in_what_should_be_here_is_found() {
+fn a_missing_object_is_found() {
     let repo = Repo::with_commit();
     repo.write("new", "content that goes missing");
     let git = repo.open();
     let taken = snapshot::take(&git, &[]).unwrap();
     git.verify_connected(std::slice::from_ref(&taken.commit)).unwrap();
-    // A ref of ours at the object itself must not make the proof empty.
+    // A ref of ours at the object itself must not make the check empty.
     git.keep_ref("refs/handoff/x/base", &taken.commit).unwrap();
     let blob = repo.git(["rev-parse", &format!("{}:new", taken.commit)]);
     let (first, rest) = blob.trim().split_at(2);
@@ -435,7 +435,7 @@ fn a_hole_in_what_should_be_here_is_found() {
 }
 
 #[test]
-fn only_refs_of_ours_can_be_written() {
+fn only_our_refs_can_be_written() {
     for bad in [
         "refs/a:refs/heads/main",
         "refs/a/*:refs/handoff/x",

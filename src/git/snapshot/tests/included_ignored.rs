@@ -20,7 +20,7 @@ fn ignoring() -> Repo {
 }
 
 #[test]
-fn what_is_named_goes_in_a_tree_of_its_own_and_the_rest_is_listed() {
+fn included_files_are_in_their_own_tree_and_the_rest_is_listed() {
     let repo = ignoring();
     let taken = taken(&repo, &[".env", "/local/a.conf", "untracked", "README", "nothing-here"]);
     let extra = taken.extra.as_ref().unwrap();
@@ -34,7 +34,7 @@ fn what_is_named_goes_in_a_tree_of_its_own_and_the_rest_is_listed() {
 }
 
 #[test]
-fn a_directory_goes_whole_and_then_nothing_of_it_is_listed() {
+fn a_directory_is_included_whole_and_then_not_listed() {
     let repo = ignoring();
     let taken = taken(&repo, &["local/"]);
     assert_eq!(taken.extra.as_ref().unwrap().files, 2);
@@ -54,7 +54,7 @@ fn neither_the_record_nor_another_repository_is_taken() {
 }
 
 #[test]
-fn where_nothing_matches_nothing_goes() {
+fn without_a_match_nothing_is_included() {
     let repo = ignoring();
     assert_eq!(taken(&repo, &["nothing-here"]).extra, None);
     assert_eq!(taken(&repo, &[]).extra, None);

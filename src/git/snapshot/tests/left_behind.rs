@@ -1,4 +1,4 @@
-//! What must be captured in spite of git, or listed.
+//! Files that must be captured although git hides them, or listed.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ fn edits_hidden_from_git_are_captured_and_stay_hidden() {
 }
 
 #[test]
-fn the_record_is_never_in_it() {
+fn the_record_is_never_in_a_snapshot() {
     let repo = Repo::with_commit();
     repo.write(".cursor/rules", "kept");
     repo.write(".cursor/agent-handoffs/x/handoff.md", "record");
@@ -42,7 +42,7 @@ fn the_record_is_never_in_it() {
 }
 
 #[test]
-fn a_record_that_a_team_commits_is_what_head_says() {
+fn a_committed_record_is_shipped_as_in_head() {
     let repo = Repo::with_commit();
     repo.write(".cursor/agent-handoffs/x/handoff.md", "committed");
     repo.commit("record");
@@ -56,7 +56,7 @@ fn a_record_that_a_team_commits_is_what_head_says() {
 }
 
 #[test]
-fn what_git_cannot_hold_is_listed() {
+fn files_that_git_cannot_store_are_listed() {
     let repo = Repo::with_commit();
     repo.write(".gitignore", "*.log\ntarget/\n.env\n");
     repo.write("debug.log", "x");
@@ -87,7 +87,7 @@ fn make_pipe(path: &Path) {
 }
 
 #[test]
-fn a_thousand_ignored_files_are_two_hundred_and_a_number() {
+fn of_a_thousand_ignored_files_two_hundred_are_listed_and_the_rest_counted() {
     let repo = Repo::with_commit();
     repo.write(".gitignore", "*.o\n");
     (0..300).for_each(|n| repo.write(format!("{n:03}.o"), ""));
@@ -97,7 +97,7 @@ fn a_thousand_ignored_files_are_two_hundred_and_a_number() {
 }
 
 #[test]
-fn nested_repositories_are_listed_and_stop_nothing() {
+fn nested_repositories_are_listed_and_do_not_fail_the_snapshot() {
     let repo = Repo::with_commit();
     repo.write("wanted", "x");
     repo.git(["init", "-q", "unborn"]);
@@ -116,7 +116,7 @@ fn nested_repositories_are_listed_and_stop_nothing() {
 }
 
 #[test]
-fn submodules_are_listed_with_their_dirt() {
+fn submodules_are_listed_with_their_changes() {
     let repo = Repo::with_commit();
     let library = Repo::with_commit();
     let url = library.top().to_str().unwrap();
@@ -139,7 +139,7 @@ fn submodules_are_listed_with_their_dirt() {
 }
 
 #[test]
-fn what_cannot_be_read_is_listed_and_stops_nothing() {
+fn unreadable_files_are_listed_and_do_not_fail_the_snapshot() {
     use std::os::unix::fs::PermissionsExt;
     let repo = Repo::with_commit();
     repo.write("tracked", "old");
@@ -153,7 +153,7 @@ fn what_cannot_be_read_is_listed_and_stops_nothing() {
     };
     ["tracked", "untracked", "closed"].iter().for_each(|name| forbid(name, 0o000));
     if std::fs::File::open(repo.path("tracked")).is_ok() {
-        return; // root reads everything
+        return; // root can read everything
     }
     let taken = snapshot(&repo);
     forbid("closed", 0o755);
@@ -164,7 +164,7 @@ fn what_cannot_be_read_is_listed_and_stops_nothing() {
 }
 
 #[test]
-fn content_that_lfs_holds_is_listed() {
+fn lfs_content_is_listed() {
     let repo = Repo::with_commit();
     repo.write(".gitattributes", "*.bin filter=lfs -text\n");
     repo.write("big.bin", "version https://git-lfs.github.com/spec/v1\n");
@@ -189,7 +189,7 @@ fn content_that_a_filter_rewrites_is_listed() {
     for name in ["a.secret", "in/b.secret", "c.note", "d.off", "e.unknown", "plain"] {
         repo.write(name, "password\n");
     }
-    // The filter leaves this one as it is.
+    // The filter does not change this file.
     repo.write("digits.secret", "12345\n");
     repo.commit("filtered");
     repo.write("new.secret", "untracked\n");
@@ -236,7 +236,7 @@ fn links_into_the_git_directory_are_listed() {
         let taken = super::take(&crate::git::Repository::discover(top).unwrap(), &[]).unwrap();
         let listed: Vec<_> = taken.left_behind.iter().map(|it| (it.path.as_str(), it.reason.as_str())).collect();
         let names = ["data/absolute", "data/directory", "data/missing", "data/relative", "data/roundabout", "through"];
-        // A link to a link that leads nowhere is seen where it has a target.
+        // A link to a dangling link is only found where it has a target.
         let names = &names[..if top == repo.top() { 6 } else { 5 }];
         assert_eq!(listed, names.iter().map(|name| (*name, "content in the git directory")).collect::<Vec<_>>());
     }
@@ -279,12 +279,12 @@ fn a_cursor_of_any_kind_is_shipped() {
 }
 
 #[test]
-fn a_rename_of_letters_only_and_a_twin_are_shipped_whatever_the_configuration_says() {
+fn names_that_differ_in_case_are_shipped_whatever_core_ignorecase_says() {
     let repo = Repo::with_commit();
     repo.write("Guide.md", "G");
     repo.write("Readme.md", "R");
     repo.commit("more");
-    // A repository that was copied here from a Mac.
+    // As in a repository that was copied from a Mac.
     repo.git(["config", "core.ignorecase", "true"]);
     if repo.path(".GIT").exists() {
         return skip!("this disk takes names for one that differ only in case");

@@ -1,4 +1,4 @@
-//! Takeovers of what this machine cannot show as it is: filters that fail, names that the disk refuses.
+//! Takeovers with failing filters, and with names that the disk refuses.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::*;
 
-/// A repository with files that a filter scrambles; the filter needs a key in the git directory, as git-crypt does.
+/// A repository with files that a filter scrambles. Like git-crypt, the filter needs a key in the git directory.
 fn scrambled(required: &str) -> Repo {
     let repo = Repo::with_commit();
     let key = "[ -f \"$(git rev-parse --git-dir)/key\" ] || { echo 'no key' >&2; exit 1; }";
@@ -31,7 +31,7 @@ fn read(landed: &Landed, name: &str) -> String {
 }
 
 #[test]
-fn what_a_filter_cannot_show_is_there_as_git_stores_it_and_named() {
+fn a_file_whose_filter_fails_is_written_as_stored_and_listed() {
     for required in ["true", "false"] {
         let repo = scrambled(required);
         let before = status(repo.top());
@@ -50,7 +50,7 @@ fn what_a_filter_cannot_show_is_there_as_git_stores_it_and_named() {
 }
 
 #[test]
-fn a_filter_that_fails_for_one_file_shows_the_others() {
+fn a_filter_that_fails_for_one_file_is_used_for_the_others() {
     let repo = Repo::with_commit();
     let smudge = repo.script("smudge", "case $1 in *bad*) echo 'error: cannot' >&2; exit 3;; esac\ntr a-z b-za");
     repo.git(["config", "filter.toy.clean", "tr b-za a-z"]);
@@ -68,7 +68,7 @@ fn a_filter_that_fails_for_one_file_shows_the_others() {
 }
 
 #[test]
-fn a_missing_filter_and_an_encoding_that_fits_no_more_stop_nothing() {
+fn a_missing_filter_and_a_wrong_encoding_do_not_fail_the_takeover() {
     let repo = Repo::with_commit();
     repo.write(".gitattributes", "*.gone filter=gone\n*.wide working-tree-encoding=UTF-16LE\n");
     repo.write("a.gone", "a\n");
@@ -81,7 +81,7 @@ fn a_missing_filter_and_an_encoding_that_fits_no_more_stop_nothing() {
     let landed = land(&repo, &work).unwrap();
     assert_eq!(landed.stored.iter().map(|it| it.path.as_str()).collect::<Vec<_>>(), ["a.gone"]);
     assert_eq!(std::fs::read(landed.path.join("b.wide")).unwrap(), wide);
-    // An agent wrote what is no UTF-8 at all.
+    // As if an agent had written bytes that are not UTF-8.
     repo.git(["worktree", "remove", "--force", landed.path.to_str().unwrap()]);
     repo.git(["branch", "-D", "handoff/20260407-fix"]);
     repo.write("raw", b"\xff\xfe\xff");
@@ -113,7 +113,7 @@ fn real_git_crypt_files_are_listed_and_taken_over() {
     assert_eq!(shipped.left_behind.iter().map(|it| (&*it.path, &*it.reason)).collect::<Vec<_>>(), [("a.key", reason)]);
     let landed = land(&repo, &taken(&repo)).unwrap();
     let text = std::fs::read(landed.path.join("a.key")).unwrap();
-    // A git-crypt that finds the key of the main work tree shows the file; another one does not.
+    // A git-crypt that finds the key of the main work tree decrypts the file; another one does not.
     match landed.stored.as_slice() {
         [] => assert_eq!(text, b"password\n"),
         stored => assert!(stored[0].path == "a.key" && text.starts_with(b"\0GITCRYPT"), "{stored:?}"),
@@ -181,7 +181,7 @@ fn a_place_that_cannot_be_written_is_refused_with_the_option_and_nothing_is_left
     assert!(!repo.beside("fine").exists());
 }
 
-/// A file system of its own in a file, unmounted when dropped.
+/// A file system in a file, unmounted when dropped.
 struct Mounted(tempfile::TempDir);
 
 impl Mounted {
@@ -207,9 +207,9 @@ impl Drop for Mounted {
     }
 }
 
-/// Agents on Linux make such names; what is listed is what the disk said of them.
+/// Agents on Linux create such names. The list comes from the disk's own errors.
 #[test]
-fn names_that_the_disk_cannot_hold_are_listed_before_anything_is_written() {
+fn names_that_the_disk_cannot_store_are_listed_before_anything_is_written() {
     let repo = Repo::with_commit();
     for name in ["Guide.md", "guide.md", "docs/a", "Docs/b", "what?", "plain"] {
         repo.write(name, name);
