@@ -1,4 +1,4 @@
-//! The way to a host, as its entry says.
+//! Connects to a host by the kind of connection that its entry names.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use super::ssh;
 use super::{Connected, Counters, Options, Prompter, Transport, TransportError};
 use crate::model::host::{Host, TransportKind};
 
-/// Connects to `host` the way its entry says. What our own SSH cannot honour goes through the system's `ssh`, and a
-/// note says so.
+/// Connects to `host` as its entry says. If our own SSH cannot honour the configuration, the system's `ssh` is used,
+/// and a note says so.
 ///
-/// Tries once. The caller decides whether an error is worth another try.
+/// Tries once. The caller decides whether to try again after an error.
 pub async fn connect(host: &Host, options: &Options, prompter: Arc<dyn Prompter>) -> Result<Connected, TransportError> {
     let counters = Arc::new(Counters::default());
     let mut notes = Vec::new();
@@ -33,7 +33,8 @@ pub async fn connect(host: &Host, options: &Options, prompter: Arc<dyn Prompter>
     Ok(Connected { transport, notes, counters })
 }
 
-/// By the system's `ssh`, which waits for ever for an agent that does not answer: it is not asked then.
+/// Connects with the system's `ssh`. An SSH agent that does not answer is left out, because `ssh` would wait for it for
+/// ever.
 async fn by_system(
     host: &Host,
     options: &Options,

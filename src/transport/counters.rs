@@ -1,8 +1,8 @@
-//! What the network was asked for: a benchmark prints it, and a test holds that a step costs no more than it should.
+//! Counts network operations. A benchmark prints them, and a test checks that a step uses no more than it should.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters of one [`Connected`](super::Connected), counting on while it is used.
+/// Counters of one [`Connected`](super::Connected), which grow while it is used.
 #[derive(Debug, Default)]
 pub struct Counters {
     connections: AtomicU64,
@@ -13,9 +13,9 @@ pub struct Counters {
 /// The values of [`Counters`] at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// Connections begun: sockets, proxy commands and hops over a jump host.
+    /// Connections started: sockets, proxy commands and hops over a jump host.
     pub connections: u64,
-    /// Channels, or processes where the way has no channels.
+    /// Channels, or processes for a connection without channels.
     pub channels: u64,
     /// Commands started.
     pub execs: u64,

@@ -1,4 +1,4 @@
-//! What the tests of this layer share: an embedded server, a key that it knows, and files apart from the user's own.
+//! Shared parts of this layer's tests: an embedded server, a key that it accepts, and files apart from the user's own.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::ssh::server::{Server, Setup, key};
 use super::{Connected, Exec, NonInteractive, Options, Output, Prompter, TransportError, connect};
 use crate::model::host::Host;
 
-/// Far more than anything here takes, and less than a test run's patience.
+/// Far more than any test here takes, and less than the test runner's limit.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 pub struct Fixture {
@@ -24,7 +24,7 @@ impl Fixture {
         Self::with(|_| {}).await
     }
 
-    /// A server whose setup is changed before it starts. Its key is known.
+    /// A server whose setup can be changed before it starts. It accepts the fixture's key.
     pub async fn with(change: impl FnOnce(&mut Setup)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let identity = directory.path().join("id");
@@ -33,7 +33,7 @@ impl Fixture {
         change(&mut setup);
         let server = Server::start(setup).await.unwrap();
         let config = directory.path().join("config");
-        // No agent and no keys of whoever runs the tests.
+        // Neither the agent nor the keys of whoever runs the tests are used.
         std::fs::write(&config, "IdentityAgent none\nIdentitiesOnly yes\nIdentityFile none\n").unwrap();
         let known_hosts = directory.path().join("known_hosts");
         std::fs::write(&known_hosts, server.known_hosts_line() + "\n").unwrap();
@@ -42,7 +42,7 @@ impl Fixture {
         Fixture { server, directory, host, options }
     }
 
-    /// A second server in front of this one, named `hop` in the configuration and known.
+    /// A second server in front of this one. The configuration calls it `hop` and knows its key.
     pub async fn hop(&self) -> Server {
         let identity = self.host.identity.clone().unwrap();
         let authorized = vec![std::fs::read_to_string(identity.with_extension("pub")).unwrap()];
@@ -82,7 +82,7 @@ pub fn host_of(server: &Server, identity: &Path) -> Host {
     host
 }
 
-/// A prompter with one answer to everything, which counts the questions.
+/// A prompter that gives the same answer to every question, and counts the questions.
 #[derive(Default)]
 pub struct Person {
     pub secret: Option<&'static str>,
@@ -106,7 +106,7 @@ pub async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future).await.expect("nothing takes this long unless it hangs")
 }
 
-/// Everything an exec gives: stdout, stderr, and its last message.
+/// Everything that an exec returns: stdout, stderr, and its last message.
 pub async fn finish(mut exec: Exec) -> (Vec<u8>, Vec<u8>, Output) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     loop {

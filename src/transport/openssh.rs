@@ -1,4 +1,5 @@
-//! The system's `ssh` behind the same trait: for what our own SSH cannot honour, and for who prefers it.
+//! The system's `ssh` behind the same trait, for configurations that our own SSH cannot honour, and for users who
+//! prefer it.
 
 mod error;
 mod master;
@@ -16,10 +17,10 @@ use crate::model::host::Host;
 use error::Place;
 use master::Master;
 
-/// What `ssh` exits with when it, and not the command, failed; a command may use it too, and cannot be told apart.
+/// Exit status of `ssh` itself when it failed. A command may exit with it too; the two cannot be distinguished.
 const FAILED: u32 = 255;
 
-/// Commands over a master connection of `ssh`: the user's own where one is up, else one of ours.
+/// Runs commands over a master connection of `ssh`: the user's own if it is open, otherwise one of ours.
 pub struct OpenSsh {
     place: Place,
     master: Master,
@@ -28,7 +29,7 @@ pub struct OpenSsh {
 }
 
 impl OpenSsh {
-    /// Finds or starts the master connection. May ask on the terminal when `options.interactive`.
+    /// Finds or starts the master connection. May prompt on the terminal if `options.interactive`.
     pub async fn connect(host: &Host, options: &Options, counters: Arc<Counters>) -> Result<Self, TransportError> {
         let master = Master::connect(host, options, &counters).await?;
         Ok(OpenSsh { place: Place::of(host), master, session_limit: Arc::new(SessionLimit::new()), counters })
@@ -37,7 +38,8 @@ impl OpenSsh {
 
 #[async_trait::async_trait]
 impl Transport for OpenSsh {
-    /// One `ssh` process, which hands its streams to the master. It dies with the [`Exec`]; the command does not.
+    /// Starts an `ssh` process, which passes its streams to the master. It ends with the [`Exec`]; the command does
+    /// not.
     async fn exec(&self, command: &str) -> Result<Exec, TransportError> {
         let permit = self.session_limit.permit().await;
         let permit = permit.ok_or_else(|| self.place.unreachable("the connection is closed"))?;

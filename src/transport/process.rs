@@ -1,4 +1,4 @@
-//! A child process on this machine as an [`Exec`]: the local shell, and what the system's `ssh` is run with.
+//! A child process on this machine as an [`Exec`], for the local shell and for the system's `ssh`.
 
 #[cfg(test)]
 mod tests;
@@ -13,32 +13,32 @@ use tokio::sync::mpsc;
 
 use super::{Counters, Exec, Exit, Output, Transport, TransportError};
 
-/// Pieces of stdin that may wait for a slow command before [`Exec::stdin`] holds its sender back.
+/// Number of pieces of stdin that are queued for a slow command before [`Exec::stdin`] blocks its sender.
 pub(super) const STDIN_PIECES: usize = 16;
 
-/// The most that is read from a pipe at once, in bytes.
+/// Maximum bytes of one read from a pipe.
 const PIECE: usize = 64 * 1024;
 
-/// How much of the end of stderr is kept to explain a failure, in bytes.
+/// Bytes of the end of stderr that are kept to explain a failure.
 const TAIL: usize = 4096;
 
-/// Variables by which git binds its children to one repository; a command on a host must not inherit them.
+/// Variables with which git binds its children to one repository; a command on a host must not inherit them.
 const REPOSITORY_BOUND: [&str; 6] =
     ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"];
 
-/// Turns the end of a child and the last bytes of its stderr into the last [`Output`].
+/// Turns a child's exit status and the last bytes of its stderr into the last [`Output`].
 pub(super) type Ending = Box<dyn FnOnce(std::io::Result<ExitStatus>, &[u8]) -> Output + Send>;
 
-/// What becomes of a child when nobody reads its [`Exec`] any more.
+/// What happens to a child when its [`Exec`] is dropped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Abandoned {
-    /// It lives on, as a command on a host does.
+    /// It keeps running, as a command on a host does.
     Lives,
-    /// It is killed: it was only a way to a host.
+    /// It is killed, because it only connected to a host.
     Killed,
 }
 
-/// A shell on this machine as a host.
+/// A shell on this machine, used as a host.
 pub struct Local {
     host: String,
     counters: Arc<Counters>,
@@ -53,8 +53,8 @@ impl Local {
 
 #[async_trait::async_trait]
 impl Transport for Local {
-    /// Runs `sh -c` in the home directory, as a login would, and in a process group of its own, so that Ctrl-C in
-    /// the terminal does not reach it.
+    /// Runs `sh -c` in the home directory, as a login does, and in its own process group, so that Ctrl-C in the
+    /// terminal does not reach it.
     async fn exec(&self, command: &str) -> Result<Exec, TransportError> {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(command).process_group(0);
@@ -79,12 +79,12 @@ impl Transport for Local {
     }
 }
 
-/// Starts a command with all three streams piped. It is never killed by a drop.
+/// Starts a command with all three streams piped. Dropping the child does not kill it.
 pub(super) fn spawn(command: &mut Command) -> std::io::Result<Child> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(false).spawn()
 }
 
-/// How a process ended, in the words of SSH.
+/// A process's end in SSH's terms.
 pub(super) fn exit_of(status: ExitStatus) -> Exit {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
@@ -118,10 +118,10 @@ pub(super) fn signal_name(number: i32) -> String {
     name.map_or_else(|| number.to_string(), |(_, name)| (*name).to_owned())
 }
 
-/// Moves a child's streams through an [`Exec`] until the child has ended and its output is read. What `ending` holds,
-/// a permit say, is dropped then.
+/// Moves a child's streams through an [`Exec`] until the child has ended and its output is read. Anything that `ending`
+/// owns, such as a permit, is dropped then.
 ///
-/// The reader decides: a child that ends with input still waiting ends the [`Exec`] too.
+/// The output decides: when a child ends with unread input, the [`Exec`] ends too.
 pub(super) fn pump(mut child: Child, ending: Ending, abandoned: Abandoned) -> Exec {
     let (stdin, input) = mpsc::channel(STDIN_PIECES);
     let (sender, output) = mpsc::unbounded_channel();
@@ -172,7 +172,7 @@ async fn drain(
     (child.wait().await, tail)
 }
 
-/// Hands a stream on piece by piece until it ends, fails, or `take` wants no more.
+/// Passes a stream on piece by piece until it ends or fails, or `take` returns `false`.
 async fn copy(mut pipe: impl AsyncRead + Unpin, mut take: impl FnMut(Bytes) -> bool) {
     let mut buffer = BytesMut::new();
     loop {
@@ -185,7 +185,7 @@ async fn copy(mut pipe: impl AsyncRead + Unpin, mut take: impl FnMut(Bytes) -> b
     }
 }
 
-/// Writes what comes to a child's stdin; its end, or the child's refusal, closes the pipe.
+/// Writes input to a child's stdin. The pipe is closed at the end of the input, or when the child closes it.
 async fn feed(mut pipe: ChildStdin, mut input: mpsc::Receiver<Bytes>) {
     while let Some(bytes) = input.recv().await {
         if pipe.write_all(&bytes).await.is_err() {
@@ -194,10 +194,10 @@ async fn feed(mut pipe: ChildStdin, mut input: mpsc::Receiver<Bytes>) {
     }
 }
 
-/// Waits for a child that nobody reads any more, so that it leaves no zombie.
+/// Waits for a child whose [`Exec`] was dropped, so that no zombie stays.
 async fn reap(mut child: Child, abandoned: Abandoned) {
     if abandoned == Abandoned::Killed {
-        // It may have ended by itself meanwhile, which is as good.
+        // It may have ended by itself, so an error is ignored.
         let _ = child.start_kill();
     }
     let _ = child.wait().await;

@@ -1,4 +1,4 @@
-//! How many commands a connection runs at once: as many as the server has shown that it allows.
+//! Limits the number of commands that run at once on a connection to what the server has shown that it allows.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,20 +6,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::MAX_CHANNELS;
 
-/// Permits for the sessions of one connection. Begins with [`MAX_CHANNELS`], and has fewer once the server has refused
-/// one.
+/// Permits for the sessions of one connection. There are [`MAX_CHANNELS`] at first, and fewer after the server has
+/// refused a session.
 #[derive(Debug)]
 pub(super) struct SessionLimit {
     free: Arc<Semaphore>,
     limit: Mutex<usize>,
 }
 
-/// What follows a refusal.
+/// What to do after the server refused a session.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// Others are open: wait for a permit again, of which there is one fewer now.
+    /// Other sessions are open: wait for a permit again. There is one fewer now.
     Wait,
-    /// No other is open on this connection by our account; the permit is back.
+    /// We have no other session open on this connection; the permit is returned.
     Alone(OwnedSemaphorePermit),
 }
 
@@ -28,17 +28,17 @@ impl SessionLimit {
         SessionLimit { free: Arc::new(Semaphore::new(MAX_CHANNELS)), limit: Mutex::new(MAX_CHANNELS) }
     }
 
-    /// Waits for a free one. `None` never happens: the semaphore is not closed.
+    /// Waits for a permit. `None` never happens, because the semaphore is not closed.
     pub(super) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
         self.free.clone().acquire_owned().await.ok()
     }
 
-    /// Most that are open at once from now on.
+    /// The current maximum of open sessions.
     pub(super) fn at_once(&self) -> usize {
         *self.limit()
     }
 
-    /// The server refused the session of this permit: the limit becomes what is open beside it.
+    /// The server refused the session of this permit. The limit becomes the number of the other open sessions.
     pub(super) fn refused(&self, permit: OwnedSemaphorePermit) -> Refused {
         let mut limit = self.limit();
         let unused = self.free.forget_permits(MAX_CHANNELS);
@@ -52,7 +52,7 @@ impl SessionLimit {
     }
 
     fn limit(&self) -> MutexGuard<'_, usize> {
-        // A number cannot be left half-written by a panic.
+        // A panic cannot leave a number half-written, so a poisoned lock is usable.
         self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_refusal_leaves_as_many_as_are_open_beside_it() {
+    async fn after_a_refusal_the_limit_is_the_number_of_other_sessions() {
         let sessions = SessionLimit::new();
         let (first, second) = (sessions.permit().await.unwrap(), sessions.permit().await.unwrap());
         let third = sessions.permit().await.unwrap();

@@ -1,4 +1,4 @@
-//! SSH in this program, on russh. No type of russh leaves this folder.
+//! Our own SSH client, based on russh. No type of russh is used outside this directory.
 
 pub mod auth;
 pub mod channel;

@@ -1,12 +1,12 @@
-//! What `ssh` says when it fails, as an error that says who must act.
+//! Turns the messages of a failed `ssh` into an error that says who must act.
 
 use crate::model::host::Host;
 use crate::transport::{TURNED_AWAY, TransportError, UnreachableKind, WhyUnknown};
 
-/// Most of `ssh`'s words that are put into an error, in characters.
+/// Maximum characters of `ssh`'s messages in an error.
 const SAID: usize = 300;
 
-/// Whom an error is about.
+/// The host that an error is about.
 #[derive(Clone, Debug)]
 pub struct Place {
     host: String,
@@ -26,8 +26,8 @@ impl Place {
         TransportError::Config { host: self.host.clone(), reason }
     }
 
-    /// Reads the end of `ssh`'s stderr. OpenSSH does not translate its messages; the command's own stderr is in front
-    /// of them, so only lines that OpenSSH writes as they stand here count.
+    /// Reads the end of `ssh`'s stderr. OpenSSH does not translate its messages. The command's own stderr comes before
+    /// them, so only lines in OpenSSH's exact wording count.
     pub fn read(&self, stderr: &[u8]) -> TransportError {
         let text = String::from_utf8_lossy(stderr);
         let host = self.host.clone();
@@ -70,14 +70,14 @@ impl Place {
         }
     }
 
-    /// The server hung up before its greeting; `said` is `ssh`'s word for that.
+    /// The server closed the connection before its banner; `said` is `ssh`'s message.
     pub fn turned_away(&self, said: &str) -> TransportError {
         let reason = format!("{said}: {TURNED_AWAY}");
         TransportError::Unreachable { host: self.host.clone(), reason, kind: UnreachableKind::TurnedAway }
     }
 }
 
-/// What OpenSSH says of a connection that it did not get.
+/// The kind of failure in OpenSSH's message about a connection.
 fn kind(text: &str) -> UnreachableKind {
     if text.contains("Could not resolve hostname") {
         return UnreachableKind::Nameless;
@@ -85,7 +85,7 @@ fn kind(text: &str) -> UnreachableKind {
     if text.contains("Connection refused") {
         return UnreachableKind::Refused;
     }
-    // The first name is that of OpenSSH before 7.9, the last comes when its own greeting cannot be written.
+    // The first name is from OpenSSH before 7.9. The last one appears when `ssh` cannot write its own banner.
     let marks = ["ssh_exchange_identification: ", "kex_exchange_identification: ", "banner exchange: "];
     let reset = text.contains("connect to host ") && text.contains("Connection reset by peer");
     if reset || marks.iter().any(|mark| text.contains(mark)) {
@@ -107,7 +107,7 @@ fn fingerprint(text: &str) -> String {
     word.map_or_else(|| "of unknown fingerprint".to_owned(), |word| word.trim_end_matches('.').to_owned())
 }
 
-/// The last line that says something, without control characters.
+/// The last line that is not empty, without control characters.
 fn last_line(text: &str) -> String {
     let line = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh ended without a word");
     line.chars().filter(|c| !c.is_control()).take(SAID).collect()

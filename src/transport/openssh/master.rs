@@ -12,24 +12,24 @@ use crate::model::host::Host;
 use crate::transport::ssh::resolve::{Target, config_file};
 use crate::transport::{Counters, Options, TransportError};
 
-/// Until a login without questions must have succeeded; with questions there is no limit but the server's.
+/// Time limit of a login without prompts. With prompts, only the server limits the time.
 const LOGIN: Duration = Duration::from_secs(60);
 
-/// How long a master of ours outlives a program that was killed, in seconds.
+/// Seconds that a master of ours stays after this program was killed.
 const PERSIST: u32 = 600;
 
-/// How long a local question to the master may take.
+/// Time limit of a local query to the master.
 const ASK: Duration = Duration::from_secs(5);
 
-/// Longest path of a socket that works everywhere: macOS takes 103 bytes, and `ssh` appends 17 while binding.
+/// Longest socket path that works everywhere: macOS allows 103 bytes, and `ssh` appends 17 while binding.
 const SOCKET: usize = 85;
 
-/// Options for every call. They undo what a user's configuration may set for sessions at a terminal.
+/// Options of every call. They override settings that a user may have for interactive sessions.
 const OPTIONS: [&str; 14] = [
     "-T",
     "-a",
     "-x",
-    // A forwarding in the configuration would fail where it is up already.
+    // A forwarding in the configuration would fail if its port is already in use.
     "-oClearAllForwardings=yes",
     "-oForwardAgent=no",
     "-oPermitLocalCommand=no",
@@ -40,21 +40,21 @@ const OPTIONS: [&str; 14] = [
     "-oServerAliveCountMax=4",
     "-oConnectTimeout=30",
     "-oTunnel=no",
-    // QUIET would hide why it failed; INFO is chatter.
+    // QUIET would hide the reason of a failure, and INFO prints too much.
     "-oLogLevel=ERROR",
 ];
 
 /// A master connection.
 pub struct Master {
     binary: PathBuf,
-    /// Everything up to the command line of a session.
+    /// All arguments before the command line of a session.
     arguments: Vec<OsString>,
-    /// The directory of our own master's socket; `None`: the master is the user's.
+    /// The directory of our own master's socket; `None` if the master is the user's.
     own: Option<tempfile::TempDir>,
 }
 
 impl Master {
-    /// Uses the master that the user's configuration names when it is up, else starts one in a private directory.
+    /// Uses the master of the user's configuration if it is running, else starts one in a private directory.
     pub async fn connect(host: &Host, options: &Options, counters: &Counters) -> Result<Self, TransportError> {
         let target = Target::of(host);
         target.check()?;
@@ -72,14 +72,14 @@ impl Master {
             arguments.push("-oIdentityAgent=none".into());
         }
         if !options.interactive {
-            // A question counts as a no.
+            // A prompt counts as a failure.
             arguments.push("-oBatchMode=yes".into());
         }
         let binary = options.ssh_binary.clone().unwrap_or_else(|| "ssh".into());
         let mut master = Master { binary, arguments, own: None };
         if master.is_up(&target).await {
             master.arguments.push("-oControlMaster=no".into());
-            // All of the target: the path of the user's socket may depend on it.
+            // The whole target, because the path of the user's socket may depend on any part of it.
             master.arguments.extend(target.arguments());
             return Ok(master);
         }
@@ -89,7 +89,7 @@ impl Master {
         master.start(&target, &place, options.interactive).await?;
         counters.connection();
         master.arguments.push("-oControlMaster=no".into());
-        // Without its master a session must fail instead of logging in by itself, unseen; `-J` contradicts this option.
+        // Without its master a session must fail instead of logging in by itself. `-J` contradicts this option.
         master.arguments.push("-oProxyCommand=false".into());
         master.arguments.extend(Target { jump: None, ..target }.arguments());
         Ok(master)
@@ -110,7 +110,7 @@ impl Master {
         matches!(status, Ok(Ok(status)) if status.success())
     }
 
-    /// Logs in and leaves the master in the background, in a session of its own.
+    /// Logs in and leaves the master in the background, in its own session.
     async fn start(&self, target: &Target, place: &Place, interactive: bool) -> Result<(), TransportError> {
         let mut ssh = Command::new(&self.binary);
         ssh.args(&self.arguments).args(["-M", "-N", "-f"]).arg(format!("-oControlPersist={PERSIST}"));
@@ -120,7 +120,7 @@ impl Master {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         if !interactive {
-            // One that asks must stay in the terminal's foreground group, or it is stopped when it reads.
+            // An `ssh` that may prompt must stay in the terminal's foreground group, or it is stopped when it reads.
             ssh.process_group(0);
         }
         let child = ssh.spawn().map_err(|e| place.config(format!("cannot run {}: {e}", self.binary.display())))?;
@@ -134,7 +134,7 @@ impl Master {
         let output = output.map_err(|e| place.config(format!("ssh was lost: {e}")))?;
         match output {
             output if output.status.success() => Ok(()),
-            // At this log level it says nothing of a connection that the server ended.
+            // At this log level `ssh` prints nothing about a connection that the server closed.
             output if output.stderr.trim_ascii().is_empty() => {
                 Err(place.turned_away("the connection was closed early"))
             }
@@ -144,7 +144,7 @@ impl Master {
 }
 
 impl Drop for Master {
-    /// Ends a master of ours. Commands on the host live on.
+    /// Ends a master of ours. Commands on the host keep running.
     fn drop(&mut self) {
         if self.own.is_none() {
             return;
@@ -156,7 +156,7 @@ impl Drop for Master {
         let until = Instant::now() + Duration::from_millis(500);
         while let Ok(None) = child.try_wait() {
             if Instant::now() > until {
-                // A master that hangs ends by ControlPersist or with its connection.
+                // A hung master ends by ControlPersist or with its connection.
                 let _ = child.kill();
                 let _ = child.wait();
                 return;
@@ -166,7 +166,7 @@ impl Drop for Master {
     }
 }
 
-/// `-oKey="path"`, quoted as ssh_config wants it.
+/// `-oKey="path"`, quoted as in ssh_config.
 fn setting(key: &str, path: &std::path::Path) -> OsString {
     let mut option = OsString::from(format!("-o{key}=\""));
     option.push(path);
@@ -174,7 +174,7 @@ fn setting(key: &str, path: &std::path::Path) -> OsString {
     option
 }
 
-/// A directory of our own with a path short enough for a socket.
+/// A private directory whose path is short enough for a socket.
 fn private() -> std::io::Result<tempfile::TempDir> {
     let make = |parent: PathBuf| tempfile::Builder::new().prefix("handoff-").tempdir_in(parent);
     let directory = make(std::env::temp_dir())?;

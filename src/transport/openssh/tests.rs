@@ -3,7 +3,7 @@ use crate::model::host::TransportKind;
 use crate::transport::fixture::{Fixture, finish, within};
 use crate::transport::{Exit, Output};
 
-/// A fixture reached by the system's `ssh`; `None` where there is none.
+/// A fixture that is reached with the system's `ssh`; `None` if that is not installed.
 async fn fixture() -> Option<Fixture> {
     if std::process::Command::new("ssh").arg("-V").output().is_err() {
         skip!("no ssh here");
@@ -32,7 +32,7 @@ async fn commands_share_one_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ssh_calls_255_is_severed() {
+async fn status_255_of_ssh_is_a_severed_connection() {
     let Some(fixture) = fixture().await else { return };
     let transport = fixture.connect().await.transport;
     let (_, _, end) = finish(transport.exec("exit 255").await.unwrap()).await;
@@ -42,14 +42,14 @@ async fn what_ssh_calls_255_is_severed() {
     fixture.server.drop_connections();
     let (_, _, end) = finish(exec).await;
     assert!(matches!(&end, Output::Severed(TransportError::Unreachable { .. })), "{end:?}");
-    // The master is gone, and no session logs in by itself.
+    // Without the master, no session logs in by itself.
     let (_, _, end) = finish(transport.exec("true").await.unwrap()).await;
     assert!(matches!(&end, Output::Severed(TransportError::Unreachable { .. })), "{end:?}");
     assert_eq!(fixture.server.connections(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_and_logins_are_told_apart() {
+async fn host_key_errors_and_login_errors_differ() {
     let Some(mut fixture) = fixture().await else { return };
     let nobody = std::sync::Arc::new(crate::transport::NonInteractive);
     let line = fixture.server.known_hosts_line();
@@ -76,7 +76,7 @@ async fn keys_and_logins_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_master_of_the_users_is_used_and_left_alone() {
+async fn a_master_of_the_user_is_used_and_not_ended() {
     let Some(fixture) = fixture().await else { return };
     let socket = fixture.directory.path().join("m");
     let config = fixture.options.ssh_config.clone().unwrap();
@@ -100,7 +100,7 @@ async fn a_master_of_the_users_is_used_and_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_jump_host_is_taken_by_ssh_too() {
+async fn ssh_uses_a_jump_host_too() {
     let Some(mut fixture) = fixture().await else { return };
     let hop = fixture.hop().await;
     fixture.host.jump = Some("hop".to_owned());

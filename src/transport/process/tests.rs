@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// Everything an exec gives: stdout, stderr, and its last message.
+/// Everything that an exec returns: stdout, stderr, and its last message.
 async fn finish(mut exec: Exec) -> (Vec<u8>, Vec<u8>, Output) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     loop {
@@ -34,7 +34,7 @@ async fn a_signal_is_not_a_code() {
 }
 
 #[tokio::test]
-async fn input_nobody_reads_does_not_hold_the_end() {
+async fn unread_input_does_not_delay_the_end() {
     let exec = local().exec("exit 0").await.unwrap();
     let stdin = exec.stdin.clone();
     let upload = tokio::spawn(async move {
@@ -47,7 +47,7 @@ async fn input_nobody_reads_does_not_hold_the_end() {
 }
 
 #[tokio::test]
-async fn a_command_has_a_process_group_of_its_own() {
+async fn a_command_has_its_own_process_group() {
     let (out, _, _) = finish(local().exec("ps -o pgid= -p $$; echo $$").await.unwrap()).await;
     let text = String::from_utf8(out).unwrap();
     let mut words = text.split_whitespace();
@@ -55,7 +55,7 @@ async fn a_command_has_a_process_group_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_abandoned_command_lives_on() {
+async fn an_abandoned_command_keeps_running() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("done");
     let exec = local().exec(&format!("sleep 0.2; echo >'{}'", file.display())).await.unwrap();

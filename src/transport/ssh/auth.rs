@@ -1,4 +1,4 @@
-//! Logging in: keys of the agent and of files, then what a person types.
+//! Logs in: with keys of the agent and of files, then with what the user types.
 
 mod answers;
 mod interactive;
@@ -21,20 +21,21 @@ use super::resolve::{Resolved, Target, resolve};
 use crate::model::host::Host;
 use crate::transport::{Options, Prompter, TransportError};
 
-/// Keys offered to one server; OpenSSH's closes the connection after 6 (MaxAuthTries), and may ban who does it often.
+/// Maximum keys offered to one server. OpenSSH closes the connection after 6 (MaxAuthTries), and a server may ban
+/// clients that reach that often.
 const KEYS: usize = 5;
 
-/// Who answers what keys and servers ask.
+/// Answers the prompts of keys and servers.
 pub struct Person<'a> {
     pub prompter: &'a Arc<dyn Prompter>,
     pub answers: &'a Answers,
 }
 
-/// Logs in on a fresh handle. A handle on which this failed is of no further use. Gives what the user should be told.
+/// Logs in on a new handle. After an error the handle must not be used again. Returns notes for the user.
 ///
 /// # Errors
-/// [`TransportError::Auth`] says what was tried and what the server takes; [`Failure::Beyond`] when only the system's
-/// `ssh` can go on from there.
+/// [`TransportError::Auth`] says what was tried and what the server accepts; [`Failure::Beyond`] if only the system's
+/// `ssh` can continue.
 pub async fn login(
     handle: &mut Handle<Verifier>,
     label: &str,
@@ -60,7 +61,7 @@ pub async fn login(
     Ok(login.notes)
 }
 
-/// Why the agent of a host's configuration is of no use. `None`: it answers, or there is none.
+/// Why the agent of a host's configuration cannot be used. `None` if it answers, or if there is none.
 pub async fn broken_agent(host: &Host, options: &Options) -> Option<String> {
     let resolved = resolve(&Target::of(host), options).await.ok()?;
     keys::agent(&resolved, None).await.err()
@@ -73,23 +74,23 @@ struct Login<'a> {
     disconnect: &'a DisconnectCause,
     prompter: &'a Arc<dyn Prompter>,
     answers: &'a Answers,
-    /// What the server takes, once it has said so.
+    /// The methods that the server accepts, once it has listed them.
     methods: Option<MethodSet>,
     /// What was tried or left out, for the error.
     remarks: Vec<String>,
-    /// What the user should be told although the login succeeds.
+    /// Notes for the user even if the login succeeds.
     notes: Vec<String>,
-    /// Labels of the keys that the server was asked about.
+    /// Labels of the keys that were offered to the server.
     offered: Vec<String>,
-    /// The agent stopped to answer.
+    /// The agent stopped answering.
     is_agent_silent: bool,
 }
 
-/// What a try led to.
+/// The result of a try.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
     In,
-    /// The server wants another method on top of the one that it has just accepted.
+    /// The server accepted a method and requires another one.
     Further,
     Refused,
 }
@@ -111,7 +112,7 @@ impl Login<'_> {
             if self.offer(offer.candidates, offer.agent).await? == Step::In {
                 return Ok(());
             }
-            // The agent that was given up may have held the keys of files.
+            // The agent that stopped answering may have had the keys of these files.
             if self.is_agent_silent && self.offer(keys::gather(self.resolved, None).candidates, None).await? == Step::In
             {
                 return Ok(());
@@ -129,7 +130,7 @@ impl Login<'_> {
         Err(self.refused(beyond))
     }
 
-    /// Whether a method is worth a try.
+    /// Whether the server accepts a method, as far as known.
     fn takes(&self, method: MethodKind) -> bool {
         self.methods.as_ref().is_none_or(|methods| methods.contains(&method))
     }
@@ -156,7 +157,7 @@ impl Login<'_> {
                     let result = self.present(&candidate, hash, &mut signer).await;
                     if let Err(signer::Unsigned::Silent(why)) = &result {
                         self.is_agent_silent = true;
-                        // The server has seen the key, and no try.
+                        // The server has seen the key, but this was no login attempt.
                         self.offered.pop();
                         self.give_up_agent(why);
                         return Ok(Step::Refused);
@@ -177,13 +178,13 @@ impl Login<'_> {
         Ok(Step::Refused)
     }
 
-    /// An agent that does not answer is not asked again: its keys are passed over, and key files are tried.
+    /// Stops using an agent that does not answer: its keys are skipped and key files are tried.
     fn give_up_agent(&mut self, why: &str) {
         self.remarks.push(why.to_owned());
         self.notes.push(format!("{}: {why}; key files are tried without it", self.label));
     }
 
-    /// Asks whether the server takes a key; only if so is it signed with, and a passphrase asked for.
+    /// Asks whether the server accepts a key. Only then is it used to sign, and its passphrase asked for.
     async fn present<S: russh::Signer>(
         &mut self,
         candidate: &Candidate,
@@ -197,12 +198,12 @@ impl Login<'_> {
         }
     }
 
-    /// Like [`Self::judge`], where the holder of the key may have failed: the next key is tried then.
+    /// Like [`Self::judge`], for keys whose holder may have failed: then the next key is tried.
     fn signed(&mut self, result: Result<AuthResult, signer::Unsigned>) -> Result<Step, Failure> {
         match result {
             Ok(result) => self.judge(Ok(result)),
             Err(signer::Unsigned::Gone(_)) => Err(self.gone().into()),
-            // Said already.
+            // Reported already.
             Err(signer::Unsigned::Silent(_)) => Ok(Step::Refused),
             Err(signer::Unsigned::Declined(reason)) => {
                 self.remarks.push(reason);
@@ -216,7 +217,7 @@ impl Login<'_> {
             Ok(AuthResult::Success) => Ok(Step::In),
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
                 if remaining_methods.is_empty() && !partial_success {
-                    // russh reports a connection that ended as a refusal without methods.
+                    // russh reports a closed connection as a refusal without methods.
                     return Err(self.gone().into());
                 }
                 self.methods = Some(remaining_methods);
@@ -229,7 +230,8 @@ impl Login<'_> {
         }
     }
 
-    /// The connection ended during the login: the server's word makes it a refusal, silence an accident.
+    /// The connection ended during the login. If the server gave a reason, it refused; otherwise the connection was
+    /// lost.
     fn gone(&self) -> TransportError {
         let host = self.label.to_owned();
         if self.disconnect.dismissed() || !self.handle.is_closed() {
@@ -263,7 +265,8 @@ impl Login<'_> {
         parts.join("; ")
     }
 
-    /// The hash to sign with as an RSA key. Servers that do not say are taken to know SHA-512; SHA-1 is not used.
+    /// The hash for signatures of RSA keys. Servers that do not announce any are assumed to accept SHA-512; SHA-1 is
+    /// not used.
     async fn rsa_hash(&self, known: &mut Option<HashAlg>) -> Option<HashAlg> {
         if known.is_none() {
             let best = self.handle.best_supported_rsa_hash().await.ok().flatten().flatten();

@@ -1,4 +1,4 @@
-//! Commands over one connection: a channel each, and a task each that awaits nothing but its channel.
+//! Commands over one connection. Each has a channel and a task that waits for nothing but its channel.
 
 #[cfg(test)]
 mod tests;
@@ -19,14 +19,14 @@ use crate::transport::{Counters, Exec, Exit, Output, Transport, TransportError};
 /// The SSH extended data type of stderr (RFC 4254 section 5.2).
 const STDERR: u32 = 1;
 
-/// How long a server may go on refusing while nothing of ours is open: a command that we left holds its session until
-/// it ends by itself, a poll within 20 s.
+/// How long a server may refuse sessions although we have none open: an abandoned command keeps its session until it
+/// ends, a poll for up to 20 s.
 const PATIENCE: Duration = Duration::from_secs(25);
-/// Between two tries: at first as long as a server needs to clear a session that has just ended.
+/// The first pause between two tries: the time that a server needs to free a session that has just ended.
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LONGEST_RETRY: Duration = Duration::from_millis(500);
 
-/// A connection that is logged in, with as many commands at once as the server allows; more wait their turn.
+/// A connection that is logged in. It runs as many commands at once as the server allows; others wait.
 pub struct Connection {
     host: String,
     link: Link,
@@ -52,7 +52,7 @@ impl Connection {
         TransportError::lost(&self.host, self.link.disconnect.cause())
     }
 
-    /// A session, waiting for one where the server has no more.
+    /// Opens a session, and waits while the server allows no more.
     async fn open(&self) -> Result<(OwnedSemaphorePermit, Channel<client::Msg>), TransportError> {
         let mut permit = self.session_limit.permit().await.ok_or_else(|| self.gone())?;
         let (began, mut delay) = (Instant::now(), FIRST_RETRY);
@@ -78,7 +78,7 @@ impl Connection {
         }
     }
 
-    /// A server that refuses even the first session does so by its configuration.
+    /// A server that refuses even the first session is configured to do so.
     fn closed(&self, error: &russh::Error) -> TransportError {
         let reason = format!("the server opens no session for this user: {}", lower(error));
         TransportError::Config { host: self.host.clone(), reason }
@@ -96,8 +96,8 @@ impl Connection {
 
 #[async_trait::async_trait]
 impl Transport for Connection {
-    /// Two round trips: the channel, and the command with the first of its input and output. The server's reply to
-    /// the command is not awaited.
+    /// Takes two round trips: one for the channel, one for the command with its first input and output. The server's
+    /// reply to the command is not awaited.
     async fn exec(&self, command: &str) -> Result<Exec, TransportError> {
         let (permit, channel) = self.open().await?;
         self.counters.channel();
@@ -121,19 +121,19 @@ impl Transport for Connection {
 
 type Write = Arc<ChannelWriteHalf<client::Msg>>;
 
-/// Sends what comes to the command's stdin. May wait for ever for a command that reads nothing; the pump ends it.
+/// Sends input to the command's stdin. It may block for ever if the command reads nothing; the pump then ends it.
 async fn feed(write: Write, mut input: mpsc::Receiver<Bytes>) {
     while let Some(bytes) = input.recv().await {
         if write.data_bytes(bytes).await.is_err() {
             return;
         }
     }
-    // A connection that is gone is the reader's to notice.
+    // The reader notices a closed connection, so an error here is ignored.
     let _ = write.eof().await;
 }
 
-/// Moves what a channel brings to the reader of an [`Exec`]. A channel that nobody reads would freeze the whole
-/// connection, so nothing else is ever awaited here.
+/// Moves a channel's messages to the reader of an [`Exec`]. A channel that is not read would freeze the whole
+/// connection, so this waits for nothing else.
 struct Pump {
     host: String,
     disconnect: Arc<DisconnectCause>,
@@ -161,12 +161,12 @@ impl Pump {
                     break;
                 }
                 Some(ChannelMsg::Success) => heard = true,
-                // The server's own doing: a connection that ends gives no such message. A status comes before it.
+                // Only the server sends this message; a lost connection gives none. A status comes before it.
                 Some(ChannelMsg::Close) => {
                     closed = true;
                     break;
                 }
-                // Eof and window changes say nothing of the command; only the end of messages is an end.
+                // Eof and window changes say nothing about the command, which ends with the last message.
                 Some(_) => {}
                 None => break,
             }
@@ -174,7 +174,7 @@ impl Pump {
         self.feeder.abort();
         let last = match end {
             Some(exit) => Output::Exit(exit),
-            // dropbear closes a channel that runs nothing yet when another command of its connection ends.
+            // dropbear closes a channel on which no command runs yet when another command of the connection ends.
             None if closed && !heard => return,
             None if refused => Output::Severed(TransportError::Config {
                 host: self.host,
@@ -184,7 +184,7 @@ impl Pump {
             None => Output::Severed(TransportError::lost(&self.host, self.disconnect.cause())),
         };
         if self.sender.send(last).is_err() || refused {
-            // Nobody reads: the command loses its streams, as when the connection ends, and lives on.
+            // The [`Exec`] was dropped: the command loses its streams, as when the connection ends, and keeps running.
             let _ = write.close().await;
         }
     }

@@ -1,4 +1,4 @@
-//! From a host entry to a connection that is logged in.
+//! Makes a logged-in connection from a host entry.
 
 mod banner;
 mod prompt;
@@ -26,21 +26,21 @@ use super::resolve::{Proxy, Resolved, Target, UnknownKeys, resolve};
 use crate::model::host::Host;
 use crate::transport::{Counters, Listed, Options, Prompter, TransportError, UnreachableKind, WhyUnknown};
 
-/// Until the server has proved its key: TCP, proxy and key exchange together.
+/// Time limit until the server has proved its key: TCP, proxy and key exchange together.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
-/// Jump hosts on the way to one host; a loop in the configuration ends here.
+/// Maximum jump hosts on the way to one host, which ends a loop in the configuration.
 const HOPS: usize = 8;
 
-/// The window of each channel, in bytes. Refilled at half, so 16 MiB do 3.5 times OpenSSH's download at 50 ms; 2 MiB
-/// do half of it (measured).
+/// The window of each channel in bytes. It is refilled at half, so 16 MiB give 3.5 times OpenSSH's download rate at 50
+/// ms of latency; 2 MiB give half of it (measured).
 const WINDOW: u32 = 16 << 20;
 
-/// Why there is no connection.
+/// Why a connection failed.
 #[derive(Debug)]
 pub enum Failure {
     Failed(TransportError),
-    /// The configuration or the server wants what only the system's `ssh` can do; the words fit after "because of".
+    /// The configuration or the server needs the system's `ssh`; the text fits after "because of".
     Beyond(String),
 }
 
@@ -50,16 +50,16 @@ impl From<TransportError> for Failure {
     }
 }
 
-/// A logged-in handle, and what carries it.
+/// A logged-in handle and what it runs over.
 pub struct Link {
     pub(super) handle: client::Handle<Verifier>,
     pub(super) disconnect: Arc<DisconnectCause>,
-    // Held so that the hop below, or the proxy command, lives as long as this link.
+    // Owned so that the hop below or the proxy command lives as long as this link.
     _under: Option<Box<Link>>,
     _stop: Option<Stop>,
 }
 
-/// Connects and logs in once. With it comes what the user should be told.
+/// Connects and logs in once. Also returns notes for the user.
 pub async fn connect(
     host: &Host,
     options: &Options,
@@ -76,19 +76,19 @@ struct Dialer<'a> {
     options: &'a Options,
     prompter: Arc<dyn Prompter>,
     counters: Arc<Counters>,
-    /// What the user should be told of a connection that was made.
+    /// Notes for the user about a connection that was made.
     notes: Mutex<Vec<String>>,
 }
 
-/// Why a handshake gave no handle.
+/// Why a handshake failed.
 enum Refusal {
-    /// The key is not known; everything else was in order.
+    /// The key is unknown; everything else succeeded.
     Unknown(Box<KeyData>),
     Failure(Failure),
 }
 
 impl Dialer<'_> {
-    /// `label` is what errors and questions call the host.
+    /// `label` is the host's name in errors and prompts.
     async fn dial(&self, label: &str, target: &Target, depth: usize) -> Result<Link, Failure> {
         let config = |reason: String| TransportError::Config { host: label.to_owned(), reason };
         if depth > HOPS {
@@ -108,7 +108,7 @@ impl Dialer<'_> {
             Err(Refusal::Failure(failure)) => return Err(failure),
             Err(Refusal::Unknown(key)) => {
                 self.accept(label, &resolved, &name, &key).await?;
-                // Once more: the server's login time may have run out while the person was thinking.
+                // Tries again, because the server's login time may have run out while the user was reading the prompt.
                 match self.handshake(label, &resolved, &name, under.as_deref()).await {
                     Ok(done) => done,
                     Err(Refusal::Failure(failure)) => return Err(failure),
@@ -173,7 +173,7 @@ impl Dialer<'_> {
         }
     }
 
-    /// Asks a person about an unknown key and remembers a yes.
+    /// Asks the user about an unknown key, and stores the key after a yes.
     async fn accept(&self, label: &str, resolved: &Resolved, name: &Name, key: &KeyData) -> Result<(), Failure> {
         if resolved.unknown_keys != UnknownKeys::Ask {
             return Err(unknown(label, resolved, key).into());
@@ -195,8 +195,8 @@ impl Dialer<'_> {
         Ok(())
     }
 
-    /// Remembers an accepted key for this process and, where the configuration names a file, for later ones. As with
-    /// `ssh`, a file that cannot be written keeps nobody out. `false`: this process knew it.
+    /// Stores an accepted key for this process and, if the configuration names a file, for later ones. As in `ssh`, a
+    /// file that cannot be written does not prevent the login. `false`: the key was already stored.
     fn remember(&self, label: &str, resolved: &Resolved, name: &Name, key: &KeyData) -> bool {
         let is_new = self.options.accepted.keep(&name.full, key);
         if let Some(file) = keeper(resolved).filter(|_| is_new)
@@ -207,7 +207,7 @@ impl Dialer<'_> {
         is_new
     }
 
-    /// A key that `StrictHostKeyChecking` let in is added to the user's file, and said once.
+    /// Adds a key that `StrictHostKeyChecking` accepted to the user's file, and reports it once.
     fn on_let_in(&self, label: &str, resolved: &Resolved, name: &Name, verdict: &KeyStatus, key: &KeyData) {
         let shown = format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
         match verdict {
@@ -227,7 +227,7 @@ impl Dialer<'_> {
     }
 }
 
-/// The file that remembers keys; `None` where the configuration keeps none.
+/// The file that stores keys; `None` if the configuration has none.
 fn keeper(resolved: &Resolved) -> Option<&PathBuf> {
     resolved.user_known_hosts.first().filter(|file| *file != Path::new("/dev/null"))
 }
@@ -246,7 +246,7 @@ fn unknown(label: &str, resolved: &Resolved, key: &KeyData) -> TransportError {
     }
 }
 
-/// A proxy command that ended before a greeting came: only what it passed on is the server's.
+/// A proxy command that ended before a banner: only the bytes that it passed on are the server's.
 fn silent_proxy(banner: &Banner, said: &str) -> (UnreachableKind, String) {
     if banner.words().is_empty() {
         return (UnreachableKind::Lost, format!("its ProxyCommand ended before the server's greeting{said}"));
@@ -255,7 +255,7 @@ fn silent_proxy(banner: &Banner, said: &str) -> (UnreachableKind, String) {
     (kind, format!("{reason}{said}"))
 }
 
-/// What a failed key exchange means: the verdict on the key first, else what russh says. `said` goes with the latter.
+/// The error for a failed key exchange: the verdict on the key if there is one, else russh's message with `said`.
 fn refusal(label: &str, name: &Name, disconnect: &DisconnectCause, error: &russh::Error, said: &str) -> Refusal {
     let host = label.to_owned();
     let failed = |error: TransportError| Refusal::Failure(error.into());
@@ -277,7 +277,7 @@ fn refusal(label: &str, name: &Name, disconnect: &DisconnectCause, error: &russh
     }
 }
 
-/// russh's messages, as a fragment.
+/// russh's message as a lower-case fragment.
 pub(super) fn lower(error: &russh::Error) -> String {
     let cut = matches!(error, russh::Error::IO(e) if e.kind() == std::io::ErrorKind::UnexpectedEof);
     if cut || matches!(error, russh::Error::HUP | russh::Error::Disconnect) {
@@ -288,8 +288,8 @@ pub(super) fn lower(error: &russh::Error) -> String {
     rest.next().map_or_else(String::new, |first| first.to_lowercase().chain(rest).collect())
 }
 
-/// russh's ciphers, AES-GCM before ChaCha20 where this machine computes AES in hardware: a large log then costs both
-/// ends a fraction of the work.
+/// russh's ciphers, with AES-GCM before ChaCha20 if this machine has AES in hardware, because a large log then costs
+/// both ends much less CPU time.
 fn ciphers() -> Vec<russh::cipher::Name> {
     #[cfg(target_arch = "x86_64")]
     let in_hardware = std::arch::is_x86_feature_detected!("aes") && std::arch::is_x86_feature_detected!("pclmulqdq");
@@ -298,7 +298,7 @@ fn ciphers() -> Vec<russh::cipher::Name> {
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let in_hardware = false;
     let mut ciphers = russh::Preferred::DEFAULT.cipher.to_vec();
-    // Stable: all else keeps its order.
+    // The sort is stable, so the other ciphers keep their order.
     ciphers.sort_by_key(|cipher| !in_hardware || *cipher != russh::cipher::AES_256_GCM);
     ciphers
 }
@@ -311,7 +311,8 @@ fn config(known: &KnownHosts, name: &Name) -> client::Config {
     }
     client::Config {
         window_size: WINDOW,
-        // 15 s × 4 notice a dead link within a minute; what is quiet for longer than that never finished a handshake.
+        // 15 s × 4 notice a dead connection within a minute. A server that is silent for longer than that never
+        // finished the handshake.
         keepalive_interval: Some(Duration::from_secs(15)),
         keepalive_max: 4,
         inactivity_timeout: Some(Duration::from_secs(90)),

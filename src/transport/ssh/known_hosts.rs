@@ -1,7 +1,7 @@
-//! Which host keys are trusted: known_hosts files as sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT", describes them.
+//! Decides which host keys are trusted, from known_hosts files as described in sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
 //!
-//! russh has a helper for this; it accepts a revoked key that is also listed plainly, and knows no authorities,
-//! wildcards or negation.
+//! russh's own function accepts a revoked key that is also listed plainly, and does not know authorities, wildcards or
+//! negation.
 
 pub mod accepted;
 pub mod append;
@@ -16,25 +16,26 @@ use entry::{Entry, Marker};
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg};
 
-/// A file larger than this is not read to its end: 16 MiB hold a hundred thousand hosts.
+/// Maximum bytes of a file that are read; 16 MiB are enough for a hundred thousand hosts.
 const LARGEST: u64 = 16 << 20;
 
-/// How the fragment of [`KeyStatus::Changed`] begins; a place follows.
+/// The beginning of the fragment of [`KeyStatus::Changed`]; a place follows.
 pub const LISTED_AT: &str = "another key is listed at ";
 
-/// The names under which a host stands in known_hosts.
+/// The names of a host in known_hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
-    /// `host`, `[host]:port` for another port than 22, or the HostKeyAlias, in lower case.
+    /// `host`, `[host]:port` for a port other than 22, or the HostKeyAlias, in lower case.
     pub full: String,
-    /// The host without its port, where `full` has one: `ssh` takes a match under it too, but no mismatch.
+    /// The host without its port, if `full` has one. As in `ssh`, a match under this name counts, but a mismatch does
+    /// not.
     pub bare: Option<String>,
-    /// The host or alias: what a certificate must be made out to.
+    /// The host or alias that a certificate must contain.
     pub principal: String,
 }
 
 impl Name {
-    /// The name of a host by address and port, or by its alias alone.
+    /// The name of a host by address and port, or only by its alias.
     pub fn new(host: &str, port: u16, alias: Option<&str>) -> Self {
         let host = alias.unwrap_or(host).to_ascii_lowercase();
         if alias.is_some() || port == 22 {
@@ -47,7 +48,7 @@ impl Name {
 /// What the files say of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyStatus {
-    /// Listed for this host, or certified by an authority listed for it.
+    /// Listed for this host, or certified by an authority that is listed for it.
     Known,
     /// Nothing is listed for this host.
     Unknown,
@@ -55,7 +56,7 @@ pub enum KeyStatus {
     Changed(String),
     /// Revoked for this host; the fragment says where.
     Revoked(String),
-    /// Signed by an authority listed for this host, but the certificate does not hold; the fragment says why.
+    /// Signed by an authority that is listed for this host, but the certificate is not valid; the fragment says why.
     Invalid(String),
 }
 
@@ -66,10 +67,10 @@ pub struct KnownHosts {
 }
 
 impl KnownHosts {
-    /// Reads the files that are there. A line that cannot be read trusts nobody and is passed over, as `ssh` does.
+    /// Reads the existing files. As in `ssh`, a malformed line is skipped and trusts no key.
     ///
     /// # Errors
-    /// A file that is there and cannot be read: it might hold a revocation.
+    /// A file exists and cannot be read, because it might contain a revocation.
     pub fn load(files: &[PathBuf]) -> Result<Self, String> {
         let mut known = KnownHosts::default();
         for file in files {
@@ -92,7 +93,7 @@ impl KnownHosts {
         self.entries.iter().filter(move |entry| entry.names(name))
     }
 
-    /// What is known of a plain host key.
+    /// The status of a plain host key.
     pub fn check(&self, name: &Name, key: &KeyData) -> KeyStatus {
         let verdict = self.check_under(&name.full, key);
         match (&verdict, &name.bare) {
@@ -123,8 +124,8 @@ impl KnownHosts {
         Some(format!("the key is revoked at {}", entry.place))
     }
 
-    /// What is known of a host certificate at `now` (seconds since 1970). Without an authority of its own the
-    /// certificate counts for nothing, and the key in it is looked up as if it stood alone.
+    /// The status of a host certificate at `now` (seconds since 1970). Without a listed authority the certificate is
+    /// ignored, and its key is looked up as a plain key.
     pub fn check_certificate(&self, name: &Name, certificate: &Certificate, now: u64) -> KeyStatus {
         let authority = certificate.signature_key();
         for name in std::iter::once(&name.full).chain(&name.bare) {
@@ -143,14 +144,14 @@ impl KnownHosts {
         self.check(name, certificate.public_key())
     }
 
-    /// Whether an authority is listed for this host, so that certificates are worth asking for.
+    /// Whether an authority is listed for this host, so that certificates should be requested.
     pub fn has_authority(&self, name: &Name) -> bool {
         let listed = |name: &str| self.of(name).any(|entry| entry.marker == Marker::Authority);
         listed(&name.full) || name.bare.as_deref().is_some_and(listed)
     }
 
-    /// Host key algorithms in the order to offer them: those a key is listed for first, or a server with several
-    /// keys would show one that is not. SHA-1 signatures are never offered.
+    /// Host key algorithms in the order to offer them. Those of listed keys come first, because a server with several
+    /// keys might otherwise show one that is not listed. SHA-1 signatures are never offered.
     pub fn algorithms(&self, name: &Name) -> Vec<Algorithm> {
         let listed = |algorithm: &Algorithm| {
             let same = |entry: &Entry| entry.marker == Marker::None && kind(&entry.key.algorithm()) == kind(algorithm);
@@ -162,7 +163,7 @@ impl KnownHosts {
     }
 }
 
-/// An algorithm without its hash: RSA keys are listed as `ssh-rsa` whatever they sign with.
+/// An algorithm without its hash: RSA keys are listed as `ssh-rsa` with any hash.
 fn kind(algorithm: &Algorithm) -> Algorithm {
     match algorithm {
         Algorithm::Rsa { .. } => Algorithm::Rsa { hash: None },
@@ -170,7 +171,7 @@ fn kind(algorithm: &Algorithm) -> Algorithm {
     }
 }
 
-/// Every host key algorithm offered, as OpenSSH prefers them.
+/// Every host key algorithm that is offered, in OpenSSH's order of preference.
 pub fn all_algorithms() -> Vec<Algorithm> {
     let curve = |curve| Algorithm::Ecdsa { curve };
     let rsa = |hash| Algorithm::Rsa { hash: Some(hash) };

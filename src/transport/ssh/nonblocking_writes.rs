@@ -1,9 +1,9 @@
-//! A stream whose writes never wait, so that its reader never stops reading.
+//! A stream whose writes never block, so that its reader never stops reading.
 //!
-//! russh's loop does not read while it writes. When both sides of a connection wait for their writes, neither reads,
-//! and both wait for ever: seen between two russh ends at 16 MiB windows, and possible with any server over a jump
-//! host, where the outer loop waits for the inner one. Here a write that would wait is kept and goes out during the
-//! reads that follow. The windows of SSH's channels bound what can be kept.
+//! russh does not read while it writes. If both ends of a connection wait for their writes, neither reads, and both
+//! wait for ever. This was seen between two russh ends with 16 MiB windows, and can happen with any server over a jump
+//! host, where the outer connection waits for the inner one. A write that would block is therefore kept here and sent
+//! during the following reads. The windows of SSH's channels limit how much is kept.
 
 use std::io;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// See the module.
 pub struct NonblockingWrites<S> {
     inner: S,
-    /// Accepted, and not taken by `inner` yet.
+    /// Accepted bytes that `inner` has not taken yet.
     kept: BytesMut,
 }
 
@@ -24,7 +24,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> NonblockingWrites<S> {
         NonblockingWrites { inner, kept: BytesMut::new() }
     }
 
-    /// Writes as much as goes; ready when nothing is left.
+    /// Writes as much as possible; ready when nothing is left.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.kept.is_empty() {
             let written = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.kept))?;
@@ -39,7 +39,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> NonblockingWrites<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for NonblockingWrites<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // A write that fails shows in the next read or write; what has arrived before is still worth reading.
+        // A failed write also fails the next read or write; data that arrived before is still returned.
         let _ = self.poll_drain(cx);
         Pin::new(&mut self.inner).poll_read(cx, buffer)
     }
@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for NonblockingWrites<S> {
         match self.poll_drain(cx) {
             Poll::Ready(drained) => {
                 drained?;
-                // The stream below buffers nothing that only a flush would send, so its readiness is not awaited.
+                // The stream below has no buffer that only a flush would send, so its readiness is not awaited.
                 let _ = Pin::new(&mut self.inner).poll_flush(cx)?;
             }
             Poll::Pending => {}
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_write_that_would_wait_goes_out_while_reading() {
+    async fn a_write_that_would_block_is_sent_while_reading() {
         let (near, mut far) = tokio::io::duplex(4);
         let mut near = NonblockingWrites::new(near);
         near.write_all(b"more than the pipe holds").await.unwrap();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_shutdown_waits_for_what_was_kept() {
+    async fn a_shutdown_waits_for_kept_writes() {
         let (near, mut far) = tokio::io::duplex(3);
         let mut near = NonblockingWrites::new(near);
         near.write_all(b"0123456789").await.unwrap();

@@ -1,6 +1,6 @@
-//! What `ssh HOST` would do, as `ssh -G` tells it: aliases, Include, Match, ProxyJump, keys and known_hosts files.
+//! Finds out what `ssh HOST` would do, with `ssh -G`: aliases, Include, Match, ProxyJump, keys and known_hosts files.
 //!
-//! `ssh -G` rather than a parser: the parsers there are resolve another machine than `ssh` does on a Match block.
+//! `ssh -G` is used because existing parsers pick a different host than `ssh` when a Match block applies.
 
 pub mod expand;
 #[cfg(test)]
@@ -16,16 +16,16 @@ use expand::Tokens;
 use crate::model::host::Host;
 use crate::transport::{Options, TransportError};
 
-/// A `Match exec` in the configuration may run anything; this is how long it may take.
+/// Time limit of `ssh -G`, because a `Match exec` in the configuration may run anything.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Lines of `ssh -G` are short and about a hundred; more than this is not its output.
+/// Maximum bytes of output. `ssh -G` prints about a hundred short lines; more is not its output.
 const LARGEST: usize = 1 << 20;
 
 /// The variable that names another configuration file than `~/.ssh/config`.
 pub const CONFIG_VARIABLE: &str = "HANDOFF_SSH_CONFIG";
 
-/// Whom to connect to, as the user or a jump list says it: what `ssh` would be started with.
+/// What to connect to, as the user or a jump list writes it: the arguments for `ssh`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Address or alias.
@@ -33,11 +33,11 @@ pub struct Target {
     pub user: Option<String>,
     pub port: Option<u16>,
     pub identity: Option<PathBuf>,
-    /// A list as `ssh -J` takes it.
+    /// A list as for `ssh -J`.
     pub jump: Option<String>,
 }
 
-/// How to get to the server.
+/// What carries the connection to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proxy {
     Direct,
@@ -47,37 +47,37 @@ pub enum Proxy {
     Command(String),
 }
 
-/// Which agent holds keys.
+/// The SSH agent to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Agent {
-    /// The one `SSH_AUTH_SOCK` names.
+    /// The agent in `SSH_AUTH_SOCK`.
     Environment,
     Socket(PathBuf),
     None,
 }
 
-/// `StrictHostKeyChecking`: what becomes of a host key that no known_hosts file has.
+/// `StrictHostKeyChecking`: what to do with a host key that no known_hosts file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownKeys {
-    /// `yes`: refused without a question.
+    /// `yes`: refuse it without a question.
     Refuse,
     /// `ask`, the default.
     Ask,
-    /// `accept-new`: added to the user's known_hosts file.
+    /// `accept-new`: add it to the user's known_hosts file.
     Add,
-    /// `no` or `off`: added as well, and a changed key is let in, too, but gets no password.
+    /// `no` or `off`: add it. A changed key is accepted too, but such a server gets no password.
     AddAndChange,
 }
 
-/// Everything `ssh` has decided about a target.
+/// Everything that `ssh` would use for a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
     pub hostname: String,
     pub user: String,
     pub port: u16,
-    /// The identity the caller named, if any; it is the first of `identities` then.
+    /// The identity that the caller named, if any. It is then the first of `identities`.
     pub explicit: Option<PathBuf>,
-    /// Key files in the order of the configuration; defaults among them that need not exist.
+    /// Key files in the order of the configuration, including defaults that may not exist.
     pub identities: Vec<PathBuf>,
     pub certificates: Vec<PathBuf>,
     pub identities_only: bool,
@@ -88,13 +88,13 @@ pub struct Resolved {
     /// Looked up in known_hosts instead of the host name.
     pub host_key_alias: Option<String>,
     pub unknown_keys: UnknownKeys,
-    /// Methods the user has switched off are not offered.
+    /// Authentication methods; those that the user has disabled are not offered.
     pub publickey: bool,
     pub keyboard_interactive: bool,
     pub password: bool,
     pub gssapi: bool,
     pub proxy: Proxy,
-    /// An option that only the system's `ssh` honours.
+    /// An option that only the system's `ssh` supports.
     pub beyond: Option<String>,
 }
 
@@ -126,7 +126,7 @@ impl Target {
         safe(&target.address).then_some(target)
     }
 
-    /// The options and the name, as `ssh` takes them; the name comes after `--`.
+    /// The options and the name as arguments for `ssh`; the name comes after `--`.
     pub fn arguments(&self) -> Vec<std::ffi::OsString> {
         let mut arguments = Vec::new();
         let mut option = |flag: &str, value: &std::ffi::OsStr| {
@@ -150,7 +150,7 @@ impl Target {
         arguments
     }
 
-    /// Refuses names that `ssh` could take for something else.
+    /// Refuses names that `ssh` could take for an option or a command.
     pub fn check(&self) -> Result<(), TransportError> {
         if safe(&self.address) && self.user.as_deref().is_none_or(safe) {
             return Ok(());
@@ -160,7 +160,7 @@ impl Target {
     }
 }
 
-/// Whether a name is neither an option nor more than a word.
+/// Whether a name is a single word and not an option.
 fn safe(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('-') && !name.contains(|c: char| c.is_control() || c.is_whitespace())
 }
@@ -180,13 +180,13 @@ fn split_port(place: &str) -> Option<(String, Option<u16>)> {
     }
 }
 
-/// The configuration file to hand to `ssh`, from the options or the environment.
+/// The configuration file to pass to `ssh`, from the options or the environment.
 pub fn config_file(options: &Options) -> Option<PathBuf> {
     let from_environment = || std::env::var_os(CONFIG_VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from);
     options.ssh_config.clone().or_else(from_environment)
 }
 
-/// Asks `ssh -G`. Without an `ssh` on this machine the target itself has to be enough.
+/// Asks `ssh -G`. If there is no `ssh` on this machine, only the target itself is used.
 pub async fn resolve(target: &Target, options: &Options) -> Result<Resolved, TransportError> {
     target.check()?;
     let failed = |reason: String| TransportError::Config { host: target.address.clone(), reason };
@@ -211,7 +211,7 @@ pub async fn resolve(target: &Target, options: &Options) -> Result<Resolved, Tra
     Ok(finish(parse(&text, target).map_err(failed)?, target, options))
 }
 
-/// What a target says when there is no `ssh` to ask.
+/// What the target itself says, for a machine without `ssh`.
 fn alone(target: &Target) -> Resolved {
     let mut text =
         format!("hostname {}\nidentityfile ~/.ssh/id_ed25519\nidentityfile ~/.ssh/id_ecdsa\n", target.address);
@@ -220,11 +220,11 @@ fn alone(target: &Target) -> Resolved {
     if let Some(jump) = &target.jump {
         text += &format!("proxyjump {jump}\n");
     }
-    // Parsing fails only on a port or a jump list that is none; the target is tried as it stands then.
+    // Only a malformed port or jump list cannot be parsed; the target is then used as it is.
     parse(&text, target).unwrap_or_else(|_| Resolved::plain(target))
 }
 
-/// Puts the caller's own words first: the identity named, and the known_hosts file of the options.
+/// Gives precedence to the caller's identity and to the known_hosts file of the options.
 fn finish(mut resolved: Resolved, target: &Target, options: &Options) -> Resolved {
     if let Some(identity) = &target.identity {
         let identity = expand::home(&identity.to_string_lossy());
@@ -266,10 +266,10 @@ impl Resolved {
     }
 }
 
-/// Reads the flat `key value` lines of `ssh -G`. Keys are lower case; unknown ones are passed over.
+/// Parses the lines `key value` of `ssh -G`. Keys are in lower case; unknown ones are ignored.
 ///
 /// # Errors
-/// A fragment that names the option that cannot be understood.
+/// A fragment that names the malformed option.
 pub fn parse(text: &str, target: &Target) -> Result<Resolved, String> {
     let mut resolved = Resolved::plain(target);
     let mut paths: Vec<(&str, &str)> = Vec::new();
@@ -321,7 +321,7 @@ fn unknown_keys(value: &str) -> UnknownKeys {
     }
 }
 
-/// Options whose neglect would connect otherwise, or less safely, than `ssh` does.
+/// Options that change the connection or make it safer, and that only `ssh` supports.
 fn is_beyond(key: &str, value: &str) -> bool {
     match key {
         "pkcs11provider" | "knownhostscommand" | "revokedhostkeys" | "bindaddress" | "bindinterface" => value != "none",
@@ -330,7 +330,7 @@ fn is_beyond(key: &str, value: &str) -> bool {
     }
 }
 
-/// Honours `PreferredAuthentications` as far as leaving methods out goes.
+/// Applies `PreferredAuthentications` as far as it excludes methods.
 fn prefer(resolved: &mut Resolved, list: &str) {
     let named = |method: &str| list.split(',').any(|m| m.trim() == method);
     resolved.publickey &= named("publickey");
@@ -342,7 +342,7 @@ fn prefer(resolved: &mut Resolved, list: &str) {
     }
 }
 
-/// Fills in what may hold tokens, once host, port and user are known.
+/// Expands values with tokens, once host, port and user are known.
 fn expand_paths(resolved: &mut Resolved, target: &Target, paths: Vec<(&str, &str)>) {
     let tokens = Tokens::of(resolved, target);
     let (mut identities, mut certificates, mut user, mut global) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -351,9 +351,9 @@ fn expand_paths(resolved: &mut Resolved, target: &Target, paths: Vec<(&str, &str
         match key {
             "identityfile" if value != "none" => identities.push(tokens.path(value)),
             "certificatefile" if value != "none" => certificates.push(tokens.path(value)),
-            // `ssh -G` has filled these in; releases before 8.4 print them as they were written.
+            // `ssh -G` has expanded these; releases before 8.4 print them unexpanded.
             "userknownhostsfile" => user = files(value).iter().map(|file| tokens.filled(file)).collect(),
-            // These take neither `~` nor tokens.
+            // These have neither `~` nor tokens.
             "globalknownhostsfile" => global = files(value).into_iter().map(PathBuf::from).collect(),
             "identityagent" => agent = agent_of(value, &tokens),
             _ => {}
@@ -364,8 +364,9 @@ fn expand_paths(resolved: &mut Resolved, target: &Target, paths: Vec<(&str, &str
     resolved.agent = agent;
 }
 
-/// The paths of a list that `ssh -G` prints without quotes, one space between two. A word that does not begin like a path
-/// continues the one before it: a directory's name may hold a space. Words that are all files are paths of their own.
+/// The paths of a list that `ssh -G` prints without quotes, separated by one space. A word that does not start like a
+/// path continues the one before it, because a directory's name may contain a space. Words that are all existing files
+/// are separate paths.
 fn files(value: &str) -> Vec<String> {
     let mut groups: Vec<Vec<&str>> = Vec::new();
     for word in value.split(' ') {
@@ -399,7 +400,7 @@ fn agent_of(value: &str, tokens: &Tokens) -> Agent {
     }
 }
 
-/// `path` when it is a file that can be opened.
+/// `path` if it is a file that can be opened.
 pub fn readable(path: &Path) -> bool {
     std::fs::File::open(path).is_ok_and(|file| file.metadata().is_ok_and(|data| data.is_file()))
 }

@@ -1,7 +1,7 @@
-//! An SSH server in this process: a host to try the program on without having one, and what the tests talk to.
+//! An SSH server in this process, for trying the program without a host and for tests.
 //!
-//! It listens on the loopback interface, lets in only the keys it was given, and runs commands as whoever runs this
-//! program. A cut connection leaves its commands running, as sshd does.
+//! It listens on the loopback interface, accepts only the keys in its setup, and runs commands as the user who runs
+//! this program. Its commands keep running when a connection is cut, as with sshd.
 
 pub mod key;
 mod session;
@@ -22,45 +22,45 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::nonblocking_writes::NonblockingWrites;
 
-/// What a server lets in and runs.
+/// What a server accepts and runs.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
     /// Public keys in OpenSSH's one-line format.
     pub authorized: Vec<String>,
-    /// A password that is taken too, for any user.
+    /// A password that is also accepted, for any user.
     pub password: Option<String>,
-    /// A one-time code asked for through keyboard-interactive.
+    /// A one-time code for keyboard-interactive.
     pub code: Option<String>,
-    /// Where commands start; `HOME` of their environment.
+    /// The working directory of commands and their `HOME`.
     pub home: PathBuf,
-    /// The rest of their environment; nothing else is inherited but `PATH`.
+    /// The rest of their environment; only `PATH` is inherited.
     pub env: Vec<(OsString, OsString)>,
-    /// SessionLimit at once on one connection; more are refused, as sshd's MaxSessions does. None: no limit.
+    /// Maximum sessions at once on one connection; more are refused, as with sshd's MaxSessions. `None`: no limit.
     pub sessions: Option<usize>,
-    /// So many of a connection's first commands are not heard: their channels are closed instead.
+    /// Number of a connection's first commands that are not started: their channels are closed instead.
     pub unheard: usize,
-    /// The private host key in OpenSSH's format, to come back under the same identity. None: a new one.
+    /// The private host key in OpenSSH's format, for restarting with the same identity. `None`: a new one.
     pub host_key: Option<String>,
-    /// A host certificate in OpenSSH's one-line format, shown to clients that ask for one.
+    /// A host certificate in OpenSSH's one-line format, sent to clients that request one.
     pub host_certificate: Option<String>,
 }
 
-/// What has happened on a server so far.
+/// Counts of what a server has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Served {
-    /// Connections taken.
+    /// Connections accepted.
     pub connections: u64,
     /// Connections open now.
     pub open: u64,
-    /// Tries to log in that were refused.
+    /// Login attempts that were refused.
     pub refused: u64,
     /// Commands started.
     pub execs: u64,
-    /// Tunnels to other servers opened.
+    /// Tunnels opened to other servers.
     pub tunnels: u64,
 }
 
-/// A running server; it stops when this is dropped.
+/// A running server, which stops when this is dropped.
 pub struct Server {
     port: u16,
     host_key: PrivateKey,
@@ -68,7 +68,7 @@ pub struct Server {
     accept: tokio::task::JoinHandle<()>,
 }
 
-/// What the connections of a server have in common.
+/// State that a server's connections share.
 struct Shared {
     setup: Setup,
     connections: AtomicU64,
@@ -76,15 +76,15 @@ struct Shared {
     execs: AtomicU64,
     tunnels: AtomicU64,
     refusing: AtomicBool,
-    /// Second handles on the sockets, to cut them.
+    /// Duplicates of the sockets, to cut them.
     sockets: Mutex<HashMap<u64, std::net::TcpStream>>,
 }
 
 impl Server {
-    /// Starts on a free port of 127.0.0.1. Needs a tokio runtime, and lives in it.
+    /// Starts on a free port of 127.0.0.1, inside a tokio runtime.
     ///
     /// # Errors
-    /// No port, or a host key or certificate in `setup` that is none.
+    /// No port is free, or the host key or certificate in `setup` is malformed.
     pub async fn start(setup: Setup) -> std::io::Result<Self> {
         let invalid =
             |e: russh::keys::ssh_key::Error| std::io::Error::new(std::io::ErrorKind::InvalidInput, e.to_string());
@@ -98,7 +98,7 @@ impl Server {
             keys: vec![host_key.clone()],
             certificates,
             methods: methods(&setup),
-            // The delay is against guessing over a network, and there is none here.
+            // The delay protects against guessing over a network, which is not possible here.
             auth_rejection_time: Duration::from_millis(1),
             auth_rejection_time_initial: Some(Duration::ZERO),
             max_auth_attempts: 6,
@@ -132,7 +132,7 @@ impl Server {
         self.host_key.public_key().to_openssh().unwrap_or_default()
     }
 
-    /// Its line for a known_hosts file.
+    /// The host's line for a known_hosts file.
     pub fn known_hosts_line(&self) -> String {
         format!("[127.0.0.1]:{} {}", self.port, self.host_key_openssh_line())
     }
@@ -142,7 +142,7 @@ impl Server {
         self.host_key.fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// What has happened so far.
+    /// The counts now.
     pub fn served(&self) -> Served {
         let shared = &self.shared;
         Served {
@@ -154,20 +154,21 @@ impl Server {
         }
     }
 
-    /// Connections taken so far.
+    /// Connections accepted so far.
     pub fn connections(&self) -> u64 {
         self.served().connections
     }
 
-    /// Cuts every connection without a word, as a network does. Commands live on; new connections are taken.
+    /// Cuts every connection without a message, as a network failure does. Commands keep running, and new connections
+    /// are accepted.
     pub fn drop_connections(&self) {
         for (_, socket) in self.shared.sockets().drain() {
-            // A socket that is gone already is as good.
+            // A socket may be closed already.
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
 
-    /// Closes new connections at once, or takes them again: a host that is out of reach for a while.
+    /// Closes new connections at once, or accepts them again, like a host that is unreachable for a while.
     pub fn refuse(&self, refusing: bool) {
         self.shared.refusing.store(refusing, Ordering::Relaxed);
     }
@@ -186,7 +187,7 @@ impl Shared {
     }
 }
 
-/// The methods worth offering.
+/// The methods that the server offers.
 fn methods(setup: &Setup) -> MethodSet {
     let mut methods = MethodSet::from(&[MethodKind::PublicKey][..]);
     if setup.password.is_some() {
@@ -198,11 +199,11 @@ fn methods(setup: &Setup) -> MethodSet {
     methods
 }
 
-/// Takes connections until the server is dropped.
+/// Accepts connections until the server is dropped.
 async fn accept(listener: TcpListener, config: Arc<Config>, shared: Arc<Shared>) {
     loop {
         let Ok((socket, _)) = listener.accept().await else {
-            // Out of file descriptors, say; some may be free again soon.
+            // For instance, there may be no free file descriptor; one may be free soon.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
@@ -216,7 +217,7 @@ async fn accept(listener: TcpListener, config: Arc<Config>, shared: Arc<Shared>)
         tokio::spawn(async move {
             let session = Session::new(shared.clone());
             if let Ok(running) = run_stream(config, NonblockingWrites::new(socket), session).await {
-                // How a client left is of no interest here.
+                // It does not matter how a client ended.
                 let _ = running.await;
             }
             shared.sockets().remove(&number);
@@ -224,7 +225,7 @@ async fn accept(listener: TcpListener, config: Arc<Config>, shared: Arc<Shared>)
     }
 }
 
-/// A socket and a second handle on it.
+/// A socket and a duplicate of it.
 fn twice(socket: TcpStream) -> Option<(TcpStream, std::net::TcpStream)> {
     socket.set_nodelay(true).ok()?;
     let socket = socket.into_std().ok()?;

@@ -1,11 +1,11 @@
-//! What a person has typed and a server or key has accepted, so that a reconnection hours later asks nobody.
+//! Answers of the user that a server or key has accepted, so that a later reconnection asks for none.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use secrecy::SecretString;
 
-/// Right answers, in the memory of this process alone. Clones share them.
+/// Correct answers, in the memory of this process only. Clones share them.
 #[derive(Clone, Default)]
 pub struct Answers(Arc<Mutex<HashMap<String, SecretString>>>);
 
@@ -16,17 +16,17 @@ impl std::fmt::Debug for Answers {
 }
 
 impl Answers {
-    /// The answer to a question, by a name that is the question's alone.
+    /// The answer to a question, by a unique name of the question.
     pub fn get(&self, question: &str) -> Option<SecretString> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(question).cloned()
     }
 
-    /// Remembers an answer that was accepted.
+    /// Stores an accepted answer.
     pub fn keep(&self, question: &str, answer: SecretString) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(question.to_owned(), answer);
     }
 
-    /// Forgets an answer that was refused.
+    /// Deletes a refused answer.
     pub fn forget(&self, question: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(question);
     }

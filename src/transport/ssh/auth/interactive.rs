@@ -1,4 +1,4 @@
-//! What a person types: one-time codes and passwords.
+//! Login with what the user types: one-time codes and passwords.
 
 use russh::MethodKind;
 use russh::client::{AuthResult, KeyboardInteractiveAuthResponse as Response, Prompt};
@@ -6,17 +6,17 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{Failure, Login, Step};
 
-/// How often a wrong password or code may be typed, as OpenSSH's NumberOfPasswordPrompts.
+/// Maximum times that a wrong password or code may be typed, as in OpenSSH's NumberOfPasswordPrompts.
 const TYPED: usize = 3;
 
-/// Rounds of questions in one login; a server that asks on and on is cut off.
+/// Maximum rounds of questions in one login, so that a server cannot ask for ever.
 const ROUNDS: usize = 10;
 
-/// Longest question of a server that is shown, in characters.
+/// Maximum characters of a server's question that are shown.
 const QUESTION: usize = 500;
 
 impl Login<'_> {
-    /// Tries what only a person can answer, in the order OpenSSH does.
+    /// Tries the methods that need a person, in OpenSSH's order.
     pub(super) async fn interactively(&mut self) -> Result<Step, Failure> {
         if self.resolved.keyboard_interactive {
             for _ in 0..TYPED {
@@ -53,7 +53,7 @@ impl Login<'_> {
         format!("password {}@{}", self.resolved.user, self.label)
     }
 
-    /// `None`: nobody is there.
+    /// `None` if no user is present.
     async fn password(&mut self) -> Result<Option<Step>, Failure> {
         let question = self.question();
         let remembered = self.answers.get(&question);
@@ -76,7 +76,7 @@ impl Login<'_> {
         Ok(Some(step))
     }
 
-    /// One keyboard-interactive login. `None`: nobody is there.
+    /// One keyboard-interactive login. `None` if no user is present.
     async fn keyboard(&mut self) -> Result<Option<Step>, Failure> {
         let question = self.question();
         let user = self.resolved.user.clone();
@@ -107,8 +107,8 @@ impl Login<'_> {
         Ok(None)
     }
 
-    /// Answers a round of questions. A lone question for a password may be answered from memory, and is put into
-    /// `typed` to be remembered; a code never is.
+    /// Answers a round of questions. A single question for a password may be answered from memory; the answer is put
+    /// into `typed` to be stored. A code is never stored.
     async fn answer(&mut self, prompts: &[Prompt], typed: &mut Option<SecretString>) -> Option<Vec<SecretString>> {
         let is_password =
             prompts.len() == 1 && prompts.iter().all(|p| !p.echo && p.prompt.to_lowercase().contains("password"));

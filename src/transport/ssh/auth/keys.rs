@@ -1,4 +1,4 @@
-//! The keys that may be offered, in the order to offer them.
+//! The keys that may be offered, in the order of offering.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tokio::net::UnixStream;
 
 use crate::transport::ssh::resolve::{self, Resolved};
 
-/// Largest key file that is read, in bytes.
+/// Maximum bytes of a key file that is read.
 const LARGEST: u64 = 64 * 1024;
 
 /// A connection to an SSH agent.
@@ -24,18 +24,18 @@ pub struct Candidate {
     pub public: PublicKey,
     pub certificate: Option<Certificate>,
     pub holder: Holder,
-    /// Fits after "tried".
+    /// A phrase that fits after "tried".
     pub label: String,
 }
 
-/// Who can sign with a key.
+/// What can sign with a key.
 #[derive(Clone)]
 pub enum Holder {
     Agent(Box<AgentIdentity>),
     File(KeyFile),
 }
 
-/// A private key in a file, not unlocked yet.
+/// A private key in a file, still locked.
 #[derive(Clone)]
 pub struct KeyFile {
     pub path: PathBuf,
@@ -44,28 +44,28 @@ pub struct KeyFile {
     encrypted: bool,
 }
 
-/// What there is to offer.
+/// The keys to offer.
 #[derive(Default)]
 pub struct Offer {
     pub candidates: Vec<Candidate>,
     pub agent: Option<Agent>,
-    /// Keys left out, and why.
+    /// Keys that were left out, and why.
     pub remarks: Vec<String>,
     /// A key that only the system's `ssh` can use.
     pub beyond: Option<String>,
 }
 
-/// How long an agent has for an answer. One that hangs (a locked password manager, a stale forwarded socket) keeps nobody
-/// out who has key files.
+/// Time limit for an agent's answer. An agent that hangs (a locked password manager, a stale forwarded socket) must not
+/// prevent a login with key files.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An agent, and the keys that it holds.
+/// An agent, and the keys that it has.
 pub type Held = (Agent, Vec<AgentIdentity>);
 
-/// Asks the agent that the configuration names for its keys. None is no error.
+/// Asks the agent that the configuration names for its keys. `None` if no agent is configured.
 ///
 /// # Errors
-/// It does not answer; the fragment says which.
+/// The agent does not answer; the fragment says which one.
 pub async fn agent(resolved: &Resolved, binding: Option<&AgentSessionBinding>) -> Result<Option<Held>, String> {
     let socket = match &resolved.agent {
         resolve::Agent::None => return Ok(None),
@@ -78,7 +78,8 @@ pub async fn agent(resolved: &Resolved, binding: Option<&AgentSessionBinding>) -
     let ask = async {
         let Ok(mut agent) = AgentClient::connect_uds(&socket).await else { return Ok(None) };
         if let Some(binding) = binding {
-            // Keys limited to some destinations are shown only then; an agent that does not know it holds none.
+            // An agent only lists keys that are restricted to some hosts after this. One that does not know the
+            // extension has no such keys.
             let _ = agent.bind_session(binding, false).await;
         }
         match agent.request_identities().await {
@@ -90,8 +91,8 @@ pub async fn agent(resolved: &Resolved, binding: Option<&AgentSessionBinding>) -
     tokio::time::timeout(PATIENCE, ask).await.map_err(silent)?
 }
 
-/// Collects the keys: configured ones the agent holds, files that need no passphrase or were named by the user,
-/// other keys of the agent, files that need a passphrase.
+/// Collects the keys in order: configured ones that the agent has, files without a passphrase or named by the user,
+/// other keys of the agent, files with a passphrase.
 pub fn gather(resolved: &Resolved, held: Option<Held>) -> Offer {
     let (agent, held) = held.map_or((None, Vec::new()), |(agent, held)| (Some(agent), held));
     let mut offer = Offer { agent, ..Offer::default() };
@@ -150,7 +151,7 @@ fn of_file(file: KeyFile) -> Candidate {
     Candidate { public: file.public.clone(), certificate: None, holder: Holder::File(file), label }
 }
 
-/// A key with its certificates before it: a server that trusts an authority may not know the key itself.
+/// A key with its certificates before it, because a server that trusts an authority may not know the key itself.
 fn with_certificates(candidate: Candidate, certificates: &[Certificate]) -> Vec<Candidate> {
     let own = |c: &&Certificate| c.public_key() == candidate.public.key_data() && candidate.certificate.is_none();
     let mut all: Vec<Candidate> = certificates
@@ -169,7 +170,7 @@ fn with_certificates(candidate: Candidate, certificates: &[Certificate]) -> Vec<
 
 enum Found {
     Private(KeyFile),
-    /// Only the public half: the agent has to hold the other.
+    /// Only the public key; the agent must have the private one.
     Public(PublicKey),
 }
 
@@ -182,7 +183,7 @@ impl Found {
     }
 }
 
-/// Reads what an IdentityFile names. `None`: it is not there, which defaults may be.
+/// Reads the file of an IdentityFile option. `None` if it does not exist, as many defaults do not.
 fn read(path: &Path) -> Result<Option<Found>, String> {
     let public = || text_of(&beside(path, ".pub")).and_then(|t| PublicKey::from_openssh(t.trim()).ok());
     let Some(text) = text_of(path) else { return Ok(public().map(Found::Public)) };
@@ -213,7 +214,7 @@ impl KeyFile {
         self.encrypted
     }
 
-    /// Decodes the key. Takes a while with a passphrase, by design of the format.
+    /// Decodes the key. With a passphrase this is slow by design.
     ///
     /// # Errors
     /// The passphrase is wrong, or the file is damaged.

@@ -1,4 +1,4 @@
-//! Signing the login, by the agent or with a file; asked for only after the server has accepted the public half.
+//! Signs the login, with the agent or a key file, after the server has accepted the public key.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::answers::Answers;
 use super::keys::{Agent, KeyFile, PATIENCE};
 use crate::transport::Prompter;
 
-/// How often a wrong passphrase may be typed.
+/// Maximum times that a wrong passphrase may be typed.
 const PASSPHRASES: usize = 3;
 
 /// Why there is no signature.
@@ -23,15 +23,15 @@ const PASSPHRASES: usize = 3;
 pub enum Unsigned {
     #[error(transparent)]
     Gone(#[from] russh::SendError),
-    /// The connection can still be used with another key; the fragment says what is wrong with this one.
+    /// The connection can still be used with another key; the fragment says why this one cannot be used.
     #[error("{0}")]
     Declined(String),
-    /// The agent no longer answers: none of its keys can be used.
+    /// The agent stopped answering, so none of its keys can be used.
     #[error("{0}")]
     Silent(String),
 }
 
-/// Signs by the agent, which may know the key by itself while the server is shown its certificate.
+/// Signs with the agent. The agent may know the plain key while the server is offered its certificate.
 pub struct AgentSigner<'a> {
     pub agent: &'a mut Agent,
     pub identity: &'a AgentIdentity,
@@ -49,7 +49,7 @@ impl Signer for AgentSigner<'_> {
         let sign = tokio::time::timeout(PATIENCE, self.agent.sign_request(self.identity, hash, data));
         match sign.await {
             Ok(Ok(signed)) => Ok(signed),
-            // Its end of the socket is gone.
+            // The agent closed its end of the socket.
             Ok(Err(russh::keys::Error::IO(e))) => Err(Unsigned::Silent(format!("the ssh-agent went away ({e})"))),
             Ok(Err(e)) => Err(Unsigned::Declined(format!("the agent did not sign ({e})"))),
             Err(_) => Err(Unsigned::Silent(format!("the ssh-agent did not sign within {} s", PATIENCE.as_secs()))),
@@ -57,7 +57,7 @@ impl Signer for AgentSigner<'_> {
     }
 }
 
-/// Signs with a key file, asking for its passphrase where it has one.
+/// Signs with a key file, and asks for its passphrase if it has one.
 pub struct FileSigner<'a> {
     file: &'a KeyFile,
     prompter: Arc<dyn Prompter>,
@@ -69,7 +69,7 @@ impl<'a> FileSigner<'a> {
         FileSigner { file, prompter, answers }
     }
 
-    /// The key, unlocked. Works on a thread that may block: a person types, and the key derivation takes its time.
+    /// Unlocks the key on a thread that may block, because a user types and the key derivation is slow.
     async fn unlock(&self) -> Result<PrivateKey, Unsigned> {
         let (file, prompter, answers) = (self.file.clone(), self.prompter.clone(), self.answers.clone());
         let work = tokio::task::spawn_blocking(move || unlock(&file, prompter.as_ref(), &answers));

@@ -17,7 +17,7 @@ async fn a_key_the_server_does_not_know_is_refused_over_one_connection() {
     assert_eq!(fixture.server.connections(), 1);
 }
 
-/// Locks the fixture's key with a passphrase, by `ssh-keygen`; false where there is none.
+/// Locks the fixture's key with a passphrase, with `ssh-keygen`; `false` if that is not installed.
 fn lock(fixture: &Fixture, passphrase: &str) -> bool {
     let mut keygen = std::process::Command::new("ssh-keygen");
     keygen.args(["-q", "-p", "-P", "", "-N", passphrase, "-f"]).arg(fixture.host.identity.as_ref().unwrap());
@@ -40,7 +40,7 @@ async fn a_passphrase_is_asked_for_once_and_not_again_on_reconnection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_there_for_a_passphrase_is_said() {
+async fn an_encrypted_key_without_a_user_is_reported() {
     let fixture = Fixture::new().await;
     if !lock(&fixture, "open sesame") {
         return skip!("no ssh-keygen here");
@@ -73,18 +73,18 @@ async fn passwords_and_codes_are_asked_for() {
     assert!(matches!(error, TransportError::Auth { .. }), "{error:?}");
 }
 
-/// What a broken agent does with a connection.
+/// How a broken agent behaves.
 #[derive(Clone, Copy, PartialEq)]
 enum Broken {
     Silent,
-    /// It lists one key, and does not sign with it.
+    /// It lists one key and does not sign.
     SilentAtSigning,
-    /// It lists one key, and is gone.
+    /// It lists one key and then closes the connection.
     DeadAtSigning,
     DeadAtOnce,
 }
 
-/// An agent at `socket` that holds `key`, in the words of draft-ietf-sshm-ssh-agent.
+/// An agent at `socket` that has `key`; the protocol is draft-ietf-sshm-ssh-agent.
 fn broken_agent(socket: &std::path::Path, key: Vec<u8>, broken: Broken) {
     let listener = tokio::net::UnixListener::bind(socket).unwrap();
     tokio::spawn(async move {
@@ -125,14 +125,14 @@ fn identities(key: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_agent_that_does_not_answer_is_given_up_with_a_word_and_key_files_are_tried() {
+async fn a_silent_agent_is_reported_and_key_files_are_tried() {
     let tries = [
         (Broken::Silent, "did not answer within 10 s"),
         (Broken::SilentAtSigning, "did not sign within 10 s"),
         (Broken::DeadAtSigning, "went away"),
         (Broken::DeadAtOnce, "did not list its keys"),
     ];
-    // Two of them take their ten seconds: all at once.
+    // Two of the cases take ten seconds, so all run at once.
     let tries = tries.map(|(broken, word)| async move {
         let fixture = Fixture::new().await;
         let identity = fixture.host.identity.clone().unwrap();
@@ -140,12 +140,12 @@ async fn an_agent_that_does_not_answer_is_given_up_with_a_word_and_key_files_are
         let public = russh::keys::PublicKey::from_openssh(text.trim()).unwrap();
         let socket = fixture.directory.path().join("my agent");
         broken_agent(&socket, public.to_bytes().unwrap(), broken);
-        // The agent holds the key of the first file; the second is another name of the same key.
+        // The agent has the key of the first file; the second file is a copy of it.
         let second = fixture.directory.path().join("second");
         std::fs::copy(&identity, &second).unwrap();
         let mut host = fixture.host.clone();
         if broken == Broken::SilentAtSigning || broken == Broken::DeadAtSigning {
-            // Its own file would not be looked at: the agent has that key.
+            // The key's own file is not tried if the agent has that key.
             host.identity = Some(other_key(&fixture));
         }
         let config = format!("IdentityAgent \"{}\"\nIdentityFile {}\n", socket.display(), second.display());
@@ -163,7 +163,7 @@ async fn an_agent_that_does_not_answer_is_given_up_with_a_word_and_key_files_are
     }
 }
 
-/// A key that the server does not take.
+/// A key that the server does not accept.
 fn other_key(fixture: &Fixture) -> std::path::PathBuf {
     let other = fixture.directory.path().join("other");
     key::generate(&other).unwrap();

@@ -12,13 +12,13 @@ fn code(output: &Output) -> Option<u32> {
     }
 }
 
-/// Bytes in which a lost, doubled or swapped piece shows.
+/// Bytes that reveal a lost, repeated or swapped piece.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length as u64).map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u8).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_mebibytes_come_back_as_they_were() {
+async fn twenty_mebibytes_are_echoed_unchanged() {
     let fixture = Fixture::new().await;
     let connected = fixture.connect().await;
     let exec = connected.transport.exec("cat").await.unwrap();
@@ -41,7 +41,7 @@ async fn twenty_mebibytes_come_back_as_they_were() {
 }
 
 #[tokio::test]
-async fn codes_signals_and_stderr_are_told_apart() {
+async fn codes_signals_and_stderr_are_distinguished() {
     let fixture = Fixture::new().await;
     let transport = fixture.connect().await.transport;
     let (out, err, end) = finish(transport.exec("echo out; echo err >&2; exit 7").await.unwrap()).await;
@@ -53,7 +53,7 @@ async fn codes_signals_and_stderr_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forty_commands_at_once_keep_to_the_limit_and_to_their_own_codes() {
+async fn forty_commands_at_once_respect_the_limit_and_keep_their_codes() {
     let fixture = Fixture::with(|setup| setup.sessions = Some(crate::transport::MAX_CHANNELS)).await;
     let connected = fixture.connect().await;
     let mut all = tokio::task::JoinSet::new();
@@ -73,19 +73,19 @@ async fn forty_commands_at_once_keep_to_the_limit_and_to_their_own_codes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_channel_nobody_reads_does_not_freeze_another() {
+async fn an_unread_channel_does_not_freeze_another() {
     let fixture = Fixture::new().await;
     let transport = fixture.connect().await.transport;
     let unread = transport.exec("head -c 30000000 /dev/zero").await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
-    // What is frozen has no end.
+    // A frozen channel would never end.
     let (out, _, end) = finish(transport.exec("echo here").await.unwrap()).await;
     assert_eq!((out.as_slice(), code(&end)), (&b"here\n"[..], Some(0)));
     drop(unread);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn input_nobody_reads_does_not_hold_the_end() {
+async fn unread_input_does_not_delay_the_end() {
     let fixture = Fixture::new().await;
     let transport = fixture.connect().await.transport;
     let exec = transport.exec("exit 4").await.unwrap();
@@ -131,14 +131,14 @@ async fn a_command_waits_for_the_only_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_never_opens_a_session_is_not_asked_again() {
+async fn a_server_that_never_opens_a_session_is_not_retried() {
     let fixture = Fixture::with(|setup| setup.sessions = Some(0)).await;
     let refused = within(fixture.connect().await.transport.exec("true")).await;
     assert!(matches!(refused, Err(TransportError::Config { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_abandoned_command_gives_its_place_back() {
+async fn an_abandoned_command_returns_its_permit() {
     let fixture = Fixture::new().await;
     let transport = fixture.connect().await.transport;
     for _ in 0..20 {
@@ -149,7 +149,7 @@ async fn an_abandoned_command_gives_its_place_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_the_server_did_not_hear_ends_without_a_word_and_the_connection_lives() {
+async fn a_command_that_the_server_never_started_ends_without_output() {
     let fixture = Fixture::with(|setup| setup.unheard = 1).await;
     let transport = fixture.connect().await.transport;
     let mut first = transport.exec("echo never").await.unwrap();

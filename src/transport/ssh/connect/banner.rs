@@ -1,8 +1,9 @@
-//! Whether a server ever greeted us: one that hangs up before it turns connections away, and says why at most in words.
+//! Finds out whether a server has sent its banner. A server that hangs up before that rejects connections, and may say
+//! why in plain text.
 //!
-//! A reset of the server's can arrive before, between or after its words, and our own greeting is under way at the same
-//! time. Until the server has greeted us only the reader ends the connection: a write that fails is no reason to stop
-//! reading, and whatever ends the connection in this time is the same refusal.
+//! A reset by the server can arrive before, between or after its text, while our own banner is being sent. Until the
+//! server's banner has arrived, only the reader ends the connection: a failed write must not stop the reading, and
+//! every end of the connection in this time is reported as the same refusal.
 
 use std::io;
 use std::pin::Pin;
@@ -14,16 +15,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::stream::BoxStream;
 use crate::transport::{TURNED_AWAY, UnreachableKind};
 
-/// Bytes that are kept of what comes first; the greeting is at most as long, and words before it are few.
+/// Bytes that are kept of what comes first. A banner is at most as long, and any text before it is short.
 const KEPT: usize = 512;
-/// How every SSH server begins its greeting (RFC 4253 section 4.2).
+/// The beginning of every SSH server's banner (RFC 4253 section 4.2).
 const MARK: &[u8] = b"SSH-";
 
-/// What a server said first.
+/// The first bytes that a server sent.
 #[derive(Clone, Debug, Default)]
 pub struct Banner(Arc<Mutex<Vec<u8>>>);
 
-/// A stream that keeps the beginning of what it brings, and whose writes cannot fail before the greeting came.
+/// A stream that keeps its first bytes, and whose writes cannot fail before the banner has arrived.
 pub struct Heard {
     inner: BoxStream,
     banner: Banner,
@@ -31,7 +32,7 @@ pub struct Heard {
 }
 
 impl Banner {
-    /// Listens to a stream from its beginning.
+    /// Records a stream from its beginning.
     pub fn of(inner: BoxStream) -> (Heard, Banner) {
         let banner = Banner::default();
         (Heard { inner, banner: banner.clone(), full: false }, banner)
@@ -41,17 +42,17 @@ impl Banner {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether the server greeted us.
+    /// Whether the server's banner has arrived.
     pub fn came(&self) -> bool {
         self.bytes().split(|byte| *byte == b'\n').any(|line| line.starts_with(MARK))
     }
 
-    /// What the server said instead of it, harmless to print; empty: nothing.
+    /// What the server sent instead of a banner, made safe for a terminal; may be empty.
     pub fn words(&self) -> String {
         String::from_utf8_lossy(&self.bytes()).trim().replace(|c: char| c.is_control(), " ")
     }
 
-    /// The error of a connection that ended without it, with the server's words where it had some.
+    /// The error of a connection that ended before the banner, with the server's text if there was any.
     pub fn turned_away(&self) -> (UnreachableKind, String) {
         let text = self.words();
         let words = if text.is_empty() { String::new() } else { format!(" saying {text:?}") };
@@ -62,8 +63,8 @@ impl Banner {
     }
 }
 
-/// Whether this error of a new socket means that the server took the connection and hung up at once: a server that
-/// takes none refuses it, or is silent.
+/// Whether this error of a new socket means that the server accepted the connection and closed it at once. A server
+/// that accepts none refuses it or does not answer.
 pub fn hung_up(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_greeting_is_known_behind_other_lines() {
+    async fn a_banner_is_found_after_other_lines() {
         assert!(after(b"SSH-2.0-OpenSSH_9.2\r\nand then much more").await.came());
         assert!(after(b"welcome\r\nSSH-2.0-x\r\n").await.came());
         assert!(after(&[b"SSH-2.0-x\r\n".to_vec(), vec![7; 4096]].concat()).await.came());
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_hangs_up_is_quoted_harmlessly() {
+    async fn the_text_of_a_server_that_hangs_up_is_quoted_safely() {
         let (kind, reason) = after(b"Exceeded\x1b[2J MaxStartups\r\n").await.turned_away();
         assert_eq!(kind, UnreachableKind::TurnedAway);
         assert!(reason.contains("MaxStartups\"") && !reason.contains('\x1b'), "{reason}");

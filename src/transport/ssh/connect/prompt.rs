@@ -1,8 +1,7 @@
 //! A socket that acknowledges at once while a connection begins.
 //!
-//! sshd writes with Nagle's algorithm until the first session: its reply to our first channel waits for our
-//! acknowledgement of what it sent before, which Linux delays by 40 ms (measured: the first exec took 54 ms over
-//! loopback, and 7 ms with this).
+//! sshd uses Nagle's algorithm until the first session: its reply to our first channel waits for our acknowledgement of
+//! earlier data, which Linux delays by 40 ms (measured: the first exec took 54 ms over loopback, and 7 ms with this).
 
 use std::io;
 use std::pin::Pin;
@@ -11,13 +10,13 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Reads for which it matters: key exchange, login and the first channel take about twenty.
+/// Number of reads that are acknowledged at once; key exchange, login and the first channel take about twenty.
 const READS: u8 = 64;
 
 /// See the module.
 pub struct Prompt {
     socket: TcpStream,
-    /// Reads that are still to be acknowledged at once; only Linux can be asked for that.
+    /// Reads that are still acknowledged at once; only Linux supports that.
     left: u8,
 }
 
@@ -29,7 +28,8 @@ impl Prompt {
     fn acknowledge(&mut self) {
         if self.left > 0 {
             self.left -= 1;
-            // Linux falls back to delaying by itself, so it is asked again; without it things are only slower.
+            // Linux switches back to delayed acknowledgements by itself, so this is set again. An error only costs
+            // time.
             #[cfg(target_os = "linux")]
             let _ = rustix::net::sockopt::set_tcp_quickack(&self.socket, true);
         }

@@ -52,7 +52,7 @@ async fn an_accepted_key_is_remembered_in_a_private_file() {
 }
 
 #[tokio::test]
-async fn a_changed_or_revoked_key_is_refused_whatever_anybody_says() {
+async fn a_changed_or_revoked_key_is_refused_without_asking() {
     let fixture = Fixture::new().await;
     let other = key::random().unwrap().public_key().to_openssh().unwrap();
     let place = format!("[127.0.0.1]:{}", fixture.server.port());
@@ -69,14 +69,14 @@ async fn a_changed_or_revoked_key_is_refused_whatever_anybody_says() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_away_may_be_tried_again() {
+async fn an_unreachable_host_may_be_retried() {
     let mut fixture = Fixture::new().await;
     fixture.server.refuse(true);
     let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
     assert!(matches!(&error, TransportError::Unreachable { .. }), "{error:?}");
     fixture.server.refuse(false);
     works(&fixture).await;
-    // A port that nobody listens on: one that was free a moment ago.
+    // A port without a listener: it was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     fixture.host.port = Some(free);
     let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
@@ -84,7 +84,7 @@ async fn a_host_that_is_away_may_be_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_jump_host_is_only_passed_through() {
+async fn commands_run_behind_the_jump_host() {
     let mut fixture = Fixture::new().await;
     let hop = fixture.hop().await;
     fixture.host.jump = Some("hop".to_owned());
@@ -95,7 +95,7 @@ async fn a_jump_host_is_only_passed_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn much_both_ways_over_a_jump_host_does_not_lock_up() {
+async fn large_transfers_both_ways_over_a_jump_host_do_not_deadlock() {
     let mut fixture = Fixture::new().await;
     let _hop = fixture.hop().await;
     fixture.host.jump = Some("hop".to_owned());
@@ -124,9 +124,9 @@ async fn the_keys_of_a_jump_host_are_checked_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_command_carries_the_connection() {
+async fn a_proxy_command_is_used_for_the_connection() {
     let fixture = Fixture::new().await;
-    // The first of these that is installed; each joins its streams to a socket.
+    // Uses the first installed one; each connects its streams to a socket.
     let ways = [("socat", "socat - TCP:%h:%p"), ("nc", "nc %h %p")];
     let found = ways.iter().find(|(name, _)| {
         let paths = std::env::var_os("PATH").unwrap_or_default();
@@ -146,7 +146,7 @@ async fn a_proxy_command_carries_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certified_host_needs_no_key_of_its_own_in_the_file() {
+async fn a_host_certificate_needs_only_its_authority_in_the_file() {
     let mut fixture = Fixture::new().await;
     let directory = fixture.directory.path().to_owned();
     let (authority, host_key) = (directory.join("ca"), directory.join("host"));
@@ -191,7 +191,7 @@ async fn a_certified_host_needs_no_key_of_its_own_in_the_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_beyond_russh_goes_through_ssh_and_is_said() {
+async fn what_russh_does_not_support_uses_ssh_and_is_reported() {
     let fixture = Fixture::new().await;
     let config = fixture.options.ssh_config.clone().unwrap();
     let text = std::fs::read_to_string(&config).unwrap();
@@ -202,7 +202,7 @@ async fn what_is_beyond_russh_goes_through_ssh_and_is_said() {
     assert!(matches!(end, Output::Exit(Exit::Code(6))), "{end:?}");
 }
 
-/// The fixture with known_hosts files and a `StrictHostKeyChecking` of the configuration's, not of the options.
+/// Configures the fixture's known_hosts files and `StrictHostKeyChecking` in the configuration instead of the options.
 fn configure(fixture: &mut Fixture, checking: &str, file: &std::path::Path) {
     let text = format!(
         "IdentityAgent none\nIdentitiesOnly yes\nIdentityFile none\nGlobalKnownHostsFile /dev/null\n\
@@ -214,7 +214,7 @@ fn configure(fixture: &mut Fixture, checking: &str, file: &std::path::Path) {
 }
 
 #[tokio::test]
-async fn an_unknown_key_is_let_in_as_the_configuration_says_and_said_once() {
+async fn strict_host_key_checking_may_accept_an_unknown_key_and_reports_it_once() {
     for checking in ["no", "off", "accept-new"] {
         let mut fixture = Fixture::new().await;
         for name in ["/dev/null", "my home/known_hosts", "id/is a file/known_hosts"] {
@@ -234,7 +234,7 @@ async fn an_unknown_key_is_let_in_as_the_configuration_says_and_said_once() {
 }
 
 #[tokio::test]
-async fn a_yes_counts_even_where_no_file_keeps_it() {
+async fn an_accepted_key_is_remembered_without_a_file() {
     let mut fixture = Fixture::new().await;
     configure(&mut fixture, "ask", std::path::Path::new("/dev/null"));
     match fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap() {
@@ -254,7 +254,7 @@ async fn a_yes_counts_even_where_no_file_keeps_it() {
 }
 
 #[tokio::test]
-async fn a_changed_key_is_let_in_only_without_strict_checking_and_a_revoked_one_never() {
+async fn a_changed_key_is_accepted_only_without_strict_checking_and_a_revoked_one_never() {
     let mut fixture = Fixture::new().await;
     let file = fixture.known_hosts();
     let other = key::random().unwrap().public_key().to_openssh().unwrap();

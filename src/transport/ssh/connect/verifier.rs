@@ -1,4 +1,4 @@
-//! The client's side of russh's callbacks: judges the host key, and remembers why a connection ended.
+//! The client's side of russh's callbacks: verifies the host key, and remembers why a connection ended.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,11 +11,11 @@ use crate::transport::ssh::known_hosts::accepted::Accepted;
 use crate::transport::ssh::known_hosts::{KeyStatus, KnownHosts, Name};
 use crate::transport::ssh::resolve::UnknownKeys;
 
-/// What became of a connection, for the errors that only say that it is gone.
+/// Why a connection ended, for errors that only say that it is closed.
 #[derive(Debug, Default)]
 pub struct DisconnectCause {
     refused: Mutex<Option<(KeyStatus, KeyData)>>,
-    /// A key that was let in although no file has it, or although a file has another one.
+    /// A key that was accepted although no file has it, or although a file has another one.
     let_in: Mutex<Option<(KeyStatus, KeyData)>>,
     cause: Mutex<Option<Cause>>,
 }
@@ -32,12 +32,12 @@ impl DisconnectCause {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A key that only the configuration let in, with the verdict of the files.
+    /// A key that only the configuration accepted, with the verdict of the files.
     pub(super) fn let_in(&self) -> Option<(KeyStatus, KeyData)> {
         self.let_in.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether the server may be another one than before: it gets no password.
+    /// Whether the server may not be the same as before. Such a server gets no password.
     pub fn is_doubtful(&self) -> bool {
         matches!(self.let_in(), Some((KeyStatus::Changed(_), _)))
     }
@@ -48,7 +48,7 @@ impl DisconnectCause {
         cause.as_ref().map_or_else(|| "the connection went away".to_owned(), |cause| cause.reason.clone())
     }
 
-    /// Whether the server said goodbye in words, rather than vanish.
+    /// Whether the server gave a reason for closing the connection.
     pub fn dismissed(&self) -> bool {
         self.cause.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|cause| cause.by_server)
     }
@@ -77,7 +77,7 @@ impl client::Handler for Verifier {
             Some(certificate) => self.known.check_certificate(&self.name, certificate, now()),
             None => self.known.check(&self.name, &key),
         };
-        // As `ssh` does it, but a revoked key is never let in.
+        // As in `ssh`, except that a revoked key is never accepted.
         let added = matches!(self.unknown_keys, UnknownKeys::Add | UnknownKeys::AddAndChange);
         let is_let_in = match &verdict {
             KeyStatus::Known => return Ok(true),

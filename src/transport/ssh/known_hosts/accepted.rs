@@ -1,10 +1,10 @@
-//! Host keys that were accepted in this process: a known_hosts file may keep none (`/dev/null`), or not be writable.
+//! Host keys that this process has accepted, because a known_hosts file may be `/dev/null` or not writable.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::keys::ssh_key::public::KeyData;
 
-/// Names as in known_hosts, with a key each. Clones share them.
+/// Names as in known_hosts, each with a key. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Accepted(Arc<Mutex<Vec<(String, KeyData)>>>);
 
@@ -15,7 +15,7 @@ impl Accepted {
         all.iter().any(|(of, accepted)| of == name && accepted == key)
     }
 
-    /// Remembers a key; `false` when it was known.
+    /// Stores a key; `false` if it was stored before.
     pub fn keep(&self, name: &str, key: &KeyData) -> bool {
         if self.has(name, key) {
             return false;

@@ -1,4 +1,4 @@
-//! Remembering a host key that a person has accepted.
+//! Stores a host key that the user has accepted.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -10,11 +10,11 @@ use russh::keys::ssh_key::public::KeyData;
 
 use super::entry::hashed;
 
-/// Appends a line for `name` (as it stands in known_hosts) to `file`. A new file is 0600, its directory 0700; `hash`
-/// hides the name, as HashKnownHosts does.
+/// Appends a line for `name` (as in known_hosts) to `file`. A new file has mode 0600, its directory 0700. `hash` hides
+/// the name, as HashKnownHosts does.
 ///
 /// # Errors
-/// What stands in the way, with the path.
+/// The reason, with the path.
 pub fn append(file: &Path, name: &str, key: &KeyData, hash: bool) -> Result<(), String> {
     let failed = |e: std::io::Error| format!("cannot write {}: {e}", file.display());
     let line = line(name, key, hash).ok_or_else(|| format!("cannot write a key of {name} as known_hosts has it"))?;
@@ -24,11 +24,11 @@ pub fn append(file: &Path, name: &str, key: &KeyData, hash: bool) -> Result<(), 
     let mut options = std::fs::OpenOptions::new();
     let mut out = options.read(true).append(true).create(true).mode(0o600).open(file).map_err(failed)?;
     let break_first = if ends_in_a_line(&mut out).map_err(failed)? { "" } else { "\n" };
-    // One write, so that another program that appends meanwhile does not cut the line.
+    // One write, so that another program that appends at the same time does not split the line.
     out.write_all(format!("{break_first}{line}\n").as_bytes()).map_err(failed)
 }
 
-/// Whether the file is empty or its last byte is a newline: an editor may have left none.
+/// Whether the file is empty or ends with a newline, which an editor may have left out.
 fn ends_in_a_line(file: &mut std::fs::File) -> std::io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(true);

@@ -1,5 +1,5 @@
-//! Whether a host certificate holds. russh checks that the server owns the key in it; all else is ours.
-//! See PROTOCOL.certkeys of OpenSSH.
+//! Validates a host certificate. russh checks that the server has the private key for it; everything else is checked
+//! here. See PROTOCOL.certkeys of OpenSSH.
 
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::ssh_key::public::KeyData;
@@ -7,11 +7,11 @@ use russh::keys::{Algorithm, Certificate, HashAlg};
 
 use super::entry::glob;
 
-/// Checks type, signature, validity at `now` (seconds since 1970), principals and critical options. That the signing
-/// key is an authority for this host is the caller's to know.
+/// Checks type, signature, validity at `now` (seconds since 1970), principals and critical options. The caller checks
+/// that the signing key is an authority for this host.
 ///
 /// # Errors
-/// A fragment that says why it does not hold.
+/// A fragment that says why the certificate is not valid.
 pub fn check(certificate: &Certificate, principal: &str, now: u64) -> Result<(), String> {
     if certificate.cert_type() != CertType::Host {
         return Err("its certificate is not a host's".to_owned());
@@ -32,7 +32,7 @@ pub fn check(certificate: &Certificate, principal: &str, now: u64) -> Result<(),
     if certificate.validate_at(now, [&authority]).is_err() {
         return Err("the signature of its certificate does not hold".to_owned());
     }
-    // Recent OpenSSH takes an empty list for nobody too; it used to mean every host.
+    // In recent OpenSSH an empty list matches no host; it used to match every host.
     let named = certificate.valid_principals().iter().any(|p| glob(&p.to_ascii_lowercase(), principal));
     if !named {
         return Err(format!("its certificate is not made out to {principal}"));

@@ -5,13 +5,13 @@ use russh::keys::PublicKey;
 use russh::keys::ssh_key::public::KeyData;
 use sha1::Sha1;
 
-/// Longest line that is looked at, in bytes; an RSA key of 16384 bits takes 2,800.
+/// Maximum bytes of a line that is read; an RSA key of 16384 bits takes 2,800.
 const LONGEST: usize = 64 * 1024;
 
-/// What a line says of its key.
+/// The role of a line's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {
-    /// It is the host's.
+    /// It is the host's key.
     None,
     /// It signs certificates for the host.
     Authority,
@@ -19,7 +19,7 @@ pub enum Marker {
     Revoked,
 }
 
-/// A key and the hosts it is listed for.
+/// A key and the hosts that it is listed for.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub marker: Marker,
@@ -38,8 +38,8 @@ enum Hosts {
 }
 
 impl Entry {
-    /// Reads `[marker] hosts keytype base64 [comment]`, separated by spaces or tabs. `None`: a comment, an empty line,
-    /// or nothing that can be trusted.
+    /// Parses `[marker] hosts keytype base64 [comment]`, separated by spaces or tabs. `None` for a comment, an empty
+    /// line, or a malformed one.
     pub fn parse(line: &[u8], place: &str) -> Option<Self> {
         if line.len() > LONGEST {
             return None;
@@ -58,7 +58,7 @@ impl Entry {
         Some(Entry { marker, key, place: place.to_owned(), hosts: Hosts::parse(hosts)? })
     }
 
-    /// Whether the line is about this host; `name` is in lower case, `[host]:port` for another port than 22.
+    /// Whether the line is about this host; `name` is in lower case, `[host]:port` for a port other than 22.
     pub fn names(&self, name: &str) -> bool {
         match &self.hosts {
             Hosts::Hashed { salt, hash } => hashed(salt, name).is_some_and(|other| other == *hash),
@@ -98,11 +98,11 @@ pub fn hashed(salt: &[u8], name: &str) -> Option<Vec<u8>> {
     Some(mac.finalize().into_bytes().to_vec())
 }
 
-/// Whether a pattern with `*` (any run) and `?` (any one byte) covers all of `name`.
+/// Whether a pattern with `*` (any run) and `?` (any one byte) matches all of `name`.
 pub fn glob(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
-    // Where to go on when the run that the last `*` stands for has to be one byte longer.
+    // Where to continue when the run of the last `*` must be one byte longer.
     let mut again: Option<(usize, usize)> = None;
     while n < name.len() {
         match pattern.get(p) {

@@ -27,7 +27,7 @@ fn short(verdict: &KeyStatus) -> &'static str {
     }
 }
 
-/// Lines with `{K}` for our key and `{O}` for another one, host, port, and what is to be thought of our key.
+/// Lines with `{K}` for our key and `{O}` for another one, host, port, and the expected status of our key.
 const CASES: [(&str, &str, u16, &str); 22] = [
     ("a.example {K}", "a.example", 22, "known"),
     ("A.Example {K}", "a.EXAMPLE", 22, "known"),
@@ -54,7 +54,7 @@ const CASES: [(&str, &str, u16, &str); 22] = [
 ];
 
 #[test]
-fn verdicts_are_those_of_the_format() {
+fn each_line_gives_the_status_that_the_format_defines() {
     let ((ours, our_line), (_, other_line)) = (fresh(), fresh());
     for (text, host, port, expected) in CASES {
         let known = known(&text.replace("{K}", &our_line).replace("{O}", &other_line));
@@ -63,7 +63,7 @@ fn verdicts_are_those_of_the_format() {
 }
 
 #[test]
-fn an_alias_stands_for_host_and_port() {
+fn an_alias_replaces_host_and_port() {
     let (ours, line) = fresh();
     let known = known(&format!("farm {line}"));
     assert_eq!(known.check(&Name::new("10.0.0.1", 2222, Some("Farm")), &ours), KeyStatus::Known);
@@ -71,7 +71,7 @@ fn an_alias_stands_for_host_and_port() {
 }
 
 #[test]
-fn places_are_named_by_file_and_line() {
+fn places_are_given_as_file_and_line() {
     let ((ours, _), (_, other)) = (fresh(), fresh());
     let verdict = known(&format!("# one\n\nhost {other}\n")).check(&Name::new("host", 22, None), &ours);
     assert_eq!(verdict, KeyStatus::Changed("another key is listed at file:3".to_owned()));
@@ -95,14 +95,14 @@ fn algorithms_with_a_listed_key_come_first() {
 }
 
 #[test]
-fn an_unreadable_file_is_an_error_and_a_missing_one_is_none() {
+fn an_unreadable_file_is_an_error_and_a_missing_one_is_ignored() {
     let directory = tempfile::tempdir().unwrap();
     assert!(KnownHosts::load(&[directory.path().join("none")]).is_ok());
     assert!(KnownHosts::load(&[directory.path().to_owned()]).is_err());
 }
 
 #[test]
-fn what_is_appended_is_known_after_and_nothing_before_it_is_lost() {
+fn an_appended_key_is_known_and_earlier_lines_stay() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("deep/er/known_hosts");
     let ((first, _), (second, _)) = (fresh(), fresh());
@@ -116,7 +116,7 @@ fn what_is_appended_is_known_after_and_nothing_before_it_is_lost() {
     assert!(!std::fs::read_to_string(&file).unwrap().contains("two"));
 }
 
-/// `ssh-keygen -F` finds the lines of a host, hashed or not; where we find a key it must, and the other way round.
+/// `ssh-keygen -F` finds the lines of a host, hashed or not. It must find a host exactly if we do.
 #[test]
 fn ssh_keygen_finds_the_same_lines() {
     if Command::new("ssh-keygen").arg("-?").output().is_err() {
@@ -125,7 +125,7 @@ fn ssh_keygen_finds_the_same_lines() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("known_hosts");
     let ((_, our_line), (_, other_line)) = (fresh(), fresh());
-    // It prints lines whose key it cannot read, too.
+    // It also prints lines whose key it cannot read.
     for (text, host, port, _) in CASES.into_iter().filter(|(text, ..)| !text.contains("broken")) {
         let hash = |name: &str| {
             let salt = [7u8; 20];
@@ -148,10 +148,10 @@ fn ssh_keygen_finds_the_same_lines() {
     }
 }
 
-/// `ssh` connects to a server under each name and has to come to the same verdict. It looks an alias up alone, so the
-/// second look without a port is not part of this.
+/// `ssh` connects to a server under each name and must give the same verdict. It looks up an alias only under its own
+/// name, so our second look-up without a port is not tested here.
 #[tokio::test(flavor = "multi_thread")]
-async fn ssh_comes_to_the_same_verdicts() {
+async fn ssh_gives_the_same_verdicts() {
     let fixture = crate::transport::fixture::Fixture::new().await;
     let server = fixture.server.host_key_openssh_line();
     let ours = russh::keys::PublicKey::from_openssh(&server).unwrap().key_data().clone();
@@ -181,7 +181,7 @@ async fn ssh_comes_to_the_same_verdicts() {
     }
 }
 
-/// The glob by its definition, without the care for time.
+/// The glob by its definition, without attention to speed.
 fn slow_glob(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern.split_first(), name.split_first()) {
         (None, None) => true,
@@ -193,7 +193,7 @@ fn slow_glob(pattern: &[u8], name: &[u8]) -> bool {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_without_harm(text in proptest::collection::vec(any::<u8>(), 0..400), host in ".{0,20}") {
+    fn no_bytes_make_the_parser_panic(text in proptest::collection::vec(any::<u8>(), 0..400), host in ".{0,20}") {
         let mut known = KnownHosts::default();
         known.add("file", &text);
         let name = Name::new(&host, 22, None);
@@ -210,18 +210,18 @@ proptest! {
     }
 
     #[test]
-    fn globs_are_what_they_are_defined_to_be(pattern in "[ab*?]{0,8}", name in "[ab]{0,8}") {
+    fn globs_match_as_defined(pattern in "[ab*?]{0,8}", name in "[ab]{0,8}") {
         prop_assert_eq!(glob(&pattern, &name), slow_glob(pattern.as_bytes(), name.as_bytes()));
     }
 
     #[test]
-    fn a_glob_of_many_stars_takes_no_time(stars in 1usize..40) {
+    fn a_glob_of_many_stars_is_fast(stars in 1usize..40) {
         prop_assert!(!glob(&"*a".repeat(stars), &"a".repeat(stars - 1)));
         prop_assert!(!glob(&("*a".repeat(30) + "b"), &"a".repeat(400)));
     }
 
     #[test]
-    fn a_hashed_name_matches_itself_alone(host in "[a-z]{1,12}", other in "[a-z]{1,12}", salt in any::<[u8; 20]>()) {
+    fn a_hashed_name_matches_only_itself(host in "[a-z]{1,12}", other in "[a-z]{1,12}", salt in any::<[u8; 20]>()) {
         use russh::keys::ssh_encoding::base64::{Base64, Encoding};
         let (ours, line) = fresh();
         let hash = Base64::encode_string(&hashed(&salt, &host).unwrap());

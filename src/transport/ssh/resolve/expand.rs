@@ -1,10 +1,10 @@
-//! `~`, `%` tokens and `${…}` in values of `ssh -G`, which prints them as they were written. See TOKENS in ssh_config(5).
+//! Expands `~`, `%` tokens and `${…}` in values of `ssh -G`, which prints them unexpanded. See TOKENS in ssh_config(5).
 
 use std::path::PathBuf;
 
 use super::{Resolved, Target};
 
-/// What the tokens stand for.
+/// The values of the tokens.
 pub struct Tokens {
     host: String,
     original: String,
@@ -43,13 +43,13 @@ impl Tokens {
         })
     }
 
-    /// A path with everything filled in. A token not known here stays, and the file will not exist.
+    /// A path with everything expanded. An unknown token stays, and such a file does not exist.
     pub fn path(&self, text: &str) -> PathBuf {
         let text = text.trim_matches('"');
         home(&variables(&self.percent(text).unwrap_or_else(|_| text.to_owned())))
     }
 
-    /// A path that `ssh -G` may have filled in already: then it is what it says, `%` and all.
+    /// A path that `ssh -G` may have expanded already. If it exists as it is, it is used with any `%` in it.
     pub fn filled(&self, text: &str) -> PathBuf {
         let (literal, filled) = (PathBuf::from(text), self.path(text));
         let as_written = text.starts_with('~') || filled.exists();
@@ -59,7 +59,7 @@ impl Tokens {
     /// A command line for a shell.
     ///
     /// # Errors
-    /// A token not known here, or a name in which the shell would see more than a word.
+    /// An unknown token, or a name that the shell would not take for a single word.
     pub fn command(&self, text: &str) -> Result<String, String> {
         let tame = |s: &str| s.chars().all(|c| c.is_alphanumeric() || "._-:@%+[]".contains(c)) && !s.starts_with('-');
         if let Some(wild) = [&self.host, &self.original, &self.remote_user, &self.alias].iter().find(|s| !tame(s)) {
@@ -100,7 +100,7 @@ pub fn home(text: &str) -> PathBuf {
     }
 }
 
-/// Fills in `${NAME}`; an unset variable stays as it was written.
+/// Expands `${NAME}`; an unset variable stays unexpanded.
 fn variables(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;

@@ -7,7 +7,7 @@ fn target(address: &str) -> Target {
 }
 
 #[test]
-fn the_lines_of_ssh_are_understood() {
+fn the_output_of_ssh_g_is_parsed() {
     let text = "host build\nuser alice\nhostname build.internal\nport 2222\nidentitiesonly yes\n\
                 identityfile ~/.ssh/%r@%h\nidentityfile /keys/b\ncertificatefile /keys/b-cert.pub\n\
                 userknownhostsfile /a /b\nglobalknownhostsfile none\nhostkeyalias farm\nstricthostkeychecking true\n\
@@ -29,7 +29,7 @@ fn the_lines_of_ssh_are_understood() {
 }
 
 #[test]
-fn what_only_ssh_can_do_is_noticed() {
+fn options_that_only_ssh_supports_are_found() {
     for line in [
         "pkcs11provider /usr/lib/p11.so",
         "proxyusefdpass yes",
@@ -46,7 +46,7 @@ fn what_only_ssh_can_do_is_noticed() {
 }
 
 #[test]
-fn a_proxy_command_gets_names_that_are_words() {
+fn names_in_a_proxy_command_must_be_single_words() {
     let command = |hostname: &str| {
         let text = format!("hostname {hostname}\nport 24\nuser u\nproxycommand nc -x %n %h %p %r 100%%\n");
         parse(&text, &target("alias"))
@@ -72,7 +72,7 @@ fn names_that_are_options_are_refused() {
 }
 
 #[test]
-fn jump_lists_are_taken_apart_from_the_end() {
+fn jump_lists_are_split_from_the_end() {
     let hop = |text| Target::of_jump(text).map(|t| (t.user, t.address, t.port, t.jump));
     let some = |text: &str| Some(text.to_owned());
     assert_eq!(hop("gate"), Some((None, "gate".to_owned(), None, None)));
@@ -84,7 +84,7 @@ fn jump_lists_are_taken_apart_from_the_end() {
 }
 
 #[tokio::test]
-async fn without_ssh_the_entry_has_to_be_enough() {
+async fn without_ssh_only_the_entry_is_used() {
     let options = Options { ssh_binary: Some("/nowhere/ssh".into()), ..Options::default() };
     let entry = Target {
         user: Some("u".to_owned()),
@@ -118,7 +118,7 @@ async fn ssh_itself_resolves_match_blocks() {
 }
 
 #[test]
-fn what_strict_checking_means_is_what_ssh_prints() {
+fn strict_host_key_checking_is_read_as_ssh_prints_it() {
     for (value, meant) in [
         ("true", UnknownKeys::Refuse),
         ("yes", UnknownKeys::Refuse),

@@ -1,4 +1,4 @@
-//! The `ssh` command line that reaches a host as this program does, for a person to type.
+//! The `ssh` command line that reaches a host as this program does, for the user to type.
 
 use super::{Target, config_file};
 use crate::model::host::{Host, LOCAL};
@@ -11,14 +11,14 @@ pub fn typed(host: &Host, options: &Options, flags: &[&str]) -> String {
     if let Some(file) = config_file(options) {
         words.extend(["-F".to_owned(), file.to_string_lossy().into_owned()]);
     }
-    // The address is a word that begins with no `-`: `--` is not needed in front of it.
+    // The address does not start with `-`, so no `--` is needed before it.
     let arguments = Target::of(host).arguments();
     words.extend(arguments.iter().map(|word| word.to_string_lossy().into_owned()).filter(|word| word != "--"));
     let quoted = |word: &String| shlex::try_quote(word).map_or_else(|_| word.clone(), |word| word.into_owned());
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
-/// A command of the host's as a person types it here: over `ssh` with a terminal, or as it is on this machine.
+/// A command of the host as the user types it here: through `ssh` with a terminal, or unchanged for this machine.
 pub fn typed_command(host: &Host, options: &Options, command: &str) -> String {
     match host.name == LOCAL {
         true => command.to_owned(),
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_reached_as_its_entry_says() {
+    fn the_command_line_has_the_options_of_the_entry() {
         let config = Some("/home/Ann Lee/config".into());
         let options = Options { ssh_config: config, ..Options::default() };
         let mut host = Host::bare("box");

@@ -1,4 +1,4 @@
-//! Fresh ed25519 keys.
+//! New ed25519 keys.
 
 use std::path::Path;
 
@@ -9,14 +9,14 @@ use russh::keys::ssh_key::private::Ed25519Keypair;
 /// A new key in memory.
 ///
 /// # Errors
-/// The system has no randomness to give.
+/// The system has no randomness.
 pub fn random() -> std::io::Result<PrivateKey> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| std::io::Error::other(e.to_string()))?;
     Ok(Ed25519Keypair::from_seed(&seed).into())
 }
 
-/// Writes a new key to `path` (0600) and its public half beside it, and returns the public line.
+/// Writes a new key to `path` (0600) and its public half next to it, and returns the public line.
 ///
 /// # Errors
 /// The files cannot be written.

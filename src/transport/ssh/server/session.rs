@@ -15,14 +15,14 @@ use tokio::net::TcpStream;
 
 use super::Shared;
 
-/// russh's handler: who may come in, and what becomes of a channel.
+/// russh's handler, which decides who may log in and what a channel does.
 pub struct Session {
     shared: Arc<Shared>,
-    /// Channels that are open and run nothing yet.
+    /// Open channels without a command.
     waiting: HashMap<ChannelId, Channel<Msg>>,
     /// Process groups of running commands.
     running: HashMap<ChannelId, Pid>,
-    /// Commands that were not heard so far.
+    /// Number of commands that were not started so far.
     unheard: usize,
     /// Session channels that are open.
     open: Arc<AtomicUsize>,
@@ -146,7 +146,7 @@ impl Handler for Session {
             _ => Signal::TERM,
         };
         if let Some(group) = self.running.get(&id) {
-            // A command that has ended meanwhile needs none.
+            // The command may have ended, so an error is ignored.
             let _ = kill_process_group(*group, signal);
         }
         Ok(())
@@ -169,11 +169,11 @@ impl Handler for Session {
                 reply.reject(ChannelOpenFailure::ConnectFailed).await;
                 return;
             };
-            // Small packets of the inner connection must not wait for each other.
+            // Small packets of the inner connection must not be delayed.
             let _ = socket.set_nodelay(true);
             shared.tunnels.fetch_add(1, Ordering::Relaxed);
             reply.accept().await;
-            // Either end may go away at any time.
+            // Either end may close at any time.
             let _ = tokio::io::copy_bidirectional(&mut channel.into_stream(), &mut socket).await;
         });
         Ok(())

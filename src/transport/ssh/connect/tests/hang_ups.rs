@@ -1,4 +1,5 @@
-//! Every way in which a server can end a connection before its greeting gives the same error, with its words if any.
+//! A server that closes the connection before its banner gives the same error in every way of closing, with the
+//! server's text if any.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -20,17 +21,17 @@ use crate::transport::{NonInteractive, TransportError, UnreachableKind};
 
 const WORDS: &[u8] = b"Exceeded MaxStartups\r\n";
 
-/// What a server does with a connection that it took.
+/// What a server does with an accepted connection.
 #[derive(Clone, Copy, Debug)]
 struct HangUp {
-    /// Waits for our greeting first.
+    /// Whether it reads our banner first.
     listens: bool,
     says: &'static [u8],
     resets: bool,
 }
 
 impl HangUp {
-    /// All of them.
+    /// All combinations.
     fn kinds() -> impl Iterator<Item = HangUp> {
         let says: [&[u8]; 3] = [b"", WORDS, b"SSH"];
         says.into_iter().flat_map(|says| {
@@ -47,7 +48,7 @@ impl HangUp {
             socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
             let _ = socket.read(&mut [0; 4]);
         }
-        // The client may be gone already.
+        // The client may have closed the connection already.
         let _ = socket.write_all(self.says);
         if self.resets {
             reset(socket);
@@ -75,11 +76,11 @@ fn turned_away(error: &TransportError) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_is_a_refusal_however_it_meets_our_own_greeting() {
+async fn every_hang_up_is_a_refusal_whenever_our_banner_is_sent() {
     let mut fixture = Fixture::new().await;
     for how in HangUp::kinds() {
         fixture.host.port = Some(server(how));
-        // A race has many outcomes, and each try is quick.
+        // A race has many outcomes, and each try is short.
         for _ in 0..25 {
             let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
             assert!(turned_away(&error), "{how:?}: {error}");
@@ -88,7 +89,7 @@ async fn each_is_a_refusal_however_it_meets_our_own_greeting() {
     }
 }
 
-/// Until the connection is known to be reset here: no more can arrive, and what has arrived is still unread.
+/// A socket whose connection is known to be reset: no more bytes can arrive, and those that did are unread.
 async fn socket_after(says: &[u8]) -> tokio::net::TcpStream {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -102,7 +103,7 @@ async fn socket_after(says: &[u8]) -> tokio::net::TcpStream {
 }
 
 #[tokio::test]
-async fn a_write_into_a_connection_that_was_reset_loses_no_words() {
+async fn a_write_after_a_reset_does_not_lose_the_servers_text() {
     for says in [WORDS, b""] {
         let (heard, banner) = Banner::of(Box::new(socket_after(says).await));
         let verifier = Verifier {
@@ -121,11 +122,11 @@ async fn a_write_into_a_connection_that_was_reset_loses_no_words() {
 }
 
 #[tokio::test]
-async fn a_reset_that_comes_before_the_first_look_at_the_socket_is_a_refusal() {
+async fn a_reset_before_the_first_poll_of_the_socket_is_a_refusal() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let mut connecting = std::pin::pin!(crate::transport::ssh::connect::stream::tcp("127.0.0.1", port));
-    // One look: the connection is made, and we do not know it yet.
+    // One poll: the connection is established, and we do not know it yet.
     let first = std::future::poll_fn(|cx| std::task::Poll::Ready(connecting.as_mut().poll(cx))).await;
     assert!(first.is_pending());
     reset(listener.accept().unwrap().0);
@@ -134,17 +135,17 @@ async fn a_reset_that_comes_before_the_first_look_at_the_socket_is_a_refusal() {
             assert_eq!(kind, UnreachableKind::TurnedAway);
             assert!(reason.contains("before the server's greeting"), "{reason}");
         }
-        // Where the system reports a reset later, the first read shows it.
+        // Where the system reports a reset later, the first read returns it.
         Ok(_) => assert_ne!(std::env::consts::OS, "linux"),
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_a_jump_host_it_is_the_same() {
+async fn a_hang_up_behind_a_jump_host_is_the_same_refusal() {
     let mut fixture = Fixture::new().await;
     let _hop = fixture.hop().await;
     fixture.host.jump = Some("hop".to_owned());
-    // A jump host that meets the reset itself opens no channel, and cannot say why.
+    // A jump host that sees the reset opens no channel and cannot say why.
     for how in HangUp::kinds().filter(|how| how.listens || !how.resets) {
         fixture.host.port = Some(server(how));
         let error = fixture.connect_asking(Arc::new(NonInteractive)).await.err().unwrap();
@@ -153,14 +154,14 @@ async fn behind_a_jump_host_it_is_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_command_is_named_and_quoted() {
+async fn a_failed_proxy_command_is_named_and_quoted() {
     let fixture = Fixture::new().await;
     let config = fixture.options.ssh_config.clone().unwrap();
     let text = std::fs::read_to_string(&config).unwrap();
     let cases = [
         ("exit 1", UnreachableKind::Lost, "its ProxyCommand ended before the server's greeting"),
         ("sh -c 'echo no such tunnel >&2; exit 1'", UnreachableKind::Lost, "(no such tunnel)"),
-        // Its input is closed before our greeting is written.
+        // Its input is closed before our banner is written.
         ("sh -c 'exec <&-; sleep 0.1; echo no such tunnel >&2'", UnreachableKind::Lost, "(no such tunnel)"),
         (
             "sh -c 'echo Exceeded MaxStartups; echo bye >&2'",
@@ -181,7 +182,7 @@ async fn a_proxy_command_is_named_and_quoted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_systems_ssh_says_as_much() {
+async fn the_systems_ssh_gives_the_same_refusal() {
     if std::process::Command::new("ssh").arg("-V").output().is_err() {
         return skip!("no ssh here");
     }

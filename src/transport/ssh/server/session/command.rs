@@ -1,4 +1,4 @@
-//! A command of the server: a process between the two halves of a channel.
+//! A command of the server: a process connected to a channel.
 
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitStatus;
@@ -14,13 +14,13 @@ use crate::transport::Exit;
 use crate::transport::process::{exit_of, spawn};
 use crate::transport::ssh::server::Setup;
 
-/// Search path of commands whose `env` names none.
+/// Search path of commands whose `env` has none.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// The SSH extended data type of stderr.
 const STDERR: u32 = 1;
 
-/// Starts `/bin/sh -c` in a process group of its own.
+/// Starts `/bin/sh -c` in its own process group.
 pub fn start(setup: &Setup, line: &[u8]) -> std::io::Result<Child> {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(std::ffi::OsStr::from_bytes(line));
@@ -30,7 +30,7 @@ pub fn start(setup: &Setup, line: &[u8]) -> std::io::Result<Child> {
     spawn(&mut shell)
 }
 
-/// Moves the streams until the command has ended and its output is sent, then says how it ended.
+/// Moves the streams until the command has ended and its output is sent, then reports how it ended.
 pub async fn serve(channel: Channel<Msg>, handle: Handle, mut child: Child) {
     let (read, write) = channel.split();
     let (sender, input) = mpsc::unbounded_channel();
@@ -40,7 +40,7 @@ pub async fn serve(channel: Channel<Msg>, handle: Handle, mut child: Child) {
     let err = send(child.stderr.take(), &write, Some(STDERR));
     tokio::join!(out, err);
     let status = child.wait().await;
-    // A client that is gone wants no answer, so none of these sends can fail usefully.
+    // If the client is gone, these sends fail, and that does not matter.
     let _ = write.eof().await;
     if let Ok(status) = status {
         say(&write, &handle, status).await;
@@ -62,13 +62,13 @@ async fn say(write: &ChannelWriteHalf<Msg>, handle: &Handle, status: ExitStatus)
     }
 }
 
-/// Takes input off the channel at once: one channel that is not read holds up its whole connection. A client sends no
-/// more than the window unless we take it, but we do; a demo's uploads fit in memory.
+/// Reads input from the channel at once, because an unread channel blocks its whole connection. The memory is not
+/// limited, which is fine for a demo's uploads.
 async fn receive(mut read: ChannelReadHalf, sender: mpsc::UnboundedSender<bytes::Bytes>) {
     while let Some(message) = read.wait().await {
         match message {
             ChannelMsg::Data { data } => {
-                // A command that reads no more makes the rest of its input void.
+                // If the command stops reading, the rest of its input is dropped.
                 let _ = sender.send(data);
             }
             ChannelMsg::Eof | ChannelMsg::Close => return,
@@ -85,7 +85,7 @@ async fn feed(mut pipe: ChildStdin, mut input: mpsc::UnboundedReceiver<bytes::By
     }
 }
 
-/// Sends a stream of the command; a client that is gone closes it, and the command sees a broken pipe.
+/// Sends an output stream of the command. If the client closes the channel, the command gets a broken pipe.
 async fn send(pipe: Option<impl AsyncRead + Unpin>, write: &ChannelWriteHalf<Msg>, ext: Option<u32>) {
     let Some(mut pipe) = pipe else { return };
     let mut buffer = BytesMut::new();
