@@ -8,6 +8,7 @@ pub mod host;
 pub mod id;
 pub mod judgement;
 mod ownership;
+pub mod phase;
 pub mod policy;
 pub mod profile;
 pub mod refusal;

@@ -5,7 +5,6 @@ use super::context;
 use super::error::{Error, on_that_machine};
 use super::exit;
 use super::host_trees;
-use super::watch::wait_for;
 use crate::model::event::Owner;
 use crate::model::handoff::Handoff;
 use crate::model::refusal::accept;
@@ -121,7 +120,7 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
         let state = match (&attempt.verdict, attempt.started) {
             (Some(verdict), _) => format!("{}: {}", verdict.class, first_line(&verdict.evidence, 90)),
             (None, Some(started)) => format!("running for {}", age(now.as_second() - started.as_second())),
-            (None, None) => match wait_for(handoff, *n, now) {
+            (None, None) => match handoff.time_left(*n, now.as_second()) {
                 Some(delay) => format!("starts in {}", clock(delay)),
                 None => format!("sent {}", ago(attempt.dispatched)),
             },

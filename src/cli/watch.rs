@@ -1,7 +1,6 @@
 //! `handoff watch`, and the following that `run` and `resume` share with it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Global;
 use super::context::{self, Show};
@@ -9,7 +8,7 @@ use super::error::Error;
 use super::exit;
 use super::interrupt::interrupted;
 use super::logs::{Along, attach};
-use crate::model::attempt::{AttemptNo, Next};
+use crate::model::attempt::Next;
 use crate::model::handoff::{Handoff, Status};
 use crate::model::id::HandoffId;
 use crate::model::verdict::Class;
@@ -80,17 +79,9 @@ fn join(driver: &Driver) {
         return driver.tell(&Progress::Joined { attempt, host, since: now.duration_since(started).unsigned_abs() });
     }
     driver.tell(&Progress::Dispatched { attempt, host, command: state.command.clone() });
-    if let Some(delay) = wait_for(handoff, attempt, now) {
+    if let Some(delay) = handoff.time_left(attempt, now.as_second()) {
         driver.tell(&Progress::BackingOff { attempt, delay });
     }
-}
-
-/// What is left of the delay between the attempt before and this one.
-pub fn wait_for(handoff: &Handoff, attempt: AttemptNo, now: jiff::Timestamp) -> Option<Duration> {
-    let before = handoff.attempts.get(&attempt.checked_sub(1)?)?;
-    let (Next::Resume { delay } | Next::ResumeWithCheck { delay }) = before.next.as_ref()? else { return None };
-    let passed = now.duration_since(before.ended?).unsigned_abs();
-    Duration::from_secs(*delay).checked_sub(passed)
 }
 
 /// Follows to `until` or to Ctrl-C, says where things stand, and gives the exit code.

@@ -198,7 +198,7 @@ fn last_output<'a>(handoff: &'a Handoff, findings: &'a Findings) -> Option<(Atte
 fn latest_summary(handoff: &Handoff, findings: &Findings) -> Option<String> {
     let (n, found) = of_line(handoff, findings).next_back()?;
     let summary = &found.summary;
-    let running = handoff.attempts.get(n).is_some_and(|attempt| attempt.ended.is_none());
+    let running = handoff.phase(*n).is_some_and(|phase| phase.is_open());
     let mut text = String::new();
     if running {
         _ = writeln!(text, "Partial: attempt {n} is still on.\n");

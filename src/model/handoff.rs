@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome};
 use super::event::{Created, Event, FORMAT, Kind, Owner};
+use super::phase::Phase;
 use super::refusal::RefusedRef;
 use super::release::Release;
 use super::root::Instance;
@@ -386,25 +387,19 @@ impl Handoff {
         self.is_gone(n) || self.grant_of(n).is_none_or(|grant| n >= grant.last)
     }
 
-    /// Whether the last attempt follows the one before it by itself, after a while.
-    fn awaits_its_time(&self) -> bool {
-        let before = self.lineage().rev().nth(1).and_then(|(_, attempt)| attempt.next.as_ref());
-        matches!(before, Some(Next::Resume { .. } | Next::ResumeWithCheck { .. } | Next::WaitUntil { .. }))
-    }
-
     /// Where it stands.
     pub fn status(&self) -> Status {
         if self.owner == Owner::Laptop {
             return Status::Interactive;
         }
-        let Some((_, last)) = self.last_attempt() else {
+        let Some((n, last)) = self.last_attempt() else {
             return if self.stop_requested { Status::Stopped } else { Status::Queued };
         };
         let Some(verdict) = &last.verdict else {
-            return match last.started {
-                Some(_) => Status::Running,
-                None if self.awaits_its_time() => Status::Waiting,
-                None => Status::Queued,
+            return match self.phase(n) {
+                Some(Phase::Running) => Status::Running,
+                Some(Phase::Waiting { .. }) => Status::Waiting,
+                _ => Status::Queued,
             };
         };
         match (&last.next, verdict.class) {

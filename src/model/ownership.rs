@@ -6,15 +6,6 @@ use super::attempt::{AttemptNo, Epoch, Grant};
 use super::event::Owner;
 use super::handoff::{Attempt, Handoff, Refused};
 
-impl Attempt {
-    /// Whether nothing of it is left to come from its host.
-    pub fn is_collected(&self) -> bool {
-        let nothing_to_fetch = self.outcome.as_ref().is_none_or(|outcome| outcome.capture.is_none());
-        // What git refuses comes only when a person accepts it.
-        self.ended.is_some() && (self.fetched.is_some() || nothing_to_fetch || self.is_refused())
-    }
-}
-
 impl Handoff {
     pub(super) fn grant(&mut self, grant: &Grant) -> Result<(), Refused> {
         if grant.epoch != self.epoch {

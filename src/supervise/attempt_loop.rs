@@ -16,6 +16,7 @@ use super::sleep_detector::woken;
 use super::spec::Start;
 use crate::model::attempt::{AttemptNo, Next, Outcome};
 use crate::model::event::{Kind, Owner};
+use crate::model::phase::{Phase, Remainder};
 use crate::model::policy::{Decision, decide};
 use crate::model::verdict::{Class, Verdict};
 use crate::remote::client::Remote;
@@ -77,7 +78,7 @@ impl Driver {
             }
             let turn = tokio::select! {
                 biased;
-                turn = self.one_poll(n, until) => turn,
+                turn = self.step(n, until) => turn,
                 // Whatever was under way went by a connection that may be dead; all of it can be asked again.
                 () = woken() => {
                     self.connection.drop_connection();
@@ -116,31 +117,48 @@ impl Driver {
         Ok(())
     }
 
+    /// Whether following attempt `n` is over.
     fn arrived(&self, n: AttemptNo, until: Until) -> bool {
         let handoff = self.handoff();
-        let attempt = handoff.attempts.get(&n);
-        let ended = attempt.is_some_and(|a| a.ended.is_some());
-        let started = attempt.is_some_and(|a| a.started.is_some());
-        if until == Until::Started && (started || ended) {
+        let Some(phase) = handoff.phase(n) else { return false };
+        if until == Until::Started && (handoff.has_started(n) || !phase.is_open()) {
             return true;
         }
-        // A handoff that was taken over is read to the end of its attempt, and no further.
-        let collected = attempt.is_some_and(|a| a.is_collected());
-        match handoff.owner {
-            Owner::Laptop => collected,
-            Owner::Host(_) if attempt.is_some_and(|attempt| attempt.superseded) => collected,
-            Owner::Host(_) => !handoff.status().is_active() && collected,
+        match phase {
+            Phase::Granted | Phase::Waiting { .. } | Phase::Running | Phase::Ended(_) => false,
+            // After a takeover the attempt is read to its end, and no further.
+            Phase::Collected(_) | Phase::Judged(_) => handoff.owner == Owner::Laptop || !handoff.status().is_active(),
+            Phase::Superseded(remainder) => remainder == Remainder::Nothing,
         }
     }
 
-    /// One poll of attempt `n`, to its end or until something is to be done. May be dropped at any point: what it does
-    /// is journaled in steps, each of which is taken up again.
-    pub(super) async fn one_poll(&mut self, n: AttemptNo, until: Until) -> Result<LoopAction, Error> {
+    /// One step of attempt `n`, by its phase. It may be dropped at any point: each part of it is journaled when it is done,
+    /// and a later step continues there.
+    pub(super) async fn step(&mut self, n: AttemptNo, until: Until) -> Result<LoopAction, Error> {
         let remote = self.connection.once().await?;
-        // What an earlier process of ours left undone comes first.
-        if let Some(outcome) = self.unfinished(n) {
-            return self.after(&remote, n, outcome).await;
+        let handoff = self.handoff();
+        let is_last = handoff.last_attempt().is_some_and(|(last, _)| last == n);
+        let ended = match handoff.phase(n) {
+            None | Some(Phase::Granted | Phase::Waiting { .. } | Phase::Running) => None,
+            Some(Phase::Superseded(Remainder::End)) => None,
+            Some(Phase::Superseded(Remainder::Capture | Remainder::Nothing)) => handoff.attempts[&n].outcome.clone(),
+            // The capture is missing, or what follows was not decided.
+            Some(Phase::Ended(outcome) | Phase::Collected(outcome)) => Some(outcome.clone()),
+            // The next attempt needs a grant that an earlier process did not make.
+            Some(Phase::Judged(Next::Resume { .. } | Next::ResumeWithCheck { .. } | Next::WaitUntil { .. })) => {
+                let outcome = handoff.attempts[&n].outcome.clone();
+                outcome.filter(|_| is_last && handoff.needs_grant(n))
+            }
+            Some(Phase::Judged(Next::End | Next::Park { .. })) => None,
+        };
+        match ended {
+            Some(outcome) => self.after(&remote, n, outcome).await,
+            None => self.poll(&remote, n, until).await,
         }
+    }
+
+    /// Polls attempt `n` until its host has something to act on, or until the poll ends by itself.
+    async fn poll(&mut self, remote: &Remote, n: AttemptNo, until: Until) -> Result<LoopAction, Error> {
         let wants = self.wants(n)?;
         let longest = if remote.is_single() { SINGLE_WAIT } else { self.longest_wait };
         let mut poll = remote.poll(&wants, longest).await?;
@@ -159,7 +177,7 @@ impl Driver {
                         let line = match remote.cancel(&self.name, n, reason, KILL_GRACE).await {
                             // The host waits for its time, and the poll was about to say so.
                             Err(RemoteError::Refused { class, .. }) if class == "unknown" => {
-                                return self.not_there(&remote, n).await;
+                                return self.not_there(remote, n).await;
                             }
                             line => line?,
                         };
@@ -177,14 +195,8 @@ impl Driver {
             match message {
                 None => break,
                 Some(Message::State(line)) if line.attempt == n => {
-                    if self.has_started(n) && !line.intent {
-                        return self
-                            .lose(
-                                &remote,
-                                n,
-                                "the host shows the attempt as it was before its start (restored from a backup?)",
-                            )
-                            .await;
+                    if self.handoff().has_started(n) && !line.intent {
+                        return self.lose(remote, n, "the host shows the attempt as it was before its start (restored from a backup?)").await;
                     }
                     self.on_state(&line)?;
                     self.is_elsewhere(&line)?;
@@ -205,10 +217,10 @@ impl Driver {
                 }
                 Some(Message::Result { attempt, outcome }) if attempt == n => {
                     self.on_result(attempt, &outcome)?;
-                    return self.after(&remote, attempt, *outcome).await;
+                    return self.after(remote, attempt, *outcome).await;
                 }
                 Some(Message::Error { attempt, class, .. }) if attempt == n && class == "unknown" => {
-                    return self.not_there(&remote, n).await;
+                    return self.not_there(remote, n).await;
                 }
                 Some(_) => {}
             }
@@ -224,22 +236,11 @@ impl Driver {
         }
     }
 
-    /// An attempt whose end is journaled and whose aftermath is not.
-    fn unfinished(&self, n: AttemptNo) -> Option<Outcome> {
-        let attempt = self.handoff().attempts.get(&n)?;
-        let outcome = attempt.outcome.clone()?;
-        let waiting =
-            matches!(attempt.next, Some(Next::Resume { .. } | Next::ResumeWithCheck { .. } | Next::WaitUntil { .. }));
-        let open = !attempt.is_collected() || attempt.next.is_none();
-        let is_last = self.handoff().last_attempt().is_some_and(|(last, _)| last == n);
-        (if waiting { is_last && self.handoff().needs_grant(n) } else { open }).then_some(outcome)
-    }
-
     /// After an end: the capture is fetched, and what follows is decided.
     async fn after(&mut self, remote: &Remote, n: AttemptNo, outcome: Outcome) -> Result<LoopAction, Error> {
         self.fetch(remote, n, &outcome).await?;
         self.update_record()?;
-        let superseded = self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.superseded);
+        let superseded = matches!(self.handoff().phase(n), Some(Phase::Superseded(_)));
         if self.handoff().owner == Owner::Laptop || superseded {
             return Ok(LoopAction::Left);
         }
@@ -317,15 +318,18 @@ impl Driver {
         Ok(LoopAction::Attempt(attempt))
     }
 
+    /// Why the host must stop attempt `n`, if it must.
     pub(super) fn to_cancel(&self, n: AttemptNo) -> Option<&'static str> {
         let handoff = self.handoff();
-        let running = handoff.attempts.get(&n).is_some_and(|attempt| attempt.ended.is_none());
+        if !handoff.phase(n)?.is_open() {
+            return None;
+        }
         match handoff.owner {
-            Owner::Laptop if running => Some("takeover"),
-            _ if handoff.stop_requested && running => Some("stop"),
-            // The host was told, and nobody waits for what it has begun.
-            _ if handoff.is_outdated(n) && running => Some("moved"),
-            _ => None,
+            Owner::Laptop => Some("takeover"),
+            Owner::Host(_) if handoff.stop_requested => Some("stop"),
+            // The handoff was moved, and nothing waits for what the host has begun.
+            Owner::Host(_) if handoff.is_outdated(n) => Some("moved"),
+            Owner::Host(_) => None,
         }
     }
 

@@ -48,7 +48,7 @@ impl Driver {
     async fn hold(&mut self, remote: &Remote, n: AttemptNo) -> Result<Option<(Receipt, AttemptNo)>, Error> {
         let found = self.read_logs(remote, n).await?;
         let Some(state) = found.state else { return Ok(None) };
-        let is_open = self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.ended.is_none());
+        let is_open = self.handoff().phase(n).is_some_and(|phase| phase.is_open());
         if let Some(outcome) = found.outcome.as_ref().filter(|_| is_open) {
             self.on_result(n, outcome)?;
         }

@@ -148,7 +148,7 @@ impl Driver {
             name: self.name.clone(),
             attempt,
             grant: grant.number,
-            started: handoff.attempts.get(&attempt).is_some_and(|attempt| attempt.started.is_some()),
+            started: handoff.has_started(attempt),
             strays: handoff.strays(&grant.host),
             wait_ref: WAIT_FOR_PUSH,
             spec,
@@ -186,7 +186,7 @@ impl Driver {
             let sent = match sent {
                 Err(error) if error.is_refused(OTHER_ROOT) => {
                     self.accept_root().await?;
-                    if self.handoff().attempts.get(&prepared.ensure.attempt).is_some_and(|it| it.ended.is_some()) {
+                    if self.handoff().phase(prepared.ensure.attempt).is_some_and(|phase| !phase.is_open()) {
                         return Ok(());
                     }
                     continue;

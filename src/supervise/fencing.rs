@@ -156,8 +156,8 @@ impl Driver {
 
     /// Follows one attempt until nothing of it is left to come.
     pub(super) async fn read_to_end(&mut self, n: AttemptNo) -> Result<(), Error> {
-        while !self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.is_collected()) {
-            match self.one_poll(n, Until::Rest).await? {
+        while !self.handoff().phase(n).is_some_and(|phase| phase.is_collected()) {
+            match self.step(n, Until::Rest).await? {
                 LoopAction::Again => self.journal.refresh()?,
                 LoopAction::Attempt(_)
                 | LoopAction::NewSession { .. }

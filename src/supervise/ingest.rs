@@ -140,7 +140,7 @@ impl Driver {
         }
         let profile = self.profile.clone();
         let verdict = self.log(n)?.analysis.classify(&profile, outcome);
-        if self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.started.is_some()) {
+        if self.handoff().has_started(n) {
             self.learn_session(n, outcome.session.as_ref())?;
         }
         let active = outcome.active;

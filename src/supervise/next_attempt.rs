@@ -11,6 +11,7 @@ use super::progress::Progress;
 use super::spec::Start;
 use crate::model::attempt::{AttemptNo, Next};
 use crate::model::event::{Kind, Owner};
+use crate::model::handoff::Attempt;
 use crate::model::profile::SessionMode;
 use crate::remote::client::Remote;
 use crate::remote::poll::{Alive, StateLine};
@@ -35,7 +36,7 @@ impl Driver {
     /// The host does not know the attempt: it waits for its time, or `ensure` never arrived.
     pub(super) async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<LoopAction, Error> {
         let before = n.checked_sub(1).filter(|before| self.handoff().attempts.contains_key(before));
-        if self.has_started(n) {
+        if self.handoff().has_started(n) {
             return self.lose(remote, n, "the directory of the attempt is gone").await;
         }
         if self.to_cancel(n).is_some() {
@@ -53,24 +54,20 @@ impl Driver {
         }
         let watched = state.is_some_and(|line| matches!(line.watch, Alive::Yes | Alive::Unknown) || line.last >= n);
         if watched {
-            self.wait_for(before, n).await?;
+            self.wait_until_due(n).await?;
             return Ok(LoopAction::Again);
         }
         self.ensure_again(n).await
-    }
-
-    pub(super) fn has_started(&self, n: AttemptNo) -> bool {
-        self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.started.is_some())
     }
 
     fn grant_number(&self, n: AttemptNo) -> Option<u32> {
         self.handoff().attempts.get(&n).map(|attempt| attempt.grant)
     }
 
-    /// Waits for attempt `n` to be due, or for somebody to change their mind: half of what is left, at most 10 s.
-    async fn wait_for(&mut self, before: AttemptNo, n: AttemptNo) -> Result<(), Error> {
-        let left = self.due_in(before);
-        let until = tokio::time::Instant::now() + Duration::from_secs(left / 2).clamp(TICK, LONGEST_NAP);
+    /// Waits for half of the time until attempt `n` is due, at most 10 s, or until the user stops or takes over.
+    async fn wait_until_due(&mut self, n: AttemptNo) -> Result<(), Error> {
+        let left = self.handoff().time_left(n, jiff::Timestamp::now().as_second()).unwrap_or_default();
+        let until = tokio::time::Instant::now() + (left / 2).clamp(TICK, LONGEST_NAP);
         while tokio::time::Instant::now() < until && !pause(TICK).await {
             self.journal.refresh()?;
             if self.to_cancel(n).is_some() {
@@ -140,15 +137,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Seconds until what follows an attempt is due.
+    /// Seconds until the attempt after this one is due.
     fn due_in(&self, before: AttemptNo) -> u64 {
-        let attempt = self.handoff().attempts.get(&before);
-        let ended = attempt.and_then(|attempt| attempt.ended).map_or(0, |at| at.as_second());
-        let due = match attempt.and_then(|attempt| attempt.next.as_ref()) {
-            Some(Next::WaitUntil { at }) => *at,
-            Some(Next::Resume { delay } | Next::ResumeWithCheck { delay }) => ended.saturating_add_unsigned(*delay),
-            _ => 0,
-        };
+        let due = self.handoff().attempts.get(&before).and_then(Attempt::next_due).unwrap_or(0);
         u64::try_from(due - jiff::Timestamp::now().as_second()).unwrap_or(0)
     }
 

@@ -11,6 +11,7 @@ use super::services::blocking;
 use crate::git::takeover_worktree;
 use crate::model::attempt::Next;
 use crate::model::event::{Kind, Owner};
+use crate::model::phase::Phase;
 
 /// Most files that are named for one reason.
 const MOST_NAMED: usize = 20;
@@ -74,12 +75,8 @@ impl Driver {
         if handoff.release_of(handoff.host()).is_some_and(|release| release.confirmed) {
             return true;
         }
-        let last = handoff.last_attempt().map(|(_, attempt)| attempt);
-        last.is_some_and(|attempt| {
-            let nothing_to_fetch = attempt.outcome.as_ref().is_some_and(|outcome| outcome.capture.is_none());
-            let ends = matches!(attempt.next, Some(Next::End | Next::Park { .. }));
-            ends && (attempt.fetched.is_some() || nothing_to_fetch)
-        })
+        let last = handoff.last_attempt().and_then(|(n, _)| handoff.phase(n));
+        matches!(last, Some(Phase::Judged(Next::End | Next::Park { .. })))
     }
 
     /// Fails where the worktree could not be made, before the agent is stopped for it.
