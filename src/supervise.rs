@@ -1,7 +1,8 @@
-//! The dispatcher: time, signals, the link loop and the attempt loop.
+//! The engine: time, signals, the link loop and the attempt loop.
 //!
-//! `start`, `resume`, `stop`, `takeover`, `pull`, `clean` are what a person asks for; `driver` holds a handoff while one of
-//! them acts, `launch` gets an attempt under way on a host, `follow` reads it to its end, `decide` says what then.
+//! One file a verb (`run`, `resume`, `stop`, `takeover`, `pull`, `clean`, `show`, `check`) has what the user asks for.
+//! `driver` holds a handoff while a verb acts on it, `dispatch` starts an attempt on a host, `attempt_loop` follows it
+//! to its end, and `decide` says what comes next.
 
 mod acknowledged;
 pub mod attempt_loop;

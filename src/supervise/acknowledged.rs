@@ -1,4 +1,5 @@
-//! What this laptop holds of a handoff, by object id: a host compares its trees with it before it deletes or overwrites.
+//! The object ids that this laptop holds of a handoff. A host compares its trees with them before it deletes or
+//! overwrites.
 
 use std::fmt::Write as _;
 
@@ -10,8 +11,8 @@ use crate::model::attempt::AttemptNo;
 use crate::model::snapshot::Oid;
 
 impl Driver {
-    /// Lines `tree <id>` for files, the newest first, and `commit <id>` for history. A ref below `refs/handoff/<id>/` is made
-    /// when everything behind it was fetched and verified.
+    /// Lines `tree <id>` for files, newest first, and `commit <id>` for history. A ref below `refs/handoff/<id>/` is
+    /// created only after everything that it refers to was fetched and verified.
     pub(super) async fn acknowledged(&self) -> Result<String, Error> {
         let (repository, below) = (self.services.repository.clone(), refs::of(self.id()));
         let directory = below.clone();

@@ -1,4 +1,4 @@
-//! Delays, all drawn from `backon`.
+//! Delays between tries, computed with `backon`.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 /// Longest delay between two attempts.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// `count` delays between attempts, from `first` doubling to five minutes, with jitter (it only adds, at most as much again).
+/// `count` delays between attempts: `first`, doubling to five minutes. Jitter adds up to as much again and never
+/// subtracts.
 pub fn attempt_delays(first: Duration, count: usize, jitter_seed: u64) -> Vec<u64> {
     let builder = ExponentialBuilder::default()
         .with_min_delay(first)
@@ -18,10 +19,10 @@ pub fn attempt_delays(first: Duration, count: usize, jitter_seed: u64) -> Vec<u6
     builder.build().map(|delay| delay.min(LONGEST.max(first)).as_secs().max(1)).collect()
 }
 
-/// Longest delay between two tries to reach a host: it is followed again within seconds of its return.
+/// Longest delay between two tries to reach a host, so that the log continues within seconds of its return.
 const LONGEST_AWAY: Duration = Duration::from_secs(30);
 
-/// Delays between tries to reach a host: at once, then half a second doubling to half a minute, for ever.
+/// Endless delays between tries to reach a host: none, then half a second doubling to half a minute.
 pub fn link_delays() -> impl Iterator<Item = Duration> {
     let builder = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(500))
@@ -31,7 +32,7 @@ pub fn link_delays() -> impl Iterator<Item = Duration> {
     std::iter::once(Duration::ZERO).chain(builder.build()).map(|delay| delay.min(LONGEST_AWAY))
 }
 
-/// Delays between tries while a person waits for the first connection: a moment, doubling, with jitter.
+/// Delays between tries of a first connection, while the user waits: short, doubling, with jitter.
 pub fn first_contact_delays() -> impl Iterator<Item = Duration> {
     let builder = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(400))

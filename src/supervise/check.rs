@@ -1,4 +1,4 @@
-//! `hosts check`: will it run there? Answered before it costs anything.
+//! `hosts check`: whether an agent can run on a host, checked before anything is sent.
 
 use super::connection::HostConnection;
 use super::driver::Driver;
@@ -12,21 +12,21 @@ use crate::remote::probe::{AgentQuery, Facts};
 use crate::transport::Options;
 use crate::transport::ssh::resolve::typed::typed_command;
 
-/// Least free space in KiB under which an attempt is not worth starting.
+/// Least free space, in KiB, for an attempt to be worth starting.
 const LITTLE_DISK: u64 = 512 << 10;
-/// The status of a login check whose time was up.
+/// Exit status of a login check that timed out.
 const NO_ANSWER: i32 = 124;
-/// Largest difference of the clocks, in seconds, that nobody needs to know of.
+/// Largest clock difference, in seconds, that is not reported.
 const CLOCK_SKEW: i64 = 60;
 
-/// What is wrong with a host, and what helps.
+/// A problem of a host, and what fixes it.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Gap {
     pub what: String,
     pub help: String,
 }
 
-/// Asks a host about itself and about one agent.
+/// Checks a host and one agent on it.
 pub async fn check_host(
     mut connection: HostConnection,
     options: &Options,
@@ -48,20 +48,20 @@ pub async fn check_host(
     Ok((facts, gaps))
 }
 
-/// The command that logs an agent in, as a person types it here: the agent's full path, because the shell of
-/// `ssh HOST COMMAND` looks in fewer places than a login shell.
+/// The command that logs an agent in, as the user types it here. It has the agent's full path, because the shell of
+/// `ssh HOST COMMAND` searches fewer directories than a login shell.
 pub(super) fn login_line(profile: &Profile, host: &Host, options: &Options, path: Option<&str>) -> Option<String> {
     let login = profile.login.as_deref()?;
     let (binary, arguments) = login.split_once(' ').unwrap_or((login, ""));
     let path =
         path.filter(|path| path.starts_with('/') && !path.contains(|c: char| c.is_whitespace() || c.is_control()));
-    // Over `ssh`, a second shell reads the words.
+    // `ssh` passes the words to a second shell, which splits them again.
     let line = format!("{} {arguments}", shlex::try_quote(path.unwrap_or(binary)).ok()?);
     Some(typed_command(host, options, line.trim_end()))
 }
 
 impl Driver {
-    /// The line that logs the agent in on the connection's host; without its path where the host does not say it.
+    /// The line that logs the agent in on the connection's host, without a path if the host does not report one.
     pub(super) async fn login_line(&self, remote: &Remote) -> Option<String> {
         let (binary, version) = (self.profile.binary.clone(), self.profile.version_pattern.clone());
         let query = AgentQuery { binary, version, ..AgentQuery::default() };

@@ -1,4 +1,5 @@
-//! `clean`: hosts let go of what the laptop holds. Everything is fetched, verified and looked at before anything goes.
+//! `clean`: deletes from the hosts what the laptop holds. Everything is fetched, verified and compared before a host
+//! deletes anything.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,60 +18,60 @@ use crate::model::refusal::RefusedRef;
 use crate::remote::client::Remote;
 use crate::remote::release::{Answer, Files, Receipt, ReleaseOptions};
 
-/// What a person asked for.
+/// The options of the user.
 #[derive(Clone, Debug, Default)]
 pub struct CleanOptions {
-    /// Only on this host.
+    /// Only this host.
     pub host: Option<String>,
-    /// Files that are nowhere else go too.
+    /// Also delete files that exist only on the host.
     pub discard: bool,
-    /// Nothing is given up.
+    /// Delete nothing.
     pub dry: bool,
 }
 
-/// How things stand with a host's part of a handoff.
+/// The state of a host's part of a handoff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CleanStatus {
-    /// Held whole, and fit to be released.
+    /// The laptop holds everything, and the host may delete its copy.
     Held,
     Released,
     /// The host keeps everything.
     Kept,
-    /// At work: nothing was asked of the host.
+    /// The handoff is running. The host was not asked.
     Active,
     /// The host did not answer.
     Unreachable,
-    /// The host has nothing of it.
+    /// The host has nothing of the handoff.
     Nothing,
 }
 
-/// A host's part of one handoff, and the receipt for it.
+/// A host's part of one handoff, with its receipt.
 #[derive(Clone, Debug, Serialize)]
 pub struct HostReport {
     pub id: HandoffId,
     pub host: String,
     #[serde(rename = "standing")]
     pub status: CleanStatus,
-    /// What lies here, attempt by attempt.
+    /// What the laptop holds, by attempt.
     pub held: Vec<Receipt>,
-    /// The host had nothing of it any more.
+    /// The host no longer had anything.
     pub gone: bool,
-    /// The tree that was given back, or would be.
+    /// The tree that was released, or would be.
     pub tree: Option<String>,
-    /// Trees of earlier attempts, likewise.
+    /// The trees of earlier attempts that were released, or would be.
     pub more_trees: Vec<String>,
     /// Trees among these that no handoff can use again.
     pub aside: Vec<String>,
-    /// Refs that went from the host's cache, or would go.
+    /// Refs that were deleted from the host's cache, or would be.
     pub refs: u64,
-    /// Files of the tree that are nowhere else.
+    /// Files of the tree that exist only on the host.
     pub files: Files,
-    /// Refs that git refused here: the host alone has them.
+    /// Refs that git refused here. Only the host has them.
     pub refused: Vec<Withheld>,
     /// Attempts that were sent to a root directory which the host no longer shows.
     pub elsewhere: Vec<AttemptNo>,
-    /// Why it is not released.
+    /// Why the host keeps its copy.
     pub why: Option<String>,
     /// The command that helps.
     pub help: Option<String>,
@@ -86,17 +87,17 @@ pub struct Withheld {
     pub refused: RefusedRef,
 }
 
-/// A handoff in the plan: nobody else drives it meanwhile.
+/// A handoff of the plan. Its driver lock keeps other processes away.
 pub struct Planned {
     pub reports: Vec<HostReport>,
     driver: Option<Driver>,
 }
 
-/// Cleans, with one connection to each host.
+/// Cleans, with one connection per host.
 pub struct Cleaner {
     services: Arc<Services>,
     options: CleanOptions,
-    /// A host that could not be reached is not tried again for the next handoff.
+    /// Hosts that could not be reached. They are not tried again for the next handoff.
     contacts: HashMap<String, Result<Remote, String>>,
 }
 
@@ -105,7 +106,7 @@ impl Cleaner {
         Cleaner { services: services.clone(), options, contacts: HashMap::new() }
     }
 
-    /// Fetches and verifies what the hosts have of a handoff, and asks them what they would let go of.
+    /// Fetches and verifies what the hosts have of a handoff, and asks each host what it would delete.
     pub async fn plan(&mut self, id: &HandoffId) -> Planned {
         let mut driver = match Driver::open(&self.services, id) {
             Ok(driver) => driver,
@@ -148,7 +149,7 @@ impl Cleaner {
             return unreachable(why.clone());
         }
         let looked = match self.look(driver, host).await {
-            // A connection may have been cut since the last handoff: everything here can be asked again.
+            // The connection may have been cut since the last handoff. Every request here can be sent again.
             Err(error) if error.may_retry() && self.contacts.remove(host).is_some() => self.look(driver, host).await,
             looked => looked,
         };
@@ -162,7 +163,7 @@ impl Cleaner {
         }
     }
 
-    /// Holds everything, then looks.
+    /// Fetches everything, then asks.
     async fn look(&mut self, driver: &mut Driver, host: &str) -> Result<HostReport, Error> {
         let id = driver.id().clone();
         let remote = self.connect(driver, host).await?;
@@ -182,14 +183,14 @@ impl Cleaner {
         let answer = remote.release(&driver.name, &held, &self.release_options(driver, true).await?).await?;
         let has_nothing = answer.gone || answer.kept.as_ref().is_some_and(|(class, _)| class == "absent");
         let mut report = HostReport::of(&id, host, held, last, answer, self.options.discard);
-        // Only the root that an attempt was sent to can release it: what another one lacks says nothing of it.
+        // Only the root that an attempt was sent to may release it. Another root proves nothing about that attempt.
         report.elsewhere = driver.handoff().sent_before(host);
         report.elsewhere.retain(|n| report.held.iter().all(|receipt| receipt.attempt != *n));
         if has_nothing && report.held.is_empty() && report.elsewhere.last().is_some_and(|n| *n >= last) {
             return Ok(HostReport { status: CleanStatus::Nothing, why: None, help: None, ..report });
         }
         report.refused = withheld(driver, host);
-        // They are nowhere else: they go when the handoff is named, after they were.
+        // These files exist only on the host. They are deleted only after they were listed and the handoff was named.
         if !report.refused.is_empty() && !self.options.discard && report.status == CleanStatus::Held {
             report.status = CleanStatus::Kept;
             report.why = Some("git refused refs here that exist only on the host".to_owned());
@@ -214,12 +215,12 @@ impl Cleaner {
         Ok(ReleaseOptions { dry, discard, caches, held: driver.acknowledged().await? })
     }
 
-    /// Has the hosts let go of what was found fit. Told again after a cut, they answer as done.
+    /// Lets the hosts delete what was found releasable. A host that is asked again after a cut answers that it is done.
     pub async fn carry_out(&mut self, planned: &mut Planned) -> Result<(), Error> {
         let Some(driver) = &mut planned.driver else { return Ok(()) };
         for report in planned.reports.iter_mut().filter(|report| report.status == CleanStatus::Held) {
             let (host, last) = (report.host.clone(), report.last);
-            // Journaled first: whatever becomes of the request, nobody counts on that tree any more.
+            // The journal comes first: from here on the tree is not relied on, even if the request gets lost.
             let journaled = driver.append(Kind::Released { host: host.clone(), last, confirmed: false });
             if let Err(error) = journaled {
                 (report.status, report.why) = (CleanStatus::Kept, Some(error.to_string()));
@@ -288,7 +289,7 @@ impl HostReport {
         }
     }
 
-    /// From a host's answer; `discard`: what is nowhere else was to go, too.
+    /// From a host's answer. `discard`: files that exist only there were to be deleted too.
     fn of(
         id: &HandoffId,
         host: &str,
@@ -300,7 +301,7 @@ impl HostReport {
         let Answer { gone, tree, more_trees, aside, refs, files, kept } = answer;
         let status = if kept.is_some() { CleanStatus::Kept } else { CleanStatus::Held };
         let help = kept.as_ref().and_then(|(class, _)| match class.as_str() {
-            // What could not be discarded needs a person.
+            // What could not be discarded needs the user.
             "kept" if discard => None,
             "kept" | "absent" => Some(format!("handoff clean {id} --discard-ignored")),
             _ => Some(format!("handoff show {id}")),

@@ -1,4 +1,4 @@
-//! The link loop: a connection that comes back. It never decides about an attempt.
+//! The link loop: it reconnects to a host. It never decides about an attempt.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::model::root::Known;
 use crate::remote::client::Remote;
 use crate::transport::{Connected, Options, Prompter, TransportError, connect};
 
-/// A failure shorter than this is nobody's business.
+/// Failures that are shorter than this are not reported.
 pub(super) const QUIET: Duration = Duration::from_secs(3);
 
-/// Makes connections: over the network, but for a test's own.
+/// Makes connections over the network; a test supplies its own.
 #[async_trait::async_trait]
 pub trait Dial: Send + Sync {
-    /// One try. The host's name is looked up anew each time, because a configuration may change while we run.
+    /// One try. The host's name is resolved each time, because the configuration may change while we run.
     async fn dial(&self, host: &Host) -> Result<Connected, TransportError>;
 }
 
@@ -36,14 +36,14 @@ impl Dial for Network {
     }
 }
 
-/// One host and the connection to it, if there is one now.
+/// One host, and the connection to it if there is one.
 pub struct HostConnection {
     pub host: Host,
     dial: Arc<dyn Dial>,
     reporter: Arc<dyn Reporter>,
-    /// What is known of the host's root; the connection reads it at each request.
+    /// What is known of the host's root. The connection reads it at each request.
     known: Arc<Mutex<Known>>,
-    /// With the time at which it was made.
+    /// The connection and when it was made.
     remote: Option<(Remote, Instant)>,
 }
 
@@ -52,17 +52,17 @@ impl HostConnection {
         HostConnection::by(host, Arc::new(Network { options, prompter }), reporter)
     }
 
-    /// A connection that `dial` makes, as often as it is lost.
+    /// A connection that `dial` makes, again after each loss.
     pub fn by(host: Host, dial: Arc<dyn Dial>, reporter: Arc<dyn Reporter>) -> Self {
         HostConnection { host, dial, reporter, known: Arc::default(), remote: None }
     }
 
-    /// Says what is known of the host's root from now on.
+    /// Sets what is known of the host's root.
     pub fn know(&mut self, known: Known) {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
-    /// The connection, made now where there is none. One try.
+    /// The connection, made now if there is none. One try.
     pub async fn once(&mut self) -> Result<Remote, TransportError> {
         if let Some((remote, _)) = &self.remote {
             return Ok(remote.clone());
@@ -78,12 +78,12 @@ impl HostConnection {
         Ok(remote)
     }
 
-    /// Goes on with a connection that somebody else has made to the same host.
+    /// Uses a connection that was made elsewhere to the same host.
     pub fn reuse(&mut self, remote: Remote) {
         self.remote = Some((remote.with_known(self.known.clone()), Instant::now()));
     }
 
-    /// The connection for somebody who waits for it: what may pass is tried again for a short while.
+    /// The connection, for a user who waits for it: temporary failures are retried for a short while.
     pub async fn patiently(&mut self) -> Result<Remote, TransportError> {
         let mut retries = Retries::new(Stage::FirstContact);
         loop {
@@ -99,17 +99,17 @@ impl HostConnection {
         }
     }
 
-    /// Forgets the connection: the next use makes a new one.
+    /// Drops the connection. The next use makes a new one.
     pub fn drop_connection(&mut self) {
         self.remote = None;
     }
 
-    /// How long the connection has stood; `None` where there is none.
+    /// The age of the connection. `None`: there is none.
     pub fn stood(&self) -> Option<Duration> {
         self.remote.as_ref().map(|(_, since)| since.elapsed())
     }
 
-    /// After a failure: the connection goes where it is of no use. When to try again; `None` when not.
+    /// After a failure: drops a connection that is of no more use. Returns when to try again; `None`: never.
     pub fn failed(&mut self, error: &Error, retries: &mut Retries) -> Option<Duration> {
         let delay = retries.after(error, self.stood());
         if remedy(error) == Remedy::Reconnect {
@@ -119,7 +119,7 @@ impl HostConnection {
     }
 }
 
-/// Sleeps, but not past a wake-up of the machine: true after one.
+/// Sleeps until `delay` is over or the machine wakes from sleep. Returns whether it woke.
 pub async fn pause(delay: Duration) -> bool {
     if delay.is_zero() {
         return false;

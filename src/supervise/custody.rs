@@ -1,4 +1,4 @@
-//! What must lie here before a host may let go of it: every attempt's log to its last byte, every capture whole.
+//! What the laptop must have before a host may delete its copy: every log to its last byte, and every capture whole.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,7 +16,7 @@ use crate::remote::poll::{Message, StateLine, Stream};
 use crate::remote::release::Receipt;
 use crate::state::log_mirror::LogMirror;
 
-/// What a host shows of an attempt once its logs are read to their ends.
+/// What a host reports of an attempt after its logs were read to their ends.
 struct Found {
     state: Option<StateLine>,
     outcome: Option<Outcome>,
@@ -24,11 +24,11 @@ struct Found {
 }
 
 impl Driver {
-    /// Fetches and verifies all that a host has of the handoff. What is held then, and the host's last attempt: it may
-    /// have gone on alone before it heard of a takeover.
+    /// Fetches and verifies everything that a host has of the handoff. Returns what is held then and the host's last
+    /// attempt, which may be one that it started alone before it heard of a takeover.
     pub(super) async fn hold_all(&mut self, remote: &Remote, host: &str) -> Result<(Vec<Receipt>, AttemptNo), Error> {
         self.read_secrets().await;
-        // Earlier ones too: two names may stand for one directory, which is asked about as a whole.
+        // Earlier attempts too: two host names may share one directory, and a release covers the whole directory.
         let mut last = self.handoff().last_on(host).unwrap_or(0);
         let mut todo: Vec<AttemptNo> = (1..=last).rev().collect();
         let mut receipts = Vec::new();
@@ -44,7 +44,7 @@ impl Driver {
         Ok((receipts, last))
     }
 
-    /// Holds one attempt. `None`: the host has nothing of it.
+    /// Fetches one attempt. `None`: the host has nothing of it.
     async fn hold(&mut self, remote: &Remote, n: AttemptNo) -> Result<Option<(Receipt, AttemptNo)>, Error> {
         let found = self.read_logs(remote, n).await?;
         let Some(state) = found.state else { return Ok(None) };
@@ -56,13 +56,13 @@ impl Driver {
         let known = self.handoff().attempts.get(&n).and_then(|attempt| attempt.fetched.clone());
         let (capture, lacks) = match recorded.or(known) {
             Some(commit) => (Some(commit), None),
-            // Its watcher died, or its disk was full.
+            // No capture was made because the watcher died or the disk was full.
             None if state.intent => {
                 self.capture(remote, n).await?.map_or((None, None), |(commit, lacks)| (Some(commit), lacks))
             }
             None => (None, None),
         };
-        // What was refused may be accepted by now.
+        // The user may have accepted by now what git refused.
         let refused = self.handoff().attempts.get(&n).is_some_and(|attempt| !attempt.refused.is_empty());
         if let Some(commit) = &capture
             && (refused || !self.is_held(n, commit).await?)
@@ -73,7 +73,7 @@ impl Driver {
         Ok(Some((Receipt { attempt: n, capture, log: found.log }, state.last)))
     }
 
-    /// Whether the capture stands under its ref with everything that it and the refs beside it refer to.
+    /// Whether the ref of the capture exists and everything that it and the refs next to it refer to is here.
     async fn is_held(&self, n: AttemptNo, commit: &Oid) -> Result<bool, Error> {
         let below = format!("{}{n}/", refs::of(self.id()));
         let (repository, commit) = (self.services.repository.clone(), commit.clone());
@@ -82,13 +82,13 @@ impl Driver {
             let work = format!("{below}work");
             let stands = refs.iter().any(|(name, oid)| *name == work && *oid == commit);
             let objects: Vec<Oid> = refs.into_iter().map(|(_, oid)| oid).collect();
-            // Whatever is wrong with an object is mended by fetching it again.
+            // Fetching again repairs any problem with an object.
             Ok::<_, crate::git::Error>(stands && repository.verify_connected(&objects).is_ok())
         });
         Ok(held.await??)
     }
 
-    /// Reads what is missing of the logs, without waiting for more.
+    /// Reads the missing part of the logs, without waiting for more.
     async fn read_logs(&mut self, remote: &Remote, n: AttemptNo) -> Result<Found, Error> {
         let (name, store, id) = (self.name.clone(), self.services.store.clone(), self.id().clone());
         let path = |stream: Stream| match stream {

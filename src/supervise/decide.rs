@@ -1,4 +1,4 @@
-//! From a verdict to what is done about it: the policy's table, the limits, and the words for a person.
+//! From a verdict to what follows: the policy's table, the limits, and the words for the user.
 
 use crate::model::attempt::{AttemptNo, Next};
 use crate::model::handoff::Handoff;
@@ -6,19 +6,20 @@ use crate::model::policy::{Decision, decide};
 use crate::model::profile::Profile;
 use crate::model::verdict::{Class, Verdict};
 
-/// First wait for a usage window whose reset time nobody told, in seconds.
+/// First wait for a usage window whose reset time is unknown, in seconds.
 const UNKNOWN_WINDOW: i64 = 30 * 60;
 
-/// What is done after an attempt.
+/// What follows an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FollowUp {
     /// Written to the host as `next`.
     Next(Next),
-    /// Parked on the host, and a new grant starts a new session after `delay` seconds.
+    /// Parked on the host; a new grant starts a new session after `delay` seconds.
     NewSession { delay: u64 },
 }
 
-/// Decides for attempt `n`, whose verdict is the last of the handoff's history. `delay` is the next of the backoff.
+/// Decides for attempt `n`, whose verdict is the last of the handoff's history. `delay` is the next delay of the
+/// backoff.
 pub fn follow_up(
     handoff: &Handoff,
     n: AttemptNo,
@@ -72,7 +73,7 @@ pub fn follow_up(
     }
 }
 
-/// Errors that are the same on every host.
+/// Errors that occur on every host alike.
 fn is_of_the_service(class: Class) -> bool {
     use Class::{Auth, Billing, Config, Context, Limited, Network, Overloaded, Session, Throttled};
     matches!(class, Auth | Billing | Config | Context | Limited | Network | Overloaded | Session | Throttled)
@@ -84,7 +85,8 @@ pub fn overrules(stands: &Next, ours: &Next) -> bool {
         && matches!(ours, Next::Resume { .. } | Next::ResumeWithCheck { .. } | Next::WaitUntil { .. })
 }
 
-/// What a host decided alone, `stands`, with the reason it has no words for: that of `ours` where it is the same.
+/// What a host decided alone (`stands`), with a reason, which the host has no words for: that of `ours` if it is the
+/// same decision.
 pub fn in_words(stands: Next, ours: Next, handoff: &Handoff, n: AttemptNo, profile: &Profile) -> Next {
     match (stands, ours) {
         (Next::Park { .. }, ours @ Next::Park { .. }) => ours,
@@ -96,7 +98,7 @@ pub fn in_words(stands: Next, ours: Next, handoff: &Handoff, n: AttemptNo, profi
     }
 }
 
-/// The exact command that fixes what a person must fix. `profile.login` is the whole line that is typed here.
+/// The exact command that fixes what the user must fix. `profile.login` is the whole line that is typed here.
 fn repair(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile) -> String {
     let (id, host, agent) = (&handoff.request.id, handoff.host(), &handoff.request.agent);
     let resume = format!("then `handoff resume {id}`");

@@ -1,4 +1,4 @@
-//! Gets an attempt under way on a host: the push and `ensure` travel side by side.
+//! Starts an attempt on a host: the push and `ensure` travel at the same time.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,35 +30,35 @@ use crate::remote::error::{OTHER_ROOT, RemoteError};
 use crate::remote::poll::Launched;
 use crate::remote::runner::Verb;
 
-/// How long a watcher waits for the push beside it, in seconds; a push of a large repository takes its time.
+/// How long a watcher waits for the push, in seconds. The push of a large repository takes long.
 const WAIT_FOR_PUSH: u64 = 3600;
-/// So often git's end on the host may be killed before a dispatch is given up.
+/// Maximum number of times that git's process on the host may be killed before a dispatch is given up.
 const MOST_KILLED: u32 = 5;
 
-/// What is launched.
+/// What is dispatched.
 pub struct DispatchSpec {
     pub ship: Snapshot,
-    /// `false`: the host goes on in the tree it has.
+    /// `false`: the host uses the tree that it has.
     pub checkout: bool,
     pub start: Start,
-    /// What the person adds to the resume prompt.
+    /// What the user adds to the resume prompt.
     pub message: Option<String>,
-    /// Attempts the host may make by itself.
+    /// Attempts that the host may start by itself.
     pub attempts: u32,
 }
 
-/// A dispatch with its spec and secrets, which can be sent any number of times.
+/// A dispatch with its spec and secrets. It can be sent any number of times.
 pub struct Prepared {
     pub(super) ensure: Ensure,
     pub(super) key: String,
     pub(super) format: String,
     pub(super) refs: Vec<(Oid, String)>,
-    /// Where the pack of a large push lies until it is there.
+    /// The file of a large push's pack, until the host has it.
     pub(super) outbox: PathBuf,
 }
 
 impl Driver {
-    /// Journals grant and attempt, before the host hears of them.
+    /// Journals grant and attempt before the host hears of them.
     pub fn grant(&mut self, launch: &DispatchSpec) -> Result<(Grant, AttemptNo), Error> {
         let handoff = self.handoff();
         let number = handoff.grants.last().map_or(1, |grant| grant.number + 1);
@@ -89,12 +89,13 @@ impl Driver {
 
     /// The command of an attempt as a person would type it.
     pub fn command(&self, start: Start, n: AttemptNo) -> Result<String, Error> {
-        // A fresh start gets a session of its own: the one that is known is an earlier attempt's, unless it was made for this.
+        // A fresh start gets a session of its own. The known session belongs to an earlier attempt unless it was
+        // created for this one.
         let is_its_own = start == Start::Resume || self.profile.session == SessionMode::Preset;
         self.command_with(start, self.handoff().session.as_deref().filter(|_| is_its_own), n)
     }
 
-    /// The command that a host says that it ran.
+    /// The command that a host reports that it ran.
     pub(super) fn command_as(&self, launch: &Launched, n: AttemptNo) -> Result<String, Error> {
         let start = if launch.resumed { Start::Resume } else { Start::Fresh };
         self.command_with(start, launch.session.as_deref(), n)
@@ -166,8 +167,8 @@ impl Driver {
         Ok(Prepared { ensure, key: facts.cache_key.clone(), format: facts.object_format.clone(), refs, outbox })
     }
 
-    /// Sends a prepared dispatch, push and `ensure` side by side, until the host has answered; what was sent before is sent again. Left undone where somebody
-    /// wants it stopped meanwhile.
+    /// Sends a prepared dispatch, push and `ensure` at the same time, until the host has answered. What was sent before
+    /// is sent again. Gives up if the user stops or takes over in the meantime.
     pub async fn dispatch(&mut self, prepared: &Prepared) -> Result<(), Error> {
         self.tell(&Progress::Shipping { host: self.connection.host.name.clone() });
         let mut retries = Retries::new(Stage::Recorded);
@@ -194,7 +195,7 @@ impl Driver {
                 sent => sent,
             };
             let Err(error) = sent else { break };
-            // What ends git on the host each time is not the link.
+            // git was killed on the host each time, so reconnecting does not help.
             killed += u32::from(is_killed(&error));
             if killed >= MOST_KILLED {
                 if let Ok(remote) = self.connection.once().await {
@@ -207,7 +208,7 @@ impl Driver {
             if self.handoff().stop_requested || self.handoff().owner == Owner::Laptop {
                 return Ok(());
             }
-            // A short failure is nobody's business.
+            // A short failure is not reported.
             if since.elapsed() > QUIET {
                 self.unreachable(&error, delay)?;
             }
@@ -235,22 +236,22 @@ impl Driver {
         match (pushed, ensured) {
             (Ok(()), ensured) => ensured,
             (Err(error), _) if error.may_retry() => Err(error),
-            // Where the host refused both, it says better than git what is wrong with it.
+            // If the host refused both, its own refusal is clearer than git's.
             (Err(_), Err(refusal @ Error::Remote(RemoteError::Refused { .. } | RemoteError::Rootless { .. }))) => {
                 Err(refusal)
             }
             (Err(error), Err(_)) => Err(error),
             (Err(error), Ok(())) => {
-                // A watcher that was started would wait for what does not come. What cannot be told now is told by what
-                // is sent next, or the wait ends by itself.
+                // A watcher that has started would wait for a push that will not come. If it cannot be reached now, the
+                // next request stops it, or its wait times out.
                 let _ = remote.withdraw(&prepared.ensure.name, prepared.ensure.attempt).await;
                 Err(error)
             }
         }
     }
 
-    /// Sends `ensure`. The root that it goes to is journaled before: if nothing of the attempt is there later, it is known
-    /// whether the attempt was sent to that root.
+    /// Sends `ensure`. The root is journaled first, so that it is known later whether an attempt that is missing was
+    /// sent to that root.
     async fn ensure(&mut self, remote: &Remote, prepared: &Prepared) -> Result<(), Error> {
         if !matches!(self.handoff().root_of(remote.host()), Known::Instance(_)) {
             let instance = remote.instance().await?;
@@ -271,7 +272,7 @@ impl Driver {
             })
         };
         Ok(Prompts {
-            // A fresh session of a handoff with a history is seeded from the resume prompt.
+            // A new session of a handoff with a history starts with the resume prompt.
             fresh: render(if handoff.attempts.len() > 1 { PromptKind::Resume } else { PromptKind::Fresh })?,
             resume: render(PromptKind::Resume)?,
             check_head: if handoff.request.check.is_some() { render(PromptKind::CheckHead)? } else { String::new() },
@@ -280,13 +281,13 @@ impl Driver {
     }
 }
 
-/// Whether git's end on the host did not live to say how it went.
+/// Whether git's process on the host was killed before it could report.
 fn is_killed(error: &Error) -> bool {
     let of_push = |verb: &str| [Verb::Receive, Verb::ReceivePack].iter().any(|it| it.word() == verb);
     matches!(error, Error::Remote(RemoteError::Cut { verb, .. }) if of_push(verb))
 }
 
-/// The work tree may be one of several runs at once: the seed differs, so that they do not retry in step.
+/// Several runs may share one worktree. Different seeds keep them from retrying at the same time.
 fn fold(text: &str) -> u64 {
     text.bytes().fold(7, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)))
 }
@@ -301,7 +302,7 @@ fn uuid() -> Result<String, Error> {
     Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
 }
 
-/// Facts for a ship, read beside the loop; of what is checked out, or of an earlier base.
+/// Facts for a ship, read while the loop continues: of the checkout, or of an earlier base.
 pub(super) async fn facts(repository: &Repository, base: Option<Snapshot>) -> Result<ShipFacts, Error> {
     let repository = repository.clone();
     Ok(blocking(move || ShipFacts::of(&repository, base.as_ref())).await??)

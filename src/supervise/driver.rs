@@ -1,4 +1,4 @@
-//! One process drives a handoff; this is what it holds while it does.
+//! The process that drives a handoff, and what it holds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,22 +19,22 @@ use crate::state::journal::Journal;
 use crate::state::lock::DriverLock;
 use crate::state::log_mirror::{self, LogMirror};
 
-/// Holds the driver's lock, the journal, the connection and the mirrors of one handoff.
+/// Holds the driver's lock, the journal, the connection and the log mirrors of one handoff.
 pub struct Driver {
     pub services: Arc<Services>,
     pub journal: Journal,
     pub connection: HostConnection,
     pub profile: Profile,
     pub name: RemoteName,
-    /// The grant that this process has sent whole: objects and spec.
+    /// The grant that this process has sent completely: objects and spec.
     pub(super) sent: Option<u32>,
     /// Milliseconds after which a poll ends by itself.
     pub(super) longest_wait: u64,
-    /// The attempt of which it was told that another machine began it.
+    /// The attempt for which it was already reported that another machine started it.
     pub(super) elsewhere: Option<AttemptNo>,
-    /// This process has said that the host is out of reach.
+    /// Whether this process has reported that the host is out of reach.
     pub(super) said_out_of_reach: bool,
-    /// The secrets of the handoff's hosts were read, or it was said why not.
+    /// Whether the secrets of the handoff's hosts were read, or the reason was reported why not.
     pub(super) asked_for_secrets: bool,
     pub(super) logs: BTreeMap<AttemptNo, Log>,
     /// Mirrors of what setup and check print.
@@ -42,14 +42,14 @@ pub struct Driver {
     _lock: DriverLock,
 }
 
-/// The log of an attempt: its mirror, and what was read of it.
+/// The log of an attempt: its mirror and the analysis so far.
 pub(super) struct Log {
     pub mirror: LogMirror,
     pub analysis: LogAnalysis,
 }
 
 impl Driver {
-    /// Takes the driver's lock of an existing handoff; refused when another process has it.
+    /// Takes the driver's lock of an existing handoff. Fails if another process has it.
     pub fn open(services: &Arc<Services>, id: &HandoffId) -> Result<Driver, Error> {
         let lock = DriverLock::try_take(&services.store.directory(id))?;
         let Some(lock) = lock else {
@@ -58,7 +58,7 @@ impl Driver {
             return Err(Error::Driven { id: id.clone(), holder });
         };
         let journal = services.store.open(id)?;
-        // The repository may have been moved since. The index only helps `list --all`.
+        // The repository may have been moved. The index only serves `list --all`.
         if let Err(error) = crate::state::index::remember(&services.state_dir, services.repository.common_dir()) {
             services.tell(&Progress::Note { text: error.to_string() });
         }
@@ -99,7 +99,7 @@ impl Driver {
     }
 
     pub fn tell(&self, progress: &Progress) {
-        // Without the value of a secret nobody knows which words of the agent hold it.
+        // Without a secret's value it is unknown which of the agent's words contain it.
         let of_agent = matches!(progress, Progress::Agent { .. } | Progress::Ended { .. } | Progress::Output { .. });
         if of_agent && !self.services.unread_secrets(self.handoff()).is_empty() {
             return;
@@ -107,7 +107,7 @@ impl Driver {
         self.services.tell(progress);
     }
 
-    /// Appends an event; one that no longer applies is somebody else's doing and no error.
+    /// Appends an event. An event that no longer applies was overtaken by another process and is no error.
     pub fn append(&mut self, kind: Kind) -> Result<bool, Error> {
         match self.journal.append(self.covered(kind)) {
             Ok(_) => Ok(true),
@@ -124,7 +124,7 @@ impl Driver {
         Ok(())
     }
 
-    /// The mirror of attempt `n`'s log, with what is there read already.
+    /// The mirror of attempt `n`'s log, with the mirrored part already analysed.
     pub(super) fn log(&mut self, n: AttemptNo) -> Result<&mut Log, Error> {
         if !self.logs.contains_key(&n) {
             let path = self.services.store.log(self.id(), n);
@@ -141,7 +141,7 @@ impl Driver {
         self.logs.get_mut(&n).ok_or_else(|| Error::Inner("the log's mirror is gone".into()))
     }
 
-    /// The mirror of what another step of an attempt printed, made where it is missing.
+    /// The mirror of what another step of an attempt printed, created if it is missing.
     pub(super) fn output(&mut self, n: AttemptNo, stream: Stream) -> Result<&mut LogMirror, Error> {
         let key = (n, stream);
         if !self.outputs.contains_key(&key) {
@@ -151,7 +151,7 @@ impl Driver {
         self.outputs.get_mut(&key).ok_or_else(|| Error::Inner("the mirror of an output is gone".into()))
     }
 
-    /// Whether something of that output is here.
+    /// Whether some of that output is here.
     pub(super) fn has_output(&self, n: AttemptNo, stream: Stream) -> bool {
         self.services.store.output(self.id(), n, stream.word()).exists()
     }
@@ -166,7 +166,7 @@ pub(super) fn new_connection(services: &Services, handoff: &Handoff, host: Host)
     connection
 }
 
-/// Reads what is mirrored already, telling nobody.
+/// Analyses what is already mirrored, without reporting it.
 fn replay(path: &std::path::Path, analysis: &mut LogAnalysis) -> Result<(), Error> {
     use std::io::Read;
     let fail = |source| Error::Read { path: path.display().to_string(), source };

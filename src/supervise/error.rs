@@ -1,4 +1,4 @@
-//! What can keep the engine from doing what it was asked.
+//! Why the engine could not do what it was asked.
 
 use super::retry::{Remedy, remedy};
 use crate::model::attempt::AttemptNo;
@@ -7,7 +7,7 @@ use crate::model::refusal::RefusedRef;
 use crate::remote::error::RemoteError;
 use crate::transport::TransportError;
 
-/// Class first: who must act.
+/// The class comes first: who must act.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -22,7 +22,7 @@ pub enum Error {
     Secret(#[from] crate::config::secrets::SecretError),
     #[error(transparent)]
     Agent(#[from] crate::agent::profiles::UnknownAgent),
-    /// A profile whose arguments cannot be written down.
+    /// A profile with arguments that cannot be written to a script.
     #[error("the profile of {agent}: {source}")]
     Profile { agent: String, source: crate::agent::command::CommandError },
     #[error(transparent)]
@@ -31,44 +31,44 @@ pub enum Error {
     Transport(#[from] TransportError),
     #[error(transparent)]
     Remote(#[from] RemoteError),
-    /// The same task runs already in this repository.
+    /// The same task is already running in this repository.
     #[error("this task already has a handoff: {id} ({status})")]
     Equivalent { id: HandoffId, status: &'static str },
-    /// The handoff is recorded, and its launch failed for good: what the record says can be sent again.
+    /// The handoff is recorded and its dispatch failed for good. It can be sent again from the record.
     #[error("{source}")]
     Begun { id: HandoffId, host: String, source: Box<Error> },
-    /// The host has the handoff and cannot be asked about it any more without somebody's doing; what runs there goes on.
+    /// The host has the handoff and cannot be asked about it until the user acts. The agent keeps running there.
     #[error("{source}")]
     Unattended { id: HandoffId, source: Box<Error> },
-    /// The handoff's state does not allow what was asked.
+    /// The state of the handoff does not allow the request.
     #[error("{id} {why}")]
     NotNow { id: HandoffId, why: String },
-    /// A host is to have the work again that could not be told that it went on elsewhere.
+    /// The work would return to a host that has not confirmed that it moved elsewhere.
     #[error("{id} cannot return to {host}: that host has not confirmed yet that the handoff moved away")]
     Untold { id: HandoffId, host: String },
-    /// Its host shares a directory with the machine that began the attempt, which shows no sign of life.
+    /// Another machine that shares the host's directory started the attempt, and it shows no sign of life.
     #[error("attempt {attempt} was started by another machine that shares the directory of {host}; only that machine can tell whether it is still running{}. The request to stop is recorded there", last_tick(.beat))]
     Elsewhere { id: HandoffId, host: String, attempt: AttemptNo, beat: Option<u64> },
-    /// git refused the work of an attempt; its host keeps it.
+    /// git refused the work of an attempt. Its host keeps the work.
     #[error("git refused the work of attempt {attempt}: {}; {host} keeps it", list(.refused))]
     Refused { id: HandoffId, host: String, attempt: AttemptNo, refused: Vec<RefusedRef> },
-    /// Another process drives it.
+    /// Another process drives the handoff.
     #[error("{holder} is already following {id}")]
     Driven { id: HandoffId, holder: String },
     #[error("could not read {path}: {source}")]
     Read { path: String, source: std::io::Error },
-    /// A task of ours ended in a panic.
+    /// One of our tasks panicked.
     #[error("an inner task failed: {0}")]
     Inner(String),
 }
 
 impl Error {
-    /// Whether the same may succeed later without anybody's doing.
+    /// Whether the same request may succeed later without anyone acting.
     pub fn may_retry(&self) -> bool {
         remedy(self) != Remedy::Stop
     }
 
-    /// Why a host is out of reach, to be said behind its name.
+    /// Why a host is out of reach, in words that follow its name.
     pub fn reason(&self) -> String {
         match self {
             Error::Transport(TransportError::Unreachable { reason, .. })
@@ -90,7 +90,7 @@ impl Error {
         matches!(self, Error::Remote(RemoteError::Rootless { .. }))
     }
 
-    /// Whether the host is there and has no session to spare.
+    /// Whether the host is reachable and has no free session.
     pub fn is_busy(&self) -> bool {
         match self {
             Error::Transport(error) => matches!(error, TransportError::Busy { .. }),
