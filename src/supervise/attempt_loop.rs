@@ -1,4 +1,4 @@
-//! The loop that reads an attempt to its end, whoever started it: poll, mirror, judge, decide, and again.
+//! The loop that follows an attempt to its end, whoever started it: poll, mirror, judge, decide, repeat.
 
 #[cfg(test)]
 mod tests;
@@ -24,44 +24,44 @@ use crate::remote::error::{BEGUN, OTHER_ROOT, RemoteError};
 use crate::remote::poll::{Alive, LONGEST_WAIT, Message};
 use crate::transport::TransportError;
 
-/// How often the journal and the clocks are looked at.
+/// How often the journal and the clocks are read.
 pub(super) const TICK: Duration = Duration::from_millis(500);
-/// Longest wait of a poll, in milliseconds, where everything else waits for its end.
+/// Longest wait of a poll, in milliseconds, if the server allows only one session at a time.
 const SINGLE_WAIT: u64 = 1_000;
-/// How often a host that could not be told is asked again, beside one that is followed.
+/// How often a host that did not confirm an epoch is asked again while another host is followed.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
-/// TERM comes this many seconds before KILL.
+/// Seconds between TERM and KILL.
 pub(super) const KILL_GRACE: u64 = 5;
 
 /// How far to follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// The agent's start is confirmed, or it never will be.
+    /// The agent's start is confirmed, or it will never start.
     Started,
-    /// Nothing is left to happen without a person.
+    /// Nothing more happens until the user acts.
     Rest,
 }
 
 /// What the loop does next.
 pub(super) enum LoopAction {
     Again,
-    /// The attempt with this number is to be followed now.
+    /// Follow the attempt with this number.
     Attempt(AttemptNo),
-    /// The session is over: after so many seconds the next attempt begins another, under a grant of its own.
+    /// The session is over. After `delay` seconds the next attempt begins a new one, under a new grant.
     NewSession {
         delay: u64,
     },
-    /// The host ended or parked alone what may continue: a grant of its own continues it after so many seconds.
+    /// The host alone ended or parked what may continue. A new grant continues it after `delay` seconds.
     Overrule {
         delay: u64,
     },
-    /// What follows this attempt needs a grant of its own.
+    /// The attempt after this one needs a new grant.
     NewGrant(AttemptNo),
     Left,
 }
 
 impl Driver {
-    /// Follows until `until`. Returns at once when the handoff rests already.
+    /// Follows until `until`. Returns at once if the handoff is at rest.
     pub async fn follow(&mut self, until: Until) -> Result<(), Error> {
         self.settle(SHORT).await?;
         let Some(mut n) = self.first_attempt().await? else { return Ok(()) };
@@ -79,7 +79,7 @@ impl Driver {
             let turn = tokio::select! {
                 biased;
                 turn = self.step(n, until) => turn,
-                // Whatever was under way went by a connection that may be dead; all of it can be asked again.
+                // The connection may be dead. Everything that was sent over it can be sent again.
                 () = woken() => {
                     self.connection.drop_connection();
                     Ok(LoopAction::Again)
@@ -175,7 +175,7 @@ impl Driver {
                     self.journal.refresh()?;
                     if !cancelled && let Some(reason) = self.to_cancel(n) {
                         let line = match remote.cancel(&self.name, n, reason, KILL_GRACE).await {
-                            // The host waits for its time, and the poll was about to say so.
+                            // The attempt is not due yet, and the poll was about to report that.
                             Err(RemoteError::Refused { class, .. }) if class == "unknown" => {
                                 return self.not_there(remote, n).await;
                             }
@@ -183,7 +183,7 @@ impl Driver {
                         };
                         cancelled = true;
                         self.is_elsewhere(&line)?;
-                        // Without a watcher nothing will wake this poll.
+                        // Without a watcher nothing wakes this poll.
                         if line.is_unwatched() {
                             return self.after_quiet_poll(n, Some(line)).await;
                         }
@@ -228,7 +228,7 @@ impl Driver {
         self.after_quiet_poll(n, state).await
     }
 
-    /// A server that closes idle channels closed this one: polls end by themselves before that from now on.
+    /// The server closed an idle channel. From now on polls end by themselves before that.
     fn shorten(&mut self, error: &RemoteError, asked: Duration) {
         if matches!(error, RemoteError::Transport(TransportError::Closed { .. })) {
             let half = u64::try_from(asked.as_millis() / 2).unwrap_or(LONGEST_WAIT);
@@ -236,7 +236,7 @@ impl Driver {
         }
     }
 
-    /// After an end: the capture is fetched, and what follows is decided.
+    /// After an end: fetches the capture and decides what follows.
     async fn after(&mut self, remote: &Remote, n: AttemptNo, outcome: Outcome) -> Result<LoopAction, Error> {
         self.fetch(remote, n, &outcome).await?;
         self.update_record()?;
@@ -270,7 +270,7 @@ impl Driver {
         self.go_on(n, next)
     }
 
-    /// Writes what follows to the host; what stands there then is what counts.
+    /// Writes what follows to the host. The decision that the host then has counts.
     pub(super) async fn decided(&mut self, remote: &Remote, n: AttemptNo, next: Next) -> Result<Next, Error> {
         if self.handoff().is_gone(n) {
             self.append(Kind::Decided { attempt: n, next: next.clone(), by: "laptop".into() })?;
@@ -283,7 +283,7 @@ impl Driver {
         Ok(stands)
     }
 
-    /// What follows an attempt whose grant has passed: nothing by itself. A move was begun and not finished.
+    /// Nothing follows an attempt whose grant is of an old epoch: a move was begun and not finished.
     fn left_off(&mut self, n: AttemptNo, verdict: &Verdict) -> Result<Next, Error> {
         let next = match decide(verdict.class, &[]) {
             Decision::End => Next::End,
@@ -340,7 +340,7 @@ impl Driver {
     }
 }
 
-/// Seconds until what was decided begins.
+/// Seconds until the next attempt is due.
 fn wait_of(next: &Next, now: i64) -> u64 {
     match next {
         Next::Resume { delay } | Next::ResumeWithCheck { delay } => *delay,

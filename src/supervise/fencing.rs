@@ -1,5 +1,5 @@
-//! The fence: a host that may go on under an epoch that has passed is told of the new one, what runs there is ended,
-//! and what it made is fetched. What comes too late is superseded: kept under its own number, never built on.
+//! Fencing: a host that may continue under an old epoch learns the new one. What runs there is stopped, and its work is
+//! fetched. Work that arrives too late is superseded: kept under its own number and never built on.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use crate::model::attempt::{AttemptNo, Epoch};
 use crate::model::event::Kind;
 use crate::remote::error::{OTHER_ROOT, RemoteError};
 
-/// How long a host that does not answer holds a command up.
+/// How long a command waits for a host that does not answer.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// The same where something else is waiting.
+/// The same, for a command that has something else to do.
 pub const SHORT: Duration = Duration::from_secs(2);
-/// How long its attempts have to die and be captured.
+/// How long a host's attempts may take to end and to be captured.
 const DYING: Duration = Duration::from_secs(120);
 
 impl Driver {
-    /// Fences every host that has not confirmed the present epoch, each with `patience` for its answer. One that is out
-    /// of reach stays as it is: the next command asks again.
+    /// Fences every host that has not confirmed the present epoch, waiting up to `patience` for each. A host that is
+    /// out of reach is left as it is; the next command asks again.
     pub async fn settle(&mut self, patience: Duration) -> Result<(), Error> {
         self.journal.refresh()?;
         self.read_secrets().await;
@@ -31,7 +31,7 @@ impl Driver {
             match self.settle_host(&host, patience).await {
                 Ok(()) => {}
                 Err(error) if own => return Err(error),
-                // Another host's trouble does not hold this one up.
+                // A problem of another host must not block this one.
                 Err(error) => self.tell(&Progress::Note { text: format!("could not tell {host} to stop: {error}") }),
             }
             self.update_record()?;
@@ -56,7 +56,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Tells the connection's host and reads to the end what it made. `false`: it could not be reached, or not for long enough.
+    /// Sends the epoch to the connection's host and reads the work of its attempts to the end. `false`: the host was
+    /// out of reach, or for part of that time.
     async fn fence(&mut self, patience: Duration) -> Result<bool, Error> {
         let epoch = self.handoff().epoch;
         match tokio::time::timeout(patience, self.set_epoch(epoch)).await {
@@ -69,13 +70,13 @@ impl Driver {
         }
         match tokio::time::timeout(DYING, self.collect()).await {
             Ok(Ok(())) => Ok(true),
-            // Whatever kept its end from being read, it was not read.
+            // The work was not read to its end, whatever the reason.
             Err(_) | Ok(Err(Error::Elsewhere { .. })) => Ok(false),
             Ok(Err(error)) => self.later(error),
         }
     }
 
-    /// What the connection's failure is to a fence: a matter of another time.
+    /// What fencing does about a failure of the connection: it leaves the host for a later command.
     fn later(&mut self, error: Error) -> Result<bool, Error> {
         if !error.may_retry() {
             return Err(error);
@@ -84,7 +85,8 @@ impl Driver {
         Ok(false)
     }
 
-    /// Tells the connection's host of an epoch. One whose root was replaced is told in the root that it has now.
+    /// Sends an epoch to the connection's host. If the host's root was replaced, the epoch goes to the root that it has
+    /// now.
     pub(super) async fn set_epoch(&mut self, epoch: Epoch) -> Result<(), Error> {
         match self.set_epoch_once(epoch).await {
             Err(error) if error.is_refused(OTHER_ROOT) => {
@@ -105,7 +107,7 @@ impl Driver {
         }
     }
 
-    /// Reads every attempt of the connection's host to its end, those too that it made alone.
+    /// Reads every attempt of the connection's host to its end, also those that the host started alone.
     async fn collect(&mut self) -> Result<(), Error> {
         self.surface().await?;
         let host = self.connection.host.name.clone();
@@ -122,13 +124,13 @@ impl Driver {
         Ok(())
     }
 
-    /// Finds attempts that the connection's host made while nobody looked.
+    /// Discovers attempts that the connection's host started without contact.
     async fn surface(&mut self) -> Result<(), Error> {
         let host = self.connection.host.name.clone();
         let known: Vec<AttemptNo> =
             self.handoff().attempts.iter().filter(|(_, a)| a.host == host).map(|(n, _)| *n).collect();
         let remote = self.connection.once().await?;
-        // A number may be known here before its directory is made there.
+        // The laptop may know a number before the host has made its directory.
         let mut last = 0;
         for n in known.iter().rev() {
             if let Some(line) = remote.state(&self.name, *n).await? {
@@ -139,7 +141,7 @@ impl Driver {
         for n in known.first().map_or(1, |first| *first)..=last {
             let grant = self.handoff().grant_of(n).filter(|g| g.host == host).map(|grant| grant.number);
             let (Some(grant), false) = (grant, self.handoff().attempts.contains_key(&n)) else { continue };
-            // A grant that was cut short leaves numbers below those of a later one that nobody used.
+            // A grant that was cut short leaves unused numbers below those of a later grant.
             if n < last && remote.state(&self.name, n).await?.is_none() {
                 continue;
             }
@@ -154,7 +156,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Follows one attempt until nothing of it is left to come.
+    /// Follows one attempt until its host has nothing more of it.
     pub(super) async fn read_to_end(&mut self, n: AttemptNo) -> Result<(), Error> {
         while !self.handoff().phase(n).is_some_and(|phase| phase.is_collected()) {
             match self.step(n, Until::Rest).await? {
@@ -171,7 +173,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Journals that a host has confirmed the present epoch, and says what it made meanwhile.
+    /// Journals that a host has confirmed the present epoch, and reports what it did in the meantime.
     fn confirm(&mut self, host: &str) -> Result<(), Error> {
         let handoff = self.handoff();
         let (epoch, owner) = (handoff.epoch, handoff.owner.clone());

@@ -1,4 +1,4 @@
-//! What a poll tells of an attempt, taken in: state into the journal, bytes into the mirrors, an end into a verdict.
+//! Processes what a poll reports: state goes to the journal, bytes to the mirrors, an end becomes a verdict.
 
 use super::driver::Driver;
 use super::error::Error;
@@ -9,7 +9,7 @@ use crate::model::id::RemoteName;
 use crate::remote::poll::{StateLine, Stream, Want};
 use crate::state::log_mirror::{Appended, LogMirror};
 
-/// What is asked for of a stream that is mirrored so far.
+/// The request for a stream, given what is already mirrored.
 pub(super) fn want(
     name: &RemoteName,
     attempt: AttemptNo,
@@ -58,7 +58,7 @@ impl Driver {
                 self.tell(&Progress::Started { attempt: n, host });
                 self.update_record()?;
             }
-            // Before the start, or once a later attempt is there, the host's session may be another attempt's.
+            // Before the start, or after a later attempt exists, the host's session may belong to another attempt.
             if line.last == n {
                 self.learn_session(n, line.session.as_ref())?;
             }
@@ -103,7 +103,7 @@ impl Driver {
         Ok(())
     }
 
-    /// The host's log is not what it was: what was mirrored of it stays, and what comes goes into a part of its own.
+    /// The host's log was replaced. What was mirrored stays, and new bytes go to a part of their own.
     fn next_part(&mut self, n: AttemptNo) -> Result<(), Error> {
         let part = self.log(n)?.mirror.part() + 1;
         self.append(Kind::LogReplaced { attempt: n, part })?;
@@ -123,7 +123,7 @@ impl Driver {
         Ok(())
     }
 
-    /// The log is whole: the attempt is judged and its end journaled.
+    /// The log is complete: judges the attempt and journals its end.
     pub(super) fn on_result(&mut self, n: AttemptNo, outcome: &Outcome) -> Result<(), Error> {
         for ((_, _), output) in self.outputs.iter().filter(|((of, _), _)| *of == n) {
             output.sync()?;
@@ -135,7 +135,7 @@ impl Driver {
             self.tell(&Progress::Agent { attempt: n, line, event });
         }
         if outcome.reason == "ship" {
-            // What was sent is not there.
+            // The objects that were sent are missing on the host.
             self.sent = None;
         }
         let profile = self.profile.clone();

@@ -1,5 +1,5 @@
-//! Secrets that an agent printed: covered in the journal and in everything that is derived from a log. A process that has no
-//! value of a secret writes down nothing that could hold it. Only the logs in the git directory are byte-exact.
+//! Masks secrets that an agent printed, in the journal and in everything that is derived from a log. A process that
+//! lacks a secret's value writes nothing that could contain it. Only the logs in the git directory are byte-exact.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,20 +19,20 @@ use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
 use crate::model::host::SecretSource;
 
-/// Where the masked copies of the logs are, in the record's directory.
+/// Directory of the masked copies of the logs, in the record's directory.
 const MASKED: &str = "masked";
 
 impl Services {
-    /// The secrets of every host that has had something of a handoff.
+    /// The secrets of every host that was part of a handoff.
     pub fn secrets_of(&self, handoff: &Handoff) -> BTreeMap<String, SecretSource> {
         let granted = handoff.grants.iter().map(|grant| grant.host.as_str());
         let names = granted.chain(handoff.hosts()).chain([handoff.request.host.as_str()]);
-        // A host that is no longer in the file has no secrets that anybody could look up.
+        // The secrets of a host that was removed from the hosts file are unknown.
         names.filter_map(|name| self.host(name).ok()).flat_map(|host| host.secrets).collect()
     }
 
-    /// The directory with the logs that people may read: the mirrors themselves where no secret was sent, else masked
-    /// copies. Without the value of a secret these stay as a process that had it left them.
+    /// The directory of the logs that people may read: the mirrors themselves if no secret was sent, else masked
+    /// copies. A process without a secret's value leaves the copies unchanged.
     pub fn readable_logs(&self, handoff: &Handoff) -> Result<PathBuf, Error> {
         let exact = self.store.directory(&handoff.request.id);
         let secrets = self.secrets_of(handoff);
@@ -47,14 +47,14 @@ impl Services {
         Ok(masked)
     }
 
-    /// The secrets of a handoff that this process cannot cover.
+    /// The secrets of a handoff that this process cannot mask.
     pub fn unread_secrets(&self, handoff: &Handoff) -> Vec<String> {
         secrets::unread(&self.secrets_of(handoff))
     }
 }
 
 impl Driver {
-    /// Reads the secrets of the handoff's hosts once, so that they can be covered. What has no value here is said.
+    /// Reads the secrets of the handoff's hosts once, to mask them. Reports those that have no value here.
     pub(super) async fn read_secrets(&mut self) {
         if std::mem::replace(&mut self.asked_for_secrets, true) {
             return;
@@ -70,7 +70,7 @@ impl Driver {
         }
     }
 
-    /// An event as it may be written down.
+    /// An event as it may be written to the journal.
     pub(super) fn covered(&self, kind: Kind) -> Kind {
         if matches!(kind, Kind::Created(_) | Kind::Message { .. } | Kind::Worktree { .. } | Kind::Granted { .. }) {
             return kind;
@@ -80,7 +80,7 @@ impl Driver {
     }
 }
 
-/// The event with every text masked; as it was where a word of the format itself is a secret's value.
+/// The event with every text masked. It is unchanged if a secret's value is a word of the format itself.
 fn masked(kind: Kind, mask: &Mask) -> Kind {
     if mask.is_empty() {
         return kind;
@@ -104,7 +104,7 @@ fn withheld(kind: Kind, unread: &[String]) -> Kind {
     texts(kind, |text| text.clone_from(&instead))
 }
 
-/// The event with its free texts changed.
+/// The event with its free texts mapped.
 fn texts(mut kind: Kind, change: impl Fn(&mut String)) -> Kind {
     match &mut kind {
         Kind::Ended { outcome, verdict, .. } => {
@@ -119,7 +119,7 @@ fn texts(mut kind: Kind, change: impl Fn(&mut String)) -> Kind {
     kind
 }
 
-/// What a log says, covered.
+/// What a log contains, masked.
 pub(super) fn covered_summary(mut summary: Summary) -> Summary {
     let mask = secrets::mask();
     if mask.is_empty() {
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn texts_of_an_event_are_covered_and_its_words_stay() {
         assert_eq!(masked(ended("used hunter2"), &mask("hunter2")), ended("used *******"));
-        // A value that is a word of the format cannot make the journal unreadable.
+        // A secret whose value is a word of the format cannot make the journal unreadable.
         let Kind::Ended { verdict, .. } = masked(ended("done"), &mask("done")) else { panic!() };
         assert_eq!((verdict.class, verdict.evidence.as_str()), (Class::Done, "****"));
     }

@@ -1,4 +1,5 @@
-//! Between two attempts, and where an attempt should be and is not: wait for it, send it again, or begin a new session.
+//! The time between two attempts, and an attempt that is missing on its host: wait for it, send it again, or begin a
+//! new session.
 
 use std::time::Duration;
 
@@ -16,14 +17,15 @@ use crate::model::profile::SessionMode;
 use crate::remote::client::Remote;
 use crate::remote::poll::{Alive, StateLine};
 
-/// Longest time between two looks at a host that waits for its next attempt's time.
+/// Longest time between two requests to a host whose next attempt is not due yet.
 const LONGEST_NAP: Duration = Duration::from_secs(10);
 
-/// A watcher ticks every 5 s, and less often while it ends what runs and captures it, in seconds.
+/// Longest expected silence of a watcher, in seconds. It reports every 5 s, and less often while it stops and captures
+/// an attempt.
 const LONGEST_SILENCE: u64 = 60;
 
 impl Driver {
-    /// The host goes on by itself within its grant: its next attempt is followed from now on.
+    /// The host continues by itself within its grant: follows its next attempt from now on.
     pub(super) fn take_up(&mut self, n: AttemptNo) -> Result<(), Error> {
         let Some(grant) = self.handoff().grant_of(n).map(|grant| grant.number) else { return Ok(()) };
         let (host, command) = (self.connection.host.name.clone(), self.command(Start::Resume, n)?);
@@ -33,7 +35,7 @@ impl Driver {
         Ok(())
     }
 
-    /// The host does not know the attempt: it waits for its time, or `ensure` never arrived.
+    /// The host does not know the attempt: it is not due yet, or `ensure` never arrived.
     pub(super) async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<LoopAction, Error> {
         let before = n.checked_sub(1).filter(|before| self.handoff().attempts.contains_key(before));
         if self.handoff().has_started(n) {
@@ -46,7 +48,7 @@ impl Driver {
         let state = remote.state(&self.name, before).await?;
         match &state {
             Some(line) => self.is_elsewhere(line)?,
-            // The host had the attempt before under the same grant, and may have gone on to this one.
+            // The host had the previous attempt under the same grant and may have started this one.
             None if self.grant_number(before) == self.grant_number(n) => {
                 return self.lose(remote, n, "the directory of the handoff is gone").await;
             }
@@ -77,7 +79,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Sends `ensure` for an attempt once more: its watcher is gone, or never was.
+    /// Sends `ensure` for an attempt again: its watcher died, or never existed.
     pub(super) async fn ensure_again(&mut self, n: AttemptNo) -> Result<LoopAction, Error> {
         let handoff = self.handoff();
         let Some(grant) = handoff.attempts.get(&n).and_then(|a| handoff.grants.iter().find(|g| g.number == a.grant))
@@ -92,7 +94,7 @@ impl Driver {
         Ok(LoopAction::Again)
     }
 
-    /// Without a result and without a watcher, the attempt needs a new one.
+    /// An attempt without a result and without a watcher needs a new watcher.
     pub(super) async fn after_quiet_poll(
         &mut self,
         n: AttemptNo,
@@ -100,12 +102,12 @@ impl Driver {
     ) -> Result<LoopAction, Error> {
         match state {
             Some(line) if line.is_unwatched() => {
-                // Under an epoch that has passed the host starts nothing, so there is nothing to wait for.
+                // The host starts nothing under an old epoch, so waiting is useless.
                 if !line.intent && self.handoff().is_outdated(n) {
                     let remote = self.connection.once().await?;
                     return Ok(if self.call_off(&remote, n).await? { LoopAction::Left } else { LoopAction::Again });
                 }
-                // The watcher that comes finds the stop there, or it would call the end something else.
+                // The new watcher must find the stop request, or it would report another end.
                 if let Some(reason) = self.to_cancel(n) {
                     let remote = self.connection.once().await?;
                     remote.cancel(&self.name, n, reason, KILL_GRACE).await?;
@@ -116,7 +118,7 @@ impl Driver {
         }
     }
 
-    /// Says once that another machine began the attempt. A stop is waited for as long as that one gives signs of life.
+    /// Reports once that another machine started the attempt. A stop waits as long as that machine shows signs of life.
     pub(super) fn is_elsewhere(&mut self, line: &StateLine) -> Result<(), Error> {
         if line.watch != Alive::Unknown || line.result {
             return Ok(());
@@ -143,8 +145,8 @@ impl Driver {
         u64::try_from(due - jiff::Timestamp::now().as_second()).unwrap_or(0)
     }
 
-    /// Starts what follows attempt `n` under a grant of its own, once it is due: the old grant has no further number, or
-    /// its host lost what it had, and then the work is shipped again.
+    /// Starts the attempt after `n` under a new grant when it is due: the old grant has no further number, or its host
+    /// lost what it had. In that case the work is shipped again.
     pub(super) async fn new_grant(&mut self, n: AttemptNo) -> Result<LoopAction, Error> {
         while self.due_in(n) > 0 {
             if pause(TICK).await {
@@ -167,7 +169,7 @@ impl Driver {
         self.begin_grant(n, delay, Start::Fresh).await
     }
 
-    /// Continues after attempt `n` under a new epoch and a new grant: nothing that the old grant allows can interfere.
+    /// Continues after attempt `n` under a new epoch and a new grant, so that nothing of the old grant can interfere.
     pub(super) async fn begin_grant(&mut self, n: AttemptNo, delay: u64, start: Start) -> Result<LoopAction, Error> {
         self.tell(&Progress::BackingOff { attempt: n + 1, delay: Duration::from_secs(delay) });
         let until = tokio::time::Instant::now() + Duration::from_secs(delay);
@@ -180,7 +182,7 @@ impl Driver {
         self.relaunch_within(false, start).await
     }
 
-    /// A new grant for the attempts that the user's last one still allows, and no more.
+    /// A new grant for the attempts that the user's last grant still allows, and no more.
     async fn relaunch_within(&mut self, checkout: bool, start: Start) -> Result<LoopAction, Error> {
         let attempts = self.handoff().left();
         if attempts == 0 {

@@ -1,4 +1,4 @@
-//! What the engine tells while it works. Screens only read this; nothing here is printed by the engine itself.
+//! What the engine reports while it works. The engine prints nothing; screens read these events.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::model::snapshot::{LeftBehind, Snapshot};
 use crate::model::uncaptured::Uncaptured;
 use crate::model::verdict::Verdict;
 
-/// One thing worth telling, in the order in which it happened.
+/// One report, in the order of events.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "progress", rename_all = "kebab-case")]
 pub enum Progress {
-    /// A working state was put into git objects.
+    /// The working state was stored as git objects.
     Snapshot {
         id: String,
         snapshot: Box<Snapshot>,
@@ -30,15 +30,15 @@ pub enum Progress {
     Connecting {
         host: String,
     },
-    /// Something the user should know that is no error.
+    /// Something that the user should know and that is no error.
     Note {
         text: String,
     },
-    /// Objects are on their way.
+    /// Objects are being sent.
     Shipping {
         host: String,
     },
-    /// So much of a large push is there or on its way, in bytes.
+    /// How much of a large push was sent, in bytes.
     Sending {
         host: String,
         sent: u64,
@@ -54,106 +54,106 @@ pub enum Progress {
         host: String,
         command: String,
     },
-    /// The agent's start is confirmed by the host.
+    /// The host has confirmed the agent's start.
     Started {
         attempt: AttemptNo,
         host: String,
     },
-    /// This process follows an attempt that has run for `since` already.
+    /// This process now follows an attempt that has been running for `since`.
     Joined {
         attempt: AttemptNo,
         host: String,
         since: Duration,
     },
-    /// A line of the log, read.
+    /// A parsed line of the log.
     Agent {
         attempt: AttemptNo,
         line: u64,
         event: AgentEvent,
     },
-    /// Bytes of the log, as they are.
+    /// Raw bytes of the log.
     #[serde(skip)]
     Log {
         attempt: AttemptNo,
         bytes: Bytes,
     },
-    /// An attempt has ended and is judged.
+    /// An attempt has ended and has a verdict.
     Ended {
         attempt: AttemptNo,
         verdict: Verdict,
         active: u64,
     },
-    /// What the capture of an attempt lacks: it is only on the host.
+    /// What the capture of an attempt lacks. It exists only on the host.
     Uncaptured {
         attempt: AttemptNo,
         host: String,
         uncaptured: Uncaptured,
     },
-    /// The end of what a setup or a check printed that failed.
+    /// The end of the output of a setup or a check that failed.
     Output {
         attempt: AttemptNo,
         output: Output,
     },
-    /// So much of a large capture is here, in bytes.
+    /// How much of a large capture was fetched, in bytes.
     Receiving {
         attempt: AttemptNo,
         received: u64,
         length: u64,
     },
-    /// The work of an attempt lies in this repository.
+    /// The work of an attempt is in this repository.
     Fetched {
         attempt: AttemptNo,
         commit: String,
-        /// How many paths are not in it.
+        /// Number of paths that are not in it.
         uncaptured: u64,
     },
-    /// The next attempt follows after a while.
+    /// The next attempt starts after a delay.
     BackingOff {
         attempt: AttemptNo,
         delay: Duration,
     },
-    /// The next attempt follows at a time (Unix seconds).
+    /// The next attempt starts at a time, in Unix seconds.
     WaitingUntil {
         attempt: AttemptNo,
         at: i64,
     },
-    /// A person must act.
+    /// The user must act.
     Parked {
         attempt: AttemptNo,
         why: String,
     },
-    /// The host cannot be reached; the task may well go on.
+    /// The host cannot be reached. The task may keep running.
     Unreachable {
         host: String,
         reason: String,
         retry: Duration,
-        /// The host has confirmed the start of the last attempt.
+        /// Whether the host has confirmed the start of the last attempt.
         begun: bool,
     },
     Reachable {
         host: String,
     },
-    /// The handoff has come to rest, or we have left it alone.
+    /// The handoff has come to rest, or this process stopped following it.
     Rest {
         id: String,
         status: Status,
     },
 }
 
-/// Who is told. Must not block: it is called from the loop that reads from the host.
+/// Receives the reports. It must not block, because the loop that reads from the host calls it.
 pub trait Reporter: Send + Sync {
     fn tell(&self, progress: &Progress);
 }
 
-/// How often it is told how far a transfer is.
+/// How often the progress of a transfer is reported.
 const BETWEEN_WORDS: Duration = Duration::from_millis(500);
 
-/// When it was last told how far a transfer is.
+/// Limits how often the progress of a transfer is reported.
 #[derive(Default)]
 pub struct Throttle(Option<Instant>);
 
 impl Throttle {
-    /// Whether it is time to tell it again; at the end it always is.
+    /// Whether a report is due. At the end it always is.
     pub fn is_due(&mut self, at_end: bool) -> bool {
         let due = at_end || self.0.is_none_or(|at| at.elapsed() >= BETWEEN_WORDS);
         if due {
@@ -163,7 +163,7 @@ impl Throttle {
     }
 }
 
-/// Tells nobody.
+/// Discards every report.
 pub struct NullReporter;
 
 impl Reporter for NullReporter {

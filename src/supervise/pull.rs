@@ -1,4 +1,4 @@
-//! `pull`: an attempt's capture comes into `refs/handoff/<id>/<n>/`, fetched and verified; nothing else changes.
+//! `pull`: fetches an attempt's capture into `refs/handoff/<id>/<n>/` and verifies it. Nothing else changes.
 
 use super::driver::Driver;
 use super::error::Error;
@@ -18,7 +18,8 @@ use crate::remote::error::RemoteError;
 use crate::remote::receive_pack::Cache;
 
 impl Driver {
-    /// Fetches the capture of attempt `n` unless it is here already. One that was not made at the time is made now.
+    /// Fetches the capture of attempt `n` unless it is here. A capture that was not made at the attempt's end is made
+    /// now.
     pub(super) async fn fetch(&mut self, remote: &Remote, n: AttemptNo, outcome: &Outcome) -> Result<(), Error> {
         let here = self.handoff().attempts.get(&n).and_then(|attempt| attempt.fetched.clone());
         let (commit, lacks) = match outcome.capture.as_deref().and_then(|oid| oid.parse::<Oid>().ok()) {
@@ -29,7 +30,7 @@ impl Driver {
             },
             None => return Ok(()),
         };
-        // What was refused may be accepted by now.
+        // The user may have accepted by now what git refused.
         let refused = self.handoff().attempts.get(&n).is_some_and(|attempt| !attempt.refused.is_empty());
         if here.as_ref() == Some(&commit) && !refused {
             return Ok(());
@@ -37,8 +38,8 @@ impl Driver {
         self.fetch_commit(remote, n, &commit, outcome.tree.as_deref(), lacks).await
     }
 
-    /// Whether an agent ran whose work nobody captured, as far as the journal tells: its watcher died, or its disk was
-    /// full.
+    /// Whether an agent ran and its work was not captured, as far as the journal tells: its watcher died, or the disk
+    /// was full.
     fn lacks_capture(&self, n: AttemptNo) -> bool {
         let handoff = self.handoff();
         handoff.attempts.get(&n).is_some_and(|attempt| {
@@ -52,7 +53,8 @@ impl Driver {
         })
     }
 
-    /// Has the host capture what an attempt left: the commit, and what it lacks. `None`: it cannot, and why is told.
+    /// Lets the host capture what an attempt left. Returns the commit and what the capture lacks. `None`: the host
+    /// cannot, and the reason was reported.
     pub(super) async fn capture(
         &self,
         remote: &Remote,
@@ -70,8 +72,8 @@ impl Driver {
         }
     }
 
-    /// Fetches a capture of attempt `n` whether it is here or not. `tree` is what its files are said to be, `lacks` what a
-    /// capture lacks that was made after the attempt's end.
+    /// Fetches a capture of attempt `n`, whether it is here or not. `tree` is the files tree that the host reported;
+    /// `lacks` is what a capture lacks that was made after the attempt's end.
     pub(super) async fn fetch_commit(
         &mut self,
         remote: &Remote,
@@ -109,7 +111,7 @@ impl Driver {
         if !taken.refs.iter().any(|(_, tip)| tip == commit) {
             return Ok(());
         }
-        // What the host called the capture is what counts, not the ref it was found under.
+        // The commit that the host reported counts, not the ref that it was found under.
         let captured = repository.read_capture(commit)?;
         if tree.is_some_and(|tree| tree != captured.files_tree.as_str()) {
             let host = self.connection.host.name.clone();
@@ -128,8 +130,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Journals the refs of a capture that git refused, and says so. A host keeps them until they are accepted here or
-    /// discarded by name.
+    /// Journals and reports the refs of a capture that git refused. The host keeps them until the user accepts them
+    /// here or discards them by name.
     fn on_refused(&mut self, n: AttemptNo, refused: Vec<RefusedRef>) -> Result<(), Error> {
         let known = self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.refused == refused);
         if !known {
@@ -145,14 +147,14 @@ impl Driver {
         Ok(())
     }
 
-    /// Fails where the newest work was refused: what would be built on without it is older.
+    /// Fails if the newest work was refused: building on what is here would use older work.
     pub(super) fn need_work(&self) -> Result<(), Error> {
         let Some((n, attempt)) = self.handoff().refused_work() else { return Ok(()) };
         let (id, host, refused) = (self.id().clone(), attempt.host.clone(), attempt.refused.clone());
         Err(Error::Refused { id, host, attempt: n, refused })
     }
 
-    /// Brings the objects of a large capture as a file, so that git has only refs to fetch. Where that cannot be done, git
+    /// Downloads the objects of a large capture as a file, so that git has only refs to fetch. If that fails, git
     /// fetches the objects too.
     async fn bring(&self, remote: &Remote, n: AttemptNo, cache: Cache<'_>) -> Result<Option<PackFile>, Error> {
         let inbox = self.services.store.inbox(self.id());
@@ -168,9 +170,9 @@ impl Driver {
         }
     }
 
-    /// As [`Driver::pull`]; what keeps it from coming is told and holds nothing up.
+    /// As [`Driver::pull`], but a failure is only reported.
     pub(super) async fn pull_if_possible(&mut self) {
-        // What git refused was named already.
+        // What git refused was reported before.
         if let Err(error) = self.pull().await
             && !matches!(error, Error::Refused { .. })
         {
@@ -178,7 +180,7 @@ impl Driver {
         }
     }
 
-    /// Fetches every capture that this repository lacks, as far as the journal tells. How many came.
+    /// Fetches every capture that this repository lacks, as far as the journal tells. Returns how many arrived.
     pub async fn pull(&mut self) -> Result<usize, Error> {
         let here = |handoff: &Handoff| handoff.attempts.values().filter(|attempt| attempt.fetched.is_some()).count();
         let before = here(self.handoff());

@@ -1,4 +1,4 @@
-//! What is journaled and told of a host that is out of reach.
+//! Journals and reports that a host is out of reach.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::remote::error::RemoteError;
 
 impl Driver {
     pub(super) fn unreachable(&mut self, error: &Error, retry: Duration) -> Result<(), Error> {
-        // A retry that comes at once is nobody's business.
+        // A retry without a delay is not reported.
         if retry.is_zero() {
             return Ok(());
         }
@@ -19,7 +19,7 @@ impl Driver {
             return Ok(());
         }
         let news = self.out_of_reach(error)?;
-        // Another process may have recorded it; each says it once.
+        // Another process may have journaled it. Each process reports it once.
         if !news && self.said_out_of_reach {
             return Ok(());
         }
@@ -39,7 +39,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Journals it, once until the host is back.
+    /// Journals it once, until the host is back.
     fn out_of_reach(&mut self, error: &Error) -> Result<bool, Error> {
         let (host, reason) = (self.connection.host.name.clone(), error.reason());
         let news = self.append(Kind::Unreachable { host, reason })?;
@@ -58,13 +58,13 @@ impl Driver {
         Ok(())
     }
 
-    /// The error of a host that takes us no more, while something of ours may run there.
+    /// The error for a host that no longer lets us in while one of our attempts may be running there.
     pub(super) fn left_alone(&mut self, error: Error) -> Error {
         let way = matches!(error, Error::Transport(_) | Error::Remote(RemoteError::Transport(_)));
         if !way || !self.handoff().status().is_active() {
             return error;
         }
-        // What keeps the record from being written is said the next time that it is.
+        // A failure to write the record is reported when the record is next written.
         let _ = self.out_of_reach(&error);
         Error::Unattended { id: self.id().clone(), source: Box::new(error) }
     }

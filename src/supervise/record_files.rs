@@ -1,4 +1,4 @@
-//! Keeps the files people read true to the journal and the logs.
+//! Keeps the files that people read equal to the journal and the logs.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -23,7 +23,7 @@ use crate::remote::poll::Stream;
 use crate::state::log_mirror;
 
 impl Driver {
-    /// Renders `handoff.md` and copies the logs, in the worktree it was given from and in a takeover's.
+    /// Renders `handoff.md` and copies the logs, in the worktree that the handoff was given from and in a takeover's.
     pub fn update_record(&self) -> Result<(), Error> {
         let findings = self.findings()?;
         let places = Places::of(&self.services, self.handoff());
@@ -35,7 +35,7 @@ impl Driver {
         write(&self.services, self.handoff(), &self.findings()?, worktree)
     }
 
-    /// Lets the readable copies of the logs grow with their mirrors.
+    /// Appends to the readable copies of the logs what their mirrors have gained.
     pub(super) fn mirror_logs(&self) -> Result<(), Error> {
         let handoff = self.handoff();
         let logs = self.services.readable_logs(handoff)?;
@@ -45,7 +45,7 @@ impl Driver {
         Ok(())
     }
 
-    /// What the journal and the logs of this handoff tell.
+    /// What the journal and the logs of this handoff contain.
     pub(super) fn story(&self) -> Result<Story, Error> {
         Ok(page::story(self.handoff(), &self.findings()?))
     }
@@ -57,7 +57,7 @@ impl Driver {
     }
 }
 
-/// The names of the mirrored logs that say something, attempt by attempt; an attempt's own log is named from its start.
+/// The names of the mirrored logs that are not empty, by attempt. An attempt's own log is named from its start.
 fn logs(services: &Services, handoff: &Handoff) -> Result<Vec<String>, Error> {
     let store = &services.store;
     let mut names = Vec::new();
@@ -74,7 +74,7 @@ fn logs(services: &Services, handoff: &Handoff) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// Renders the record of a handoff wherever it stands.
+/// Renders the record of a handoff in every worktree that has it.
 pub fn update(services: &Services, handoff: &Handoff) -> Result<(), Error> {
     let findings = findings(services, handoff, |_| None)?;
     Places::of(services, handoff).all().try_for_each(|worktree| write(services, handoff, &findings, worktree))
@@ -107,8 +107,8 @@ fn render_with(services: &Services, handoff: &Handoff, findings: &Findings) -> R
     Ok(templates::render_handoff(&page, templates)?)
 }
 
-/// The worktrees that have the record, by their git directories: another directory at a stored path gets nothing, and a
-/// worktree that the user removed is not made again.
+/// The worktrees that have the record, found by their git directories. Another directory at a stored path gets no
+/// record, and a worktree that the user removed is not created again.
 struct Places {
     given_from: Option<PathBuf>,
     takeover: Option<PathBuf>,
@@ -118,7 +118,8 @@ impl Places {
     fn of(services: &Services, handoff: &Handoff) -> Places {
         let repository = &services.repository;
         let stored = Path::new(&handoff.request.workspace);
-        // Release 0.1.0 stored a path only: where that is no worktree of the repository any more, the main one is meant.
+        // Release 0.1.0 stored only a path. If that is no worktree of the repository any more, the main worktree is
+        // meant.
         let name = handoff.request.worktree.clone().or_else(|| repository.worktree_at(stored)).unwrap_or_default();
         Places { given_from: repository.worktree_named(&name), takeover: takeover_worktree(services, handoff) }
     }
@@ -129,19 +130,20 @@ impl Places {
     }
 }
 
-/// Where the worktree is now that a handoff was given from; where it was then, when that is not known.
+/// The present place of the worktree that a handoff was given from, or its place at that time if the present one is
+/// unknown.
 pub fn worktree_of(services: &Services, handoff: &Handoff) -> PathBuf {
     Places::of(services, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.request.workspace))
 }
 
-/// Where the worktree of a takeover is now; `None` where there was none, or it is gone.
+/// The present place of a takeover's worktree. `None`: there was none, or it is gone.
 pub fn takeover_worktree(services: &Services, handoff: &Handoff) -> Option<PathBuf> {
     let stored = Path::new(handoff.worktree.as_ref()?);
     let repository = &services.repository;
     if repository.worktree_at(stored).is_some() {
         return Some(stored.to_owned());
     }
-    // git calls what it keeps of a worktree as that was called when it was made.
+    // git names its data about a worktree after the worktree's first name.
     let made_as = format!("handoff-{}", RemoteName::new(&handoff.request.id, &handoff.request.uid));
     repository.worktrees_called(&made_as).iter().find_map(|name| repository.worktree_named(name))
 }
@@ -158,7 +160,7 @@ fn write(services: &Services, handoff: &Handoff, findings: &Findings, worktree: 
     copy_logs(handoff, worktree, &services.readable_logs(handoff)?)
 }
 
-/// Brings the copies of the logs in a worktree up to date; the git directory has the logs themselves.
+/// Updates the copies of the logs in a worktree. The logs themselves are in the git directory.
 fn copy_logs(handoff: &Handoff, worktree: &Path, logs: &Path) -> Result<(), Error> {
     let id = &handoff.request.id;
     if Place::of(worktree, id) == Place::Worktree {
@@ -167,7 +169,7 @@ fn copy_logs(handoff: &Handoff, worktree: &Path, logs: &Path) -> Result<(), Erro
     Ok(())
 }
 
-/// Where people find `handoff.md` of a worktree, with the reason where that is in the git directory.
+/// Where people find `handoff.md` of a worktree, with the reason if that is in the git directory.
 pub fn document_of(services: &Services, handoff: &Handoff, worktree: &Path) -> (PathBuf, Option<String>) {
     let id = &handoff.request.id;
     let place = Place::of(worktree, id);
@@ -175,7 +177,7 @@ pub fn document_of(services: &Services, handoff: &Handoff, worktree: &Path) -> (
     (path, if let Place::GitDirectory { why } = place { Some(why) } else { None })
 }
 
-/// The worktree that a handoff was given from, where it is now.
+/// The present place of the worktree that a handoff was given from.
 pub fn given_from(services: &Services, handoff: &Handoff) -> PathBuf {
     Places::of(services, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.request.workspace))
 }
@@ -194,7 +196,7 @@ pub fn failed_output(services: &Services, handoff: &Handoff, n: AttemptNo) -> Re
     Output::read(step, status, path).map_err(fail)
 }
 
-/// What every log says. `known` gives the summary of a log that is being read anyway.
+/// What every log contains. `known` supplies the summary of a log that is being read anyway.
 fn findings(
     services: &Services,
     handoff: &Handoff,
@@ -217,12 +219,12 @@ fn findings(
     Ok(all)
 }
 
-/// Summaries of logs as long as they were when they were read: a log only grows, and only in its last part.
+/// Summaries of logs, keyed by their length at that time. A log only grows, and only in its last part.
 #[derive(Default)]
 pub struct Summaries(Mutex<HashMap<PathBuf, (Vec<u64>, Summary)>>);
 
 impl Summaries {
-    /// `None` where there is no log.
+    /// `None`: there is no log.
     fn of(&self, path: &Path, dialect: DialectName) -> Result<Option<Summary>, Error> {
         let fail = |source| Error::Read { path: path.display().to_string(), source };
         let files = log_mirror::parts(path).into_iter().map(std::fs::File::open).collect::<Result<Vec<_>, _>>();

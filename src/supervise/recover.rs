@@ -1,4 +1,4 @@
-//! A launch that another process began and did not end: a Ctrl-C, a crash, a battery.
+//! Recovery of a dispatch that another process began and did not finish, after Ctrl-C, a crash or a power loss.
 
 use super::attempt_loop::KILL_GRACE;
 use super::dispatch::DispatchSpec;
@@ -13,7 +13,7 @@ use crate::remote::client::Remote;
 use crate::remote::poll::{Alive, StateLine};
 
 impl Driver {
-    /// The newest attempt. One is made where the process that recorded the handoff ended before it could.
+    /// The newest attempt. One is made if the process that recorded the handoff ended before it could.
     pub(super) async fn first_attempt(&mut self) -> Result<Option<AttemptNo>, Error> {
         let handoff = self.handoff();
         if let Some((n, _)) = handoff.last_attempt() {
@@ -22,7 +22,7 @@ impl Driver {
         if !handoff.status().is_active() || handoff.owner == Owner::Laptop || handoff.stop_requested {
             return Ok(None);
         }
-        // A grant that was journaled and not used: the host never heard of it, so it is used now.
+        // A grant was journaled and not used. The host never heard of it, so it is used now.
         if let Some(grant) = handoff.grants.last().filter(|grant| grant.epoch == handoff.epoch).cloned() {
             let launch = self.dispatch_spec_of(&grant)?;
             self.record_dispatch(&grant, launch.start)?;
@@ -34,7 +34,7 @@ impl Driver {
         self.relaunch(&launch).await.map(Some)
     }
 
-    /// Whether the watcher may be waiting for objects whose push another process of ours has not finished.
+    /// Whether the watcher may be waiting for a push that another process of ours did not finish.
     pub(super) fn is_half_sent(&self, line: &StateLine) -> bool {
         let handoff = self.handoff();
         let grant = handoff.attempts.get(&line.attempt).map(|attempt| attempt.grant);
@@ -46,8 +46,8 @@ impl Driver {
         begins && wanted && !line.intent && !line.result && self.sent != grant
     }
 
-    /// Ends an attempt that has a number and has not begun: the host is told a higher epoch, under which it starts
-    /// nothing. `false` when it had begun in the same moment, and is to be ended like any other.
+    /// Ends an attempt that has a number and has not started: the host learns a higher epoch, under which it starts
+    /// nothing. `false`: the attempt started at that moment and must be stopped like any other.
     pub(super) async fn call_off(&mut self, remote: &Remote, n: AttemptNo) -> Result<bool, Error> {
         if self.handoff().is_outdated(n) {
             remote.set_epoch(&self.name, self.handoff().epoch).await?;
@@ -60,7 +60,7 @@ impl Driver {
             if line.intent || line.result || matches!(line.watch, Alive::Yes | Alive::Stopped | Alive::Unknown) {
                 return Ok(false);
             }
-            // Its watcher died; a setup or a check that it had begun may live.
+            // Its watcher died, but a setup or a check that it started may still run.
             remote.cancel(&self.name, n, "stop", KILL_GRACE).await?;
         }
         let evidence = "stopped before the agent was started".to_owned();

@@ -17,14 +17,15 @@ use crate::remote::client::Remote;
 use crate::transport::{TransportError, UnreachableKind};
 
 impl Driver {
-    /// Starts the next attempt of a handoff at rest: `message` goes into its prompt, `host` moves it.
+    /// Starts the next attempt of a handoff at rest. `message` goes into its prompt; `host` moves the handoff.
     pub async fn resume(&mut self, message: Option<String>, host: Option<&str>) -> Result<AttemptNo, Error> {
         self.settle(PATIENCE).await?;
         let refuse = |handoff: &Handoff, why: String| Err(Error::NotNow { id: handoff.request.id.clone(), why });
         if self.handoff().owner == Owner::Laptop {
             return refuse(self.handoff(), "was taken over; continue in its worktree".to_owned());
         }
-        // Told just now, it has ended what ran there, and that lies here; else it might still start something.
+        // A host that was fenced just now has stopped its attempts, and their work is here. Otherwise it might still
+        // start one.
         if let Some(host) =
             host.filter(|host| self.handoff().unfenced_hosts().iter().any(|unfenced_hosts| unfenced_hosts == host))
         {
@@ -32,7 +33,8 @@ impl Driver {
         }
         let elsewhere = host.is_some_and(|host| host != self.handoff().host());
         let active = self.handoff().status().is_active();
-        // A host that is named again and has no root directory begins again: the user knows that the directory was deleted.
+        // A host that is named again and has no root directory starts from nothing: the user knows that the directory
+        // was deleted.
         let begins_again = host.is_some()
             && !elsewhere
             && self.is_rootless().await.or_else(|error| match error {
@@ -50,7 +52,8 @@ impl Driver {
             self.finish_last(elsewhere).await?;
         }
         let handoff = self.handoff();
-        // Elsewhere, or where the host was told to let go, nothing is counted on: the work is shipped again.
+        // On another host, or one that was asked to delete its copy, nothing is assumed to be there. The work is
+        // shipped again.
         let checkout = !handoff.has_tree(host.unwrap_or(handoff.host()), AttemptNo::MAX);
         let has_session = handoff.session.is_some() || self.profile.session == SessionMode::None;
         if checkout && !out_of_reach {
@@ -78,8 +81,8 @@ impl Driver {
         self.relaunch(&DispatchSpec { ship, checkout, start, message, attempts }).await
     }
 
-    /// Reaches the host that is to have the work before anything is recorded: a name that is mistyped, a login or a key
-    /// that is refused, changes nothing.
+    /// Connects to the host that is to get the work before anything is recorded, so that a mistyped name, a refused
+    /// login or a changed key changes nothing.
     async fn first_contact(&mut self, host: Option<&str>) -> Result<Option<Remote>, Error> {
         match host.filter(|host| *host != self.connection.host.name) {
             Some(host) => {
@@ -89,7 +92,7 @@ impl Driver {
                     HostConnection::new(services.host(host)?, connect, prompter, services.reporter.clone());
                 Ok(Some(connection.patiently().await?))
             }
-            // Its own host was reached before, and may be waited for, but not one whose name has no address any more.
+            // The handoff's own host was reached before and is worth waiting for, unless its name no longer resolves.
             None => match tokio::time::timeout(PATIENCE, self.connection.once()).await {
                 Ok(Err(error @ TransportError::Unreachable { kind: UnreachableKind::Nameless, .. })) => {
                     Err(error.into())
@@ -99,7 +102,7 @@ impl Driver {
         }
     }
 
-    /// A new grant under the present epoch, and its first attempt under way.
+    /// A new grant under the present epoch, with its first attempt dispatched.
     pub(super) async fn relaunch(&mut self, launch: &DispatchSpec) -> Result<AttemptNo, Error> {
         let facts = facts(&self.services.repository, Some(self.handoff().request.base.clone())).await?;
         let (grant, attempt) = self.grant(launch)?;
@@ -111,7 +114,7 @@ impl Driver {
         Ok(attempt)
     }
 
-    /// Whether the host that has it gives no answer: then it may be taken away without one.
+    /// Whether the host that has the handoff does not answer, so that the handoff is moved without its confirmation.
     async fn is_out_of_reach(&mut self) -> Result<bool, Error> {
         let (name, n) = (self.name.clone(), self.handoff().last_attempt().map_or(1, |(n, _)| n));
         let connection = &mut self.connection;
@@ -130,8 +133,8 @@ impl Driver {
         }
     }
 
-    /// Fetches what the last attempt left, where an earlier process of ours ended before it could. A move goes on without
-    /// it when the host is out of reach.
+    /// Fetches what the last attempt left if an earlier process ended before it could. A move continues without it if
+    /// the host is out of reach.
     async fn finish_last(&mut self, elsewhere: bool) -> Result<(), Error> {
         let Some((n, _)) = self.handoff().last_attempt().filter(|(_, attempt)| !attempt.is_collected()) else {
             return Ok(());
@@ -142,15 +145,15 @@ impl Driver {
         }
     }
 
-    /// The same owner, or `host`, under a higher epoch: what was granted and not used returns once the host that had it
-    /// has confirmed.
+    /// The same owner, or `host`, under a higher epoch. Granted numbers that were not used return when the host that
+    /// had them has confirmed.
     pub(super) async fn raise_epoch(&mut self, host: Option<&str>) -> Result<(), Error> {
         if self.handoff().attempts.is_empty() {
             return Ok(());
         }
         let epoch = self.handoff().epoch + 1;
         let owner = host.map_or_else(|| self.handoff().owner.clone(), |host| Owner::Host(host.to_owned()));
-        // What is at work there has yet to be ended: that is the fence's.
+        // A running attempt is stopped later, by fencing.
         let at_rest = !self.handoff().status().is_active();
         let confirmed = at_rest
             && match tokio::time::timeout(PATIENCE, self.set_epoch(epoch)).await {
@@ -165,12 +168,12 @@ impl Driver {
         Ok(())
     }
 
-    /// The newest work that lies in this repository: the last capture that was not superseded, or the base.
+    /// The newest work in this repository: the last capture that was not superseded, or the base.
     pub(super) fn last_work(&self) -> Result<Snapshot, Error> {
         self.work_before(AttemptNo::MAX)
     }
 
-    /// The same as of the time before attempt `n`.
+    /// The newest work before attempt `n`.
     fn work_before(&self, n: AttemptNo) -> Result<Snapshot, Error> {
         let handoff = self.handoff();
         let mut before = handoff.lineage().rev().filter(|(number, _)| *number < n);
@@ -189,7 +192,7 @@ impl Driver {
         })
     }
 
-    /// The launch that a grant in the journal stands for, to be sent again.
+    /// The dispatch that a journaled grant stands for, to be sent again.
     pub(super) fn dispatch_spec_of(&self, grant: &Grant) -> Result<DispatchSpec, Error> {
         let handoff = self.handoff();
         let RelaunchSpec { checkout, start } = relaunch_spec(handoff, grant);
@@ -202,14 +205,14 @@ impl Driver {
 /// How a grant began, read from the journal.
 #[derive(Debug, PartialEq, Eq)]
 struct RelaunchSpec {
-    /// The work of the attempts before it was shipped with it.
+    /// Whether the work of the attempts before it was shipped with it.
     checkout: bool,
     start: Start,
 }
 
 fn relaunch_spec(handoff: &Handoff, grant: &Grant) -> RelaunchSpec {
     let checkout = !handoff.has_tree(&grant.host, grant.first);
-    // A grant of which nothing came leaves the next one to begin from the start.
+    // After a grant that produced nothing, the next one starts fresh.
     let before = handoff.attempts.range(..grant.first).next_back();
     let class = before.and_then(|(_, attempt)| attempt.verdict.as_ref()).map(|verdict| verdict.class);
     let session_is_over = matches!(class, Some(Class::Context | Class::Session));

@@ -1,9 +1,9 @@
-//! What a failure on the way to a host leads to: the one place that says what is tried again, how, and for how long.
+//! The one table of what follows a failure on the way to a host: what is tried again, how, and for how long.
 //!
-//! Before a handoff is recorded everything may be tried again, and a person waits: it is done for a short while, shorter
-//! the more the failure looks like a mistake of theirs. Once it is recorded, `ensure` and questions alone are sent, which
-//! may be sent at any time, and the link loop never gives up. Logins that were refused and keys that changed are never
-//! tried again: a second try helps nobody, and servers count them.
+//! Before a handoff is recorded, everything may be tried again, but the user waits: tries end soon, and sooner if the
+//! failure looks like a mistake of the user's. After it is recorded, only `ensure` and questions are sent. They may be
+//! sent at any time, so the link loop never gives up. A refused login or a changed key is never tried again: it does
+//! not help, and servers count such tries.
 
 use std::time::Duration;
 
@@ -14,31 +14,31 @@ use super::error::Error;
 use crate::remote::error::RemoteError;
 use crate::transport::{TransportError, UnreachableKind};
 
-/// How long a person waits for a first contact, once more than one try may help.
+/// How long the user waits for a first contact, if more than one try may help.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// A connection that stood this long was a good one: the next try after it comes at once.
+/// A connection that lasted this long was good, so the next try comes at once.
 const HELD: Duration = Duration::from_secs(10);
-/// Hang-ups before the greeting, after which tries keep [`DISTANCE`]: OpenSSH's bans then run out.
+/// After this many hang-ups before the banner, tries keep [`DISTANCE`], so that OpenSSH's bans expire.
 const TURNED_AWAY: u32 = 3;
 const DISTANCE: Duration = Duration::from_secs(5);
 
 /// How far a handoff has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Nothing is recorded, and a person waits.
+    /// Nothing is recorded, and the user waits.
     FirstContact,
-    /// It is recorded; the host may have it.
+    /// The handoff is recorded, and the host may have it.
     Recorded,
 }
 
 /// What follows a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// A person must act.
+    /// The user must act.
     Stop,
-    /// The same is sent again over the connection there is.
+    /// Send again over the same connection.
     AskAgain,
-    /// The same is sent again over a new connection.
+    /// Send again over a new connection.
     Reconnect,
 }
 
@@ -53,16 +53,16 @@ pub fn remedy(error: &Error) -> Remedy {
             | TransportError::ChangedHostKey { .. }
             | TransportError::Config { .. } => Remedy::Stop,
         },
-        // A broken answer alone says nothing of the connection.
+        // A broken reply alone says nothing about the connection.
         Error::Remote(RemoteError::Cut { .. } | RemoteError::Rootless { .. }) => Remedy::AskAgain,
         _ => Remedy::Stop,
     }
 }
 
-/// Further tries that a first contact is worth; `None`: as many as fit into [`PATIENCE`].
+/// Maximum number of further tries of a first contact. `None`: as many as fit into [`PATIENCE`].
 fn tries(kind: UnreachableKind) -> Option<u32> {
     match kind {
-        // A resolver may fail once on a line that has just come up.
+        // A resolver may fail once on a network that has just come up.
         UnreachableKind::Nameless => Some(1),
         // A server that restarts is back in a moment.
         UnreachableKind::Refused => Some(2),
@@ -70,7 +70,7 @@ fn tries(kind: UnreachableKind) -> Option<u32> {
     }
 }
 
-/// Counts the failures of one call, or of one loop, and says when to try again.
+/// Counts the failures of one call or loop, and says when to try again.
 pub struct Retries {
     stage: Stage,
     since: Instant,
@@ -88,17 +88,17 @@ impl Retries {
         Retries { stage, since: Instant::now(), failures: 0, turned_away: 0, delays }
     }
 
-    /// It worked, or the machine woke up: the next failure is the first.
+    /// After a success or a wake-up: the next failure counts as the first.
     pub fn reset(&mut self) {
         *self = Retries::new(self.stage);
     }
 
-    /// After how long the next try comes; `None` when there is to be none. `stood` is how long the connection did.
+    /// The delay before the next try. `None`: give up. `stood` is how long the connection lasted.
     pub fn after(&mut self, error: &Error, stood: Option<Duration>) -> Option<Duration> {
         if remedy(error) == Remedy::Stop {
             return None;
         }
-        // Where the connection itself is fine, how long it stood says nothing of the failure.
+        // If the connection itself is fine, its age says nothing about the failure.
         if remedy(error) == Remedy::Reconnect && stood.is_some_and(|stood| stood >= HELD) {
             self.reset();
         }
@@ -115,7 +115,7 @@ impl Retries {
         Some(if self.turned_away > TURNED_AWAY { delay.max(DISTANCE) } else { delay })
     }
 
-    /// How long it has failed, or worked.
+    /// How long it has been failing, or working.
     pub fn since(&self) -> Instant {
         self.since
     }
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(remedy(&inner), Remedy::Stop);
     }
 
-    /// How many tries a stage makes of an error that does not go away, and how long they take.
+    /// How many tries a stage makes of an error that persists, and how long they take.
     async fn tried(stage: Stage, error: &Error, most: u32) -> (u32, Duration) {
         let (mut retries, began) = (Retries::new(stage), Instant::now());
         let mut count = 0;

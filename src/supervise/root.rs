@@ -1,7 +1,7 @@
-//! The root directory of a host: what the journal knows of it, and what is done when the host no longer has an attempt.
+//! The root directory of a host: what the journal knows of it, and what happens when the host no longer has an attempt.
 //!
-//! An attempt that may have started is never sent again. It is waited for while its root is away, and ended as lost where
-//! its host answers from a root that does not have it; then only a new number may start.
+//! An attempt that may have started is never sent again. While its root is missing, the laptop waits. If its host
+//! answers from a root without the attempt, the attempt ends as lost, and only a new number may start.
 
 use super::attempt_loop::{KILL_GRACE, LoopAction};
 use super::driver::Driver;
@@ -15,7 +15,7 @@ use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
 
 impl Driver {
-    /// Journals which root the connection's host showed. `None`: the user gave it up.
+    /// Journals which root the connection's host showed. `None`: the user gave the old root up.
     pub(super) fn learn_root(&mut self, instance: Option<Instance>) -> Result<(), Error> {
         let host = self.connection.host.name.clone();
         self.append(Kind::Root { host: host.clone(), instance })?;
@@ -23,8 +23,8 @@ impl Driver {
         Ok(())
     }
 
-    /// The host shows another root than the journal knows. What is open and not there has ended as lost; all of that is
-    /// journaled before the new root is, so that no later call sends one of these attempts to it.
+    /// The host shows another root than the journal knows. Open attempts that are missing there end as lost. All of
+    /// them are journaled before the new root, so that no later request sends one of them to it.
     pub(super) async fn accept_root(&mut self) -> Result<(), Error> {
         let remote = self.connection.once().await?;
         let seen = remote.instance().await?;
@@ -47,7 +47,7 @@ impl Driver {
         self.update_record()
     }
 
-    /// The attempts of a host that have not ended, as far as the journal tells, and are not there as they must be.
+    /// The attempts of a host without a recorded end that are not there as they must be.
     async fn find_lost(&self, remote: &Remote, host: &str) -> Result<Vec<AttemptNo>, Error> {
         let mut lost = Vec::new();
         let open =
@@ -61,7 +61,7 @@ impl Driver {
         Ok(lost)
     }
 
-    /// Ends an attempt that its host no longer has. The host is asked once more: it ends what still runs of the attempt.
+    /// Ends an attempt that its host no longer has. The host is first asked to stop what may still run of it.
     pub(super) async fn lose(&mut self, remote: &Remote, n: AttemptNo, why: &str) -> Result<LoopAction, Error> {
         match remote.cancel(&self.name, n, "lost", KILL_GRACE).await {
             Ok(_) | Err(RemoteError::Refused { .. }) => {}
@@ -72,10 +72,10 @@ impl Driver {
         Ok(LoopAction::Again)
     }
 
-    /// The host refused to start an attempt that was begun before.
+    /// The host refused to start an attempt that was started before.
     pub(super) async fn was_begun(&mut self, n: AttemptNo, refusal: &Error) -> Result<LoopAction, Error> {
         let remote = self.connection.once().await?;
-        // What was sent is the newest attempt, which may be of a new grant.
+        // The newest attempt was sent, which may belong to a new grant.
         let n = self.handoff().last_attempt().map_or(n, |(last, _)| last);
         let why = match refusal {
             Error::Remote(RemoteError::Refused { text, .. }) => text.clone(),
@@ -94,7 +94,7 @@ impl Driver {
         Ok(())
     }
 
-    /// The user says that the root of the connection's host will not come back: what was open there has ended.
+    /// The user says that the root of the connection's host will not come back: open attempts there end as lost.
     pub(super) fn give_up_root(&mut self) -> Result<(), Error> {
         let host = self.connection.host.name.clone();
         let open =

@@ -1,4 +1,4 @@
-//! `run`: from a task to an attempt under way.
+//! `run`: from a task to a running attempt.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::model::host::{FilledLimits, Host};
 use crate::model::id::{HandoffId, Uid};
 use crate::state::lock::DriverLock;
 
-/// What a person asked for, with every default decided.
+/// The options of the user, with every default filled in.
 pub struct Plan {
     /// `None`: made from the date and the task.
     pub id: Option<HandoffId>,
@@ -26,13 +26,13 @@ pub struct Plan {
     pub model: Option<String>,
     pub check: Option<String>,
     pub limits: FilledLimits,
-    /// Start although an equivalent task is at work.
+    /// Start even if the same task is already running.
     pub again: bool,
 }
 
 impl Driver {
-    /// Ships the repository and the task and starts the first attempt. On return the host has answered, and the
-    /// record says everything that is needed to go on from here.
+    /// Ships the repository and the task and starts the first attempt. On return the host has answered, and the record
+    /// has everything that is needed to continue.
     pub async fn run(services: &Arc<Services>, plan: Plan) -> Result<Driver, Error> {
         services.profile(&plan.agent)?;
         if !plan.again {
@@ -71,7 +71,7 @@ impl Driver {
             services.repository.keep_ref(&refs::extra(&id), &extra.commit)?;
         }
         services.repository.exclude_record()?;
-        // The index only helps `list --all`; a handoff is whole without it.
+        // The index only serves `list --all`; the handoff is complete without it.
         if let Err(error) = crate::state::index::remember(&services.state_dir, services.repository.common_dir()) {
             services.tell(&Progress::Note { text: error.to_string() });
         }
@@ -94,7 +94,7 @@ impl Driver {
     }
 }
 
-/// Connects while the snapshot is made: both must succeed before anything is recorded.
+/// Connects while the snapshot is made. Both must succeed before anything is recorded.
 async fn prepare(
     services: &Arc<Services>,
     mut connection: HostConnection,
@@ -104,7 +104,7 @@ async fn prepare(
     let snapshot = blocking(move || snapshot::take(&repository, &include));
     let (connected, snapshot, facts) =
         tokio::join!(connection.patiently(), snapshot, facts(&services.repository, None));
-    // What is wrong here is told before what is wrong there.
+    // Local errors are reported before remote ones.
     let (snapshot, facts) = (snapshot??, facts?);
     connected?;
     Ok((connection, snapshot, facts))
@@ -122,7 +122,7 @@ fn refuse_equivalent(services: &Services, plan: &Plan) -> Result<(), Error> {
     Ok(())
 }
 
-/// The task's id, numbered where the day has it already.
+/// The task's id, numbered if the day already has it.
 fn free_id(services: &Services, task: &str) -> HandoffId {
     let today = jiff::Zoned::now().date();
     let id = HandoffId::from_task(today, task);

@@ -1,4 +1,4 @@
-//! What every action needs: the repository, its records, the configuration, and whom to ask and tell.
+//! What every verb needs: the repository, its records, the configuration, the prompter and the reporter.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::state::store::Store;
 use crate::transport::Options;
 use crate::transport::Prompter;
 
-/// Shared by the actions of one process.
+/// Shared by the verbs of one process.
 pub struct Services {
     pub repository: Repository,
     pub store: Store,
     pub hosts: Hosts,
     pub profiles: Profiles,
-    /// Directory with the user's templates.
+    /// Directory of the user's templates.
     pub templates: PathBuf,
     /// The user's state directory, with the index of repositories.
     pub state_dir: PathBuf,
@@ -41,13 +41,13 @@ impl Services {
         Ok(profiles::find(&self.profiles, name)?)
     }
 
-    /// The host of a name: from the hosts file, or as `ssh` knows it.
+    /// The host with this name: from the hosts file, or as `ssh` resolves it.
     pub fn host(&self, name: &str) -> Result<Host, Error> {
         Ok(self.hosts.resolve(name)?)
     }
 }
 
-/// Runs blocking work (git, files) beside the loop.
+/// Runs blocking work (git, files) on a thread of its own.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::Inner(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! The push of a launch, and what is done where the host has lost what the push builds on.
+//! The push of a dispatch, and the repair if the host has lost what the push builds on.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
 use crate::remote::receive_pack::{Cache, DAMAGED, LACKING};
 
-/// Pushes of one repository that may come in between, one after the other.
+/// Maximum number of pushes of one repository that may come first.
 const MOST_RIVALS: u32 = 10;
 
 impl Driver {
@@ -38,8 +38,8 @@ pub(super) struct Push<'a> {
 }
 
 impl Push<'_> {
-    /// Pushes the refs of a launch. A cache that is found damaged, or known to be (`broken`), is repaired first and gets
-    /// everything: what it still has is not relied on.
+    /// Pushes the refs of a dispatch. A cache that is damaged, or known to be (`broken`), is repaired first and gets
+    /// all objects, because nothing in it is relied on.
     pub async fn run(&self, broken: bool) -> Result<(), Error> {
         if broken {
             self.repair_cache().await?;
@@ -47,7 +47,7 @@ impl Push<'_> {
         let pushed = match self.unrivalled(broken).await {
             Err(error) if !broken && is_damage(&error) => match self.repair_cache().await? {
                 true => self.unrivalled(true).await,
-                // Of a pack that was made earlier, what it builds on may have gone since.
+                // The objects that an earlier pack builds on may be gone.
                 false if is_of_pack(&error) => self.unrivalled(false).await,
                 false => Err(error),
             },
@@ -68,7 +68,7 @@ impl Push<'_> {
         Ok(repaired)
     }
 
-    /// Pushes until no other push has come in between.
+    /// Pushes until no other push comes first.
     async fn unrivalled(&self, whole: bool) -> Result<(), Error> {
         for _ in 0..MOST_RIVALS {
             match self.once(whole).await {
@@ -92,7 +92,7 @@ impl Push<'_> {
             biased;
             result = &mut pushed => drop(result?),
             served = bridge.serve() => match served {
-                // The host's end is told apart from git's: only the former is a matter of the link.
+                // Only the end of the host's process concerns the link; git's own errors do not.
                 Err(error) => return Err(Error::Remote(error)),
                 Ok(()) => drop(pushed.await?),
             },
@@ -100,7 +100,7 @@ impl Push<'_> {
         Ok(())
     }
 
-    /// The pack of this push, where it is a large one: one that was begun to be sent before, or a new one.
+    /// The pack of this push if it is large: one whose transfer had begun, or a new one.
     async fn large(&self, whole: bool) -> Result<Option<PackFile>, Error> {
         let Prepared { refs, outbox, .. } = self.prepared;
         let tips: Vec<Oid> = refs.iter().map(|(oid, _)| oid.clone()).collect();
@@ -114,7 +114,7 @@ impl Push<'_> {
         let held = if whole { Vec::new() } else { self.remote.tips(self.cache()).await? };
         match pack_file::make(self.repository, outbox, &tips, &held).await {
             Ok(pack) => Ok(pack),
-            // No room for a file: git's own push needs none.
+            // There is no room for a file. git's own push needs none.
             Err(_) => pack_file::forget(outbox).map(|()| None).map_err(Error::Git),
         }
     }

@@ -1,4 +1,4 @@
-//! Looks at a host without changing anything: what `show` adds to the record.
+//! `show`: reads the state of a host without changing anything.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::model::id::RemoteName;
 use crate::remote::poll::StateLine;
 use crate::transport::NonInteractive;
 
-/// Longest a look may take.
+/// Longest time for a look at a host.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the host shows now, or why it could not be asked in time.
+/// What the host reports now, or why it could not be asked in time.
 pub async fn host_state(services: &Services, handoff: &Handoff) -> Result<StateLine, String> {
     match tokio::time::timeout(PATIENCE, ask(services, handoff)).await {
         Ok(Ok(Some(line))) => Ok(line),
@@ -26,7 +26,7 @@ pub async fn host_state(services: &Services, handoff: &Handoff) -> Result<StateL
 async fn ask(services: &Services, handoff: &Handoff) -> Result<Option<StateLine>, Error> {
     let Some((attempt, _)) = handoff.last_attempt() else { return Ok(None) };
     let host = services.host(handoff.host())?;
-    // A look asks nobody for a passphrase: it has two seconds.
+    // No passphrase is asked for, because a look has only two seconds.
     let mut connection = HostConnection::new(
         host,
         services.connect.clone(),
@@ -36,7 +36,7 @@ async fn ask(services: &Services, handoff: &Handoff) -> Result<Option<StateLine>
     let remote = connection.once().await?;
     let name = RemoteName::new(&handoff.request.id, &handoff.request.uid);
     let state = remote.state(&name, attempt).await?;
-    // An attempt that waits for its time is known by the one before it.
+    // An attempt that is not due yet is known by the attempt before it.
     match (state, attempt.checked_sub(1).filter(|before| handoff.attempts.contains_key(before))) {
         (None, Some(before)) => Ok(remote.state(&name, before).await?),
         (state, _) => Ok(state),

@@ -1,4 +1,4 @@
-//! Notices that this machine, or this process, stood still: connections may have died meanwhile without a word.
+//! Detects that this machine or this process was suspended, because connections may have died silently in the meantime.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinSet;
 
-/// How often the clocks are looked at.
+/// How often the clocks are compared.
 const LOOK: Duration = Duration::from_millis(500);
-/// More than a scheduler's hiccup: the boot clock goes on while the machine sleeps, the monotonic one stands still.
+/// More than a scheduler's delay. The boot clock runs while the machine sleeps; the monotonic clock does not.
 const SLEPT: Duration = Duration::from_secs(2);
-/// A look that comes so much later than asked for was kept from coming: a stopped process, a paused virtual machine.
+/// A look that is this late was prevented: the process was stopped, or the virtual machine was paused.
 const LATE: Duration = Duration::from_secs(4);
 
-/// The clocks that tell it; a test moves its own.
+/// The two clocks. A test moves its own.
 pub trait Clocks: Send + 'static {
-    /// Goes on while the machine sleeps.
+    /// Runs while the machine sleeps.
     fn boot(&self) -> Duration;
     /// Does not.
     fn monotonic(&self) -> Duration;
 }
 
-/// The machine's own.
+/// The machine's own clocks.
 pub struct System;
 
 impl Clocks for System {
@@ -30,19 +30,19 @@ impl Clocks for System {
         read(ClockId::Boottime)
     }
 
-    /// Apple's monotonic clock goes on while the machine sleeps.
+    /// Apple's monotonic clock runs while the machine sleeps.
     #[cfg(target_vendor = "apple")]
     fn boot(&self) -> Duration {
         read(ClockId::Monotonic)
     }
 
-    /// Elsewhere the wall clock: one that is set costs a reconnection, no more.
+    /// Other systems have only the wall clock. Setting it costs one reconnection.
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     fn boot(&self) -> Duration {
         read(ClockId::Realtime)
     }
 
-    /// The standard library asks each system for the clock that stands still.
+    /// The standard library uses the clock that stops during sleep on each system.
     fn monotonic(&self) -> Duration {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         START.elapsed()
@@ -55,7 +55,7 @@ fn read(clock: ClockId) -> Duration {
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Compares the clocks at each look, of which there are to be two a second.
+/// Compares the clocks at each look, which should come twice a second.
 pub struct SleepDetector<C> {
     clocks: C,
     boot: Duration,
@@ -68,7 +68,7 @@ impl<C: Clocks> SleepDetector<C> {
         SleepDetector { clocks, boot, monotonic }
     }
 
-    /// Whether the machine or the process stood still since the last look.
+    /// Whether the machine or the process was suspended since the last look.
     pub fn slept(&mut self) -> bool {
         let (boot, monotonic) = (self.clocks.boot(), self.clocks.monotonic());
         let on = boot.saturating_sub(self.boot);
@@ -78,8 +78,8 @@ impl<C: Clocks> SleepDetector<C> {
     }
 }
 
-/// Ends when the machine or the process has stood still, within a second of its waking. Looks from a task of its own, so
-/// that a slow disk is not taken for a sleep.
+/// Completes within a second after the machine or the process was suspended. It runs in a task of its own, so that a
+/// slow disk does not look like a sleep.
 pub async fn woken() {
     let mut looks = JoinSet::new();
     looks.spawn(async {

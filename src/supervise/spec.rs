@@ -1,4 +1,4 @@
-//! The files of `spec/<grant>/`: everything a host needs to act alone. Formats: `docs/host.md`.
+//! The files of `spec/<grant>/`: everything that a host needs to act alone. `docs/host.md` has the formats.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ pub enum Start {
     Resume,
 }
 
-/// The prompts of a grant, rendered.
+/// The rendered prompts of a grant.
 pub struct Prompts {
     pub fresh: String,
     pub resume: String,
@@ -29,14 +29,14 @@ pub struct Prompts {
     pub check_foot: String,
 }
 
-/// What the spec of a grant is made from.
+/// The inputs of a grant's spec.
 pub struct Parts<'a> {
     pub handoff: &'a Handoff,
     pub grant: &'a Grant,
     pub host: &'a Host,
     pub profile: &'a Profile,
     pub facts: &'a ShipFacts,
-    /// The state the tree is made from.
+    /// The state that the tree is made from.
     pub ship: &'a Snapshot,
     /// `false`: the tree stays as the last attempt left it.
     pub checkout: bool,
@@ -52,7 +52,7 @@ pub struct Parts<'a> {
 /// The files, by name.
 ///
 /// # Errors
-/// An argument of the profile cannot be written down.
+/// An argument of the profile cannot be written to a script.
 pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
     let Parts { handoff, host, profile, facts, prompts, .. } = *parts;
     let model = handoff.request.model.as_deref();
@@ -120,7 +120,7 @@ fn grant(parts: &Parts) -> String {
     text
 }
 
-/// What the check said before the first attempt of the handoff: later attempts are compared with that.
+/// What the check returned before the first attempt. Later attempts are compared with that.
 fn check_at_base(handoff: &Handoff) -> Option<i32> {
     handoff.request.check.as_ref()?;
     handoff.attempts.values().find_map(|attempt| attempt.outcome.as_ref()?.check_before)
@@ -169,12 +169,12 @@ fn agent(profile: &Profile, path: &[String]) -> String {
     text
 }
 
-/// Names of variables that the agent does not get, a line each.
+/// Names of variables that the agent does not get, one a line.
 pub(super) fn unset(profile: &Profile) -> String {
     profile.unset.iter().map(|name| format!("{name}\n")).collect()
 }
 
-/// `export` lines; values are quoted for sh, names were checked when the file was read.
+/// `export` lines. Values are quoted for sh; names were checked when the file was read.
 pub(super) fn env(profile: &Profile, host: &Host) -> String {
     let mut text = String::new();
     for (name, value) in profile.env.iter().chain(&host.env) {

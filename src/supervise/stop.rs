@@ -1,4 +1,4 @@
-//! `stop`: ends the attempt's whole process tree, and what it left is captured.
+//! `stop`: ends every process of the attempt and captures what it left.
 
 use super::attempt_loop::Until;
 use super::driver::Driver;
@@ -6,7 +6,7 @@ use super::error::Error;
 use crate::model::event::Kind;
 
 impl Driver {
-    /// Stops it. The request is journaled first: whoever drives it, now or later, carries it out.
+    /// Stops the handoff. The request is journaled first, and whoever drives the handoff now or later carries it out.
     pub async fn stop(&mut self) -> Result<(), Error> {
         self.append(Kind::StopRequested)?;
         self.follow(Until::Rest).await

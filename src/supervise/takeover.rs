@@ -1,4 +1,4 @@
-//! `takeover`: the handoff becomes the laptop's, with the work in a worktree and the record in it.
+//! `takeover`: the laptop becomes the owner, with the work and the record in a worktree.
 
 use std::path::PathBuf;
 
@@ -13,25 +13,25 @@ use crate::model::attempt::Next;
 use crate::model::event::{Kind, Owner};
 use crate::model::phase::Phase;
 
-/// Most files that are named for one reason.
+/// Maximum number of files that are named for one reason.
 const MOST_NAMED: usize = 20;
 
 /// Where the work is now.
 pub struct TakeoverResult {
     pub worktree: PathBuf,
-    /// Hosts that could not be told; what they still make is superseded.
+    /// Hosts that did not confirm. What they still produce is superseded.
     pub untold: Vec<String>,
 }
 
 impl Driver {
-    /// Raises the epoch, stops what runs, fetches it, and makes the worktree at `destination` (beside the repository
-    /// when `None`). Taken already: gives the worktree that is there.
+    /// Raises the epoch, stops what runs, fetches it, and makes the worktree at `destination` (`None`: next to the
+    /// repository). A handoff that was taken over before keeps its worktree.
     pub async fn takeover(&mut self, destination: Option<PathBuf>) -> Result<TakeoverResult, Error> {
         if self.handoff().owner == Owner::Laptop
             && let Some(worktree) = takeover_worktree(&self.services, self.handoff())
         {
             self.settle(PATIENCE).await?;
-            // It may have been killed before it could write the record there.
+            // An earlier takeover may have been killed before it wrote the record there.
             self.update_record()?;
             return Ok(TakeoverResult { worktree, untold: self.handoff().unfenced_hosts() });
         }
@@ -41,7 +41,7 @@ impl Driver {
         }
         self.check_place(destination.clone()).await?;
         if self.handoff().refused_work().is_some() {
-            // It may be accepted by now; without it, a takeover would be of older work.
+            // The user may have accepted the work by now. Without it, the takeover would use older work.
             self.pull().await?;
         }
         if self.handoff().owner != Owner::Laptop {
@@ -60,7 +60,7 @@ impl Driver {
         Ok(TakeoverResult { worktree, untold: self.handoff().unfenced_hosts() })
     }
 
-    /// Fences the hosts that may still go on, as far as they can be reached.
+    /// Fences the hosts that may still continue, as far as they can be reached.
     async fn fence_for_takeover(&mut self) -> Result<(), Error> {
         if self.is_over() {
             self.append(Kind::Owner { epoch: self.handoff().epoch, owner: Owner::Laptop, confirmed: true })?;
@@ -68,8 +68,8 @@ impl Driver {
         self.settle(PATIENCE).await
     }
 
-    /// Whether the host has nothing left that it may do: what stands behind its last attempt there is the end, which
-    /// no later writer can change.
+    /// Whether the host has nothing left to do: the `next` of its last attempt is an end, and no later writer can
+    /// change it.
     fn is_over(&self) -> bool {
         let handoff = self.handoff();
         if handoff.release_of(handoff.host()).is_some_and(|release| release.confirmed) {
@@ -79,7 +79,7 @@ impl Driver {
         matches!(last, Some(Phase::Judged(Next::End | Next::Park { .. })))
     }
 
-    /// Fails where the worktree could not be made, before the agent is stopped for it.
+    /// Fails if the worktree could not be made, before the agent is stopped for it.
     async fn check_place(&self, destination: Option<PathBuf>) -> Result<(), Error> {
         let repository = self.services.repository.clone();
         let (id, name) = (self.id().clone(), self.name.clone());
@@ -106,7 +106,7 @@ impl Driver {
         }
         if let Some(extra) = self.handoff().request.base.extra.clone().filter(|_| !landed.before) {
             let worktree = landed.path.clone();
-            // The work is whole without them.
+            // The work is complete without these.
             if let Err(error) = blocking(move || takeover_worktree::add_ignored(&worktree, &extra.tree)).await? {
                 let text = format!("the ignored files that went with the work are not in the worktree: {error}");
                 self.tell(&Progress::Note { text });
