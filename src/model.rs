@@ -19,3 +19,4 @@ pub mod snapshot;
 pub(crate) mod testing;
 pub mod uncaptured;
 pub mod verdict;
+pub(crate) mod words;

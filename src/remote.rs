@@ -13,6 +13,7 @@ pub mod instance;
 pub mod poll;
 pub mod probe;
 pub mod receive_pack;
+pub mod refusal;
 pub mod release;
 pub mod repair_cache;
 pub mod request;

@@ -43,7 +43,7 @@ async fn ask(host: Remote) -> String {
         said(host.ensure(&ensure).await),
         said(host.set_next(&name, 1, &Next::End).await),
         said(host.set_epoch(&name, 2).await),
-        said(host.cancel(&name, 1, "stop", 1).await),
+        said(host.cancel(&name, 1, &handoff::model::attempt::CancelReason::Stop, 1).await),
         said(host.capture(&name, 1).await),
         said(host.release(&name, &[], &options).await),
     ]

@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(serde_json::from_str::<handoff::model::attempt::Outcome>(&journaled).unwrap(), outcome);
     }
     if let Some((writer, next)) = Next::from_link(text) {
-        assert_eq!(Next::from_link(&next.to_link(writer)), Some((writer, next)));
+        assert_eq!(Next::from_link(&next.to_link(&writer)), Some((writer, next)));
     }
     let now = jiff::Timestamp::from_second(1_795_000_000).unwrap().to_zoned(jiff::tz::TimeZone::UTC);
     if let Some(at) = reset_time(text, &now) {

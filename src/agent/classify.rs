@@ -13,7 +13,7 @@ use crate::agent::profiles::compile;
 use crate::agent::reset::reset_time;
 use crate::agent::stream_rules::{self, ErrorRow};
 use crate::model::agent_event::AgentEvent;
-use crate::model::attempt::Outcome;
+use crate::model::attempt::{Outcome, Reason};
 use crate::model::judgement::{Check, End, Exit, Facts, Work};
 use crate::model::profile::{DialectName, Profile};
 use crate::model::verdict::{Class, Verdict};
@@ -192,14 +192,14 @@ impl<'a> Case<'a> {
         let (end, words) = log.end();
         let other = outcome.resumed.as_deref().zip(seen.session.as_deref()).is_some_and(|(asked, is)| asked != is);
         let facts = Facts {
-            reason: match outcome.reason.as_str() {
-                "" => "exit".to_owned(),
-                "ship" if outcome.class == Class::Network.word() => "ship-lacking".to_owned(),
-                reason => reason.to_owned(),
+            reason: match &outcome.reason {
+                Reason::Ship if outcome.class.is(Class::Network) => "ship-lacking".to_owned(),
+                reason if reason.word().is_empty() => "exit".to_owned(),
+                reason => reason.word().to_owned(),
             },
             exit: exit(outcome, seen.started),
             out_of_memory: is_out_of_memory(outcome),
-            disk_full: outcome.disk.is_some() || outcome.class == Class::DiskFull.word(),
+            disk_full: outcome.disk.is_some() || outcome.class.is(Class::DiskFull),
             end,
             other_session: other || (seen.foreign.is_some() && end == End::Missing),
             refused: seen.refused,
@@ -216,8 +216,8 @@ impl<'a> Case<'a> {
 fn find_stray(profile: &Profile, rows: &[ErrorRow], log: &Log, outcome: &Outcome) -> Option<Found> {
     let detail = Words { line: 0, text: outcome.detail.clone().unwrap_or_default() };
     let selects = profile.error_lines.as_deref().filter(|_| log.plain).and_then(|pattern| compile(pattern).ok());
-    let lines: Vec<&Words> = match outcome.reason.as_str() {
-        "session" => vec![&detail],
+    let lines: Vec<&Words> = match outcome.reason {
+        Reason::Session => vec![&detail],
         _ => log.reader.facts().stray().filter(|it| selects.as_ref().is_none_or(|by| by.is_match(&it.text))).collect(),
     };
     let read = |words: &Words| if log.plain { words.text.clone() } else { log_facts::unquoted(&words.text) };
@@ -238,7 +238,7 @@ fn place(row: &ErrorRow, text: &str) -> usize {
 
 fn exit(outcome: &Outcome, started: bool) -> Exit {
     match outcome.exit {
-        _ if outcome.reason == "grace" => Exit::Ended,
+        _ if outcome.reason == Reason::Grace => Exit::Ended,
         None => Exit::Unknown,
         Some(0) => Exit::Zero,
         Some(_) if outcome.signal.is_some() => Exit::Signal,
@@ -250,8 +250,8 @@ fn exit(outcome: &Outcome, started: bool) -> Exit {
 /// A host of release 0.1.0 records its conclusion only.
 fn is_out_of_memory(outcome: &Outcome) -> bool {
     let counted = outcome.oom.as_deref().is_some_and(|oom| oom.starts_with("agent"));
-    let ended = outcome.reason == "lost" || (outcome.reason == "exit" && outcome.exit == Some(137));
-    (counted && ended) || outcome.class == Class::Oom.word()
+    let ended = outcome.reason == Reason::Lost || (outcome.reason == Reason::Exit && outcome.exit == Some(137));
+    (counted && ended) || outcome.class.is(Class::Oom)
 }
 
 fn check(outcome: &Outcome) -> Check {
@@ -270,11 +270,11 @@ fn work(outcome: &Outcome) -> Work {
     let same = whole && outcome.tree == outcome.baseline && outcome.check == outcome.check_before;
     let unmoved = match &outcome.start_head {
         Some(before) => outcome.head.as_ref() == Some(before),
-        None => outcome.head.is_none() || outcome.class == Class::NoWork.word(),
+        None => outcome.head.is_none() || outcome.class.is(Class::NoWork),
     };
     match outcome.tree {
-        None if outcome.class == Class::Config.word() || outcome.disk.is_some() => Work::Missing,
-        None if outcome.class == Class::DiskFull.word() => Work::Missing,
+        None if outcome.class.is(Class::Config) || outcome.disk.is_some() => Work::Missing,
+        None if outcome.class.is(Class::DiskFull) => Work::Missing,
         Some(_) if same && unmoved => Work::Same,
         _ => Work::Changed,
     }

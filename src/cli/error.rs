@@ -11,7 +11,8 @@ use super::ways::{self, ssh};
 use crate::agent::profiles::UnknownAgent;
 use crate::git;
 use crate::model::refusal::accept;
-use crate::remote::error::{OTHER_NODE, RemoteError};
+use crate::remote::error::RemoteError;
+use crate::remote::refusal::RefusalClass;
 use crate::state;
 use crate::supervise::error::Error as SuperviseError;
 use crate::transport::{Listed, TransportError, UnreachableKind, WhyUnknown};
@@ -205,7 +206,7 @@ impl From<RemoteError> for Error {
     fn from(error: RemoteError) -> Self {
         match error {
             RemoteError::Transport(error) => error.into(),
-            RemoteError::Refused { ref host, ref class, .. } if class == OTHER_NODE => {
+            RemoteError::Refused { ref host, class: RefusalClass::OtherNode, .. } => {
                 let hint = on_that_machine(host, "the same command");
                 Error::failed(error).hint(hint).hint("handoff takeover, which goes on without that machine")
             }

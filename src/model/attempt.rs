@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::uncaptured::Uncaptured;
+use super::verdict::Class;
+use super::words::words;
 
 /// Grows at every change of owner, from 1.
 pub type Epoch = u32;
@@ -28,18 +30,123 @@ pub struct Grant {
     pub active: u64,
 }
 
-/// The reason of an attempt that its host no longer has.
-pub const GONE: &str = "gone";
+words! {
+    /// Why an attempt ended, as its watcher recorded it.
+    Reason {
+        /// The agent exited.
+        Exit = "exit",
+        Stop = "stop",
+        Timeout = "timeout",
+        NoFirstOutput = "no-first-output",
+        NoProgress = "no-progress",
+        /// The agent announced its end and did not exit.
+        Grace = "grace",
+        /// The end of the agent was not recorded.
+        Lost = "lost",
+        /// The ship did not arrive or did not verify, so the agent was not started.
+        Ship = "ship",
+        AgentMissing = "agent-missing",
+        Session = "session",
+        Setup = "setup",
+        DiskFull = "disk-full",
+        Capture = "capture",
+        /// The host learned a higher epoch before the start.
+        Epoch = "epoch",
+        /// The laptop ended it, because the host no longer has it.
+        Gone = "gone",
+    }
+}
+
+impl Default for Reason {
+    fn default() -> Reason {
+        Reason::Other(String::new())
+    }
+}
+
+words! {
+    /// Why the laptop cancels an attempt.
+    CancelReason {
+        Stop = "stop",
+        Takeover = "takeover",
+        /// The handoff was moved to another host.
+        Moved = "moved",
+        /// The host no longer has the attempt's directory; its processes may still run.
+        Lost = "lost",
+        /// The watcher waits for a push that will not come. The attempt itself stays as it is.
+        Withdraw = "withdraw",
+    }
+}
+
+words! {
+    /// Who decided what follows an attempt.
+    Writer {
+        Laptop = "laptop",
+        Host = "host",
+    }
+}
+
+/// The class that a host gives an attempt, before the laptop judges it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum VerdictClass {
+    Known(Class),
+    /// A word of a newer program.
+    Other(String),
+}
+
+impl VerdictClass {
+    /// Whether it is this class.
+    pub fn is(&self, class: Class) -> bool {
+        *self == VerdictClass::Known(class)
+    }
+
+    /// The word on disk.
+    pub fn word(&self) -> &str {
+        match self {
+            VerdictClass::Known(class) => class.word(),
+            VerdictClass::Other(word) => word,
+        }
+    }
+}
+
+impl Default for VerdictClass {
+    fn default() -> VerdictClass {
+        VerdictClass::Other(String::new())
+    }
+}
+
+impl From<&str> for VerdictClass {
+    fn from(word: &str) -> VerdictClass {
+        let known = Class::ALL.into_iter().find(|class| class.word() == word);
+        known.map_or_else(|| VerdictClass::Other(word.to_owned()), VerdictClass::Known)
+    }
+}
+
+impl From<String> for VerdictClass {
+    fn from(word: String) -> VerdictClass {
+        word.as_str().into()
+    }
+}
+
+impl From<VerdictClass> for String {
+    fn from(class: VerdictClass) -> String {
+        class.word().to_owned()
+    }
+}
+
+impl From<Class> for VerdictClass {
+    fn from(class: Class) -> VerdictClass {
+        VerdictClass::Known(class)
+    }
+}
 
 /// Facts that a host recorded of an attempt's end (`result`), before the laptop gives its verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The host's provisional class, as a word.
-    pub class: String,
-    /// Why the watcher ended it: `exit`, `stop`, `timeout`, `no-first-output`, `no-progress`, `grace`, `lost`, or
-    /// a failed step before the agent: `ship`, `agent-missing`, `session`, `setup`, `disk-full`. [`GONE`]: the laptop
-    /// ended it, because the host no longer has it.
-    pub reason: String,
+    /// The host's provisional class.
+    pub class: VerdictClass,
+    /// Why the watcher ended it, or the step before the agent that failed.
+    pub reason: Reason,
     /// The agent's exit status as the shell gave it (128+n for a signal).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
@@ -98,7 +205,7 @@ pub struct Outcome {
 impl Outcome {
     /// Whether the host no longer had the attempt.
     pub fn is_gone(&self) -> bool {
-        self.reason == GONE
+        self.reason == Reason::Gone
     }
 }
 
@@ -120,7 +227,7 @@ pub enum Next {
 
 impl Next {
     /// The target of the `next` symlink, `<writer>:<action>:<argument>`, under 60 bytes.
-    pub fn to_link(&self, writer: &str) -> String {
+    pub fn to_link(&self, writer: &Writer) -> String {
         match self {
             Next::End => format!("{writer}:end:0"),
             Next::Resume { delay } => format!("{writer}:resume:{delay}"),
@@ -131,7 +238,7 @@ impl Next {
     }
 
     /// Reads a `next` symlink: who wrote it and what.
-    pub fn from_link(link: &str) -> Option<(&str, Next)> {
+    pub fn from_link(link: &str) -> Option<(Writer, Next)> {
         let mut parts = link.split(':');
         let (writer, action, argument) = (parts.next()?, parts.next()?, parts.next()?);
         let next = match action {
@@ -142,7 +249,7 @@ impl Next {
             "park" => Next::Park { why: String::new() },
             _ => return None,
         };
-        Some((writer, next))
+        Some((writer.into(), next))
     }
 }
 
@@ -158,9 +265,9 @@ mod tests {
             Next::ResumeWithCheck { delay: 3 },
             Next::WaitUntil { at: 1_795_000_000 },
         ] {
-            let link = next.to_link("laptop");
+            let link = next.to_link(&Writer::Laptop);
             assert!(link.len() < 60);
-            assert_eq!(Next::from_link(&link), Some(("laptop", next)));
+            assert_eq!(Next::from_link(&link), Some((Writer::Laptop, next)));
         }
         assert_eq!(Next::from_link("laptop:dance:1"), None);
         assert_eq!(Next::from_link(""), None);

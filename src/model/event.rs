@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome};
+use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome, Writer};
 use super::host::FilledLimits;
 use super::id::{HandoffId, Uid};
 use super::refusal::RefusedRef;
@@ -104,7 +104,7 @@ pub enum Kind {
     Decided {
         attempt: AttemptNo,
         next: Next,
-        by: String,
+        by: Writer,
     },
     /// The capture of an attempt lies in `refs/handoff/<id>/<n>/work`, fetched and verified.
     Fetched {

@@ -77,7 +77,7 @@ impl Handoff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::attempt::{Grant, Next};
+    use crate::model::attempt::{Grant, Next, Writer};
     use crate::model::event::{Event, Kind};
     use crate::model::testing::created;
     use crate::model::verdict::{Class, Verdict};
@@ -95,7 +95,7 @@ mod tests {
             Kind::Dispatched { attempt: n, grant: n, host, command: "agent".into() },
             Kind::Started { attempt: n, command: None, session: None },
             Kind::Ended { attempt: n, outcome: Box::default(), verdict },
-            Kind::Decided { attempt: n, next: Next::End, by: "laptop".into() },
+            Kind::Decided { attempt: n, next: Next::End, by: Writer::Laptop },
         ] {
             apply(handoff, kind).unwrap();
         }

@@ -101,7 +101,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::attempt::{GONE, Grant, Outcome};
+    use crate::model::attempt::{Grant, Outcome, Reason};
     use crate::model::event::{Event, Kind};
     use crate::model::testing::created;
     use crate::model::verdict::{Class, Verdict};
@@ -180,7 +180,7 @@ mod tests {
         let mut handoff = started();
         assert!(handoff.has_tree("box", 2) && handoff.strays("box").is_empty());
         let verdict = Verdict::new(Class::Lost, "e");
-        let outcome = Box::new(Outcome { reason: GONE.into(), ..Outcome::default() });
+        let outcome = Box::new(Outcome { reason: Reason::Gone, ..Outcome::default() });
         let ended = Kind::Ended { attempt: 1, outcome, verdict };
         handoff.apply(&Event::new(Timestamp::UNIX_EPOCH, ended)).unwrap();
         assert!(!handoff.has_tree("box", 2));

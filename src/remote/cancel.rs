@@ -5,16 +5,16 @@ use super::error::RemoteError;
 use super::poll::StateLine;
 use super::request::Request;
 use super::runner::Verb;
-use crate::model::attempt::AttemptNo;
+use crate::model::attempt::{AttemptNo, CancelReason};
 use crate::model::id::RemoteName;
 
 impl Remote {
-    /// Asks the host to end the attempt for `reason` (one word), with TERM first and KILL after `grace` seconds.
+    /// Marks the attempt as to be ended for `reason`; TERM comes first, KILL after `grace` seconds.
     pub async fn cancel(
         &self,
         name: &RemoteName,
         attempt: AttemptNo,
-        reason: &str,
+        reason: &CancelReason,
         grace: u64,
     ) -> Result<StateLine, RemoteError> {
         let request = || {
@@ -28,6 +28,6 @@ impl Remote {
     /// Stops a watcher that waits for a push that will not come. The attempt stays as it is, and a later `ensure`
     /// continues it. An attempt whose agent has started, or may have, is left alone.
     pub async fn withdraw(&self, name: &RemoteName, attempt: AttemptNo) -> Result<StateLine, RemoteError> {
-        self.cancel(name, attempt, "withdraw", 0).await
+        self.cancel(name, attempt, &CancelReason::Withdraw, 0).await
     }
 }

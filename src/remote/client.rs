@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc};
 
-use super::error::{ROOTLESS, RemoteError};
+use super::error::RemoteError;
 use super::frames::{Frames, Piece};
+use super::refusal::RefusalClass;
 use super::request::{Request, nonce};
 use super::runner::{self, Verb};
 use crate::model::root::Known;
@@ -210,10 +211,11 @@ fn silent(host: &str, after: Duration) -> RemoteError {
 fn refusal(host: &str, lines: &[String]) -> RemoteError {
     let told = lines.iter().find_map(|line| line.strip_prefix("error "));
     let (class, text) = told.and_then(|told| told.split_once(' ')).unwrap_or(("unknown", "it gave no reason"));
-    if class == ROOTLESS {
+    let class = RefusalClass::from(class);
+    if class == RefusalClass::Unmounted {
         return RemoteError::Rootless { host: host.to_owned(), root: text.to_owned() };
     }
-    RemoteError::Refused { host: host.to_owned(), class: class.to_owned(), text: text.to_owned() }
+    RemoteError::Refused { host: host.to_owned(), class, text: text.to_owned() }
 }
 
 /// A reply that is still arriving.

@@ -1,16 +1,7 @@
 //! The errors of a verb's call.
 
+use super::refusal::RefusalClass;
 use crate::transport::TransportError;
-
-/// Class of a refusal: another machine that shares the directory owns the attempt.
-pub const OTHER_NODE: &str = "other-node";
-
-/// Class of a refusal: the root directory does not exist.
-pub const ROOTLESS: &str = "unmounted";
-/// Class of a refusal: the root directory is not the one that the laptop knows.
-pub const OTHER_ROOT: &str = "instance";
-/// Class of a refusal to start an attempt: it was started before.
-pub const BEGUN: &str = "begun";
 
 /// A call of a verb without a usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +17,7 @@ pub enum RemoteError {
     Garbled { host: String, verb: &'static str, what: String },
     /// The runner refused the request.
     #[error("{host}: {text}")]
-    Refused { host: String, class: String, text: String },
+    Refused { host: String, class: RefusalClass, text: String },
     /// The host answers, but the root directory, which contains every handoff, does not exist. It may come back.
     #[error("{host} has no {root}: it was deleted, or its file system is not mounted")]
     Rootless { host: String, root: String },
@@ -43,7 +34,7 @@ pub enum RemoteError {
 
 impl RemoteError {
     /// Whether the runner refused for a reason of this class.
-    pub fn is_refused(&self, class: &str) -> bool {
+    pub fn is_refused(&self, class: &RefusalClass) -> bool {
         matches!(self, RemoteError::Refused { class: told, .. } if told == class)
     }
 

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::client::{Remote, Reply};
 use super::error::RemoteError;
 use super::frames::Piece;
+use super::refusal::RefusalClass;
 use super::request::Request;
 use super::runner::Verb;
 use crate::model::attempt::{AttemptNo, Epoch, Outcome};
@@ -141,7 +142,7 @@ pub enum Message {
     /// An error about one stream; `class` is `unknown` if the host has no such attempt.
     Error {
         attempt: AttemptNo,
-        class: String,
+        class: RefusalClass,
         text: String,
     },
 }
@@ -264,7 +265,7 @@ fn read_line(line: &str) -> Option<Message> {
         return read_state(rest).map(Message::State);
     }
     let mut words = line.strip_prefix("e ")?.splitn(4, ' ');
-    let (_, attempt, class) = (words.next()?, words.next()?.parse().ok()?, words.next()?.to_owned());
+    let (_, attempt, class) = (words.next()?, words.next()?.parse().ok()?, words.next()?.into());
     Some(Message::Error { attempt, class, text: words.next().unwrap_or("").to_owned() })
 }
 
@@ -325,8 +326,8 @@ pub fn read_result(text: &str) -> Option<Outcome> {
         let value = value.trim();
         let kept = || Some(value.to_owned()).filter(|value| !value.is_empty() && value != "-");
         match key {
-            "class" => value.clone_into(&mut outcome.class),
-            "reason" => value.clone_into(&mut outcome.reason),
+            "class" => outcome.class = value.into(),
+            "reason" => outcome.reason = value.into(),
             "exit" => outcome.exit = value.parse().ok(),
             "signal" => outcome.signal = value.parse().ok(),
             "oom" => outcome.oom = kept(),
@@ -399,7 +400,7 @@ mod tests {
         let text = "class truncated\nreason exit\nexit 1\nactive 3\n";
         assert_eq!(read_result(text), None);
         let outcome = read_result(&format!("{text}end 1\n")).unwrap();
-        assert_eq!((outcome.exit, outcome.active, outcome.class.as_str()), (Some(1), 3, "truncated"));
+        assert_eq!((outcome.exit, outcome.active, outcome.class.word()), (Some(1), 3, "truncated"));
     }
 
     #[test]

@@ -15,11 +15,6 @@ use crate::git::pack_file::PackFile;
 use crate::model::id::RemoteName;
 use crate::model::snapshot::Oid;
 
-/// Class of a refusal: objects that the pack builds on are missing.
-pub const LACKING: &str = "lacking";
-/// Class of a refusal: the received bytes are not those that were sent.
-pub const DAMAGED: &str = "damaged";
-
 /// Bytes that are read from the file at once.
 const CHUNK: usize = 256 << 10;
 /// Maximum tips of a cache that are read. Ignored tips only make the pack larger.
@@ -65,7 +60,7 @@ impl Remote {
     /// be called again at any time. `arrived` is called with the number of bytes sent or already there.
     ///
     /// # Errors
-    /// [`RemoteError::Refused`] with [`LACKING`] or [`DAMAGED`]: the host cannot use this pack.
+    /// [`RemoteError::Refused`] with [`RefusalClass::Lacking`](super::refusal::RefusalClass::Lacking) or `Damaged`: this pack is of no use there.
     pub async fn send_pack(
         &self,
         cache: Cache<'_>,

@@ -3,6 +3,7 @@
 use super::client::Remote;
 use super::error::RemoteError;
 use super::frames::Piece;
+use super::refusal::RefusalClass;
 use super::request::Request;
 use super::runner::Verb;
 use crate::model::attempt::AttemptNo;
@@ -50,8 +51,8 @@ pub struct Answer {
     pub refs: u64,
     /// Files that exist only on the host.
     pub files: Files,
-    /// Why the host keeps everything: a class and a text.
-    pub kept: Option<(String, String)>,
+    /// Why it keeps everything: a class and words.
+    pub kept: Option<(RefusalClass, String)>,
 }
 
 /// Files of a tree, with the names of the first ones.

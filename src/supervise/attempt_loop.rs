@@ -14,14 +14,15 @@ use super::progress::Progress;
 use super::retry::{Retries, Stage};
 use super::sleep_detector::woken;
 use super::spec::Start;
-use crate::model::attempt::{AttemptNo, Next, Outcome};
+use crate::model::attempt::{AttemptNo, CancelReason, Next, Outcome, Writer};
 use crate::model::event::{Kind, Owner};
 use crate::model::phase::{Phase, Remainder};
 use crate::model::policy::{Decision, decide};
 use crate::model::verdict::{Class, Verdict};
 use crate::remote::client::Remote;
-use crate::remote::error::{BEGUN, OTHER_ROOT, RemoteError};
+use crate::remote::error::RemoteError;
 use crate::remote::poll::{Alive, LONGEST_WAIT, Message};
+use crate::remote::refusal::RefusalClass;
 use crate::transport::TransportError;
 
 /// How often the journal and the clocks are read.
@@ -92,8 +93,10 @@ impl Driver {
                 turn => turn,
             };
             let turn = match turn {
-                Err(error) if error.is_refused(OTHER_ROOT) => self.accept_root().await.map(|()| LoopAction::Again),
-                Err(error) if error.is_refused(BEGUN) => self.was_begun(n, &error).await,
+                Err(error) if error.is_refused(&RefusalClass::OtherRoot) => {
+                    self.accept_root().await.map(|()| LoopAction::Again)
+                }
+                Err(error) if error.is_refused(&RefusalClass::Begun) => self.was_begun(n, &error).await,
                 turn => turn,
             };
             match turn {
@@ -174,9 +177,9 @@ impl Driver {
                 _ = tick.tick() => {
                     self.journal.refresh()?;
                     if !cancelled && let Some(reason) = self.to_cancel(n) {
-                        let line = match remote.cancel(&self.name, n, reason, KILL_GRACE).await {
+                        let line = match remote.cancel(&self.name, n, &reason, KILL_GRACE).await {
                             // The attempt is not due yet, and the poll was about to report that.
-                            Err(RemoteError::Refused { class, .. }) if class == "unknown" => {
+                            Err(error) if error.is_refused(&RefusalClass::Unknown) => {
                                 return self.not_there(remote, n).await;
                             }
                             line => line?,
@@ -196,7 +199,13 @@ impl Driver {
                 None => break,
                 Some(Message::State(line)) if line.attempt == n => {
                     if self.handoff().has_started(n) && !line.intent {
-                        return self.lose(remote, n, "the host shows the attempt as it was before its start (restored from a backup?)").await;
+                        return self
+                            .lose(
+                                remote,
+                                n,
+                                "the host shows the attempt as it was before its start (restored from a backup?)",
+                            )
+                            .await;
                     }
                     self.on_state(&line)?;
                     self.is_elsewhere(&line)?;
@@ -219,7 +228,7 @@ impl Driver {
                     self.on_result(attempt, &outcome)?;
                     return self.after(remote, attempt, *outcome).await;
                 }
-                Some(Message::Error { attempt, class, .. }) if attempt == n && class == "unknown" => {
+                Some(Message::Error { attempt, class, .. }) if attempt == n && class == RefusalClass::Unknown => {
                     return self.not_there(remote, n).await;
                 }
                 Some(_) => {}
@@ -273,13 +282,13 @@ impl Driver {
     /// Writes what follows to the host. The decision that the host then has counts.
     pub(super) async fn decided(&mut self, remote: &Remote, n: AttemptNo, next: Next) -> Result<Next, Error> {
         if self.handoff().is_gone(n) {
-            self.append(Kind::Decided { attempt: n, next: next.clone(), by: "laptop".into() })?;
+            self.append(Kind::Decided { attempt: n, next: next.clone(), by: Writer::Laptop })?;
             return Ok(next);
         }
         let link = remote.set_next(&self.name, n, &next).await?;
-        let (by, stands) = Next::from_link(&link).unwrap_or(("laptop", next.clone()));
-        let stands = if by == "laptop" { next } else { in_words(stands, next, self.handoff(), n, &self.profile) };
-        self.append(Kind::Decided { attempt: n, next: stands.clone(), by: by.to_owned() })?;
+        let (by, stands) = Next::from_link(&link).unwrap_or((Writer::Laptop, next.clone()));
+        let stands = if by == Writer::Laptop { next } else { in_words(stands, next, self.handoff(), n, &self.profile) };
+        self.append(Kind::Decided { attempt: n, next: stands.clone(), by })?;
         Ok(stands)
     }
 
@@ -294,7 +303,7 @@ impl Driver {
                 ),
             },
         };
-        self.append(Kind::Decided { attempt: n, next: next.clone(), by: "laptop".into() })?;
+        self.append(Kind::Decided { attempt: n, next: next.clone(), by: Writer::Laptop })?;
         Ok(next)
     }
 
@@ -319,16 +328,16 @@ impl Driver {
     }
 
     /// Why the host must stop attempt `n`, if it must.
-    pub(super) fn to_cancel(&self, n: AttemptNo) -> Option<&'static str> {
+    pub(super) fn to_cancel(&self, n: AttemptNo) -> Option<CancelReason> {
         let handoff = self.handoff();
         if !handoff.phase(n)?.is_open() {
             return None;
         }
         match handoff.owner {
-            Owner::Laptop => Some("takeover"),
-            Owner::Host(_) if handoff.stop_requested => Some("stop"),
+            Owner::Laptop => Some(CancelReason::Takeover),
+            Owner::Host(_) if handoff.stop_requested => Some(CancelReason::Stop),
             // The handoff was moved, and nothing waits for what the host has begun.
-            Owner::Host(_) if handoff.is_outdated(n) => Some("moved"),
+            Owner::Host(_) if handoff.is_outdated(n) => Some(CancelReason::Moved),
             Owner::Host(_) => None,
         }
     }

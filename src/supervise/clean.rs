@@ -16,6 +16,7 @@ use crate::model::event::Kind;
 use crate::model::id::HandoffId;
 use crate::model::refusal::RefusedRef;
 use crate::remote::client::Remote;
+use crate::remote::refusal::RefusalClass;
 use crate::remote::release::{Answer, Files, Receipt, ReleaseOptions};
 
 /// The options of the user.
@@ -181,7 +182,7 @@ impl Cleaner {
         }
         let (held, last) = driver.hold_all(&remote, host).await?;
         let answer = remote.release(&driver.name, &held, &self.release_options(driver, true).await?).await?;
-        let has_nothing = answer.gone || answer.kept.as_ref().is_some_and(|(class, _)| class == "absent");
+        let has_nothing = answer.gone || answer.kept.as_ref().is_some_and(|(class, _)| *class == RefusalClass::Absent);
         let mut report = HostReport::of(&id, host, held, last, answer, self.options.discard);
         // Only the root that an attempt was sent to may release it. Another root proves nothing about that attempt.
         report.elsewhere = driver.handoff().sent_before(host);
@@ -300,10 +301,10 @@ impl HostReport {
     ) -> HostReport {
         let Answer { gone, tree, more_trees, aside, refs, files, kept } = answer;
         let status = if kept.is_some() { CleanStatus::Kept } else { CleanStatus::Held };
-        let help = kept.as_ref().and_then(|(class, _)| match class.as_str() {
+        let help = kept.as_ref().and_then(|(class, _)| match class {
             // What could not be discarded needs the user.
-            "kept" if discard => None,
-            "kept" | "absent" => Some(format!("handoff clean {id} --discard-ignored")),
+            RefusalClass::Kept if discard => None,
+            RefusalClass::Kept | RefusalClass::Absent => Some(format!("handoff clean {id} --discard-ignored")),
             _ => Some(format!("handoff show {id}")),
         });
         let (id, host, why) = (id.clone(), host.to_owned(), kept.map(|(_, text)| text));

@@ -1,6 +1,6 @@
 //! From a verdict to what follows: the policy's table, the limits, and the words for the user.
 
-use crate::model::attempt::{AttemptNo, Next};
+use crate::model::attempt::{AttemptNo, Next, Reason};
 use crate::model::handoff::Handoff;
 use crate::model::policy::{Decision, decide};
 use crate::model::profile::Profile;
@@ -129,7 +129,7 @@ fn repair(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile)
 
 fn is_missing(handoff: &Handoff, n: AttemptNo) -> bool {
     let outcome = handoff.attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref());
-    outcome.is_some_and(|outcome| outcome.reason == "agent-missing")
+    outcome.is_some_and(|outcome| outcome.reason == Reason::AgentMissing)
 }
 
 #[cfg(test)]

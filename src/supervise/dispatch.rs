@@ -26,8 +26,9 @@ use crate::model::root::Known;
 use crate::model::snapshot::{Oid, Snapshot};
 use crate::remote::client::Remote;
 use crate::remote::ensure::Ensure;
-use crate::remote::error::{OTHER_ROOT, RemoteError};
+use crate::remote::error::RemoteError;
 use crate::remote::poll::Launched;
+use crate::remote::refusal::RefusalClass;
 use crate::remote::runner::Verb;
 
 /// How long a watcher waits for the push, in seconds. The push of a large repository takes long.
@@ -185,7 +186,7 @@ impl Driver {
                 }
             };
             let sent = match sent {
-                Err(error) if error.is_refused(OTHER_ROOT) => {
+                Err(error) if error.is_refused(&RefusalClass::OtherRoot) => {
                     self.accept_root().await?;
                     if self.handoff().phase(prepared.ensure.attempt).is_some_and(|phase| !phase.is_open()) {
                         return Ok(());

@@ -5,6 +5,7 @@ use crate::model::attempt::AttemptNo;
 use crate::model::id::HandoffId;
 use crate::model::refusal::RefusedRef;
 use crate::remote::error::RemoteError;
+use crate::remote::refusal::RefusalClass;
 use crate::transport::TransportError;
 
 /// The class comes first: who must act.
@@ -81,7 +82,7 @@ impl Error {
     }
 
     /// Whether the host refused for a reason of this class.
-    pub fn is_refused(&self, class: &str) -> bool {
+    pub fn is_refused(&self, class: &RefusalClass) -> bool {
         matches!(self, Error::Remote(error) if error.is_refused(class))
     }
 

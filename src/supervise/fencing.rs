@@ -11,7 +11,7 @@ use super::spec::Start;
 use crate::git::refs;
 use crate::model::attempt::{AttemptNo, Epoch};
 use crate::model::event::Kind;
-use crate::remote::error::{OTHER_ROOT, RemoteError};
+use crate::remote::refusal::RefusalClass;
 
 /// How long a command waits for a host that does not answer.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -89,7 +89,7 @@ impl Driver {
     /// now.
     pub(super) async fn set_epoch(&mut self, epoch: Epoch) -> Result<(), Error> {
         match self.set_epoch_once(epoch).await {
-            Err(error) if error.is_refused(OTHER_ROOT) => {
+            Err(error) if error.is_refused(&RefusalClass::OtherRoot) => {
                 self.accept_root().await?;
                 self.set_epoch_once(epoch).await
             }
@@ -101,7 +101,7 @@ impl Driver {
         let remote = self.connection.once().await?;
         match remote.set_epoch(&self.name, epoch).await {
             // A host that never heard of the handoff has nothing to give back.
-            Err(RemoteError::Refused { class, .. }) if class == "unknown" => Ok(()),
+            Err(error) if error.is_refused(&RefusalClass::Unknown) => Ok(()),
             Err(error) => Err(error.into()),
             Ok(_) => Ok(()),
         }

@@ -3,7 +3,7 @@
 use super::driver::Driver;
 use super::error::Error;
 use super::progress::Progress;
-use crate::model::attempt::{AttemptNo, Outcome, log_name};
+use crate::model::attempt::{AttemptNo, Outcome, Reason, log_name};
 use crate::model::event::Kind;
 use crate::model::id::RemoteName;
 use crate::remote::poll::{StateLine, Stream, Want};
@@ -134,7 +134,7 @@ impl Driver {
         for (line, event) in events {
             self.tell(&Progress::Agent { attempt: n, line, event });
         }
-        if outcome.reason == "ship" {
+        if outcome.reason == Reason::Ship {
             // The objects that were sent are missing on the host.
             self.sent = None;
         }

@@ -110,7 +110,7 @@ impl Driver {
                 // The new watcher must find the stop request, or it would report another end.
                 if let Some(reason) = self.to_cancel(n) {
                     let remote = self.connection.once().await?;
-                    remote.cancel(&self.name, n, reason, KILL_GRACE).await?;
+                    remote.cancel(&self.name, n, &reason, KILL_GRACE).await?;
                 }
                 self.ensure_again(n).await
             }

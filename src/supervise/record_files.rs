@@ -15,7 +15,7 @@ use crate::config::templates;
 use crate::mirror::page::{self, Findings, Found, Story};
 use crate::mirror::place::Place;
 use crate::mirror::{document, files};
-use crate::model::attempt::{AttemptNo, log_name};
+use crate::model::attempt::{AttemptNo, Reason, log_name};
 use crate::model::handoff::Handoff;
 use crate::model::id::RemoteName;
 use crate::model::profile::DialectName;
@@ -185,8 +185,8 @@ pub fn given_from(services: &Services, handoff: &Handoff) -> PathBuf {
 /// The end of the output that shows why an attempt failed: of its check, or of the setup before it.
 pub fn failed_output(services: &Services, handoff: &Handoff, n: AttemptNo) -> Result<Option<Output>, Error> {
     let Some(outcome) = handoff.attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref()) else { return Ok(None) };
-    let (step, stream, status) = match (outcome.reason.as_str(), outcome.check) {
-        ("setup", _) => ("setup", Stream::Setup, None),
+    let (step, stream, status) = match (&outcome.reason, outcome.check) {
+        (Reason::Setup, _) => ("setup", Stream::Setup, None),
         (_, Some(status)) if status != 0 => ("check", Stream::Check, Some(status)),
         _ => return Ok(None),
     };

@@ -6,7 +6,7 @@ use super::driver::Driver;
 use super::error::Error;
 use super::progress::Progress;
 use super::spec::Start;
-use crate::model::attempt::{AttemptNo, Next, Outcome};
+use crate::model::attempt::{AttemptNo, CancelReason, Next, Outcome, Reason, Writer};
 use crate::model::event::{Kind, Owner};
 use crate::model::verdict::{Class, Verdict};
 use crate::remote::client::Remote;
@@ -61,13 +61,13 @@ impl Driver {
                 return Ok(false);
             }
             // Its watcher died, but a setup or a check that it started may still run.
-            remote.cancel(&self.name, n, "stop", KILL_GRACE).await?;
+            remote.cancel(&self.name, n, &CancelReason::Stop, KILL_GRACE).await?;
         }
         let evidence = "stopped before the agent was started".to_owned();
         let verdict = Verdict::new(Class::Stopped, evidence);
-        let outcome = Outcome { class: "stopped".into(), reason: "stop".into(), ..Outcome::default() };
+        let outcome = Outcome { class: Class::Stopped.into(), reason: Reason::Stop, ..Outcome::default() };
         self.append(Kind::Ended { attempt: n, outcome: Box::new(outcome), verdict: verdict.clone() })?;
-        self.append(Kind::Decided { attempt: n, next: Next::End, by: "laptop".into() })?;
+        self.append(Kind::Decided { attempt: n, next: Next::End, by: Writer::Laptop })?;
         self.tell(&Progress::Ended { attempt: n, verdict, active: 0 });
         Ok(true)
     }

@@ -7,7 +7,7 @@ use super::attempt_loop::{KILL_GRACE, LoopAction};
 use super::driver::Driver;
 use super::error::Error;
 use super::progress::Progress;
-use crate::model::attempt::{AttemptNo, GONE, Outcome};
+use crate::model::attempt::{AttemptNo, CancelReason, Outcome, Reason};
 use crate::model::event::Kind;
 use crate::model::root::{Instance, Known};
 use crate::model::verdict::{Class, Verdict};
@@ -63,7 +63,7 @@ impl Driver {
 
     /// Ends an attempt that its host no longer has. The host is first asked to stop what may still run of it.
     pub(super) async fn lose(&mut self, remote: &Remote, n: AttemptNo, why: &str) -> Result<LoopAction, Error> {
-        match remote.cancel(&self.name, n, "lost", KILL_GRACE).await {
+        match remote.cancel(&self.name, n, &CancelReason::Lost, KILL_GRACE).await {
             Ok(_) | Err(RemoteError::Refused { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -86,8 +86,8 @@ impl Driver {
 
     fn end_as_lost(&mut self, n: AttemptNo, evidence: String) -> Result<(), Error> {
         let verdict = Verdict::new(Class::Lost, evidence.clone());
-        let class = Class::Lost.word().to_owned();
-        let outcome = Outcome { class, reason: GONE.to_owned(), detail: Some(evidence), ..Outcome::default() };
+        let class = Class::Lost.into();
+        let outcome = Outcome { class, reason: Reason::Gone, detail: Some(evidence), ..Outcome::default() };
         if self.append(Kind::Ended { attempt: n, outcome: Box::new(outcome), verdict: verdict.clone() })? {
             self.tell(&Progress::Ended { attempt: n, verdict, active: 0 });
         }

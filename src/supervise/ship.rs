@@ -10,12 +10,13 @@ use super::services::blocking;
 use crate::git::pack_file::{self, PackFile};
 use crate::git::repository::Repository;
 use crate::git::transfer;
+use crate::model::attempt::Reason;
 use crate::model::snapshot::Oid;
 use crate::model::verdict::Class;
 use crate::remote::bridge::{Bridge, Service};
 use crate::remote::client::Remote;
-use crate::remote::error::RemoteError;
-use crate::remote::receive_pack::{Cache, DAMAGED, LACKING};
+use crate::remote::receive_pack::Cache;
+use crate::remote::refusal::RefusalClass;
 
 /// Maximum number of pushes of one repository that may come first.
 const MOST_RIVALS: u32 = 10;
@@ -25,7 +26,7 @@ impl Driver {
     pub(super) fn ship_was_broken(&self, prepared: &Prepared) -> bool {
         let before = prepared.ensure.attempt.checked_sub(1).and_then(|n| self.handoff().attempts.get(&n));
         let outcome = before.filter(|it| it.grant == prepared.ensure.grant).and_then(|it| it.outcome.as_ref());
-        outcome.is_some_and(|outcome| outcome.reason == "ship" && outcome.class == Class::Network.word())
+        outcome.is_some_and(|outcome| outcome.reason == Reason::Ship && outcome.class.is(Class::Network))
     }
 }
 
@@ -147,5 +148,5 @@ fn is_damage(error: &Error) -> bool {
 
 /// Whether the host has refused the pack itself.
 fn is_of_pack(error: &Error) -> bool {
-    matches!(error, Error::Remote(RemoteError::Refused { class, .. }) if [LACKING, DAMAGED].contains(&class.as_str()))
+    error.is_refused(&RefusalClass::Lacking) || error.is_refused(&RefusalClass::Damaged)
 }

@@ -2,6 +2,7 @@
 
 use super::Case;
 use crate::agent::sanitize::{SHORT, one_line};
+use crate::model::attempt::Reason;
 use crate::model::judgement::{Check, End, Exit, Gives};
 use crate::model::verdict::{Class, Verdict};
 
@@ -9,10 +10,10 @@ use crate::model::verdict::{Class, Verdict};
 pub(super) fn verdict(case: &Case, class: Class) -> Verdict {
     let well = case.facts.end == End::Good && matches!(case.facts.exit, Exit::Zero | Exit::Ended);
     match case.facts.row().gives {
-        Gives::Error | Gives::Stray if case.outcome.reason == "session" => said(class, detail(case), None),
+        Gives::Error | Gives::Stray if case.outcome.reason == Reason::Session => said(class, detail(case), None),
         Gives::Error => found(class, case.error.as_ref()),
         Gives::Stray => found(class, case.stray.as_ref()),
-        Gives::Class(_) if !matches!(case.outcome.reason.as_str(), "" | "exit" | "grace") => from_outside(case, class),
+        Gives::Class(_) if !matches!(case.outcome.reason.word(), "" | "exit" | "grace") => from_outside(case, class),
         Gives::Class(Class::Oom) => out_of_memory(case),
         Gives::Class(Class::Session) => other_session(case),
         Gives::Class(_) if well => of_work(case, class),
@@ -79,23 +80,27 @@ fn with_last_words(case: &Case, class: Class, fact: &str) -> Verdict {
 fn from_outside(case: &Case, class: Class) -> Verdict {
     let active = time(case.outcome.active);
     let fact = |fact: &str| with_detail(case, fact);
-    match case.outcome.reason.as_str() {
-        "timeout" => with_last_words(case, class, &fact(&format!("timed out after {active}"))),
-        "no-first-output" => said(class, &fact(&format!("no output within {active}")), None),
-        "no-progress" => with_last_words(case, class, &fact("no progress: no output, no CPU time and no changed file")),
-        "lost" if class == Class::Oom => {
+    match &case.outcome.reason {
+        Reason::Timeout => with_last_words(case, class, &fact(&format!("timed out after {active}"))),
+        Reason::NoFirstOutput => said(class, &fact(&format!("no output within {active}")), None),
+        Reason::NoProgress => {
+            with_last_words(case, class, &fact("no progress: no output, no CPU time and no changed file"))
+        }
+        Reason::Lost if class == Class::Oom => {
             said(class, &memory(case, "the agent process is gone and left no exit status"), None)
         }
-        "lost" => with_last_words(case, class, &fact("the agent process is gone and left no exit status")),
-        "disk-full" => said(class, &fact("the host's disk is full"), None),
-        "agent-missing" => {
+        Reason::Lost => with_last_words(case, class, &fact("the agent process is gone and left no exit status")),
+        Reason::DiskFull => said(class, &fact("the host's disk is full"), None),
+        Reason::AgentMissing => {
             said(class, &fact(&format!("{} was not found on the host", case.profile.binary.join(" or "))), None)
         }
-        "session" => said(class, &fact("the agent CLI did not create a session"), None),
-        "setup" => said(class, &fact("the setup command failed"), None),
-        "ship" if class == Class::Network => said(class, &fact("the repository did not arrive on the host"), None),
-        "ship" => said(class, &fact("the checkout on the host differs from what was sent"), None),
-        "capture" => said(class, &fact("the checkout on the host could not be captured"), None),
+        Reason::Session => said(class, &fact("the agent CLI did not create a session"), None),
+        Reason::Setup => said(class, &fact("the setup command failed"), None),
+        Reason::Ship if class == Class::Network => {
+            said(class, &fact("the repository did not arrive on the host"), None)
+        }
+        Reason::Ship => said(class, &fact("the checkout on the host differs from what was sent"), None),
+        Reason::Capture => said(class, &fact("the checkout on the host could not be captured"), None),
         _ => said(class, &fact("stopped on request"), None),
     }
 }

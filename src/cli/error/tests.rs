@@ -155,7 +155,7 @@ fn remote() -> String {
             RemoteError::Cut { host: host(), verb: "poll", noise: String::new() },
             RemoteError::Cut { host: host(), verb: "poll", noise: "sh: out of memory".into() };
         Garbled: RemoteError::Garbled { host: host(), verb: "poll", what: "a frame of no kind".into() };
-        Refused: answer("disk", "no space left on device"), answer(OTHER_NODE, "another machine began the attempt");
+        Refused: answer("disk", "no space left on device"), answer("other-node", "another machine began the attempt");
         Rootless: RemoteError::Rootless { host: host(), root: "/home/dev/.handoff".into() };
         NotInstalled: RemoteError::NotInstalled { host: host(), reason: "its checksum differs".into() };
         Bridge: RemoteError::Bridge(io());

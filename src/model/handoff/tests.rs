@@ -1,6 +1,7 @@
 //! The fold's rules, one test a rule.
 
 use super::*;
+use crate::model::attempt::Writer;
 use crate::model::testing::created;
 
 fn at(second: i64) -> Timestamp {
@@ -56,7 +57,7 @@ fn the_plain_way_goes_through_every_status() {
 #[test]
 fn between_two_attempts_it_waits() {
     let mut h = new();
-    let next = Kind::Decided { attempt: 1, next: Next::Resume { delay: 9 }, by: "laptop".into() };
+    let next = Kind::Decided { attempt: 1, next: Next::Resume { delay: 9 }, by: Writer::Laptop };
     run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1), ended(1, Class::Throttled), next, dispatched(2, 1)]);
     assert_eq!(h.status(), Status::Waiting);
     run(&mut h, vec![Kind::Started { attempt: 2, command: None, session: None }]);
@@ -110,7 +111,7 @@ fn an_event_from_the_future_makes_the_record_read_only() {
 
 #[test]
 fn spent_attempts_fail_and_what_a_person_can_mend_parks() {
-    let park = |n| Kind::Decided { attempt: n, next: Next::Park { why: "x".into() }, by: "laptop".into() };
+    let park = |n| Kind::Decided { attempt: n, next: Next::Park { why: "x".into() }, by: Writer::Laptop };
     for (class, status) in [(Class::Auth, Status::Parked), (Class::Crashed, Status::Failed)] {
         let mut h = new();
         run(&mut h, vec![grant(1, 1, 1, 1), dispatched(1, 1), ended(1, class), park(1)]);

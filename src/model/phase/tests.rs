@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::model::attempt::Grant;
+use crate::model::attempt::{Grant, Writer};
 use crate::model::event::{Created, Event, Kind, Owner};
 use crate::model::handoff::Status;
 use crate::model::snapshot::Oid;
@@ -52,7 +52,7 @@ fn fetched(attempt: AttemptNo) -> Kind {
 }
 
 fn decided(attempt: AttemptNo, next: Next) -> Kind {
-    Kind::Decided { attempt, next, by: "laptop".into() }
+    Kind::Decided { attempt, next, by: Writer::Laptop }
 }
 
 #[test]
