@@ -1,5 +1,5 @@
-//! How an attempt ended, from its log and the facts its host recorded, with the line or fact that proves it. The class comes
-//! from the decision table; this file gathers the facts and finds the words.
+//! Determines how an attempt ended, from its log and the facts that its host recorded, and finds the line or fact that
+//! proves it. The decision table gives the class; this file gathers the facts and finds the words.
 
 mod words;
 
@@ -18,12 +18,12 @@ use crate::model::judgement::{Check, End, Exit, Facts, Work};
 use crate::model::profile::{DialectName, Profile};
 use crate::model::verdict::{Class, Verdict};
 
-/// The verdict on an attempt, as of now. A log that cannot be read to its end is judged by what was read.
+/// The current verdict on an attempt. If the log cannot be read to its end, only the part before counts.
 pub fn classify(profile: &Profile, log: impl Read, outcome: &Outcome) -> Verdict {
     classify_log(profile, &Log::read(profile, log), outcome, &Zoned::now())
 }
 
-/// The verdict of a log that was read before. "In 5 minutes" counts from `now`.
+/// The verdict on a log that was read before. "In 5 minutes" counts from `now`.
 pub fn classify_log(profile: &Profile, log: &Log, outcome: &Outcome, now: &Zoned) -> Verdict {
     let case = Case::new(profile, log, outcome);
     let class = case.facts.class();
@@ -42,29 +42,29 @@ pub fn classify_log(profile: &Profile, log: &Log, outcome: &Outcome, now: &Zoned
     verdict
 }
 
-/// What a host that is out of contact decides by the shipped table, from the same facts.
+/// The class that an unreachable host decides by the shipped table, from the same facts.
 pub fn alone(profile: &Profile, log: &Log, outcome: &Outcome) -> Class {
     Case::new(profile, log, outcome).facts.class()
 }
 
-/// A log, read for the judge while it comes in.
+/// A log that is read while it grows, as far as verdicts need it.
 pub struct Log {
     reader: Reader,
     plain: bool,
-    /// The profile's success patterns; one that does not compile matches nothing.
+    /// The profile's success patterns. A pattern that does not compile matches nothing.
     patterns: Vec<Option<regex::Regex>>,
-    /// A plain log's line that the success patterns ask for.
+    /// The line of a plain log that matches all success patterns.
     success: Option<u64>,
-    /// The last terminal event as the dialect reads it: its line and words.
+    /// Line and words of the last terminal event, as the dialect reads it.
     finished: Option<(u64, String)>,
-    /// The first refused tool call, and how many there are.
+    /// The first refused tool call, and the number of refused calls.
     refused: Option<(u64, String)>,
     refusals: usize,
     error: Option<std::io::Error>,
 }
 
 impl Log {
-    /// Of a log of which nothing was read.
+    /// A log of which nothing was read yet.
     pub fn new(profile: &Profile) -> Log {
         let plain = profile.dialect == DialectName::Plain;
         let patterns = profile.success.iter().filter(|_| plain).map(|pattern| compile(pattern).ok()).collect();
@@ -72,7 +72,7 @@ impl Log {
         Log { reader, plain, patterns, success: None, finished: None, refused: None, refusals: 0, error: None }
     }
 
-    /// The next bytes; returns the events of the lines they complete.
+    /// Takes the next bytes, and returns the events of the lines that they complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<(u64, AgentEvent)> {
         let events = self.reader.push(bytes);
         self.note_all(events)
@@ -84,23 +84,23 @@ impl Log {
         self.note_all(events)
     }
 
-    /// The log has ended: reads a last line that has no line break.
+    /// The log has ended: reads a last line without a newline.
     pub fn finish(&mut self) -> Vec<(u64, AgentEvent)> {
         let events = self.reader.finish();
         self.note_all(events)
     }
 
-    /// What has read it.
+    /// The reader of the log.
     pub fn reader(&self) -> &Reader {
         &self.reader
     }
 
-    /// Reads a log to its end, or to where reading fails.
+    /// Reads a log to its end, or until reading fails.
     pub fn read(profile: &Profile, source: impl Read) -> Log {
         Log::read_with(profile, source, |_, _| {})
     }
 
-    /// As [`Log::read`], and hands out the events on the way.
+    /// Like [`Log::read`], and passes each event to `each`.
     pub fn read_with(profile: &Profile, mut source: impl Read, mut each: impl FnMut(u64, &AgentEvent)) -> Log {
         let mut log = Log::new(profile);
         let mut chunk = vec![0; 64 * 1024];
@@ -138,7 +138,7 @@ impl Log {
         }
     }
 
-    /// The terminal event and its words. Of a plain log: the line that the success patterns ask for, or its last line.
+    /// The terminal event and its words. In a plain log: the line that matches the success patterns, or the last line.
     fn end(&self) -> (End, Option<Words>) {
         let facts = self.reader.facts();
         if !self.plain {
@@ -155,20 +155,20 @@ impl Log {
     }
 }
 
-/// A pattern that does not compile matches nothing.
+/// Whether all patterns match. A pattern that does not compile matches nothing.
 fn all_match(patterns: &[Option<regex::Regex>], text: &str) -> bool {
     patterns.iter().all(|pattern| pattern.as_ref().is_some_and(|pattern| pattern.is_match(text)))
 }
 
-/// An error that a row of the error table recognises, or its words alone.
+/// An error that a row of the error table matches, or only its words.
 struct Found {
     class: Option<Class>,
     words: Words,
-    /// Where the proof is in the words.
+    /// Byte offset of the proof in the words.
     at: usize,
 }
 
-/// One attempt's end, with all that is known of it.
+/// The end of one attempt, with everything known about it.
 struct Case<'a> {
     profile: &'a Profile,
     log: &'a Log,
@@ -212,7 +212,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// The stray lines that a row recognises; of a session that could not be made, the CLI's words about that.
+/// The stray lines that a row matches. If a session could not be made, the CLI's output about that is used.
 fn find_stray(profile: &Profile, rows: &[ErrorRow], log: &Log, outcome: &Outcome) -> Option<Found> {
     let detail = Words { line: 0, text: outcome.detail.clone().unwrap_or_default() };
     let selects = profile.error_lines.as_deref().filter(|_| log.plain).and_then(|pattern| compile(pattern).ok());
@@ -230,7 +230,7 @@ fn find_stray(profile: &Profile, rows: &[ErrorRow], log: &Log, outcome: &Outcome
     found.or_else(|| Some(Found { class: None, words: (*lines.last()?).clone(), at: 0 }))
 }
 
-/// Where a row's pattern matches a text that it recognised without its quotations.
+/// Where a row's pattern matches a text that it matched without its quotations.
 fn place(row: &ErrorRow, text: &str) -> usize {
     let pattern = row.pattern.and_then(|pattern| compile(pattern).ok());
     pattern.and_then(|pattern| Some(pattern.find(text)?.start())).unwrap_or(0)
@@ -247,7 +247,7 @@ fn exit(outcome: &Outcome, started: bool) -> Exit {
     }
 }
 
-/// A host of release 0.1.0 records its conclusion only.
+/// A host of release 0.1.0 records only its conclusion.
 fn is_out_of_memory(outcome: &Outcome) -> bool {
     let counted = outcome.oom.as_deref().is_some_and(|oom| oom.starts_with("agent"));
     let ended = outcome.reason == Reason::Lost || (outcome.reason == Reason::Exit && outcome.exit == Some(137));
@@ -263,9 +263,9 @@ fn check(outcome: &Outcome) -> Check {
     }
 }
 
-/// A host of release 0.1.0 records no HEAD of the start, but what it concludes from it.
+/// A host of release 0.1.0 does not record the HEAD at the start, but only its conclusion.
 fn work(outcome: &Outcome) -> Work {
-    // What could not be captured may be the work.
+    // The work may be in what could not be captured.
     let whole = outcome.uncaptured.is_none();
     let same = whole && outcome.tree == outcome.baseline && outcome.check == outcome.check_before;
     let unmoved = match &outcome.start_head {

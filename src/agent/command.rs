@@ -1,17 +1,17 @@
-//! From a profile's argument lists to the scripts a host runs, and to the command line a person would type.
+//! Makes the scripts that a host runs from a profile's argument lists, and the command line that a user would type.
 
 use crate::model::attempt::AttemptNo;
 use crate::model::profile::{Profile, SessionMode};
 
-/// How an attempt begins.
+/// How an attempt starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Launch {
     Fresh,
-    /// Continues the session; a CLI without sessions is started afresh.
+    /// Continues the session. A CLI without sessions is started fresh.
     Resume,
 }
 
-/// Why an argument list could not be written down.
+/// Why an argument list cannot be written as a script.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CommandError {
     #[error("{0:?} holds a control character")]
@@ -22,12 +22,12 @@ pub enum CommandError {
     NoSession(String),
 }
 
-/// What a command line of one attempt needs beside the profile.
+/// What the command line of one attempt needs in addition to the profile.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// The binary as it is called on the host.
+    /// The name or path of the binary on the host.
     pub binary: &'a str,
-    /// `None`: not known yet.
+    /// `None` if not known yet.
     pub session: Option<&'a str>,
     /// The checkout on the host.
     pub workspace: &'a str,
@@ -40,7 +40,7 @@ enum Piece {
     Workspace,
 }
 
-/// The scripts `run.fresh`, `run.resume` and, where `create` makes sessions, `run.create` of docs/host.md, by file name.
+/// The scripts `run.fresh`, `run.resume` and, if `create` makes sessions, `run.create` of docs/host.md, by file name.
 pub fn scripts(profile: &Profile, model: Option<&str>) -> Result<Vec<(&'static str, String)>, CommandError> {
     let run = |launch, note| script(profile, arguments(profile, launch), model, note);
     let mut scripts = vec![
@@ -53,7 +53,7 @@ pub fn scripts(profile: &Profile, model: Option<&str>) -> Result<Vec<(&'static s
     Ok(scripts)
 }
 
-/// The launch of one attempt as a person would type it on the host, in the checkout.
+/// The command of one attempt as a user would type it on the host, in the checkout.
 pub fn display(
     profile: &Profile,
     launch: Launch,
@@ -107,7 +107,7 @@ fn script(profile: &Profile, arguments: &[String], model: Option<&str>, note: &s
     Ok(script)
 }
 
-/// The argument list with the model's group in its place and the model's name filled in.
+/// The argument list with the model's group inserted and the model's name filled in.
 fn words(profile: &Profile, arguments: &[String], model: Option<&str>) -> Result<Vec<Vec<Piece>>, CommandError> {
     let model = model.filter(|model| !model.is_empty());
     let group = if model.is_some() { profile.model_args.as_slice() } else { &[] };
@@ -147,13 +147,13 @@ fn pieces(profile: &Profile, word: &str, model: Option<&str>) -> Result<Vec<Piec
     }
     text.push_str(rest);
     pieces.push(Piece::Text(text));
-    // Only a word that is empty as a whole is written as ''.
+    // Only a word that is completely empty is written as ''.
     let has_more = pieces.len() > 1;
     pieces.retain(|piece| !has_more || !matches!(piece, Piece::Text(text) if text.is_empty()));
     Ok(pieces)
 }
 
-/// The first `{name}` of a word, with what stands before and after it. Other braces are text (JSON, for one).
+/// The first `{name}` of a word, with the text before and after it. Other braces are plain text, such as JSON.
 fn placeholder(word: &str) -> Option<(&str, &str, &str)> {
     for (start, _) in word.match_indices('{') {
         let Some(length) = word[start..].find('}') else { break };
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn cursor_is_started_and_resumed_as_its_users_do_it() {
+    fn cursor_is_started_and_resumed_with_its_documented_arguments() {
         let scripts = scripts(&profile("cursor"), Some("gpt 5")).unwrap();
         let names: Vec<_> = scripts.iter().map(|script| script.0).collect();
         assert_eq!(names, ["run.fresh", "run.resume", "run.create"]);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shown_command_is_the_one_a_person_would_type() {
+    fn the_shown_command_can_be_typed_as_it_is() {
         let place = Place { binary: "agent", session: Some("9d-1"), workspace: "/home/b/my repo", attempt: 2 };
         assert_eq!(
             display(&profile("cursor"), Launch::Resume, None, place).unwrap(),
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn claude_learns_that_it_is_sandboxed_only_as_root() {
+    fn claude_is_told_of_a_sandbox_only_as_root() {
         let scripts = scripts(&profile("claude"), None).unwrap();
         let fresh = &scripts[0].1;
         assert!(fresh.contains("if [ \"$(id -u)\" = 0 ]; then\n  IS_SANDBOX=1\n  export IS_SANDBOX\nfi\n"), "{fresh}");
@@ -229,7 +229,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
-        /// A real shell hands every word to the agent unchanged.
+        /// A real shell passes every word to the agent unchanged.
         #[test]
         fn a_shell_reads_the_words_back(words in prop::collection::vec("[ -~äß]{0,12}", 1..6), model in "[ -~]{1,10}") {
             let mut mine = profile("cursor");

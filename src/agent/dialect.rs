@@ -1,4 +1,4 @@
-//! From an agent's log to [`AgentEvent`]s: bytes in at any split, events with their line numbers out.
+//! Turns an agent's log into [`AgentEvent`]s: takes bytes split anywhere and returns events with their line numbers.
 
 mod claude;
 mod codex;
@@ -15,13 +15,13 @@ use crate::model::agent_event::AgentEvent;
 use crate::model::profile::DialectName;
 use condense::Condenser;
 
-/// Longest line that is read as a whole, in bytes. A longer event is condensed; the rest of a longer text is skipped, with
-/// a warning.
+/// Maximum bytes of a line that is read as a whole. A longer event is condensed. The rest of a longer text is skipped,
+/// with a warning.
 pub const MAX_LINE: usize = 1 << 20;
-/// Longest text of an [`AgentEvent::Raw`], in bytes.
+/// Maximum bytes of an [`AgentEvent::Raw`].
 const MAX_RAW: usize = 4096;
 
-/// What one line said.
+/// What one line contains.
 #[derive(Default)]
 struct ParsedLine {
     events: Vec<AgentEvent>,
@@ -35,7 +35,7 @@ enum Parser {
 }
 
 impl Parser {
-    /// Whether the line was read as one of the short kinds that most of a log consists of.
+    /// Parses the line if it has one of the short forms that make up most of a log. Returns whether it had.
     fn short(&mut self, line: &str, said: &mut ParsedLine) -> bool {
         if let Parser::Cursor(cursor) = self { cursor.read_short(line, said) } else { false }
     }
@@ -50,17 +50,17 @@ impl Parser {
     }
 }
 
-/// Reads one log. Whatever the bytes are, it does not fail; the same bytes give the same events at any split.
+/// Reads one log. It never fails, and the same bytes give the same events however they are split.
 pub struct Reader {
     parser: Parser,
     line: Vec<u8>,
-    /// The current line is longer than [`MAX_LINE`]: an event is condensed.
+    /// Set if the current line is longer than [`MAX_LINE`] and is an event, which is condensed.
     long: Option<Condenser>,
-    /// The rest of the current line, which is text, is not read.
+    /// Whether the rest of the current line, which is text, is skipped.
     cut: bool,
-    /// Lines begun before the current one, in all parts.
+    /// Number of lines before the current one, in all parts.
     number: u64,
-    /// Of each part after the first, the lines before it.
+    /// For each part after the first, the number of lines before it.
     parts: Vec<u64>,
     facts: LogFacts,
 }
@@ -78,7 +78,7 @@ impl Reader {
         Reader { parser, line: Vec::new(), long: None, cut: false, number: 0, parts: Vec::new(), facts }
     }
 
-    /// Takes the next bytes; returns the events of the lines they complete, each with its line number from 1.
+    /// Takes the next bytes, and returns the events of the lines that they complete, each with its line number from 1.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<(u64, AgentEvent)> {
         let mut events = Vec::new();
         let mut rest = bytes;
@@ -99,7 +99,7 @@ impl Reader {
         events
     }
 
-    /// Takes a piece of a line that is not whole yet.
+    /// Buffers a piece of a line that is not complete yet.
     fn keep(&mut self, text: &[u8]) {
         if let Some(long) = &mut self.long {
             return long.push(text);
@@ -118,21 +118,22 @@ impl Reader {
         }
     }
 
-    /// The log continues in another file: what the last one ended with is a line.
+    /// The log continues in another file. An incomplete line at the end of the last file is read as a line.
     pub fn begin_part(&mut self) -> Vec<(u64, AgentEvent)> {
         let events = self.finish();
         self.parts.push(self.number);
         events
     }
 
-    /// The part that has a line, from 1, and its number there: events and faults count the lines of all parts.
+    /// The part that contains a line, from 1, and the line's number in it. Events and faults count the lines of all
+    /// parts.
     pub fn place(&self, line: u64) -> (u32, u64) {
         let before = self.parts.iter().take_while(|lines| **lines < line);
         let (part, lines) = before.fold((1, 0), |(part, _), lines| (part + 1, *lines));
         (part, line - lines)
     }
 
-    /// The log has ended: reads a last line that has no line break.
+    /// The log has ended: reads a last line without a newline.
     pub fn finish(&mut self) -> Vec<(u64, AgentEvent)> {
         let mut events = Vec::new();
         if !self.line.is_empty() || self.long.is_some() {
@@ -141,17 +142,17 @@ impl Reader {
         events
     }
 
-    /// What the lines read so far say to the judge.
+    /// The facts for the verdict in the lines read so far.
     pub fn facts(&self) -> &LogFacts {
         &self.facts
     }
 
-    /// The last lines that are no events of the stream: stderr, mostly. Of a plain log, its last lines.
+    /// The last lines that are not events of the stream, mostly from stderr. In a plain log, its last lines.
     pub fn stray_lines(&self) -> impl DoubleEndedIterator<Item = (u64, &str)> {
         self.facts.stray().map(|words| (words.line, words.text.as_str()))
     }
 
-    /// Ends a line whose beginning came with earlier bytes.
+    /// Ends a line that began in earlier bytes.
     fn end_kept_line(&mut self, events: &mut Vec<(u64, AgentEvent)>) {
         let mut line = match self.long.take() {
             Some(long) => long.finish(),
@@ -164,7 +165,7 @@ impl Reader {
 
     fn end_line(&mut self, bytes: &[u8], events: &mut Vec<(u64, AgentEvent)>) {
         self.number += 1;
-        // Lines are text but for rare bytes, and checking that is much faster than looking for them.
+        // Almost all lines are valid UTF-8, and validating is much faster than replacing invalid bytes.
         let text = std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
         let text = text.strip_suffix('\r').unwrap_or(&text);
         let mut said = ParsedLine::default();

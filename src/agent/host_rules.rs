@@ -1,5 +1,5 @@
-//! What a host's watcher needs to judge an attempt and to act on it: the files of `spec/<g>/` that come from a profile and
-//! from the tables.
+//! The files of `spec/<g>/` that come from a profile and from the tables. A host's watcher uses them to classify an
+//! attempt and to act on it.
 
 use crate::agent::stream_rules;
 use crate::model::judgement;
@@ -8,7 +8,7 @@ use crate::model::profile::{Profile, SessionMode};
 use crate::model::verdict::Class;
 
 /// The files `verdicts`, `actions`, `errors`, `stream`, `success`, `terminal`, `error_lines` and `session_pattern` of
-/// docs/host.md; one that a profile has nothing for is left out.
+/// docs/host.md. Files for which a profile has nothing are left out.
 pub fn files(profile: &Profile) -> Vec<(&'static str, String)> {
     let mut files = vec![("verdicts", judgement::table()), ("actions", actions()), ("errors", errors(profile))];
     if let Some(rules) = stream_rules::of(profile.dialect) {
@@ -26,7 +26,7 @@ pub fn files(profile: &Profile) -> Vec<(&'static str, String)> {
     files
 }
 
-/// Files that a check command names, as far as its words tell: paths, and what its tool reads by itself.
+/// The files that a check command uses: paths among its words, and files that its tool reads by default.
 pub fn check_files(command: &str) -> Vec<String> {
     let separators = |c: char| c.is_whitespace() || ";|&()<>\"'`=$".contains(c);
     let mut names: Vec<String> = Vec::new();
@@ -48,7 +48,7 @@ pub fn check_files(command: &str) -> Vec<String> {
     names
 }
 
-/// The structured rows, then the profile's patterns; `-` stands for no pattern.
+/// The structured rows, then the profile's patterns; `-` means no pattern.
 fn errors(profile: &Profile) -> String {
     let rows = stream_rules::errors(profile);
     let line = |row: &stream_rules::ErrorRow| {
@@ -58,13 +58,13 @@ fn errors(profile: &Profile) -> String {
     rows.iter().map(line).collect()
 }
 
-/// The policy, for a watcher out of contact: the action after a class, and after the same class once more.
+/// The policy for a watcher without contact: the action after a class, and after the same class a second time.
 fn actions() -> String {
     let line = |class: Class| format!("{class}\t{}\t{}\n", action(class, &[]), action(class, &[class]));
     Class::ALL.into_iter().map(line).collect()
 }
 
-/// What a watcher can do of a decision: nothing that needs another host or a new session.
+/// The part of a decision that a watcher can carry out: it cannot use another host or a new session.
 fn action(class: Class, before: &[Class]) -> &'static str {
     match decide(class, before) {
         Decision::End => "end",
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn sed_takes_the_id_from_a_line() {
+    fn sed_extracts_the_id_from_a_line() {
         assert_eq!(session_program("^id/(x+)$"), "s/^id\\/(x+)$/\\1/p");
         let text = "binary = ['x']\nstart = []\nsession = 'stream'\nsession_pattern = 'chat ([a-z0-9]+)'";
         let mine: Profile = toml::from_str(text).unwrap();
@@ -122,13 +122,13 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_command_gets_only_what_it_has() {
+    fn a_plain_command_gets_only_the_files_it_needs() {
         let mine: Profile = toml::from_str("binary = [\"x\"]\nstart = []").unwrap();
         assert_eq!(files(&mine).iter().map(|file| file.0).collect::<Vec<_>>(), ["verdicts", "actions", "errors"]);
     }
 
     #[test]
-    fn a_check_names_its_files() {
+    fn the_files_of_a_check_are_found() {
         assert_eq!(check_files("sh ./test.sh --fast && pytest tests/")[..3], ["sh", "test.sh", "pytest.ini"]);
         assert!(check_files("make -C sub test").contains(&"Makefile".to_owned()));
         assert!(check_files("cd sub; bash 'run tests.sh' | tee /tmp/x").contains(&"tests.sh".to_owned()));

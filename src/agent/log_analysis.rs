@@ -1,4 +1,4 @@
-//! One reading of a log for everything that is asked of it: its events, its summary and its verdict.
+//! Reads a log once for its events, its summary and its verdict.
 
 use jiff::Zoned;
 
@@ -9,45 +9,45 @@ use crate::model::attempt::Outcome;
 use crate::model::profile::Profile;
 use crate::model::verdict::Verdict;
 
-/// A log that is read as it grows. It is read once, however often it is summarised.
+/// A log that is read as it grows. It is read only once, however many summaries are made.
 pub struct LogAnalysis {
     log: Log,
     summary: SummaryBuilder,
 }
 
 impl LogAnalysis {
-    /// Of a log of which nothing was read.
+    /// A log of which nothing was read yet.
     pub fn new(profile: &Profile) -> LogAnalysis {
         LogAnalysis { log: Log::new(profile), summary: SummaryBuilder::new(None) }
     }
 
-    /// Takes the next bytes; returns the events of the lines they complete, each with its line number from 1.
+    /// Takes the next bytes, and returns the events of the lines that they complete, each with its line number from 1.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<(u64, AgentEvent)> {
         let events = self.log.push(bytes);
         events.iter().for_each(|(line, event)| self.summary.note(*line, event));
         events
     }
 
-    /// The log goes on in another file: what the last one ended with is a line.
+    /// The log continues in another file. An incomplete line at the end of the last file is read as a line.
     pub fn begin_part(&mut self) -> Vec<(u64, AgentEvent)> {
         let events = self.log.begin_part();
         events.iter().for_each(|(line, event)| self.summary.note(*line, event));
         events
     }
 
-    /// The log has ended: reads a last line that has no line break. Nothing more is told the second time.
+    /// The log has ended: reads a last line without a newline. A second call returns nothing.
     pub fn finish(&mut self) -> Vec<(u64, AgentEvent)> {
         let events = self.log.finish();
         events.iter().for_each(|(line, event)| self.summary.note(*line, event));
         events
     }
 
-    /// What the lines read so far say.
+    /// The summary of the lines read so far.
     pub fn summary(&self, profile: &Profile) -> Summary {
         self.summary.summary(profile.dialect, self.log.reader())
     }
 
-    /// The verdict on what was read, as of now.
+    /// The current verdict on the lines read so far.
     pub fn classify(&self, profile: &Profile, outcome: &Outcome) -> Verdict {
         classify_log(profile, &self.log, outcome, &Zoned::now())
     }
@@ -62,7 +62,7 @@ mod tests {
     use crate::model::verdict::Class;
 
     #[test]
-    fn a_claim_names_the_part_of_the_log_that_has_its_line() {
+    fn a_claim_names_the_part_of_the_log_with_its_line() {
         let profiles = profiles::built_in().unwrap();
         let profile = &profiles["cursor"];
         let parts = [
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn one_reading_in_any_pieces_tells_what_three_tell() {
+    fn one_reading_in_any_pieces_gives_the_same_as_three() {
         let profiles = profiles::built_in().unwrap();
         let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/agents");
         let mut seen = 0;
@@ -112,7 +112,7 @@ mod tests {
                 analysis.finish();
                 assert!(analysis.finish().is_empty());
                 assert_eq!(analysis.summary(profile), summarise(profile.dialect, &log[..], None).unwrap(), "{name}");
-                // Not the reset time: "in 5 minutes" is another second for the second judge.
+                // The reset time is not compared: "in 5 minutes" differs by a second between two calls.
                 let told = |verdict: Verdict| (verdict.class, verdict.evidence, verdict.line);
                 let judged = classify(profile, &log[..], &outcome);
                 assert_eq!(told(analysis.classify(profile, &outcome)), told(judged), "{name}");

@@ -1,4 +1,5 @@
-//! What a log says to the judge. A host's shell reads it by the same rules (`runner/log_facts.sh`); a test compares both.
+//! The facts of a log that a verdict needs. A host's shell reads a log by the same rules (`runner/log_facts.sh`), and a
+//! test compares both.
 
 use std::collections::VecDeque;
 
@@ -9,29 +10,29 @@ use crate::agent::stream_rules::{self, ErrorRow, Kind, StreamRules, UNTIL};
 use crate::model::judgement::End;
 use crate::model::profile::{DialectName, Profile};
 
-/// Stray lines that are kept, the last ones.
+/// Maximum stray lines that are kept; these are the last ones.
 const MAX_STRAY: usize = 40;
-/// Longest piece of a stray line or a value that is kept, in bytes.
+/// Maximum bytes that are kept of a stray line or a value.
 const MAX_TEXT: usize = 1000;
-/// Values of one line that are kept: those below its top level, and all.
+/// Maximum values of one line that are kept: below its top level, and in all.
 const MAX_NESTED: usize = 500;
 const MAX_ENTRIES: usize = 800;
 const MAX_DEPTH: usize = 6;
 
-/// A line that is evidence: its number, counted over all parts, and its words.
+/// A line that is evidence: its number over all parts, and its words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words {
     pub line: u64,
     pub text: String,
 }
 
-/// The last structured error that no progress follows.
+/// The last structured error without progress after it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Error {
     pub line: u64,
     /// As the CLI wrote them.
     pub text: String,
-    /// Numbers of the rows of the error table whose fields hold, from 1.
+    /// Numbers of the rows of the error table whose conditions on fields match, from 1.
     pub rows: Vec<usize>,
 }
 
@@ -40,24 +41,24 @@ pub struct LogFacts {
     rules: Option<&'static StreamRules>,
     /// The session that the stream opened.
     pub session: Option<String>,
-    /// An event opened or ended another session.
+    /// An event that opened or ended another session.
     pub foreign: Option<Words>,
     /// The last terminal event of that session, unless the agent continued after it.
     pub end: Option<(End, Words)>,
     pub error: Option<Error>,
-    /// Unix seconds at which a usage window resets, as the stream says.
+    /// When a usage limit resets, as the stream says, in Unix seconds.
     pub until: Option<i64>,
-    /// Any event was read.
+    /// Whether any event was read.
     pub started: bool,
-    /// Tool calls that were refused.
+    /// Whether any tool call was refused.
     pub refused: bool,
     stray: VecDeque<Words>,
-    /// The last JSON line was not closed: what follows may be the rest of it.
+    /// Whether the last JSON line was not closed, so that the next line may be the rest of it.
     torn: bool,
 }
 
 impl LogFacts {
-    /// Of a log of which nothing was read.
+    /// The facts of a log of which nothing was read yet.
     pub fn new(dialect: DialectName) -> LogFacts {
         LogFacts {
             rules: stream_rules::of(dialect),
@@ -73,12 +74,12 @@ impl LogFacts {
         }
     }
 
-    /// The last lines that are no events and that no progress follows.
+    /// The last lines that are not events and have no progress after them.
     pub fn stray(&self) -> impl DoubleEndedIterator<Item = &Words> {
         self.stray.iter()
     }
 
-    /// Takes a line, without its line break.
+    /// Takes a line, without its newline.
     pub fn line(&mut self, number: u64, line: &str) {
         let Some(rules) = self.rules else { return self.add_stray(number, line) };
         let closed = line.ends_with('}');
@@ -102,7 +103,7 @@ impl LogFacts {
         }
     }
 
-    /// Text, perhaps with an event after it on the same line.
+    /// Takes text that may be followed by an event on the same line.
     fn text(&mut self, rules: &StreamRules, number: u64, line: &str) {
         let mut text = line;
         if let Some(at) = line.find("{\"").filter(|at| *at > 0 && !line[..*at].contains('"')) {
@@ -179,7 +180,7 @@ impl LogFacts {
         }
     }
 
-    /// The terminal event may leave out what an error before it said.
+    /// The terminal event may omit the text of an earlier error.
     fn note_error(&mut self, rules: &StreamRules, line: u64, entries: &mut Entries, keep: bool) {
         if let Some(until) = entries.at(rules.until) {
             self.until = until.parse().ok();
@@ -199,12 +200,12 @@ impl LogFacts {
     }
 }
 
-/// The one object that a text is.
+/// The object, if a text is exactly one.
 fn object(text: &str) -> Option<Value<'_>> {
     serde_json::from_str(text).ok().filter(Value::is_object)
 }
 
-/// Whether an object is closed, whatever follows it.
+/// Whether a text begins with a complete object.
 fn is_closed_object(text: &str) -> bool {
     serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>().next().is_some_and(|it| it.is_ok())
 }
@@ -294,7 +295,8 @@ fn path_matches(wanted: &str, path: &str) -> bool {
     wanted.split('.').count() == path.split('.').count() && wanted.split('.').zip(path.split('.')).all(piece)
 }
 
-/// The first row of a profile's error table that an error or a stray text matches. Text is tried without what it quotes.
+/// The first row of a profile's error table that matches an error or a stray text. Quoted parts of the text are
+/// ignored.
 pub fn find_row<'a, 'b>(rows: &'a [ErrorRow<'b>], held: &[usize], text: &str) -> Option<&'a ErrorRow<'b>> {
     rows.iter().enumerate().find_map(|(number, row)| {
         let fields = row.fields.is_empty() || held.contains(&(number + 1));
@@ -305,7 +307,7 @@ pub fn find_row<'a, 'b>(rows: &'a [ErrorRow<'b>], held: &[usize], text: &str) ->
     })
 }
 
-/// The first line of a text without what stands between quotes: a message may quote anything.
+/// The first line of a text without the parts between quotes, because a message may quote anything.
 pub fn unquoted(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let mut out = String::with_capacity(line.len());
@@ -315,7 +317,7 @@ pub fn unquoted(text: &str) -> String {
         let close = match c {
             '"' | '`' => after.find(c).map_or(Some(after.len()), |at| Some(at + 1)),
             '“' => after.find('”').map_or(Some(after.len()), |at| Some(at + '”'.len_utf8())),
-            // An apostrophe within a word opens nothing.
+            // An apostrophe within a word does not begin a quotation.
             '\'' if !out.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_') => {
                 after.find('\'').map(|at| at + 1)
             }

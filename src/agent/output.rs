@@ -1,4 +1,4 @@
-//! The end of what a setup or a check printed: why it failed.
+//! The end of the output of a setup or check, which shows why it failed.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -7,31 +7,31 @@ use serde::Serialize;
 
 use crate::agent::sanitize::one_line;
 
-/// Most lines of it that are shown.
+/// Maximum lines that are shown.
 pub const LINES: usize = 10;
-/// Most characters of a line.
+/// Maximum characters of a line.
 const WIDTH: usize = 160;
-/// Bytes at the end of a file in which the lines are looked for.
+/// Bytes at the end of a file that are searched for lines.
 const WINDOW: u64 = 16 << 10;
 const CHUNK: usize = 256 << 10;
 
-/// What a step of an attempt printed last.
+/// The last output of a step of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Output {
     /// `setup` or `check`.
     pub step: String,
-    /// Its exit status, where one is known.
+    /// Its exit status, if known.
     pub status: Option<i32>,
-    /// The file in the record.
+    /// The name of the file in the record.
     pub log: String,
-    /// The number of the first of the lines, from 1.
+    /// Number of the first shown line, from 1.
     pub line: u64,
-    /// Printable lines, the last ones.
+    /// The last lines, made printable.
     pub lines: Vec<String>,
 }
 
 impl Output {
-    /// Reads the end of a log; `None` where it is not there or says nothing.
+    /// Reads the end of a log; `None` if it does not exist or is empty.
     ///
     /// # Errors
     /// It cannot be read.
@@ -42,7 +42,7 @@ impl Output {
         };
         let length = file.metadata()?.len();
         let start = length.saturating_sub(WINDOW);
-        // Lines before the window are only counted.
+        // Lines before the searched part are only counted.
         let mut before = 0;
         let mut buffer = vec![0; CHUNK];
         let mut head = (&mut file).take(start);
@@ -57,7 +57,7 @@ impl Output {
         file.take(WINDOW).read_to_end(&mut end)?;
         let text = String::from_utf8_lossy(&end);
         let numbered = (before + 1..).zip(text.lines());
-        // The window may begin within a line.
+        // The searched part may begin within a line.
         let whole = numbered.skip(usize::from(start > 0 && text.contains('\n')));
         let lines: Vec<(u64, String)> = whole.map(|(n, line)| (n, one_line(line, WIDTH))).collect();
         let last = lines.iter().rposition(|(_, line)| !line.is_empty()).map_or(0, |at| at + 1);

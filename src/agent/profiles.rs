@@ -1,4 +1,4 @@
-//! `agents.toml`: the built-in profiles, and a user's laid over them.
+//! Profiles of agents: the built-in `agents.toml`, with a user's file merged over it.
 
 mod overlay;
 mod pattern;
@@ -15,7 +15,7 @@ use overlay::Overlay;
 
 pub use pattern::compile;
 
-/// The profiles that are compiled in, as a file.
+/// The built-in profiles, as a file.
 pub const BUILT_IN: &str = include_str!("../../config/agents.toml");
 
 /// Profiles by name.
@@ -30,11 +30,11 @@ pub struct ProfileError {
     /// From 1.
     pub line: usize,
     pub reason: String,
-    /// The nearest valid key, where one is near.
+    /// The most similar valid key, if one is similar enough.
     pub nearest: Option<String>,
 }
 
-/// No profile has that name.
+/// The error for a name that no profile has.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("no agent is called {name:?}{}", .nearest.as_ref().map_or_else(String::new, |name| format!(" (did you mean {name}?)")))]
 pub struct UnknownAgent {
@@ -49,12 +49,12 @@ struct File {
     agent: BTreeMap<Spanned<String>, Spanned<Overlay>>,
 }
 
-/// The profiles that need no file. A test validates them; doing it again at every start would cost more than reading them.
+/// The built-in profiles. A test validates them, because doing so at every start would take longer than reading them.
 pub fn built_in() -> Result<Profiles, ProfileError> {
     layer(Profiles::new(), BUILT_IN, "built-in agents.toml", |_| Ok(()))
 }
 
-/// The built-in profiles with those of a user's file laid over them. `file` names it in errors.
+/// The built-in profiles merged with a user's file. `file` names it in errors.
 pub fn layered(text: &str, file: &str) -> Result<Profiles, ProfileError> {
     layer(built_in()?, text, file, validate)
 }
@@ -84,7 +84,7 @@ fn layer(
         fail(error.span().map_or(0, |span| span.start), reason, nearest)
     })?;
     let mut tables: Vec<_> = parsed.agent.into_iter().collect();
-    // In the order of the file, so that a profile may be like one above it.
+    // In the order of the file, so that a profile may use `like` with one above it.
     tables.sort_by_key(|(name, _)| name.span().start);
     for (name, table) in tables {
         let (at, name) = (name.span().start, name.into_inner());
@@ -104,7 +104,7 @@ fn layer(
     Ok(profiles)
 }
 
-/// Makes serde's "unknown field `x`, expected one of …" short, and finds the nearest key.
+/// Shortens serde's "unknown field `x`, expected one of …" and finds the most similar key.
 fn explain(message: &str) -> (String, Option<String>) {
     let Some((unknown, expected)) = message.split_once(", expected ") else {
         return (message.trim().to_owned(), None);
@@ -125,7 +125,7 @@ fn command_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-/// What the types do not say. Returns a fragment that says what is wrong.
+/// Checks what the types do not express. Returns the mistake as a fragment.
 fn validate(profile: &Profile) -> Result<(), String> {
     let name = |text: &String| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control());
     if profile.binary.is_empty() || !profile.binary.iter().all(name) {

@@ -1,4 +1,4 @@
-//! When a usage window resets, from the words of a CLI.
+//! Finds out when a usage limit resets, from a CLI's message.
 
 use std::sync::LazyLock;
 
@@ -7,9 +7,9 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 use regex::{Captures, Regex};
 
-/// A reset further away than this was not understood: windows are hours, days, or a month.
+/// Maximum seconds until a reset. A later time was misread, because usage limits last hours, days, or a month.
 const FARTHEST: i64 = 35 * 24 * 3600;
-/// A log may be read a while after it was written.
+/// Maximum age of a reset in seconds, because a log may be read some time after it was written.
 const OLDEST: i64 = 24 * 3600;
 
 static EPOCH: LazyLock<Regex> = LazyLock::new(|| pattern(r"\|([0-9]{10})(?:[0-9]{3})?\b"));
@@ -32,14 +32,14 @@ static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-/// A constant of this file; the tests use each.
+/// Compiles a constant of this file; the tests use each one.
 fn pattern(text: &str) -> Regex {
     regex::RegexBuilder::new(text).case_insensitive(true).build().expect("a constant pattern")
 }
 
-/// Unix seconds at which a window resets, or `None` when the text does not say it beyond doubt. A clock time without a
-/// zone is the host's, which is not known: the earlier of UTC and `now`'s zone is taken, since coming too early costs one
-/// refused start and coming too late costs hours.
+/// When a usage limit resets in Unix seconds, or `None` if the text is not clear. A clock time without a zone is in the
+/// host's zone, which is unknown. The earlier of UTC and `now`'s zone is used, because trying too early costs one
+/// refused start, and trying too late costs hours.
 pub fn reset_time(text: &str, now: &Zoned) -> Option<i64> {
     let found = epoch(text).or_else(|| instant(text)).or_else(|| relative(text, now));
     let found = found.or_else(|| slashed(text, now)).or_else(|| clock(text, now))?;
@@ -70,7 +70,7 @@ fn relative(text: &str, now: &Zoned) -> Option<i64> {
     Some(now.timestamp().as_second() + seconds)
 }
 
-/// `… reset when your monthly cycle ends on 9/19/2026`: month first, as Cursor writes it.
+/// `… reset when your monthly cycle ends on 9/19/2026`: the month comes first, as Cursor writes it.
 fn slashed(text: &str, now: &Zoned) -> Option<i64> {
     let found = SLASHED.captures(text)?;
     let date = Date::new(found[3].parse().ok()?, found[1].parse().ok()?, found[2].parse().ok()?).ok()?;
@@ -105,7 +105,7 @@ fn clock_in(found: &Captures<'_>, now: &Zoned, zone: TimeZone) -> Option<i64> {
         return seconds(Date::new(year.as_str().parse().ok()?, month, day).ok()?.to_datetime(time), &zone);
     }
     let this = Date::new(here.year(), month, day).ok()?.to_datetime(time);
-    // In December, "Jan 2" is next year's.
+    // In December, "Jan 2" is in the next year.
     let past = here.datetime().checked_sub(Span::new().days(60)).ok()?;
     seconds(if this < past { Date::new(here.year() + 1, month, day).ok()?.to_datetime(time) } else { this }, &zone)
 }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_doubt_is_not_guessed() {
+    fn an_ambiguous_time_is_not_guessed() {
         for text in [
             "resets soon",
             "resets 17",

@@ -1,15 +1,15 @@
-//! Text from elsewhere, made safe and short for people.
+//! Makes text from other sources safe and short for people.
 
-/// Longest evidence or summary line, in characters.
+/// Maximum characters of evidence or of a summary line.
 pub const SHORT: usize = 200;
 
-/// One printable line of at most `max` characters: control characters, line breaks and characters that reorder or
-/// hide text become spaces, runs of white space become one, and a cut is marked with `…`.
+/// One printable line of at most `max` characters. Control characters, newlines and characters that reorder or hide
+/// text become spaces, runs of white space become one space, and a cut is marked with `…`.
 pub fn one_line(text: &str, max: usize) -> String {
     cut(text.split(|c: char| c.is_whitespace() || is_unsafe(c)).filter(|word| !word.is_empty()), max, " ")
 }
 
-/// Several printable lines of at most `max` characters together: as [`one_line`], but line breaks and indents stay.
+/// Several printable lines of at most `max` characters together. Like [`one_line`], but newlines and indents stay.
 pub fn paragraph(text: &str, max: usize) -> String {
     let clean: Vec<String> =
         text.lines().map(|line| line.replace(|c: char| is_unsafe(c) && c != '\t', " ").trim_end().to_owned()).collect();
@@ -33,8 +33,8 @@ fn cut<'a>(pieces: impl Iterator<Item = &'a str>, max: usize, joint: &str) -> St
     out
 }
 
-/// Control characters, and format characters that change how other text is shown (bidirectional overrides,
-/// zero-width characters, tags).
+/// Whether a character is a control character, or a format character that changes how other text is shown
+/// (bidirectional overrides, zero-width characters, tags).
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
@@ -47,8 +47,8 @@ pub fn prefix(text: &str, max: usize) -> &str {
     &text[..end]
 }
 
-/// A path of the agent's without the place where its checkout lies on the host (`…/trees/till-1/till/total.sh` is
-/// `total.sh`): what is left can be opened here. Any other path stays as it is.
+/// A path of the agent's relative to its checkout (`…/trees/till-1/till/total.sh` is `total.sh`), so that the user can
+/// open it here. Any other path is unchanged.
 pub fn in_checkout(path: &str) -> &str {
     let Some((_, below)) = path.split_once("/trees/") else { return path };
     let mut parts = below.splitn(3, '/');
@@ -69,7 +69,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_path_of_the_checkout_is_relative_and_no_other_is() {
+    fn only_a_path_in_the_checkout_becomes_relative() {
         assert_eq!(in_checkout("/home/dev/.handoff/trees/till-1/till/src/a.rs"), "src/a.rs");
         assert_eq!(in_checkout("/srv/h/trees/my-app-12/my-app/x y"), "x y");
         for path in ["src/trees/till-1/till/a", "/trees/till-1/tally/a", "/trees/till-x/till/a", "/etc/passwd", "a.rs"]
@@ -92,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_comes_out_is_bounded_and_printable(text in any::<String>(), max in 1usize..300) {
+        fn the_result_is_bounded_and_printable(text in any::<String>(), max in 1usize..300) {
             let line = one_line(&text, max);
             prop_assert!(line.chars().count() <= max);
             prop_assert!(!line.chars().any(is_unsafe));

@@ -1,44 +1,45 @@
-//! What the lines of each dialect's stream mean to the judge, as data: both the laptop and the shell of a host read a log
-//! by these rules.
+//! The meaning of each dialect's lines for a verdict, as data: the laptop and the host's shell read a log by these
+//! rules.
 //!
-//! A line is flattened into entries `path=value`: keys joined by `.`, `[]` for the elements of an array, `path={` for an
-//! object. A condition is such an entry; a piece of its path that begins with `*` matches by its end, a value that ends
-//! with `*` by its start, and `!` in front asks that no entry matches.
+//! A line is flattened into entries `path=value`: keys joined by `.`, `[]` for the elements of an array, `path={` for
+//! an object. A condition is such an entry. A piece of its path that begins with `*` matches by its end, a value that
+//! ends with `*` by its start, and a leading `!` requires that no entry matches.
 
 use crate::model::profile::{DialectName, Profile};
 use crate::model::verdict::Class;
 
-/// Lines of one dialect.
+/// The rules for one dialect.
 pub struct StreamRules {
-    /// Starts of lines that are progress without a look at the rest, except where the line contains one of the texts.
+    /// Prefixes of lines that count as progress without parsing, unless the line contains one of the texts.
     pub fast: &'static [(&'static str, &'static [&'static str])],
-    /// Where a line names its session.
+    /// Path of the session's id in a line.
     pub session: &'static str,
-    /// What a line is; the first rule of a kind that holds is enough.
+    /// The kinds of lines. One matching rule of a kind is enough.
     pub rules: &'static [(Kind, &'static [&'static str])],
-    /// Where an error has its words, the best first.
+    /// Paths of an error's words, the preferred one first.
     pub text: &'static [&'static str],
-    /// Where the stream says when a usage window resets, in Unix seconds.
+    /// Path of the time at which a usage limit resets, in Unix seconds.
     pub until: &'static str,
-    /// Structured fields that prove a class, tried in order before the words. [`UNTIL`] holds where the stream named a reset.
+    /// Structured fields that prove a class, tried in order before the words. [`UNTIL`] matches if the stream contains
+    /// a reset time.
     pub fields: &'static [(Class, Option<&'static str>, &'static [&'static str])],
 }
 
 /// What a line can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The line belongs to a sub-agent: it ends and opens nothing.
+    /// The line belongs to a sub-agent: it neither opens nor ends the session.
     Nested,
     /// A session begins.
     Open,
-    /// The agent works.
+    /// The agent is working.
     Progress,
     /// An error from which the CLI may recover.
     Error,
     Refused,
     /// The terminal event.
     End,
-    /// A terminal event that is a success.
+    /// A terminal event that reports success.
     Good,
 }
 
@@ -56,7 +57,7 @@ impl Kind {
     }
 }
 
-/// Entry that is added to an error when the stream named the reset of a usage window.
+/// Entry that is added to an error if the stream contains the reset time of a usage limit.
 pub const UNTIL: &str = "@until=";
 
 const LIMIT: Option<&str> = Some("hit your (usage |session |weekly )?limit|usage limit");
@@ -82,7 +83,7 @@ static CLAUDE: StreamRules = StreamRules {
         (Kind::Refused, &["type=system", "subtype=permission_denied"]),
         (Kind::Refused, &["type=result", "permission_denials[]={"]),
         (Kind::End, &["type=result"]),
-        // Qwen Code, which speaks this dialect, reports API errors as success with such a text.
+        // Qwen Code, which uses this dialect, reports API errors as success with such a text.
         (Kind::Good, &["type=result", "subtype=success", "!is_error=true", "!result=[API Error:*"]),
     ],
     text: &["result", "errors[]", "message.content[].text", "error"],
@@ -164,7 +165,7 @@ static CODEX: StreamRules = StreamRules {
     fields: &[],
 };
 
-/// The rules of a dialect; `None` where every line is text.
+/// The rules of a dialect; `None` if every line is text.
 pub fn of(dialect: DialectName) -> Option<&'static StreamRules> {
     match dialect {
         DialectName::Claude => Some(&CLAUDE),
@@ -174,7 +175,7 @@ pub fn of(dialect: DialectName) -> Option<&'static StreamRules> {
     }
 }
 
-/// A row of the error table: the class, the ERE over the words, and the conditions over the fields of an error.
+/// A row of the error table: the class, an ERE for the words, and conditions on the fields of an error.
 pub struct ErrorRow<'a> {
     pub class: Class,
     pub pattern: Option<&'a str>,
@@ -189,7 +190,7 @@ pub fn errors(profile: &Profile) -> Vec<ErrorRow<'_>> {
     fields.chain(words.map(|row| ErrorRow { class: row.class, pattern: Some(&row.pattern), fields: &[] })).collect()
 }
 
-/// The rules as a host reads them: lines of words between tabs.
+/// The rules in the form for a host: lines of words separated by tabs.
 pub fn text(rules: &StreamRules) -> String {
     let mut text = String::new();
     let mut line = |word: &str, rest: &[&str]| text.push_str(&format!("{word}\t{}\n", rest.join("\t")));

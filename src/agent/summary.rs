@@ -1,4 +1,4 @@
-//! What a log says about the work, for `handoff.md`: nothing that is not in it, each claim with its line.
+//! What a log says about the work, for `handoff.md`. Each claim has the line that proves it.
 
 use std::io::Read;
 
@@ -8,15 +8,15 @@ use crate::model::agent_event::AgentEvent;
 use crate::model::attempt::{AttemptNo, log_name};
 use crate::model::profile::DialectName;
 
-/// Longest message that is quoted, in characters.
+/// Maximum characters of a quoted message.
 const MAX_SAID: usize = 2000;
 const MAX_TRIED: usize = 40;
 const MAX_FILES: usize = 60;
 const MAX_BLOCKERS: usize = 12;
-/// Lines of stderr that are quoted when no terminal event says how it ended.
+/// Lines of stderr that are quoted if no terminal event says how the agent ended.
 const MAX_STRAY: usize = 5;
 
-/// A claim and the line of the log it stands on, from 1, in which part of it.
+/// A claim, and the line of the log that proves it (from 1) in its part of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     pub text: String,
@@ -25,7 +25,7 @@ pub struct Item {
 }
 
 impl Item {
-    /// Of a line counted over all parts, until it is [`Item::place`]d.
+    /// Makes a claim with a line counted over all parts, until it is [`Item::place`]d.
     fn new(text: String, line: u64) -> Item {
         Item { text, line, part: 1 }
     }
@@ -40,12 +40,12 @@ impl Item {
     }
 }
 
-/// The latest of many claims.
+/// The latest claims of a kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Items {
-    /// In the order of the log.
+    /// The shown claims, in the order of the log.
     pub shown: Vec<Item>,
-    /// Earlier ones that are not shown.
+    /// Number of earlier claims that are not shown.
     pub left_out: usize,
 }
 
@@ -61,33 +61,33 @@ impl Items {
     }
 }
 
-/// What one attempt's log says.
+/// The contents of one attempt's log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// The session the stream names.
+    /// The session that the stream names.
     pub session: Option<String>,
     pub model: Option<String>,
-    /// The last thing the assistant said; line breaks are kept.
+    /// The last message of the assistant, with its newlines.
     pub said: Option<Item>,
-    /// Commands, with the exit codes that the CLI tells.
+    /// Commands, with the exit statuses that the CLI reports.
     pub tried: Items,
-    /// Files the agent says it touched, each once. What really changed is in the captured tree.
+    /// Files that the agent says it touched, each once. The captured tree shows the real changes.
     pub files: Items,
-    /// Refusals, errors, retries.
+    /// Refusals, errors and retries.
     pub blockers: Items,
-    /// The terminal event: whether it was a good one. `None`: the log has none, and this is a partial summary.
+    /// Whether the terminal event reports success. `None`: the log has none, so this summary is partial.
     pub finished: Option<bool>,
     pub tokens: Option<u64>,
-    /// US dollars as the CLI tells; Claude's grows over the resumes of a session.
+    /// US dollars as the CLI reports them. Claude's value is the total over the resumes of a session.
     pub cost_usd: Option<String>,
 }
 
-/// Reads a log and says what it holds. `workspace` is taken off the front of paths. Errors are those of reading.
+/// Summarises a log. `workspace` is removed from the front of paths. Errors are those of reading.
 pub fn summarise(dialect: DialectName, log: impl Read, workspace: Option<&str>) -> std::io::Result<Summary> {
     summarise_parts(dialect, [log], workspace)
 }
 
-/// As [`summarise`], of a log in parts.
+/// Like [`summarise`], for a log in parts.
 pub fn summarise_parts(
     dialect: DialectName,
     parts: impl IntoIterator<Item = impl Read>,
@@ -114,17 +114,17 @@ pub fn summarise_parts(
     Ok(builder.summary(dialect, &reader))
 }
 
-/// A summary in the making: takes events as they come, and gives what they say so far at any time.
+/// Builds a summary: takes events as they come, and returns the summary so far at any time.
 pub struct SummaryBuilder {
     summary: Summary,
-    /// The last thing the assistant said, as it was sent; only the last of many is ever made readable.
+    /// The last message of the assistant, unprocessed, because only the last of many is shown.
     said: Option<(u64, String)>,
-    /// With `/` at its end.
+    /// Ends with `/`.
     workspace: Option<String>,
 }
 
 impl SummaryBuilder {
-    /// `workspace` is taken off the front of paths.
+    /// `workspace` is removed from the front of paths.
     pub fn new(workspace: Option<&str>) -> SummaryBuilder {
         let workspace = workspace.map(|workspace| format!("{}/", workspace.trim_end_matches('/')));
         SummaryBuilder { summary: Summary::default(), said: None, workspace }
@@ -144,7 +144,7 @@ impl SummaryBuilder {
         }
     }
 
-    /// What was said so far; `reader` is the one the events came from.
+    /// The summary so far; `reader` is the one that the events came from.
     pub fn summary(&self, dialect: DialectName, reader: &Reader) -> Summary {
         let mut summary = self.summary.clone();
         summary.said = self.said.as_ref().map(|(line, text)| Item::new(paragraph(text, MAX_SAID), *line));
@@ -184,7 +184,7 @@ impl Summary {
         }
     }
 
-    /// From lines counted over all parts to lines of their part.
+    /// Converts lines counted over all parts to lines of their part.
     fn place(&mut self, reader: &Reader) {
         let lists = [&mut self.tried, &mut self.files, &mut self.blockers];
         let items = lists.into_iter().flat_map(|list| &mut list.shown);
@@ -209,7 +209,7 @@ impl Summary {
         }
     }
 
-    /// What stands last on stderr, where the agent did not end well; of a plain log, its last lines as its words.
+    /// Adds the last lines of stderr if the agent did not end well; in a plain log, its last lines are its message.
     fn add_stray(&mut self, dialect: DialectName, reader: &Reader) {
         let mut last: Vec<_> = reader.stray_lines().rev().take(MAX_STRAY).collect();
         last.reverse();

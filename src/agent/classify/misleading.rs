@@ -1,5 +1,5 @@
-//! Logs that look like something else: name, agent, log, exit code, and the class that is right. The shell of a host is
-//! held to the same table.
+//! Logs that look like something else, each with name, agent, log, exit code and the correct class. A host's shell must
+//! give the same classes.
 
 use crate::model::verdict::Class;
 

@@ -19,7 +19,7 @@ fn fixture(name: &str) -> (Vec<u8>, i32) {
 fn profile(name: &str) -> Profile {
     let mut profiles = built_in().unwrap();
     let agent = name.split('-').next().unwrap();
-    // Qwen Code speaks Claude's dialect.
+    // Qwen Code uses Claude's dialect.
     profiles.remove(if agent == "qwen" { "claude" } else { agent }).unwrap()
 }
 
@@ -36,7 +36,7 @@ fn classify_at_2_utc(profile: &Profile, log: &[u8], outcome: &Outcome) -> Verdic
     classify_log(profile, &Log::read(profile, log), outcome, &now)
 }
 
-/// Fixture, class, line, a piece of the evidence.
+/// Fixture, class, line, and a part of the evidence.
 const TABLE: [(&str, Class, Option<u64>, &str); 30] = [
     ("claude-f-401", Class::Auth, Some(4), "Invalid API key"),
     ("claude-f-429", Class::Throttled, Some(4), "Request rejected (429)"),
@@ -71,7 +71,7 @@ const TABLE: [(&str, Class, Option<u64>, &str); 30] = [
 ];
 
 #[test]
-fn every_capture_gets_its_verdict_with_the_line_that_proves_it() {
+fn every_fixture_gets_its_verdict_and_the_line_that_proves_it() {
     for (name, class, line, evidence) in TABLE {
         let (log, exit) = fixture(name);
         let verdict = classify_at_2_utc(&profile(name), &log, &exited(exit));
@@ -86,7 +86,7 @@ fn prose_is_never_evidence() {
     let (log, _) = fixture("cursor-torn");
     let verdict = classify_at_2_utc(&profile("cursor"), &log, &killed(9));
     assert_eq!((verdict.class, verdict.evidence.as_str()), (Class::Crashed, "killed by SIGKILL"));
-    // The agent returned that number itself.
+    // The agent itself returned that status.
     let verdict = classify_at_2_utc(&profile("cursor"), &log, &exited(137));
     assert_eq!((verdict.class, verdict.evidence.as_str()), (Class::Crashed, "exit code 137"));
     let (log, _) = fixture("cursor-truncated");
@@ -104,14 +104,15 @@ fn memory_and_disk_are_facts_of_the_host() {
     let verdict = classify_at_2_utc(&cursor, &log, &lost);
     assert_eq!(verdict.class, Class::Oom);
     assert!(verdict.evidence.ends_with("no exit status; oom_kill in /x rose from 0 to 1"), "{}", verdict.evidence);
-    // Memory that ran out elsewhere on the host, or for a tool of an agent that continued, is named and no proof.
+    // Memory that ran out elsewhere on the host, or for a tool of an agent that continued, is mentioned but proves
+    // nothing.
     let elsewhere = classify_at_2_utc(&cursor, &log, &Outcome { oom: oom("host"), ..killed(9) });
     assert_eq!((elsewhere.class, elsewhere.notes.len()), (Class::Crashed, 1));
     let (ok, _) = fixture("cursor-ok");
     let tool = classify_at_2_utc(&cursor, &ok, &Outcome { oom: oom("agent"), ..exited(0) });
     assert_eq!(tool.class, Class::Unchecked);
     assert!(tool.notes[0].contains("was killed because memory ran out; the agent continued"), "{:?}", tool.notes);
-    // A host of release 0.1.0 says it by its class alone.
+    // A host of release 0.1.0 reports it only by its class.
     let detail = Some("oom_kill in /x rose from 0 to 1".into());
     let old = Outcome { class: "oom".into(), detail, ..exited(137) };
     assert_eq!(classify_at_2_utc(&cursor, &log, &old).class, Class::Oom);
@@ -122,7 +123,7 @@ fn memory_and_disk_are_facts_of_the_host() {
 }
 
 #[test]
-fn what_the_watcher_ended_is_what_the_watcher_says() {
+fn an_end_caused_by_the_watcher_is_reported_as_the_watcher_says() {
     let (log, _) = fixture("cursor-f-429");
     for (reason, class) in [
         ("stop", Class::Stopped),
@@ -147,7 +148,7 @@ fn what_the_watcher_ended_is_what_the_watcher_says() {
 }
 
 #[test]
-fn a_cli_that_finishes_and_never_exits_has_finished() {
+fn a_cli_that_finishes_and_never_exits_counts_as_finished() {
     let (log, _) = fixture("cursor-ok");
     let outcome = Outcome { reason: "grace".into(), exit: Some(143), ..Outcome::default() };
     assert_eq!(classify_at_2_utc(&profile("cursor"), &log, &outcome).class, Class::Unchecked);
@@ -219,7 +220,7 @@ fn a_plain_command_is_judged_by_its_exit_code_and_the_patterns_it_has() {
 }
 
 #[test]
-fn a_usage_window_named_by_the_stream_is_waited_for() {
+fn a_usage_limit_with_a_reset_time_is_waited_for() {
     let log = concat!(
         "{\"type\":\"rate_limit_event\",\"rate_limit_info\":{\"status\":\"rejected\",\"resetsAt\":1795240800,\"rateLimitType\":\"five_hour\"}}\n",
         "{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":true,\"api_error_status\":429,\"result\":\"API Error: 429\"}\n"
@@ -237,7 +238,7 @@ fn evidence_is_short_printable_and_keeps_the_proof() {
     assert!(!verdict.evidence.contains(['\x1b', '\u{202e}']));
 }
 
-/// The scripted agent of the demo, run by a real shell: a rate limit, then the resumed session finishes.
+/// The demo's scripted agent in a real shell: first a rate limit, then the resumed session finishes.
 #[test]
 fn the_demo_is_throttled_first_and_done_when_resumed() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config/demo");
@@ -280,7 +281,7 @@ fn profile_of(agent: &str) -> Profile {
 }
 
 #[test]
-fn misleading_logs_get_the_class_that_is_right() {
+fn misleading_logs_get_the_correct_class() {
     let mut wrong = Vec::new();
     for (name, agent, log, exit, class) in misleading::cases() {
         let verdict = classify_at_2_utc(&profile_of(agent), log.as_bytes(), &exited(exit));
@@ -292,7 +293,7 @@ fn misleading_logs_get_the_class_that_is_right() {
 }
 
 #[test]
-fn a_resume_that_opened_another_session_is_said() {
+fn a_resume_that_opened_another_session_is_reported() {
     let log = "{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"new\"}\n{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"session_id\":\"new\"}\n";
     let asked = Outcome { resumed: Some("old".into()), ..exited(0) };
     let verdict = classify_at_2_utc(&profile("claude"), log.as_bytes(), &asked);
@@ -300,12 +301,12 @@ fn a_resume_that_opened_another_session_is_said() {
         (verdict.class, &*verdict.evidence),
         (Class::Session, "the CLI opened session new instead of resuming old")
     );
-    // Without a resume nothing is lost: the session that the stream opened is the attempt's.
+    // Without a resume nothing is lost: the attempt's session is the one that the stream opened.
     assert_eq!(classify_at_2_utc(&profile("claude"), log.as_bytes(), &exited(0)).class, Class::Unchecked);
 }
 
 #[test]
-fn a_timeout_names_the_error_of_the_service_that_still_stands() {
+fn a_timeout_names_the_last_error_of_the_service() {
     let log = "{\"type\":\"system\",\"subtype\":\"api_retry\",\"error_status\":529,\"error\":\"overloaded\"}\n";
     let outcome = Outcome { reason: "timeout".into(), ..Outcome::default() };
     let verdict = classify_at_2_utc(&profile("claude"), log.as_bytes(), &outcome);

@@ -1,4 +1,4 @@
-//! The evidence of a verdict in words, and what is named next to it.
+//! The evidence of a verdict in words, and notes next to it.
 
 use super::Case;
 use crate::agent::sanitize::{SHORT, one_line};
@@ -6,7 +6,7 @@ use crate::model::attempt::Reason;
 use crate::model::judgement::{Check, End, Exit, Gives};
 use crate::model::verdict::{Class, Verdict};
 
-/// The verdict of a class, with the words that the deciding row asks for.
+/// The verdict for a class, with the words of the deciding row.
 pub(super) fn verdict(case: &Case, class: Class) -> Verdict {
     let well = case.facts.end == End::Good && matches!(case.facts.exit, Exit::Zero | Exit::Ended);
     match case.facts.row().gives {
@@ -21,7 +21,7 @@ pub(super) fn verdict(case: &Case, class: Class) -> Verdict {
     }
 }
 
-/// What does not change the class.
+/// Notes about facts that do not change the class.
 pub(super) fn notes(case: &Case) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(killed) = case.outcome.oom.as_deref().filter(|_| !case.facts.out_of_memory) {
@@ -52,7 +52,7 @@ fn found(class: Class, found: Option<&super::Found>) -> Verdict {
     said(class, around(&found.words.text, found.at), Some(found.words.line).filter(|line| *line > 0))
 }
 
-/// A long text from a little before the proof, so that a cut keeps it.
+/// The part of a long text that begins shortly before the proof, so that a cut keeps the proof.
 fn around(text: &str, at: usize) -> &str {
     let from = if at < SHORT / 2 { 0 } else { at - SHORT / 4 };
     let from = (from..=at).find(|&from| text.is_char_boundary(from)).unwrap_or(at);
@@ -63,12 +63,12 @@ fn detail<'a>(case: &'a Case) -> &'a str {
     case.outcome.detail.as_deref().unwrap_or_default()
 }
 
-/// A fact, with what the host said about it.
+/// A fact with the host's detail.
 fn with_detail(case: &Case, fact: &str) -> String {
     if detail(case).is_empty() { fact.to_owned() } else { format!("{fact}: {}", detail(case)) }
 }
 
-/// A fact, followed by the last words of the log where there are any.
+/// A fact, followed by the last words of the log if there are any.
 fn with_last_words(case: &Case, class: Class, fact: &str) -> Verdict {
     match case.error.as_ref().or(case.stray.as_ref()).map(|found| &found.words).filter(|words| !words.text.is_empty()) {
         Some(words) => said(class, &format!("{fact}; last words: {}", words.text), Some(words.line)),
@@ -76,7 +76,7 @@ fn with_last_words(case: &Case, class: Class, fact: &str) -> Verdict {
     }
 }
 
-/// Ends that the watcher brought about, or met before the agent ran.
+/// Verdicts for ends that the watcher caused, or that came before the agent ran.
 fn from_outside(case: &Case, class: Class) -> Verdict {
     let active = time(case.outcome.active);
     let fact = |fact: &str| with_detail(case, fact);
@@ -131,7 +131,7 @@ fn other_session(case: &Case) -> Verdict {
     }
 }
 
-/// The agent says it is done.
+/// Verdicts for an agent that reports success.
 fn of_work(case: &Case, class: Class) -> Verdict {
     let (line, words) = case.end.as_ref().map_or((None, ""), |words| (Some(words.line), words.text.as_str()));
     let outcome = case.outcome;
@@ -175,7 +175,7 @@ fn refused(case: &Case) -> Verdict {
     said(Class::Blocked, &format!("a tool was refused: {}{more}", what.unwrap_or_default()), line)
 }
 
-/// No error says why: what is left is how the process ended.
+/// Verdicts without an error in the log, by how the process ended.
 fn of_exit(case: &Case, class: Class) -> Verdict {
     let code = case.outcome.exit.unwrap_or_default();
     let reported = case.end.as_ref().filter(|words| !words.text.is_empty());
@@ -219,7 +219,7 @@ fn truncated(case: &Case) -> Verdict {
     }
 }
 
-/// A time for people: `45 s`, `20 min`, `4 h`, `2 h 30 min`.
+/// A duration for people: `45 s`, `20 min`, `4 h`, `2 h 30 min`.
 fn time(seconds: u64) -> String {
     match (seconds / 3600, seconds / 60 % 60) {
         (0, 0 | 1) => format!("{seconds} s"),
@@ -229,7 +229,7 @@ fn time(seconds: u64) -> String {
     }
 }
 
-/// A signal by its name; numbers beyond these differ between systems.
+/// A signal's name. Numbers other than these differ between systems.
 fn signal(number: i32) -> String {
     let name = match number {
         1 => "HUP",

@@ -7,14 +7,14 @@ use super::ParsedLine;
 use super::json::{Fields, Value, number, text, texts, tool_detail};
 use crate::model::agent_event::AgentEvent;
 
-/// Tool calls remembered until their result comes; more at once are not matched.
+/// Maximum tool calls that are stored until their result comes. Calls above that are not matched.
 const MAX_OPEN: usize = 256;
 
 #[derive(Default)]
 pub(super) struct Claude {
-    /// Tool calls without a result, by id: name and what they are used on.
+    /// Tool calls without a result, by id: the tool's name and what it was used on.
     open: HashMap<String, (String, String)>,
-    /// Ids of refused calls: the result line lists them once more.
+    /// Ids of refused calls, because the result line lists them again.
     refused: HashSet<String>,
 }
 
@@ -97,7 +97,7 @@ impl Claude {
         let errors: Vec<&str> = errors.filter_map(Value::as_str).collect();
         let message = text(line, "/result").map_or_else(|| errors.join("; "), str::to_owned);
         let is_error = line.field("is_error").and_then(Value::as_bool).unwrap_or(false);
-        // Qwen Code, which speaks this dialect, reports API errors as success with such a text.
+        // Qwen Code, which uses this dialect, reports API errors as success with such a text.
         let ok = !is_error && text(line, "/subtype") == Some("success") && !message.starts_with("[API Error:");
         let tokens = [number(line, "/usage/input_tokens"), number(line, "/usage/output_tokens")];
         said.events.push(AgentEvent::Finished {
@@ -114,7 +114,7 @@ fn blocks<'a>(message: &'a Value<'a>) -> impl Iterator<Item = &'a Value<'a>> {
     message.field("content").and_then(Value::as_array).into_iter().flatten()
 }
 
-/// Failures begin `Exit code N`; success carries no number, and some commands' non-zero codes are no failure to it.
+/// A failure begins with `Exit code N`. Success has no number, and for some commands a non-zero status is no failure.
 fn exit(block: &Value, result: &Value, failed: bool) -> Option<i64> {
     if failed {
         let words = text(block, "/content").or_else(|| blocks(block).find_map(|part| text(part, "/text")))?;
@@ -154,7 +154,7 @@ fn retry(line: &Value, said: &mut ParsedLine) {
     said.events.push(AgentEvent::Retrying { reason });
 }
 
-/// The CLI's own words in the assistant's place.
+/// A message of the CLI itself in place of the assistant's.
 fn api_error(line: &Value, said: &mut ParsedLine) {
     let text = line.field("message").into_iter().flat_map(texts).collect();
     said.events.push(AgentEvent::Warning { text });

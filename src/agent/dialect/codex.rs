@@ -6,7 +6,7 @@ use crate::model::agent_event::AgentEvent;
 
 #[derive(Default)]
 pub(super) struct Codex {
-    /// Named on the first line only.
+    /// Only the first line contains it.
     thread: Option<String>,
     last_text: String,
 }
@@ -77,7 +77,7 @@ fn started(item: &Value, said: &mut ParsedLine) {
     }
 }
 
-/// `status` is `failed` where a patch did not apply and `declined` where it was refused.
+/// `status` is `failed` if a patch did not apply, and `declined` if it was refused.
 fn file_change(item: &Value, said: &mut ParsedLine) {
     for change in item.field("changes").and_then(Value::as_array).into_iter().flatten() {
         let path = text(change, "/path").unwrap_or_default().to_owned();
@@ -89,7 +89,7 @@ fn file_change(item: &Value, said: &mut ParsedLine) {
     }
 }
 
-/// What the model asked for, without the shell it is wrapped in (`/bin/bash -lc '…'`).
+/// The command that the model requested, without the shell around it (`/bin/bash -lc '…'`).
 fn command(item: &Value) -> String {
     let whole = text(item, "/command").unwrap_or_default();
     match shlex::split(whole).as_deref() {
@@ -98,7 +98,7 @@ fn command(item: &Value) -> String {
     }
 }
 
-/// Never final: it reconnects, or `turn.failed` follows.
+/// Never final: the CLI reconnects, or `turn.failed` follows.
 fn error(line: &Value, said: &mut ParsedLine) {
     let message = text(line, "/message").unwrap_or("error").to_owned();
     said.events.push(match message.strip_prefix("Reconnecting... ") {

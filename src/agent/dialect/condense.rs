@@ -1,29 +1,30 @@
-//! A JSON line of any length in bounded memory: long strings keep their start, long lists their first elements.
+//! Condenses a JSON line of any length in bounded memory: long strings keep their start, long lists their first
+//! elements.
 
 /// Bytes of one string that are kept.
 const MAX_STRING: usize = 4096;
-/// Bytes after which elements of nested values are left out, and after which a line is given up.
+/// Size in bytes after which elements of nested values are left out, and after which the line is given up.
 const ENOUGH: usize = 512 * 1024;
 const TOO_MUCH: usize = 4 * ENOUGH;
-/// Deepest nesting, and longest number or word outside a string.
+/// Maximum nesting depth, and maximum length of a number or word outside a string.
 const MAX_DEPTH: usize = 120;
 const MAX_WORD: usize = 4096;
 
-/// Takes the bytes of one line and makes a shorter line of them that is as valid as the first one.
+/// Takes the bytes of one line and makes a shorter line that is valid if the first one is.
 #[derive(Default)]
 pub(super) struct Condenser {
     out: Vec<u8>,
     in_string: bool,
-    /// The rest of the current string is left out.
+    /// Whether the rest of the current string is left out.
     cut: bool,
     string: usize,
-    /// Bytes that belong to the current escape; its code, where it is one of four digits.
+    /// Remaining bytes of the current escape; and its code, if it has four digits.
     escape: u8,
     code: u32,
     word: usize,
-    /// Brackets that are open.
+    /// Open brackets.
     open: Vec<u8>,
-    /// Brackets that were open where elements began to be left out.
+    /// The open brackets at the point where elements began to be left out.
     left_out: Option<Vec<u8>>,
     failed: bool,
 }
@@ -33,7 +34,7 @@ impl Condenser {
         let mut rest = bytes;
         while let Some((&byte, after)) = rest.split_first().filter(|_| !self.failed) {
             if self.in_string && (self.cut || self.left_out.is_some()) && self.escape == 0 {
-                // Nothing of this is kept, so only its end matters.
+                // Nothing of this string is kept, so only its end matters.
                 let Some(at) = memchr::memchr2(b'"', b'\\', rest) else { return };
                 rest = &rest[at + 1..];
                 self.string_byte(bytes[bytes.len() - rest.len() - 1]);
@@ -44,7 +45,7 @@ impl Condenser {
         }
     }
 
-    /// The shorter line; an open brace where the line could not be followed.
+    /// The shorter line, or an open brace if the line could not be parsed.
     pub(super) fn finish(self) -> Vec<u8> {
         if self.failed { b"{".to_vec() } else { self.out }
     }
@@ -64,7 +65,7 @@ impl Condenser {
             self.keep(byte);
             return;
         } else {
-            // The second half of a pair of escapes, or of a character, is kept with the first.
+            // The second half of a surrogate pair or of a character is kept with the first.
             let boundary = !(0x80..0xc0).contains(&byte) && !(0xd800..0xdc00).contains(&self.code);
             self.cut |= self.string >= MAX_STRING && boundary;
             if byte == b'\\' {
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_is_given_up() {
+    fn a_line_without_an_end_is_given_up() {
         for line in ["[".repeat(10_000), format!("{{\"a\":{}", "1".repeat(10_000)), "{\"a\":1,".repeat(900_000)] {
             assert_eq!(condense(&line, 1000), "{");
         }
@@ -168,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_short_line_stays_as_it_is(text in any::<String>(), number in any::<i32>(), piece in 1usize..20) {
+        fn a_short_line_is_unchanged(text in any::<String>(), number in any::<i32>(), piece in 1usize..20) {
             let line = serde_json::json!({ "a": [text.clone(), { "b": number }], "c": text }).to_string();
             prop_assert_eq!(condense(&line, piece), line);
         }

@@ -1,5 +1,6 @@
-//! Cursor's `--output-format stream-json`: <https://cursor.com/docs/cli/reference/output-format>, and, for what stands
-//! there not, the protobuf descriptors (`agent.v1.ToolCall`, `ShellResult`, `EditResult`) of `@cursor/sdk` 1.0.18.
+//! Cursor's `--output-format stream-json`: <https://cursor.com/docs/cli/reference/output-format>, and, for what is not
+//! documented there, the protobuf descriptors (`agent.v1.ToolCall`, `ShellResult`, `EditResult`) of `@cursor/sdk`
+//! 1.0.18.
 
 use std::borrow::Cow;
 
@@ -9,11 +10,11 @@ use super::ParsedLine;
 use super::json::{Fields, Value, number, text, texts, tool_detail};
 use crate::model::agent_event::AgentEvent;
 
-/// What nearly every line of a log begins with.
+/// The beginning of nearly every line of a log.
 const MESSAGE: &str = r#"{"type":"assistant","#;
 const THOUGHT: &str = r#"{"type":"thinking","#;
 
-/// What is read of such a line. Its type is there so that a second `type` is an error.
+/// The fields that are read of such a line. `type` is included so that a second `type` is an error.
 #[derive(Deserialize)]
 struct Short<'a> {
     #[serde(borrow, rename = "type")]
@@ -38,13 +39,13 @@ struct Block<'a> {
 
 #[derive(Default)]
 pub(super) struct Cursor {
-    /// The last message: the final one is sent twice where partial output is on.
+    /// The last message. With partial output, the final one is sent twice.
     last_text: String,
 }
 
 impl Cursor {
-    /// Reads a whole line that is a message or a thought and nothing else, without a tree of its values. False where it
-    /// must be read as any other line.
+    /// Parses a complete line that contains only a message or a thought, without building a tree of values. `false` if
+    /// it must be read like any other line.
     pub(super) fn read_short(&mut self, line: &str, said: &mut ParsedLine) -> bool {
         let is_message = line.starts_with(MESSAGE);
         if !is_message && !line.starts_with(THOUGHT) {
@@ -86,7 +87,7 @@ impl Cursor {
     }
 }
 
-/// The one key ending in `ToolCall` names the tool; new tools come with every version.
+/// The one key that ends in `ToolCall` names the tool. Every version adds new tools.
 fn tool(line: &Value, said: &mut ParsedLine, read: fn(&str, &Value, &mut ParsedLine)) {
     let call = line.field("tool_call").and_then(Value::as_object);
     let found = call.and_then(|call| call.iter().find_map(|(key, tool)| Some((key.strip_suffix("ToolCall")?, tool))));

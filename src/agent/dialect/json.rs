@@ -1,8 +1,8 @@
-//! A line of a JSON stream, with whatever stderr put on it.
+//! A line of a JSON stream, possibly mixed with stderr.
 
 pub(super) use serde_json_borrow::Value;
 
-/// A field of an object; `None` where there is none, or no object.
+/// Access to a field of an object; `None` without the field, or if the value is not an object.
 pub(super) trait Fields: Sized {
     fn field(&self, key: &str) -> Option<&Self>;
 }
@@ -13,15 +13,15 @@ impl Fields for Value<'_> {
     }
 }
 
-/// The events on a line, and the text around them.
+/// The events of a line, and the text around them.
 #[derive(Default)]
 pub(super) struct Parts<'a> {
     pub(super) values: Vec<Value<'a>>,
     pub(super) stray: Vec<&'a str>,
 }
 
-/// Finds the events of a line: objects with a string `type`. Both outputs share one file, so text without a line break
-/// may stand before or after them (`Reading additional input from stdin...{"type":…}`).
+/// Finds the events of a line: objects with a string `type`. stdout and stderr share one file, so text without a
+/// newline may come before or after them (`Reading additional input from stdin...{"type":…}`).
 pub(super) fn split(line: &str) -> Parts<'_> {
     let mut parts = Parts::default();
     let mut rest = line;
@@ -36,7 +36,7 @@ pub(super) fn split(line: &str) -> Parts<'_> {
             read = stream.byte_offset();
         }
         if read > 0 {
-            // Old versions mirrored the stream with such prefixes.
+            // Old versions of handoff copied the stream with these prefixes.
             if !matches!(line[..start].trim(), "stdout:" | "stderr:") {
                 parts.stray.push(&line[..start]);
             }
@@ -48,7 +48,7 @@ pub(super) fn split(line: &str) -> Parts<'_> {
     parts
 }
 
-/// The string at a path of keys, written like a JSON pointer.
+/// The string at a path of keys, which is written like a JSON pointer.
 pub(super) fn text<'a>(value: &'a Value<'a>, path: &str) -> Option<&'a str> {
     at(value, path)?.as_str()
 }
@@ -57,13 +57,13 @@ fn at<'a>(value: &'a Value<'a>, path: &str) -> Option<&'a Value<'a>> {
     path.split('/').skip(1).try_fold(value, |value, key| value.field(key))
 }
 
-/// The number at a path of keys; int64 of protobuf are strings in JSON.
+/// The number at a path of keys. An int64 of protobuf is a string in JSON.
 pub(super) fn number(value: &Value, path: &str) -> Option<u64> {
     let value = at(value, path)?;
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
-/// The texts of a message's content, one for each block of that type.
+/// The texts of a message's content, one for each block of type text.
 pub(super) fn texts<'a>(message: &'a Value<'_>) -> impl Iterator<Item = &'a str> {
     let blocks = message.field("content").and_then(Value::as_array).unwrap_or_default();
     blocks.iter().filter(|block| text(block, "/type") == Some("text")).filter_map(|block| text(block, "/text"))

@@ -1,4 +1,4 @@
-//! A CLI without structure: every line is text.
+//! A CLI without structured output: every line is text.
 
 use super::ParsedLine;
 use crate::model::agent_event::AgentEvent;

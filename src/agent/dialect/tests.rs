@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// The bytes of a fixture: its stdout, then its stderr, as the one log of an attempt.
+/// The bytes of a fixture: its stdout, then its stderr, as in the log of an attempt.
 fn fixture(name: &str) -> Vec<u8> {
     let path = |part| format!("{}/tests/fixtures/agents/{name}.{part}", env!("CARGO_MANIFEST_DIR"));
     let mut log = std::fs::read(path("stdout")).unwrap_or_default();
@@ -37,8 +37,8 @@ fn describe(event: AgentEvent) -> String {
     }
 }
 
-/// One line an event, long ones cut.
-fn told(dialect: DialectName, name: &str) -> String {
+/// The events of a fixture, one a line, long ones cut.
+fn events_of(dialect: DialectName, name: &str) -> String {
     let lines = read(dialect, &fixture(name)).into_iter();
     let lines =
         lines.map(|(line, event)| crate::agent::sanitize::one_line(&format!("{line} {}", describe(event)), 110));
@@ -56,18 +56,18 @@ fn dialect_of(name: &str) -> DialectName {
 
 const EVENTS: &str = include_str!("../../../tests/fixtures/agents/events.txt");
 
-/// Real output (see its directory's README) gives the events that `events.txt` lists; that file was read line by line.
+/// Real output (see its directory's README) gives the events in `events.txt`, which was reviewed line by line.
 #[test]
-fn every_capture_gives_its_events() {
+fn every_fixture_gives_its_events() {
     let mut expected = EVENTS.split("=== ").skip(1).map(|part| part.trim_end().split_once('\n').unwrap());
     for (name, events) in expected.by_ref() {
-        assert_eq!(told(dialect_of(name), name), events, "{name}");
+        assert_eq!(events_of(dialect_of(name), name), events, "{name}");
     }
     assert!(EVENTS.matches("=== ").count() > 25);
 }
 
 #[test]
-fn what_is_mixed_into_the_stream_neither_hides_nor_makes_events() {
+fn text_mixed_into_the_stream_neither_hides_nor_adds_events() {
     let result = r#"{"type":"result","subtype":"success","is_error":false,"result":"ok","session_id":"s"}"#;
     for (line, expected) in [
         (format!("Reading input...{result}"), vec!["raw Reading input...", "finished true None  ok"]),
@@ -103,7 +103,7 @@ fn a_huge_event_is_condensed_and_a_huge_text_is_cut_with_a_warning() {
 }
 
 #[test]
-fn bytes_that_are_no_utf_8_cost_only_themselves() {
+fn invalid_utf_8_affects_only_its_own_bytes() {
     let line =
         b"{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"a\xffb\"}]}}\n\xff\xfe\n";
     let events: Vec<_> = read(DialectName::Claude, line).into_iter().map(|event| describe(event.1)).collect();
@@ -120,7 +120,7 @@ proptest! {
         }
     }
 
-    /// Keys and types of the streams at random places: shapes nobody has seen.
+    /// Keys and types of the streams in random places, to find shapes that no fixture has.
     #[test]
     fn no_json_panics(pieces in prop::collection::vec("(\"(type|subtype|message|content|tool_call|shellToolCall|editToolCall|result|success|args|item|status|result|tool_use|tool_result|id|assistant|user|completed|item.completed|error|text|usage|errors)\"|[{}\\[\\]:,]|null|7|true|\n){1,30}", 1..8)) {
         let log = pieces.concat();
@@ -129,9 +129,9 @@ proptest! {
         }
     }
 
-    /// A line of which one character is another, or is gone: both ways of reading it agree, where the short one reads it.
+    /// A line with one character changed or removed: if the short way reads it, both ways give the same.
     #[test]
-    fn a_short_line_says_what_the_long_way_finds(
+    fn the_short_parser_agrees_with_the_full_one(
         text in "[a\\\\\"nu0{}é ]{0,12}", kind in "assistant|thinking", block in "text|image",
         at in 0usize..200, character in "[\"{}:,\\[\\]\\\\a7 ]?",
     ) {

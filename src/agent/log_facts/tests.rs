@@ -36,7 +36,7 @@ fn a_quotation_proves_nothing() {
 }
 
 #[test]
-fn stray_lines_count_only_after_the_last_progress_and_outside_of_torn_events() {
+fn stray_lines_count_only_after_the_last_progress_and_outside_incomplete_events() {
     let log = concat!(
         "old error 429\n",
         "{\"type\":\"assistant\",\"message\":{}}\n",
@@ -50,7 +50,7 @@ fn stray_lines_count_only_after_the_last_progress_and_outside_of_torn_events() {
 }
 
 #[test]
-fn an_event_inside_an_event_or_behind_a_quotation_is_none() {
+fn an_object_inside_an_event_or_after_a_quotation_is_not_an_event() {
     let result = r#"{"type":"result","subtype":"success","is_error":false,"result":"x","session_id":"s"}"#;
     for line in [
         format!("{{\"type\":\"user\",\"tool_use_result\":{result}}}"),

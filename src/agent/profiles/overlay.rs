@@ -6,20 +6,20 @@ use serde::Deserialize;
 
 use crate::model::profile::{DialectName, FailurePattern, Profile, SessionMode};
 
-/// Declares [`Overlay`] with the keys of [`Profile`], each optional, and how they replace a base's.
+/// Declares [`Overlay`] with the keys of [`Profile`], each optional, and how they replace those of a base.
 macro_rules! overlay {
     ($($required:ident: $required_type:ty;)* | $($key:ident: $type:ty;)*) => {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(super) struct Overlay {
-            /// The profile that the rest is taken from, instead of the one with the same name.
+            /// The profile that provides the other keys, instead of the one with the same name.
             pub(super) like: Option<String>,
             $($required: Option<$required_type>,)*
             $($key: Option<$type>,)*
         }
 
         impl Overlay {
-            /// The keys given here, the rest from `base`. The error is a key that neither has.
+            /// Combines these keys with those of `base`. The error is a key that neither has.
             pub(super) fn over(self, base: Option<Profile>) -> Result<Profile, &'static str> {
                 Ok(match base {
                     Some(base) => Profile {

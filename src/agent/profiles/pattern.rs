@@ -1,8 +1,8 @@
-//! Patterns that grep -E on a host and the regex crate here understand alike.
+//! Patterns with the same meaning for grep -E on a host and for the regex crate.
 
 use regex::{Regex, RegexBuilder};
 
-/// Compiles a profile's pattern, without case. Refused is what POSIX ERE leaves undefined or the regex crate reads
+/// Compiles a profile's pattern, ignoring case. Refuses what POSIX ERE leaves undefined or the regex crate reads
 /// differently; the reason is a fragment.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
     if pattern.is_empty() || pattern.chars().any(char::is_control) {
@@ -15,12 +15,12 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
     })
 }
 
-/// The first piece that the two sides may read differently.
+/// The first piece that the two may read differently.
 fn outside_the_common_subset(pattern: &str) -> Option<String> {
     let mut rest = pattern;
-    // What a repetition may follow; at the start of a branch POSIX leaves it undefined.
+    // Whether a repetition may follow. At the start of a branch, POSIX leaves it undefined.
     let mut repeatable = false;
-    // Nothing in this branch yet; BSD's grep refuses an empty one.
+    // Whether this branch is still empty; BSD's grep refuses an empty one.
     let mut empty = true;
     while let Some(c) = rest.chars().next() {
         let mut length = c.len_utf8();
@@ -60,7 +60,7 @@ fn outside_the_common_subset(pattern: &str) -> Option<String> {
     empty.then(|| "an empty branch".into())
 }
 
-/// Bytes of the bracket expression at the start of `text`; a `]` in first place is literal.
+/// Length in bytes of the bracket expression at the start of `text`. A `]` in first place is literal.
 fn bracket(text: &str) -> Option<usize> {
     let open = if text.starts_with("[^") { 2 } else { 1 };
     let literal = usize::from(text[open..].starts_with(']'));
@@ -73,7 +73,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_only_one_side_knows_is_refused() {
+    fn a_pattern_that_grep_and_regex_read_differently_is_refused() {
         for bad in [
             r"\d",
             r"\bx",
@@ -122,7 +122,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// What is accepted means the same to grep.
+        /// An accepted pattern means the same to grep.
         #[test]
         fn grep_agrees(pattern in r"[ab()|*+?^$.\[\]{}0-9\\-]{1,8}", line in "[ab0-9.-]{0,6}") {
             let Ok(compiled) = compile(&pattern) else { return Ok(()) };
@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    /// `None`: grep does not know the pattern.
+    /// `None` if grep refuses the pattern.
     fn grep(pattern: &str, line: &str) -> Option<bool> {
         use std::io::Write;
         use std::process::{Command, Stdio};

@@ -6,7 +6,7 @@ fn fails(text: &str) -> String {
 }
 
 #[test]
-fn the_built_in_profiles_are_valid_and_hold_the_default() {
+fn the_built_in_profiles_are_valid_and_contain_the_default() {
     let profiles = built_in().unwrap();
     profiles.values().for_each(|profile| validate(profile).unwrap());
     assert_eq!(profiles.keys().collect::<Vec<_>>(), ["claude", "codex", "cursor"]);
@@ -19,7 +19,7 @@ fn the_built_in_profiles_are_valid_and_hold_the_default() {
 }
 
 #[test]
-fn versions_tell_clis_of_the_same_name_apart() {
+fn version_patterns_distinguish_clis_of_the_same_name() {
     let profiles = built_in().unwrap();
     for (name, line, known) in [
         ("cursor", "2026.10.01-e373342", true),
@@ -33,7 +33,7 @@ fn versions_tell_clis_of_the_same_name_apart() {
 }
 
 #[test]
-fn a_users_keys_replace_the_built_in_ones_and_nothing_else() {
+fn a_users_keys_replace_only_the_same_built_in_keys() {
     let text = "[agent.claude]\nmodel_args = ['--model', '{model}', '--max-budget-usd', '5']\nlogin_check = []\n";
     let (before, after) = (built_in().unwrap(), layered(text, "f").unwrap());
     assert_eq!(after["claude"].model_args.len(), 4);
@@ -42,7 +42,7 @@ fn a_users_keys_replace_the_built_in_ones_and_nothing_else() {
     assert_eq!(after["cursor"], before["cursor"]);
 }
 
-/// The tables that the comments of the built-in file show, without their comment signs.
+/// The tables in the comments of the built-in file, without the comment signs.
 #[test]
 fn the_documented_examples_work() {
     let examples =
@@ -102,7 +102,7 @@ fn a_mistake_is_named_with_its_line_and_the_nearest_key() {
 }
 
 #[test]
-fn an_unknown_agent_is_answered_with_the_nearest() {
+fn an_unknown_agent_is_refused_with_the_most_similar_name() {
     let profiles = built_in().unwrap();
     let error = find(&profiles, "cursr").unwrap_err().to_string();
     assert_eq!(error, "no agent is called \"cursr\" (did you mean cursor?)");

@@ -11,7 +11,7 @@ fn lines(items: &Items) -> Vec<(u64, &str)> {
 }
 
 #[test]
-fn a_good_run_is_told_with_a_line_for_each_claim() {
+fn a_summary_of_a_good_run_has_a_line_for_each_claim() {
     let log = fixture("claude-ok");
     let summary = summarise(DialectName::Claude, &log[..], Some("/home/dev/repo/")).unwrap();
     assert_eq!(lines(&summary.tried), [(5, "`cat hello.txt; exit 3` → exit 3")]);
@@ -24,7 +24,7 @@ fn a_good_run_is_told_with_a_line_for_each_claim() {
 }
 
 #[test]
-fn a_run_that_was_cut_off_tells_what_stands_last_on_stderr() {
+fn a_summary_of_an_interrupted_run_quotes_the_end_of_stderr() {
     let summary = summarise(DialectName::Cursor, &fixture("cursor-f-429")[..], None).unwrap();
     assert_eq!(summary.finished, None);
     assert_eq!(lines(&summary.tried), [(2, "`git push origin main` → exit 1")]);
@@ -49,7 +49,7 @@ fn a_plain_log_is_quoted_from_its_end() {
 }
 
 #[test]
-fn a_long_run_is_bounded_and_says_how_much_is_left_out() {
+fn a_summary_of_a_long_run_is_bounded_and_counts_what_is_left_out() {
     let mut log = Vec::new();
     for n in 0..500 {
         let (command, path) = (format!("echo `{n}`"), format!("/w/f{}", n % 90));
@@ -65,7 +65,7 @@ fn a_long_run_is_bounded_and_says_how_much_is_left_out() {
 }
 
 proptest! {
-    /// Every claim points at a line that the log has.
+    /// Every claim points to a line that the log has.
     #[test]
     fn no_claim_points_outside_the_log(cut in 0usize..8000, which in 0usize..4) {
         let (name, dialect) = [
