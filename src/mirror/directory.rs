@@ -1,5 +1,5 @@
-//! A directory in a worktree, reached without following a link: neither a capture nor anybody who can write in the worktree
-//! can make us read or write another file than the one that is meant.
+//! A directory in a worktree that is reached without following a link, so that neither a capture nor anyone who can
+//! write in the worktree can make us read or write another file.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::Error;
 
-/// Of what is opened here: never a link, never held up by a pipe, never inherited.
+/// Flags of every open call: never follow a link, never block on a pipe, never inherit the descriptor.
 const GUARDS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 /// An open directory. Names are single components.
@@ -24,20 +24,20 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The top of a worktree, or another place that is the user's own.
+    /// Opens the top of a worktree, or another directory of the user's.
     ///
     /// # Errors
-    /// It is not there, or no directory.
+    /// It does not exist, or is not a directory.
     pub fn top(path: &Path) -> Result<Directory, Error> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(errno("open", path))?;
         Ok(Directory { fd, path: path.to_owned() })
     }
 
-    /// A directory in this one, made where it is missing.
+    /// Opens a directory in this one, and creates it if it is missing.
     ///
     /// # Errors
-    /// [`Error::Symlink`] and [`Error::NoDirectory`] where the name is something else; the disk fails.
+    /// [`Error::Symlink`] or [`Error::NoDirectory`] if the name is something else; the disk fails.
     pub fn make(&self, name: &OsStr) -> Result<Directory, Error> {
         let path = self.path.join(name);
         match mkdirat(&self.fd, name, Mode::from_raw_mode(0o755)) {
@@ -59,21 +59,21 @@ impl Directory {
         &self.path
     }
 
-    /// What a name stands for, a link for itself.
+    /// The type of an entry. Links are not followed.
     fn kind(&self, name: &OsStr) -> Option<FileType> {
         let stat = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         Some(FileType::from_raw_mode(stat.st_mode))
     }
 
-    /// A regular file that has no other name; `None` where there is something else or nothing.
+    /// Opens a regular file with a single link; `None` if there is none, or something else.
     ///
     /// # Errors
-    /// It is there and cannot be opened.
+    /// It exists and cannot be opened.
     pub fn file(&self, name: &OsStr) -> Result<Option<File>, Error> {
         let path = self.path.join(name);
         let file = match openat(&self.fd, name, GUARDS | OFlags::RDONLY, Mode::empty()) {
             Ok(fd) => File::from(fd),
-            // A link, a socket, a device without a driver.
+            // A link, a socket, or a device without a driver.
             Err(Errno::NOENT | Errno::LOOP | Errno::MLINK | Errno::NXIO | Errno::NODEV) => return Ok(None),
             Err(_) if self.kind(name).is_some_and(|kind| kind != FileType::RegularFile) => return Ok(None),
             Err(error) => return Err(errno("read", &path)(error)),
@@ -82,7 +82,7 @@ impl Directory {
         Ok((meta.is_file() && meta.nlink() == 1).then_some(file))
     }
 
-    /// The file opened for writing, made where it is missing; what stands there must be [`Directory::file`] or nothing.
+    /// Opens the file for writing, and creates it if it is missing. An existing entry must satisfy [`Directory::file`].
     ///
     /// # Errors
     /// It cannot be opened.
@@ -92,22 +92,22 @@ impl Directory {
         loop {
             tries -= 1;
             if let Some(file) = self.file(name)? {
-                // Read-only is meant for people.
+                // The mode is read-only to warn people, so it is changed for writing.
                 fchmod(&file, Mode::from_raw_mode(0o644)).map_err(errno("write", &path))?;
             }
             let flags = GUARDS | OFlags::WRONLY | OFlags::CREATE;
             match openat(&self.fd, name, flags, Mode::from_raw_mode(0o644)) {
-                // Another process of ours has finished with it between the two calls.
+                // Another process of ours made it read-only between the two calls.
                 Err(Errno::ACCESS) if tries > 0 => continue,
                 opened => return Ok(File::from(opened.map_err(errno("write", &path))?)),
             }
         }
     }
 
-    /// Puts a file in the place of whatever bears the name, whole or not at all.
+    /// Replaces the entry with this name by a file, whole or not at all.
     ///
     /// # Errors
-    /// The disk fails, or a directory has the name; what was there is still there.
+    /// The disk fails, or the entry is a directory. The old entry is still there.
     pub fn replace(&self, name: &OsStr, bytes: &[u8]) -> Result<(), Error> {
         let path = self.path.join(name);
         let (temporary, mut file) = self.temporary().map_err(errno("write", &path))?;
@@ -120,13 +120,13 @@ impl Directory {
         };
         let mut write = write;
         write().map_err(|error| {
-            // The first error is the one to report.
+            // The first error is reported, so an error here is ignored.
             let _ = unlinkat(&self.fd, &temporary, AtFlags::empty());
             Error::io("write", &path)(error)
         })
     }
 
-    /// A new file under a name of its own.
+    /// A new file with a unique name.
     fn temporary(&self) -> Result<(String, File), Errno> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         loop {
@@ -134,14 +134,14 @@ impl Directory {
             let flags = GUARDS | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
             match openat(&self.fd, &name, flags, Mode::from_raw_mode(0o600)) {
                 Ok(fd) => return Ok((name, File::from(fd))),
-                // Left by a process that was killed.
+                // A process that was killed left it.
                 Err(Errno::EXIST) => continue,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Removes a file or a link; nothing there is no error.
+    /// Removes a file or a link. A missing entry is not an error.
     ///
     /// # Errors
     /// It cannot be removed, or is a directory.
@@ -152,7 +152,7 @@ impl Directory {
         }
     }
 
-    /// Whether something bears the name.
+    /// Whether an entry with this name exists.
     pub fn has(&self, name: &OsStr) -> bool {
         self.kind(name).is_some()
     }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_a_plain_file_is_read_and_whatever_is_there_is_replaced() {
+    fn only_a_regular_file_is_read_and_any_other_entry_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let outside = folder.path().join("outside");
         std::fs::write(&outside, "private").unwrap();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_something_else_is_named() {
+    fn an_entry_that_is_not_a_directory_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::top(folder.path()).unwrap();
         symlink(folder.path(), folder.path().join("link")).unwrap();

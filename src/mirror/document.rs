@@ -1,11 +1,11 @@
-//! `handoff.md` rendered again, with what people wrote in it kept byte for byte.
+//! Merges a new rendering of `handoff.md` with what people wrote in it, which is kept byte for byte.
 
 use crate::config::markdown;
 
-/// The section that belongs to people.
+/// The section that people write.
 const OUTCOME: &str = "final outcome";
 
-/// Headings of the skill's template, lower-cased: never people's, even where a template of the user's has no use for
+/// Headings of the skill's template in lower case. They are never people's, even if a user's template does not use
 /// them.
 const OURS: [&str; 10] = [
     "metadata",
@@ -20,22 +20,22 @@ const OURS: [&str; 10] = [
     "headed takeover prompt",
 ];
 
-/// A heading and what follows it, up to the next; or what stands before the first.
+/// A heading with the text up to the next one, or the text before the first.
 struct Section<'a> {
-    /// Lower-cased; `None` for what stands before the first heading.
+    /// In lower case; `None` for the text before the first heading.
     name: Option<String>,
     level: u8,
-    /// With its heading.
+    /// Includes the heading.
     text: &'a [u8],
-    /// Where the heading ends in `text`.
+    /// Offset in `text` at which the heading ends.
     body: usize,
 }
 
-/// The rendered page with what people wrote in the existing one: *Final Outcome*, and every section the rendered page
-/// does not have, byte for byte and behind the section it followed.
+/// The rendered page with what people wrote in the existing one: *Final Outcome*, and every section that the rendered
+/// page does not have, byte for byte and after the section that it followed.
 ///
-/// A section begins at a heading of level 2, or of level 1 below the title, that stands in no other block. A block that was
-/// left open is closed at the end of its section. An empty rendering changes nothing.
+/// A section begins at a heading of level 2, or of level 1 below the title, that is not inside another block. A block
+/// that was left open is closed at the end of its section. An empty rendering changes nothing.
 pub fn merge(rendered: &str, existing: Option<&[u8]>) -> Vec<u8> {
     let Some(existing) = existing else { return rendered.as_bytes().to_vec() };
     if rendered.trim().is_empty() {
@@ -55,10 +55,10 @@ pub fn merge(rendered: &str, existing: Option<&[u8]>) -> Vec<u8> {
     join(&pieces)
 }
 
-/// What people wrote.
+/// Text that people wrote.
 struct Kept<'a> {
     outcomes: Vec<&'a [u8]>,
-    /// Sections to put behind each of the page's.
+    /// Sections to insert after each section of the page.
     after: Vec<Vec<&'a [u8]>>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> Kept<'a> {
                 }
                 None if OURS.contains(&name.as_str()) => {}
                 None => {
-                    // At the very top, a heading of level 1 would be the title the next time.
+                    // At the very top, a heading of level 1 would be read as the title next time.
                     let title = place == 0 && page[0].text.trim_ascii().is_empty() && section.level == 1;
                     kept.after[if title { 1.min(page.len() - 1) } else { place }].push(section.text);
                 }
@@ -92,7 +92,7 @@ impl Section<'_> {
         self.name.as_deref() == Some(OUTCOME)
     }
 
-    /// Whether it says more than the template does.
+    /// Whether it contains more than the template.
     fn is_written(&self) -> bool {
         !matches!(self.text[self.body..].trim_ascii(), b"" | b"-" | b"Pending." | b"- Pending.")
     }
@@ -102,7 +102,7 @@ fn position(page: &[Section<'_>], name: &str) -> Option<usize> {
     page.iter().position(|section| section.name.as_deref() == Some(name))
 }
 
-/// The texts in order, each on lines of its own and none within a block of another.
+/// Joins the texts in order. Each begins on a new line and outside the blocks of the others.
 fn join(pieces: &[&[u8]]) -> Vec<u8> {
     let pieces: Vec<&[u8]> = pieces.iter().filter(|piece| !piece.is_empty()).copied().collect();
     let mut joined = Vec::with_capacity(pieces.iter().map(|piece| piece.len() + 1).sum());
@@ -120,7 +120,7 @@ fn join(pieces: &[&[u8]]) -> Vec<u8> {
     joined
 }
 
-/// The text cut at its headings; the first piece, perhaps empty, stands before them.
+/// Cuts the text at its headings. The first piece, which may be empty, is the text before them.
 fn sections(bytes: &[u8]) -> Vec<Section<'_>> {
     let text = readable(bytes);
     let (mut found, mut start) = (Vec::new(), 0);
@@ -138,7 +138,7 @@ fn sections(bytes: &[u8]) -> Vec<Section<'_>> {
     found
 }
 
-/// The bytes as text of the same length: what is no UTF-8 is of no meaning to Markdown.
+/// The bytes as text of the same length. Invalid UTF-8 has no meaning in Markdown.
 fn readable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -1,4 +1,5 @@
-//! Writes the record into a worktree. Copies are read-only and rebuilt when they differ: editing one harms nothing.
+//! Writes the record into a worktree. Copies of logs are read-only and rebuilt if they differ, so editing one does no
+//! harm.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,7 +13,7 @@ use crate::config::mask::Mask;
 use crate::model::id::HandoffId;
 
 const DOCUMENT: &str = "handoff.md";
-/// Bytes of a copy that are compared with the truth before it grows.
+/// Bytes at the end of a copy that are compared with the original before it grows.
 const COMPARED: u64 = 4096;
 /// Bytes that are masked at once.
 const CHUNK: u64 = 4 << 20;
@@ -23,10 +24,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// Opens it, making what is missing.
+    /// Opens the directory, and creates what is missing.
     ///
     /// # Errors
-    /// [`Error::Symlink`] or [`Error::NoDirectory`] where a directory on the way is something else; the disk fails.
+    /// [`Error::Symlink`] or [`Error::NoDirectory`] if a directory on the way is something else; the disk fails.
     pub fn open(worktree: &Path, id: &HandoffId) -> Result<Record, Error> {
         let mut directory = Directory::top(worktree)?;
         for name in Path::new(RECORD).components().map(|part| part.as_os_str()).chain([id.as_str().as_ref()]) {
@@ -35,18 +36,18 @@ impl Record {
         Ok(Record { directory })
     }
 
-    /// The record in the git directory, where a worktree cannot have it.
+    /// The record in the git directory, for a worktree that cannot have it.
     ///
     /// # Errors
-    /// The directory is not there.
+    /// The directory does not exist.
     pub fn in_git_directory(truth: &Path) -> Result<Record, Error> {
         Ok(Record { directory: Directory::top(truth)? })
     }
 
-    /// The bytes of `handoff.md`; none where that is no plain file.
+    /// The bytes of `handoff.md`; `None` if it is not a regular file.
     ///
     /// # Errors
-    /// It is there and cannot be read.
+    /// It exists and cannot be read.
     pub fn document(&self) -> Result<Option<Vec<u8>>, Error> {
         let Some(mut file) = self.directory.file(OsStr::new(DOCUMENT))? else { return Ok(None) };
         let mut bytes = Vec::new();
@@ -54,10 +55,10 @@ impl Record {
         Ok(Some(bytes))
     }
 
-    /// Replaces `handoff.md`, when it differs.
+    /// Replaces `handoff.md` if it differs.
     ///
     /// # Errors
-    /// The disk fails; the old one is still there.
+    /// The disk fails; the old file is still there.
     pub fn write_document(&self, text: &[u8]) -> Result<(), Error> {
         if self.document()?.is_some_and(|old| old == text) {
             return Ok(());
@@ -65,16 +66,16 @@ impl Record {
         self.directory.replace(OsStr::new(DOCUMENT), text)
     }
 
-    /// Brings the copies of every `*.log` in `truth` up to date.
+    /// Updates the copies of every `*.log` in `truth`.
     ///
     /// # Errors
-    /// A log cannot be read or a copy not written.
+    /// A log cannot be read, or a copy not written.
     pub fn copy_logs(&self, truth: &Path) -> Result<(), Error> {
         copy_logs(truth, &self.directory, &Mask::default())
     }
 }
 
-/// Brings copies of every `*.log` in `truth` up to date, in a directory that is the user's own. Secrets in them are masked.
+/// Updates copies of every `*.log` in `truth` in a directory of the user's, with secrets masked.
 ///
 /// # Errors
 /// As [`Record::copy_logs`].
@@ -85,7 +86,7 @@ pub fn mask_logs(truth: &Path, directory: &Path, mask: &Mask) -> Result<(), Erro
 
 fn copy_logs(truth: &Path, to: &Directory, mask: &Mask) -> Result<(), Error> {
     let entries = match std::fs::read_dir(truth) {
-        // No process that could mask the logs has made copies yet.
+        // No process that knows the secrets has made copies yet.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(Error::io("read", truth))?,
     };
@@ -109,7 +110,7 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    /// Lets the copy grow to its original, or makes it again where it is no beginning of it.
+    /// Appends the rest of the original, or rewrites the copy if it is not a prefix of the original.
     fn update(&self) -> Result<(), Error> {
         let mut from = File::open(self.original).map_err(Error::io("read", self.original))?;
         let length = from.metadata().map_err(Error::io("read", self.original))?.len();
@@ -135,7 +136,7 @@ impl Copy<'_> {
 
     fn append(&self, mut from: File, mut to: File, have: u64, length: u64) -> std::io::Result<()> {
         if self.mask.is_empty() {
-            // Not opened for appending: the kernel copies between files only where it may choose the place.
+            // Not opened for appending, because the kernel copies between files only at an explicit offset.
             from.seek(SeekFrom::Start(have))?;
             to.seek(SeekFrom::Start(have))?;
             std::io::copy(&mut from, &mut to)?;
@@ -143,7 +144,7 @@ impl Copy<'_> {
             let mut at = have;
             while at < length {
                 let end = length.min(at + CHUNK);
-                // A secret may have begun in what was written before.
+                // A secret may begin in what was written before.
                 let start = at.saturating_sub(self.mask.longest() as u64);
                 let bytes = self.masked(&mut from, start, end)?;
                 to.seek(SeekFrom::Start(start))?;
@@ -154,7 +155,7 @@ impl Copy<'_> {
         to.set_permissions(std::fs::Permissions::from_mode(0o444))
     }
 
-    /// A range of the original as the copy has it, when the original ends there.
+    /// A range of the original as it is in the copy, if the original ends at `end`.
     fn masked(&self, original: &mut File, start: u64, end: u64) -> std::io::Result<Vec<u8>> {
         let before = start.saturating_sub(self.mask.longest() as u64);
         let skip = usize::try_from(start - before).unwrap_or(0);
@@ -164,7 +165,7 @@ impl Copy<'_> {
         Ok(self.mask.bytes(&bytes)[skip..].to_vec())
     }
 
-    /// Whether the last bytes of a copy of `length` are those of the original.
+    /// Whether the last bytes of a copy of `length` equal those of the original.
     fn same_end(&self, original: &mut File, mut copy: File, length: u64) -> std::io::Result<bool> {
         let from = length.saturating_sub(COMPARED);
         let there = self.masked(original, from, length)?;
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forged_record_is_neither_read_nor_written_through() {
+    fn nothing_is_read_or_written_through_links_of_a_forged_record() {
         let (folder, record) = record();
         let outside = folder.path().join("outside");
         std::fs::write(&outside, "private\n").unwrap();
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_masked_copy_has_the_lines_of_its_original_wherever_it_was_cut() {
+    fn a_masked_copy_has_the_lines_of_its_original_at_every_cut() {
         let mut mask = Mask::default();
         mask.add("hunter2");
         let (truth, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

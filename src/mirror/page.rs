@@ -1,4 +1,4 @@
-//! What `handoff.md` and the prompts say: the journal's state and what the logs prove, nothing else.
+//! The contents of `handoff.md` and the prompts: only the journal's state and what the logs prove.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::model::attempt::{AttemptNo, Next};
 use crate::model::event::Owner;
 use crate::model::handoff::{Attempt, Handoff, Status};
 
-/// Most lines of a list in a prompt; the record has them all.
+/// Maximum lines of a list in a prompt; the record has all of them.
 const IN_PROMPT: usize = 12;
 
 /// What the attempts' logs say, by attempt.
@@ -20,22 +20,22 @@ pub type Findings = Vec<(AttemptNo, Found)>;
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     pub summary: Summary,
-    /// The end of the output of a setup or a check that failed.
+    /// The end of the output of a failed setup or check.
     pub output: Option<Output>,
 }
 
-/// The pieces of a handoff's story that both prompts and the page tell.
+/// The facts about a handoff that both the prompts and the page contain.
 pub struct Story {
     /// The latest known state.
     pub state: Option<String>,
     pub tried: Vec<String>,
     pub files: Vec<String>,
     pub blockers: Vec<String>,
-    /// One concrete next action.
+    /// One concrete next step.
     pub next_step: Option<String>,
 }
 
-/// Tells the story.
+/// Collects the facts.
 pub fn story(handoff: &Handoff, findings: &Findings) -> Story {
     let list = |pick: fn(&Summary) -> &Items| -> Vec<String> {
         let items = of_line(handoff, findings)
@@ -65,7 +65,8 @@ pub fn story(handoff: &Handoff, findings: &Findings) -> Story {
     }
 }
 
-/// The page's values. `logs`: the names of the files beside it. `overrides`: the user's templates, which the two prompts are made from too.
+/// The page's values. `logs`: the names of the files next to it. `overrides`: the user's templates, which are also used
+/// for the two prompts.
 pub fn page(
     handoff: &Handoff,
     findings: &Findings,
@@ -105,7 +106,7 @@ pub fn page(
     })
 }
 
-/// Calls `render` with what a prompt of this handoff may speak of.
+/// Calls `render` with the values that a prompt of this handoff may use.
 pub fn with_context<T>(
     handoff: &Handoff,
     story: &Story,
@@ -133,8 +134,8 @@ pub fn with_context<T>(
     })
 }
 
-/// The command of an attempt as it was run; one that has not run is a comment. A session that the host made became known
-/// only after the command was written down.
+/// The command of an attempt as it was run, or as a comment if it has not run. If the host made the session, its id
+/// became known only after the command was recorded.
 fn command(n: AttemptNo, attempt: &Attempt) -> String {
     let command = match &attempt.session {
         Some(session) => attempt.command.replacen(" SESSION ", &format!(" {session} "), 1),
@@ -147,11 +148,11 @@ fn command(n: AttemptNo, attempt: &Attempt) -> String {
     }
 }
 
-/// The session that the newest attempt was given; an earlier attempt's is another matter.
+/// The session of the newest attempt. Sessions of earlier attempts are not used.
 fn session(handoff: &Handoff) -> Option<String> {
     match handoff.last_attempt() {
         Some((_, attempt)) if attempt.session.is_some() => attempt.session.clone(),
-        // It will be made on the host.
+        // The host has yet to make it.
         Some((_, attempt)) if attempt.started.is_none() && attempt.command.contains(" SESSION ") => None,
         _ => handoff.session.clone(),
     }
@@ -181,7 +182,7 @@ fn state(handoff: &Handoff, findings: &Findings) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// The findings of the attempts that the work was built on.
+/// The findings of the attempts that the work is based on.
 fn of_line<'a>(
     handoff: &'a Handoff,
     findings: &'a Findings,
@@ -189,7 +190,7 @@ fn of_line<'a>(
     findings.iter().filter(|(n, _)| handoff.attempts.get(n).is_some_and(|attempt| !attempt.superseded))
 }
 
-/// The output of the newest attempt, where its setup or check failed.
+/// The output of the newest attempt if its setup or check failed.
 fn last_output<'a>(handoff: &'a Handoff, findings: &'a Findings) -> Option<(AttemptNo, &'a Output)> {
     let (n, found) = of_line(handoff, findings).next_back()?;
     Some((*n, found.output.as_ref()?))
@@ -245,7 +246,7 @@ fn next_step(handoff: &Handoff) -> Option<String> {
     Some(step)
 }
 
-/// The next step for an agent: it has no `handoff` command and no person to ask.
+/// The next step for an agent, which has no `handoff` command and cannot ask the user.
 fn prompt_step(handoff: &Handoff) -> Option<&'static str> {
     use crate::model::verdict::Class;
     match handoff.history().last()? {

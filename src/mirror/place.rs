@@ -1,5 +1,5 @@
-//! Where the record of a handoff is for people: below `.cursor` in a worktree, or in the git directory alone where
-//! `.cursor` is not a directory of this worktree that we may write in.
+//! Where the record of a handoff is for people: below `.cursor` in a worktree, or only in the git directory if
+//! `.cursor` is not a directory of this worktree that we may write to.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use crate::model::id::HandoffId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     Worktree,
-    /// In the git directory, with the reason for people.
+    /// In the git directory, with the reason for the user.
     GitDirectory {
         why: String,
     },
 }
 
 impl Place {
-    /// Looks, and changes nothing. A link is never followed: what is behind it is not this worktree's.
+    /// Decides without changing anything. A link is never followed, because its target is not part of this worktree.
     pub fn of(worktree: &Path, id: &HandoffId) -> Place {
         match obstacle(worktree, id).or_else(|| submodule(worktree)) {
             Some(why) => Place::GitDirectory { why },
@@ -37,13 +37,13 @@ impl Place {
     }
 }
 
-/// What is in the way of the record's directory.
+/// What prevents the record's directory.
 fn obstacle(worktree: &Path, id: &HandoffId) -> Option<String> {
     let mut at = worktree.to_owned();
     let mut name = PathBuf::new();
     for part in Path::new(RECORD).iter().chain([id.as_str().as_ref()]) {
         let Ok(meta) = at.join(part).symlink_metadata() else {
-            // The rest is to be made in the last directory that is there.
+            // The missing directories are created in the last one that exists.
             let why = format!(
                 "{} cannot be written",
                 if name.as_os_str().is_empty() { at.display() } else { name.display() }
@@ -67,14 +67,14 @@ fn obstacle(worktree: &Path, id: &HandoffId) -> Option<String> {
     rustix::fs::access(&at, rustix::fs::Access::WRITE_OK).is_err().then_some(why)
 }
 
-/// Whether git keeps the place for a submodule, populated or not. Asked once a process.
+/// Whether `.cursor` is a submodule, populated or not. Each process asks git once.
 fn submodule(worktree: &Path) -> Option<String> {
     static KNOWN: LazyLock<Mutex<HashMap<PathBuf, Option<String>>>> = LazyLock::new(Mutex::default);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     known.entry(worktree.to_owned()).or_insert_with(|| ask(worktree)).clone()
 }
 
-/// `None` where git does not say: then nothing is known to be in the way.
+/// `None` if git does not answer: then no obstacle is known.
 fn ask(worktree: &Path) -> Option<String> {
     let repository = Repository::discover(worktree).ok()?;
     let parts = [":(top,literal).cursor", &format!(":(top,literal){RECORD}")].map(str::to_owned);

@@ -15,7 +15,7 @@ fn a_first_page_is_as_rendered() {
 }
 
 #[test]
-fn people_s_sections_stay_behind_what_they_followed() {
+fn peoples_sections_stay_after_the_section_they_followed() {
     let existing = "# Old\n\n## Top\nt\n\n## Metadata\n- Status: queued\n## My Notes \n\n  keep  me\t\n\n### deeper\n\n## Commands\n\nold\n\n## Final Outcome\n\nMerged as 1234.\n\n# After\nlast";
     let expected = "# Background Agent Handoff: x\n\n## Top\nt\n\n## Metadata\n\n- Status: running\n\n## My Notes \n\n  keep  me\t\n\n### deeper\n\n## Commands\n\n```bash\nagent\n## no\n```\n\n## Final Outcome\n\nMerged as 1234.\n\n# After\nlast";
     assert_eq!(merge(PAGE, Some(existing)), expected);
@@ -23,7 +23,7 @@ fn people_s_sections_stay_behind_what_they_followed() {
 }
 
 #[test]
-fn an_outcome_without_words_is_rendered() {
+fn an_empty_outcome_is_rendered_again() {
     let page = PAGE.replace("- Pending.", "Landed as 1234.");
     assert_eq!(merge(&page, Some(PAGE)), page);
     let written = "## FINAL OUTCOME ##\r\nBy hand.\r\n";
@@ -31,7 +31,7 @@ fn an_outcome_without_words_is_rendered() {
 }
 
 #[test]
-fn a_heading_in_code_begins_nothing() {
+fn a_heading_in_code_begins_no_section() {
     let existing = "## Notes\n~~~~\n## Metadata\n~~~\n## Logs\n~~~~\nend\n## Metadata\nold\n";
     let merged = merge(PAGE, Some(existing));
     assert!(merged.contains("## Notes\n~~~~\n## Metadata\n~~~\n## Logs\n~~~~\nend\n"), "{merged}");
@@ -39,7 +39,7 @@ fn a_heading_in_code_begins_nothing() {
 }
 
 #[test]
-fn an_open_fence_swallows_no_section_of_ours() {
+fn an_open_fence_hides_no_section_of_ours() {
     let existing = "# T\n\n## Notes\n\n```sh\nmake";
     let merged = merge(PAGE, Some(existing));
     assert!(merged.contains("## Notes\n\n```sh\nmake\n```\n## Metadata"), "{merged}");
@@ -47,7 +47,7 @@ fn an_open_fence_swallows_no_section_of_ours() {
 }
 
 #[test]
-fn a_section_of_ours_that_a_template_has_no_use_for_goes() {
+fn our_section_that_a_template_does_not_use_is_removed() {
     let short = "# T\n\n## Metadata\n\n- Status: done\n";
     let merged = merge(short, Some(&PAGE.replace("- Pending.", "Merged.")));
     assert_eq!(merged, format!("{short}## Final Outcome\n\nMerged.\n"));
@@ -62,7 +62,7 @@ fn an_open_comment_of_people_hides_no_section_of_ours() {
 }
 
 #[test]
-fn bytes_that_are_no_text_survive() {
+fn invalid_utf_8_is_kept() {
     let existing = b"# T\n\n## Notes \xff\n\n\xe4\xf6\r\n";
     let merged = super::merge(PAGE, Some(existing));
     assert!(merged.windows(14).any(|bytes| bytes == b"## Notes \xff\n\n\xe4\xf6"), "{}", merged.escape_ascii());
@@ -77,11 +77,11 @@ fn a_heading_with_a_line_under_it_is_a_section() {
 }
 
 #[test]
-fn an_empty_rendering_wipes_nothing() {
+fn an_empty_rendering_changes_nothing() {
     assert_eq!(merge(" \n", Some("## Notes\nx")), "## Notes\nx");
 }
 
-/// Text that is full of what matters here.
+/// Random text made of the Markdown that matters here.
 fn markdown() -> impl Strategy<Value = String> {
     let line = prop_oneof![
         Just("## Metadata".to_owned()),
@@ -132,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn the_pieces_are_the_text(text in any::<String>()) {
+    fn the_sections_together_are_the_text(text in any::<String>()) {
         let pieces: Vec<u8> = sections(text.as_bytes()).iter().flat_map(|section| section.text).copied().collect();
         prop_assert_eq!(pieces, text.as_bytes());
     }
