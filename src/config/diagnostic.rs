@@ -1,36 +1,36 @@
-//! One mistake in a file of the user's: where it is, the line itself, and what would be right.
+//! A mistake in a file of the user's: its place, the line itself, and a correction.
 
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// The longest part of a line that is shown, in characters.
+/// Maximum characters of a line that are shown.
 const SHOWN: usize = 100;
-/// The most mistakes shown of one file.
+/// Maximum mistakes that are shown of one file.
 const MOST: usize = 20;
 
-/// A mistake in a file, ready to be shown. `Display` prints it over several lines, without a newline at the end.
+/// A mistake in a file, ready to print. `Display` prints several lines without a newline at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     pub file: PathBuf,
-    /// Counted from 1.
+    /// From 1.
     pub line: usize,
-    /// Counted from 1, in characters.
+    /// From 1, in characters.
     pub column: usize,
-    /// The line, and under it a line of carets; control characters are replaced. Empty when there is nothing to show.
+    /// The line, and a line of carets below it. Control characters are replaced. Empty if there is nothing to show.
     pub excerpt: String,
     /// A lower-case fragment.
     pub message: String,
-    /// What would be right, where that is known.
+    /// The correction, if known.
     pub help: Option<String>,
 }
 
-/// The mistakes of one file, in the order of its lines.
+/// The mistakes of one file, sorted by line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
 impl Diagnostic {
-    /// A mistake at the bytes `span` of `text`; a span outside the text is moved into it.
+    /// A mistake at the bytes `span` of `text`. A span outside the text is moved into it.
     pub fn at(file: &Path, text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
         let start = char_boundary(text, span.start);
         let before = &text[..start];
@@ -49,8 +49,8 @@ impl Diagnostic {
         }
     }
 
-    /// A mistake that the `toml` crate found, in syntax or through serde: its first sentence is the message, the rest is
-    /// the help, and an unknown key gets the nearest one that serde lists.
+    /// A mistake that the `toml` crate found, in the syntax or through serde. Its first sentence is the message and the
+    /// rest is the help. For an unknown key, the most similar one that serde lists is suggested.
     pub fn of_toml(file: &Path, text: &str, error: &toml::de::Error) -> Self {
         let mut lines = error.message().lines();
         let first = lines.next().unwrap_or("is not valid TOML");
@@ -62,14 +62,14 @@ impl Diagnostic {
         if rest.is_empty() { shown } else { shown.with_help(rest) }
     }
 
-    /// Adds what would be right.
+    /// Adds a correction.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Cuts the excerpt behind the first `=`, for lines whose value may be a secret.
+    /// Cuts the excerpt after the first `=`, for lines whose value may be a secret.
     #[must_use]
     pub fn without_value(mut self) -> Self {
         let line = self.excerpt.lines().next().unwrap_or_default();
@@ -81,9 +81,10 @@ impl Diagnostic {
     }
 }
 
-/// The candidate nearest to `word`, near enough to be what was meant.
+/// The candidate most similar to `word`, if it is similar enough.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Jaro-Winkler likes common beginnings; below 0.8 its guesses are noise, but for short words one slip already is.
+    // Jaro-Winkler favours common beginnings. Below 0.8 its guesses are useless, but a short word with one typo scores
+    // lower.
     let one_slip = |candidate: &str| candidate.len() > 2 && strsim::damerau_levenshtein(word, candidate) == 1;
     candidates
         .into_iter()
@@ -93,7 +94,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// "did you mean", or else the list of what is known.
+/// "did you mean", or else the list of known words.
 pub fn meant(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -116,7 +117,7 @@ fn char_boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
-/// A window of the line around `column` (from 0), with carets under `width` characters of it.
+/// The part of the line around `column` (from 0), with carets below `width` characters of it.
 fn excerpt(line: &str, column: usize, width: usize) -> String {
     let first = if line.chars().count() > SHOWN { column.saturating_sub(SHOWN / 2) } else { 0 };
     let mut shown = String::new();
@@ -133,7 +134,8 @@ fn excerpt(line: &str, column: usize, width: usize) -> String {
     format!("{shown}\n{}{}", " ".repeat(lead), "^".repeat(width))
 }
 
-/// A tab is one blank, so that carets stand where they should; other control characters must not reach a terminal.
+/// A tab counts as one space, so that carets are in the right column; other control characters must not reach a
+/// terminal.
 fn printable(c: char) -> char {
     match c {
         '\t' => ' ',
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_can_be_kept_out() {
+    fn a_value_can_be_left_out() {
         let text = "TOKEN = \"ghp_secret\"";
         let shown = Diagnostic::at(Path::new("f"), text, 8..20, "bad").without_value().to_string();
         assert_eq!(shown, "f:1:9: bad\n  1 | TOKEN = …\n    | ^^^^^");
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn guesses_are_near_or_not_made() {
+    fn only_similar_words_are_suggested() {
         let known = ["address", "first-output", "no-progress", "memory", "port"];
         for (word, near) in
             [("adress", "address"), ("first_output", "first-output"), ("noprogress", "no-progress"), ("prt", "port")]
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_serde_become_guesses() {
+    fn errors_of_serde_become_suggestions() {
         #[derive(Debug, serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         #[allow(dead_code)]

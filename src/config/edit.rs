@@ -1,4 +1,4 @@
-//! `hosts add`: a new table in `hosts.toml`, with everything else left byte for byte as it is.
+//! `hosts add`: adds a table to `hosts.toml` and leaves everything else byte for byte unchanged.
 
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
@@ -12,35 +12,35 @@ use super::hosts::{self, Hosts};
 use super::settings;
 use crate::model::host::{Host, LOCAL, Limits, SecretSource, TransportKind, default_caches};
 
-/// Why a host was not added; the file is as it was.
+/// Why a host was not added. The file is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
     #[error("{file} has a host {name} already")]
     AlreadyThere { file: PathBuf, name: String },
     #[error(transparent)]
     NotAHostName(#[from] hosts::NotAHostName),
-    /// The file has mistakes that must be mended first.
+    /// The file has mistakes that must be fixed first.
     #[error("{0}")]
     Broken(Diagnostics),
-    /// The new host has a value that the file could not be read with.
+    /// The new host has a value that would make the file invalid.
     #[error("the new host cannot be written:\n{0}")]
     Refused(Diagnostics),
     #[error("cannot write {file}: {source}")]
     Unwritable { file: PathBuf, source: std::io::Error },
 }
 
-/// Adds `[host.NAME]` with what `host` says beyond its name, and makes the file (0600) and its directory (0700) when
-/// they are not there. The file is replaced in one step; a symbolic link to it and its mode are kept.
+/// Adds `[host.NAME]` with the values of `host`. Creates the file (0600) and its directory (0700) if they do not exist.
+/// The file is replaced by a rename; a symbolic link to it and its mode are kept.
 ///
 /// # Errors
-/// When the file is malformed or has the host already, when a value is not one that can be read back, or when it
-/// cannot be written. The file is unchanged then.
+/// The file is malformed, has the host already, or cannot be written; or a value cannot be read back. The file is then
+/// unchanged.
 pub fn add_host(file: &Path, host: &Host, home: &Path) -> Result<(), EditError> {
     if !hosts::is_name(&host.name) {
         return Err(hosts::NotAHostName(host.name.clone()).into());
     }
     let unwritable = |source| EditError::Unwritable { file: file.to_owned(), source };
-    // The link's target is replaced, not the link: configurations are often kept elsewhere and linked.
+    // The link's target is replaced, because users often keep configuration elsewhere and link to it.
     let target = match fs::canonicalize(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => file.to_owned(),
         found => found.map_err(unwritable)?,
@@ -50,7 +50,7 @@ pub fn add_host(file: &Path, host: &Host, home: &Path) -> Result<(), EditError> 
         None => Path::new("."),
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unwritable)?;
-    // Held until the new file is in place, so that of two additions at once none is lost.
+    // Locked until the new file is in place, so that none of two additions at once is lost.
     let lock = File::open(directory).map_err(unwritable)?;
     lock.lock().map_err(unwritable)?;
     let before = match fs::read_to_string(&target) {
@@ -66,13 +66,13 @@ pub fn add_host(file: &Path, host: &Host, home: &Path) -> Result<(), EditError> 
     replace(&target, directory, &after).map_err(unwritable)
 }
 
-/// Why there is no text to write.
+/// Why no text can be written.
 enum Unmade {
     AlreadyThere,
     Other(String),
 }
 
-/// The text with the new host: appended, or put into the `host` of a file that has it as one value.
+/// The text with the new host: appended, or inserted into `host` if the file has that as one value.
 fn with_host(before: &str, host: &Host) -> Result<String, Unmade> {
     let mut document: DocumentMut = before.parse().map_err(|e: toml_edit::TomlError| Unmade::Other(e.to_string()))?;
     let there = document.get("host").and_then(Item::as_table_like);
@@ -80,7 +80,7 @@ fn with_host(before: &str, host: &Host) -> Result<String, Unmade> {
         return Err(Unmade::AlreadyThere);
     }
     let table = table(host).ok_or_else(|| Unmade::Other("the path of the identity is not UTF-8".to_owned()))?;
-    // `host = { … }` and `host.box.port = 22` cannot be gone on with by a header.
+    // `host = { … }` and `host.box.port = 22` cannot be extended by a table header.
     let closed =
         there.is_some_and(|hosts| hosts.is_dotted()) || document.get("host").is_some_and(Item::is_inline_table);
     if let Some(hosts) = document.get_mut("host").filter(|_| closed).and_then(Item::as_table_like_mut) {
@@ -100,7 +100,7 @@ fn with_host(before: &str, host: &Host) -> Result<String, Unmade> {
     Ok(format!("{before}{gap}{added}"))
 }
 
-/// What a host says beyond its name; `None` when the path of the identity cannot be written in TOML.
+/// The values of a host except its name; `None` if the path of the identity cannot be written in TOML.
 fn table(host: &Host) -> Option<Table> {
     let mut table = Table::new();
     let mut set = |key: &str, value: Option<Value>| {
@@ -156,7 +156,7 @@ fn transport(host: &Host) -> Option<&'static str> {
     }
 }
 
-/// With a unit where that loses nothing.
+/// With a unit if that is exact.
 fn size(bytes: u64) -> String {
     let short = settings::human_bytes(bytes);
     if settings::parse_bytes(&short) == Ok(bytes) { short } else { bytes.to_string() }
@@ -178,7 +178,7 @@ fn pairs<'a>(pairs: impl Iterator<Item = (&'a String, Value)>) -> Option<Value> 
     (!table.is_empty()).then(|| table.into())
 }
 
-/// Puts the text in place of the file by a rename, with the file's mode, and makes both last a power cut.
+/// Replaces the file by a rename, keeps its mode, and syncs both.
 fn replace(target: &Path, directory: &Path, text: &str) -> std::io::Result<()> {
     let mode = match fs::metadata(target) {
         Ok(metadata) => metadata.permissions().mode() & 0o7777,

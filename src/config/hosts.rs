@@ -1,6 +1,6 @@
-//! `hosts.toml`: the user's machines, each with the defaults filled in.
+//! Reads `hosts.toml`: the user's machines, each with the defaults filled in.
 //!
-//! A name that is not in the file is a host too, known by nothing but what `ssh` makes of it.
+//! A name that is not in the file is a host too, as `ssh` resolves it.
 
 mod entry;
 mod keys;
@@ -18,24 +18,24 @@ use entry::Entry;
 
 pub use rules::{is_name, is_pattern};
 
-/// The commented example that users start from.
+/// The commented example file.
 pub const EXAMPLE: &str = include_str!("../../config/hosts.toml");
 /// The JSON schema of the file, for editors.
 pub const SCHEMA: &str = include_str!("../../config/hosts.schema.json");
 
-/// A larger file is not a hosts file.
+/// Maximum bytes of a hosts file.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Every host of the file, in its order, and [`LOCAL`], last unless the file has it elsewhere.
+/// The hosts of the file in their order, and [`LOCAL`], which is last unless the file contains it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hosts {
-    /// The file they were read from; `None` when there was none.
+    /// The file that was read; `None` without a file.
     pub file: Option<PathBuf>,
     pub hosts: Vec<Host>,
     defaults: Entry,
 }
 
-/// Why there are no hosts.
+/// Why the hosts could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum HostsError {
     #[error("no hosts file at {file}, where {by} says it is")]
@@ -44,24 +44,24 @@ pub enum HostsError {
     Unreadable { file: PathBuf, source: std::io::Error },
     #[error("{file} is larger than 1 MiB, which no hosts file is")]
     TooLarge { file: PathBuf },
-    /// It names commands that run on this machine.
+    /// Other users may write the file, and it names commands that run on this machine.
     #[error("anybody on this machine may write {file}, and it names commands that run here: `chmod o-w` it first")]
     Exposed { file: PathBuf },
     #[error(transparent)]
     Invalid(#[from] Diagnostics),
 }
 
-/// A name that no host can have, because it could be read as an option, a path or shell text.
+/// The error for a name that could be read as an option, a path or shell text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a host name: use letters, digits, `.`, `_`, `@` and `-`, starting with a letter or a digit")]
 pub struct NotAHostName(pub String);
 
 impl Hosts {
-    /// Reads the file. A default file that is not there is an empty set of hosts.
+    /// Reads the file. A missing default file means no hosts.
     ///
     /// # Errors
-    /// When a file named by the flag or the variable is not there, when it cannot be read or anybody may write it, and
-    /// with every mistake found in it.
+    /// A file named by the flag or the variable does not exist; the file cannot be read, or anyone may write it; and
+    /// every mistake in it.
     pub fn load(file: &HostsFile, home: &Path) -> Result<Self, HostsError> {
         match read(&file.path)? {
             Some(bytes) => Ok(Self::from_bytes(&file.path, &bytes, home)?),
@@ -73,15 +73,15 @@ impl Hosts {
         }
     }
 
-    /// No file: [`LOCAL`], and whatever `ssh` knows.
+    /// The hosts without a file: [`LOCAL`], and those that `ssh` knows.
     pub fn none() -> Self {
         Self { file: None, hosts: vec![Host::bare(LOCAL)], defaults: Entry::default() }
     }
 
-    /// Reads the text of a hosts file; `~/` in an identity is under `home`.
+    /// Parses the text of a hosts file; `~/` in an identity is replaced by `home`.
     ///
     /// # Errors
-    /// With every mistake found, in the order of the lines.
+    /// Every mistake in it, sorted by line.
     pub fn parse(file: &Path, text: &str, home: &Path) -> Result<Self, Diagnostics> {
         let (defaults, entries) = parse::parse(file, text, home)?;
         let mut hosts: Vec<Host> =
@@ -107,10 +107,10 @@ impl Hosts {
         self.hosts.iter().find(|host| host.name == name)
     }
 
-    /// The host of that name, or else one that only `ssh` knows, with the defaults.
+    /// The host with that name, or else a host with the defaults that `ssh` may know.
     ///
     /// # Errors
-    /// When the name could not be a host's; whether `ssh` knows it shows only when it is asked.
+    /// The name cannot be a host's. Whether `ssh` knows it is found out by connecting.
     pub fn resolve(&self, name: &str) -> Result<Host, NotAHostName> {
         if !is_name(name) {
             return Err(NotAHostName(name.chars().take(80).collect()));
@@ -119,13 +119,13 @@ impl Hosts {
         Ok(self.get(name).cloned().unwrap_or_else(bare))
     }
 
-    /// The name in the file nearest to one that nothing answers to.
+    /// The most similar name in the file.
     pub fn nearest(&self, name: &str) -> Option<&str> {
         diagnostic::nearest(name, self.hosts.iter().map(|host| host.name.as_str()))
     }
 }
 
-/// The bytes of a hosts file; `None` when it is not there.
+/// The bytes of a hosts file; `None` if it does not exist.
 fn read(path: &Path) -> Result<Option<Vec<u8>>, HostsError> {
     use std::os::unix::fs::PermissionsExt;
     let unreadable = |source| HostsError::Unreadable { file: path.to_owned(), source };

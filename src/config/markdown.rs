@@ -1,20 +1,20 @@
-//! Markdown by the rules of CommonMark. What people wrote is read here and what agents wrote is escaped here, with one
-//! parser: a text of an agent holds no heading, because this parser finds none in it.
+//! Markdown by the rules of CommonMark. People's text is read and agents' text is escaped with one parser, so an
+//! escaped text has no heading that this parser would find.
 
 use std::ops::Range;
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag};
 
-/// Rounds of escaping before a text is shown as code instead. One is enough for most texts.
+/// Maximum rounds of escaping before a text is shown as code instead. One is enough for most texts.
 const ROUNDS: usize = 32;
 
-/// A heading of level 1 or 2 that stands in no list, quote or other block.
+/// A heading of level 1 or 2 that is not inside a list, quote or other block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heading {
     pub level: u8,
-    /// Its text as it is written, lower-cased.
+    /// Its source text in lower case.
     pub name: String,
-    /// Bytes of the heading, from the start of its line.
+    /// Byte range of the heading, from the start of its line.
     pub range: Range<usize>,
 }
 
@@ -40,13 +40,13 @@ pub fn headings(text: &str) -> Vec<Heading> {
     found
 }
 
-/// The words of a heading in either form (CommonMark, sections 4.2 and 4.3).
+/// The text of a heading in either form (CommonMark, sections 4.2 and 4.3).
 fn name(heading: &str) -> String {
     let heading = heading.trim();
     let title = match heading.strip_prefix('#') {
         Some(rest) => {
             let title = rest.trim_start_matches('#').trim();
-            // A closing run of signs is decoration.
+            // A closing sequence of `#` is not part of the text.
             let bare = title.trim_end_matches('#');
             if bare.is_empty() || bare.ends_with([' ', '\t']) { bare.trim_end() } else { title }
         }
@@ -55,7 +55,7 @@ fn name(heading: &str) -> String {
     title.to_lowercase()
 }
 
-/// What ends the block that a text leaves open, so that a section may follow; nothing in most cases.
+/// The text that ends a block which `text` leaves open, so that a section may follow; usually empty.
 pub fn closer(text: &str, next: &str) -> String {
     let is_closed = |closer: &str| {
         let whole = format!("{text}{closer}{next}");
@@ -69,7 +69,7 @@ pub fn closer(text: &str, next: &str) -> String {
     candidates.find(|closer| is_closed(closer)).unwrap_or_else(|| "\n".to_owned())
 }
 
-/// The fence of the last code block that stands at the top level.
+/// The fence of the last code block at the top level, if it is open.
 fn open_code_fence(text: &str) -> Option<String> {
     let blocks =
         parse(text).filter_map(|(event, range)| matches!(event, Event::Start(Tag::CodeBlock(_))).then_some(range));
@@ -78,16 +78,16 @@ fn open_code_fence(text: &str) -> Option<String> {
     Some(block.chars().take_while(|c| *c == sign).collect())
 }
 
-/// Where a text is put.
+/// Where a text is inserted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// On lines of its own.
     Lines,
-    /// Behind words of ours on a line, or where a line begins.
+    /// After our own words on a line, or at the start of a line.
     Line,
 }
 
-/// Somebody else's Markdown without headings, HTML, images and links. Code in it stays as it is.
+/// Removes headings, HTML, images and links from foreign Markdown by escaping. Code stays as it is.
 pub fn harmless(text: &str, place: Place) -> String {
     let mut text = text.to_owned();
     for _ in 0..ROUNDS {
@@ -113,7 +113,7 @@ pub fn harmless(text: &str, place: Place) -> String {
     fenced(&text)
 }
 
-/// Where a backslash takes its meaning from a sign: headings, and everywhere but in code `<` and `[`.
+/// Positions to escape with a backslash: headings, and `<` and `[` outside of code.
 fn escapes(text: &str) -> Vec<usize> {
     let (mut places, mut code) = (Vec::new(), Vec::new());
     for (event, range) in parse(text) {
@@ -137,7 +137,7 @@ fn escapes(text: &str) -> Vec<usize> {
     places
 }
 
-/// The first of a heading's `#`, or of the line under it.
+/// The first `#` of a heading, or the underline of a heading without `#`.
 fn mark_of(text: &str, range: Range<usize>) -> usize {
     let heading = &text[range.clone()];
     let indent = heading.len() - heading.trim_start().len();
@@ -148,14 +148,14 @@ fn mark_of(text: &str, range: Range<usize>) -> usize {
     range.start + bare.trim_end_matches(['=', '-']).len()
 }
 
-/// Whether a section can follow, and the text itself begins none.
+/// Whether the text begins no section and a section can follow it.
 pub fn is_contained(text: &str) -> bool {
     let whole = format!("{text}\n\n## x\n");
     let found = headings(&whole);
     found.len() == 1 && found[0].range.start == text.len() + 2
 }
 
-/// Each line as a quotation: what is in it ends with it.
+/// Quotes each line, so that everything in the text ends with the quotation.
 pub fn quoted(text: &str) -> String {
     let line = |line: &str| if line.is_empty() { ">\n".to_owned() } else { format!("> {line}\n") };
     let mut quoted: String = text.lines().map(line).collect();
@@ -169,7 +169,7 @@ pub fn fenced(text: &str) -> String {
     format!("{fence}\n{text}\n{fence}")
 }
 
-/// A fence of backticks longer than any run of them in the text, three at least.
+/// A fence of at least three backticks, longer than any run of them in the text.
 pub fn code_fence(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     "`".repeat(longest.max(2) + 1)
@@ -179,7 +179,7 @@ fn parse(text: &str) -> impl Iterator<Item = (Event<'_>, Range<usize>)> {
     Parser::new_ext(text, Options::empty()).into_offset_iter()
 }
 
-/// Whether a text holds what [`harmless`] removes.
+/// Whether a text contains nothing that [`harmless`] removes.
 #[cfg(test)]
 pub fn is_harmless(text: &str) -> bool {
     !parse(text).any(|(event, _)| {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_heading_is_one_and_no_other_line() {
+    fn every_form_of_a_heading_is_found_and_no_other_line() {
         let text = "# Title #\r\n   ##\tTabbed ##\n\nUnder\nlined\n---\rOne\r===\r\n- ## in a list\n> ## quoted\n\n    ## code\n\n~~~\n## fenced\n~~~\n<!--\n## hidden\n-->\n### deeper\n##no\n## Last";
         assert_eq!(names(text), ["title", "tabbed", "under\nlined", "one", "last"]);
         let starts: Vec<&str> = headings(text).iter().map(|heading| &text[heading.range.start..][..3]).collect();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_left_open_is_closed_before_a_section() {
+    fn a_block_left_open_is_closed_before_a_section() {
         for (text, end) in [
             ("a\n", ""),
             ("```sh\nmake\n", "```\n"),

@@ -1,32 +1,32 @@
-//! Secrets in what this program writes: each value that the process has read is covered in every text that it derives from a
-//! host. The length stays, and so do line breaks, so that lines and offsets of a log are those of its masked copy.
+//! Masks secrets in what this program writes: each value that the process has read is replaced in every text that comes
+//! from a host. Length and newlines stay, so lines and offsets of a log are those of its masked copy.
 
 use std::borrow::Cow;
 
 use memchr::memmem::Finder;
 use secrecy::zeroize::Zeroizing;
 
-/// A shorter value, or line of one, is not looked for: it would cover half of every text.
+/// Minimum length. A shorter value or line is not masked, because it would match everywhere.
 const SHORTEST: usize = 4;
 
-/// Where a text for people was cut.
+/// The mark where a text for people was cut.
 const CUT: char = '…';
 
-/// What to look for.
+/// The values to mask.
 #[derive(Clone, Default)]
 pub struct Mask {
     needles: Vec<Zeroizing<Vec<u8>>>,
 }
 
 impl Mask {
-    /// Adds a value in the forms in which a log shows it: as it is, each line of it alone, in a JSON string and in a JSON
-    /// string within one, with percent signs, and in base64 at any place of a longer text.
+    /// Adds a value in the forms in which a log may show it: as it is, each of its lines alone, in a JSON string, in a
+    /// JSON string inside another, percent-encoded, and in base64 at any position of a longer text.
     pub fn add(&mut self, value: &str) {
         let lines = value.lines().map(str::trim).filter(|line| !line.starts_with("-----"));
         let all = [value.trim()].into_iter().chain(lines);
         for text in all.filter(|text| text.chars().count() >= SHORTEST) {
             let json = in_json(text);
-            // As one line of a summary has it.
+            // The form in a one-line summary.
             let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ").replace('`', "'");
             let forms = [text.to_owned(), in_json(&json), json, in_percent(text), one_line];
             for form in forms.into_iter().chain(in_base64(text.as_bytes())) {
@@ -42,22 +42,22 @@ impl Mask {
         self.needles.is_empty()
     }
 
-    /// Bytes of the longest form.
+    /// Length of the longest form in bytes.
     pub fn longest(&self) -> usize {
         self.needles.iter().map(|needle| needle.len()).max().unwrap_or(0)
     }
 
-    /// `text` with `*` for each byte of a secret.
+    /// Replaces each byte of a secret in `text` by `*`.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let covered = match self.bytes(text.as_bytes()) {
             Cow::Borrowed(_) => Cow::Borrowed(text),
-            // A form is whole characters, so what is covered is too.
+            // Each form is whole characters, so the result is valid UTF-8.
             Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
         };
         if self.is_empty() || !covered.contains(CUT) { covered } else { Cow::Owned(self.beginnings(&covered)) }
     }
 
-    /// A text that was cut for people may end with the beginning of a secret.
+    /// A text that was cut may end with the beginning of a secret.
     fn beginnings(&self, text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
         for (at, _) in text.match_indices(CUT) {
@@ -66,7 +66,7 @@ impl Mask {
                 (SHORTEST..needle.len().min(at + 1)).rev().find(|length| before.ends_with(&needle[..*length]))
             };
             if let Some(length) = self.needles.iter().filter_map(longest).max() {
-                // From the start of a character on.
+                // Masking starts at a character boundary.
                 let start = (at - length..at).find(|start| text.is_char_boundary(*start)).unwrap_or(at);
                 bytes[start..at].fill(b'*');
             }
@@ -74,12 +74,12 @@ impl Mask {
         String::from_utf8(bytes).unwrap_or_default()
     }
 
-    /// The same of bytes.
+    /// The same for bytes.
     pub fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let mut masked: Option<Vec<u8>> = None;
         for needle in &self.needles {
             let finder = Finder::new(needle.as_slice());
-            // Found in the original: what one form covers hides no other.
+            // Searched in the original, so that masking one form does not hide another.
             for at in finder.find_iter(bytes) {
                 let masked = masked.get_or_insert_with(|| bytes.to_vec());
                 for byte in masked[at..at + needle.len()].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')) {
@@ -104,7 +104,7 @@ fn in_percent(text: &str) -> String {
     text.bytes().map(escape).collect()
 }
 
-/// The characters of base64 that depend on nothing but the text, for each of its three places in a group.
+/// The base64 characters that depend only on the text, for each of its three positions in a group.
 fn in_base64(text: &[u8]) -> Vec<String> {
     const SIGNS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let at_place = |place: usize| {
@@ -114,7 +114,7 @@ fn in_base64(text: &[u8]) -> Vec<String> {
         let sign = |n: usize| SIGNS[(0..6).fold(0, |value, k| value << 1 | usize::from(bit(n * 6 + k)))];
         (first..last).map(|n| char::from(sign(n))).collect::<String>()
     };
-    // A short piece of base64 is found where no secret is.
+    // A short piece of base64 would match other text.
     let long = |form: &String| form.len() >= 8;
     let plain: Vec<String> = (0..3).map(at_place).filter(long).collect();
     let for_urls = plain.iter().map(|form| form.replace('+', "-").replace('/', "_")).collect::<Vec<_>>();
@@ -133,12 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_covered_in_each_form_that_a_log_shows() {
+    fn a_secret_is_masked_in_each_form_of_a_log() {
         let mask = mask(&["s3cr\"t/ü+"]);
         for text in ["s3cr\"t/ü+", "s3cr\\\"t/ü+", "s3cr\\\\\\\"t/ü+", "s3cr%22t%2F%C3%BC%2B"] {
             assert_eq!(mask.text(&format!("<{text}>")), format!("<{}>", "*".repeat(text.len())), "{text}");
         }
-        // `user:s3cr"t/ü+` and the secret alone, as `base64` prints them.
+        // `user:s3cr"t/ü+` and only the secret, as `base64` prints them.
         for text in ["dXNlcjpzM2NyInQvw7wr", "czNjciJ0L8O8Kw=="] {
             let masked = mask.text(text).into_owned();
             assert!(masked.matches('*').count() >= 12 && masked.len() == text.len(), "{masked}");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_a_long_secret_are_covered_alone_and_line_breaks_stay() {
+    fn single_lines_of_a_long_secret_are_masked_and_newlines_stay() {
         let mask = mask(&["-----BEGIN KEY-----\nAAAABBBB\nCCCCDDDD\n-----END KEY-----\n"]);
         assert_eq!(mask.text("x CCCCDDDD y"), "x ******** y");
         let whole = mask.text("-----BEGIN KEY-----\nAAAABBBB\nCCCCDDDD\n-----END KEY-----\n").into_owned();
@@ -157,20 +157,20 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_of_a_secret_before_a_cut_is_covered() {
+    fn the_beginning_of_a_secret_before_a_cut_is_masked() {
         let mask = mask(&["hunter2-and-more"]);
         assert_eq!(mask.text("the token hunter2-an… and x…"), "the token **********… and x…");
         assert_eq!(mask.text("a hun…"), "a hun…");
     }
 
     #[test]
-    fn a_value_of_three_characters_covers_nothing() {
+    fn a_value_of_three_characters_is_not_masked() {
         assert!(mask(&["abc", " \n", ""]).is_empty());
     }
 
     proptest! {
         #[test]
-        fn lengths_and_line_breaks_stay(values in prop::collection::vec("[ab\n\"]{0,6}", 0..4), text in "[ab\n\"\\\\]{0,60}") {
+        fn lengths_and_newlines_stay(values in prop::collection::vec("[ab\n\"]{0,6}", 0..4), text in "[ab\n\"\\\\]{0,60}") {
             let mask = mask(&values.iter().map(String::as_str).collect::<Vec<_>>());
             let masked = mask.text(&text).into_owned();
             prop_assert_eq!(masked.len(), text.len());

@@ -1,4 +1,4 @@
-//! Where the user's files lie: XDG directories on Linux and macOS alike.
+//! Where the user's files are: XDG directories, on Linux and macOS.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,14 @@ pub struct Paths {
     pub state: PathBuf,
 }
 
-/// Who named the hosts file; a file that somebody named must be there.
+/// Who named the hosts file. A file that was named must exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NamedBy {
     /// `--hosts FILE`.
     Flag,
     /// [`HOSTS_VARIABLE`].
     Variable,
-    /// Nobody: the default place, which may be empty.
+    /// The default path, which need not exist.
     Default,
 }
 
@@ -37,16 +37,16 @@ pub struct HostsFile {
     pub named_by: NamedBy,
 }
 
-/// There is no home directory to look in.
+/// The error without a home directory.
 #[derive(Debug, thiserror::Error)]
 #[error("no home directory: HOME is not set and the system knows none")]
 pub struct NoHome;
 
 impl Paths {
-    /// The directories that the environment gives. A relative XDG variable is ignored, as the XDG specification asks.
+    /// The directories from the environment. A relative XDG variable is ignored, as the XDG specification requires.
     ///
     /// # Errors
-    /// When there is no home directory.
+    /// There is no home directory.
     pub fn from_env() -> Result<Self, NoHome> {
         let xdg = etcetera::base_strategy::Xdg::new().map_err(|_| NoHome)?;
         let home = xdg.home_dir().to_owned();
@@ -54,12 +54,13 @@ impl Paths {
         Ok(Self { config: xdg.config_dir().join("handoff"), state: state.join("handoff"), home })
     }
 
-    /// All directories under one, for tests and containers.
+    /// All directories below one, for tests and containers.
     pub fn under(home: &Path) -> Self {
         Self { home: home.to_owned(), config: home.join(".config/handoff"), state: home.join(".local/state/handoff") }
     }
 
-    /// The flag before the variable before the default; an empty variable counts as unset.
+    /// The hosts file: the flag has precedence over the variable, and the variable over the default. An empty variable
+    /// counts as unset.
     pub fn hosts_file(&self, flag: Option<&Path>, variable: Option<OsString>) -> HostsFile {
         if let Some(path) = flag {
             return HostsFile { path: path.to_owned(), named_by: NamedBy::Flag };
@@ -70,12 +71,12 @@ impl Paths {
         }
     }
 
-    /// Agent profiles of the user's, which add to the built-in ones.
+    /// The user's agent profiles, which are added to the built-in ones.
     pub fn agents_file(&self) -> PathBuf {
         self.config.join("agents.toml")
     }
 
-    /// Templates of the user's, which replace built-in ones of the same name.
+    /// The user's templates, which replace built-in ones of the same name.
     pub fn templates(&self) -> PathBuf {
         self.config.join("templates")
     }
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flag_goes_before_the_variable_before_the_default() {
+    fn the_flag_overrides_the_variable_and_the_variable_the_default() {
         let paths = Paths::under(Path::new("/home/u"));
         let (flag, variable) = (Path::new("a.toml"), Some(OsString::from("b.toml")));
         let named = |file: HostsFile| (file.path.display().to_string(), file.named_by);

@@ -1,4 +1,4 @@
-//! Values of secrets, read on this machine when an attempt starts. An error names the secret and its source, never
+//! Reads the values of secrets on this machine when an attempt starts. An error names the secret and its source, never
 //! the value.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use super::mask::Mask;
 use super::settings::human_duration;
 use crate::model::host::SecretSource;
 
-/// What this process has read: it is covered in everything that the process writes.
+/// The values that this process has read. They are masked in everything that it writes.
 #[derive(Clone, Default)]
 struct Known {
     sources: Vec<SecretSource>,
@@ -30,7 +30,7 @@ static KNOWN: RwLock<Option<Known>> = RwLock::new(None);
 
 #[cfg(test)]
 thread_local! {
-    /// The values of one test are none of another's.
+    /// Each test has its own values.
     static KNOWN: std::cell::RefCell<Option<Known>> = const { std::cell::RefCell::new(None) };
 }
 
@@ -44,12 +44,12 @@ fn with_known<T>(look: impl FnOnce(&mut Known) -> T) -> T {
     KNOWN.with_borrow_mut(|known| look(known.get_or_insert_default()))
 }
 
-/// Covers the values of all secrets that this process has read.
+/// Masks the values of all secrets that this process has read.
 pub fn mask() -> Arc<Mask> {
     with_known(|known| known.mask.clone())
 }
 
-/// The secrets of which this process has read no value.
+/// The secrets whose values this process has not read.
 pub fn unread(secrets: &BTreeMap<String, SecretSource>) -> Vec<String> {
     let unread = |known: &mut Known| {
         secrets.iter().filter(|(_, source)| !known.sources.contains(source)).map(|(name, _)| name.clone()).collect()
@@ -57,7 +57,7 @@ pub fn unread(secrets: &BTreeMap<String, SecretSource>) -> Vec<String> {
     if secrets.is_empty() { Vec::new() } else { with_known(unread) }
 }
 
-/// Reads those secrets that are variables, to cover their values. One that is not set stays unread.
+/// Reads the secrets that are variables, to mask their values. An unset variable stays unread.
 pub fn read_variables(secrets: &BTreeMap<String, SecretSource>) {
     let unread = unread(secrets);
     for source in secrets.iter().filter(|(name, _)| unread.contains(name)).map(|(_, source)| source) {
@@ -69,7 +69,7 @@ pub fn read_variables(secrets: &BTreeMap<String, SecretSource>) {
     }
 }
 
-/// The one way of a value into this process: from here on it is covered.
+/// Every value enters this process here, and is masked from then on.
 fn note(source: &SecretSource, value: &SecretString) {
     with_known(|known| {
         Arc::make_mut(&mut known.mask).add(value.expose_secret());
@@ -79,10 +79,10 @@ fn note(source: &SecretSource, value: &SecretString) {
     });
 }
 
-/// How long a command may take: long enough to unlock a store by hand.
+/// Time limit of a command: enough to unlock a password store by hand.
 pub const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 
-/// The longest value, in bytes; a key file fits, a log does not.
+/// Maximum bytes of a value: enough for a key file, too small for a log.
 const MAX_VALUE: usize = 64 * 1024;
 
 /// Why a secret has no value.
@@ -94,7 +94,7 @@ pub struct SecretError {
     pub why: Why,
 }
 
-/// What is wrong with a source.
+/// The reason for an error.
 #[derive(Debug, thiserror::Error)]
 pub enum Why {
     #[error("the variable {0} is not set here")]
@@ -113,10 +113,10 @@ pub enum Why {
     NotText(String),
 }
 
-/// Reads every secret of a host, one after the other, since commands may ask on the terminal.
+/// Reads every secret of a host, one after the other, because commands may ask on the terminal.
 ///
 /// # Errors
-/// With the first secret that has no value.
+/// The first secret without a value.
 pub async fn resolve_all(
     secrets: &BTreeMap<String, SecretSource>,
 ) -> Result<BTreeMap<String, SecretString>, SecretError> {
@@ -130,8 +130,8 @@ pub async fn resolve_all(
 /// Reads one secret; `name` is its name on the host and only used in the error.
 ///
 /// # Errors
-/// When the variable is not set, the command fails or takes longer than [`COMMAND_LIMIT`], or the value is empty, no
-/// text, or longer than 64 KiB.
+/// The variable is not set; the command fails or takes longer than [`COMMAND_LIMIT`]; the value is empty, not UTF-8, or
+/// longer than 64 KiB.
 pub async fn resolve(name: &str, source: &SecretSource) -> Result<SecretString, SecretError> {
     let value = match source {
         SecretSource::Variable(variable) => from_variable(variable, std::env::var_os(variable)),
@@ -151,7 +151,7 @@ fn from_variable(variable: &str, value: Option<OsString>) -> Result<SecretString
 /// The command's stdout without one newline at its end.
 async fn from_command(command: &str, limit: Duration) -> Result<SecretString, Why> {
     let not_run = |source| Why::NotRun { command: command.to_owned(), source };
-    // A question or an error of the command is for a person at the terminal; into a log it might carry the value.
+    // The command's prompts and errors go only to a terminal, because in a log they might reveal the value.
     let stderr = if std::io::stderr().is_terminal() { Stdio::inherit() } else { Stdio::null() };
     let mut child = tokio::process::Command::new("/bin/sh")
         .args(["-c", command])
@@ -161,7 +161,7 @@ async fn from_command(command: &str, limit: Duration) -> Result<SecretString, Wh
         .kill_on_drop(true)
         .spawn()
         .map_err(not_run)?;
-    // Its full size at once: a buffer that grows leaves copies of the value behind.
+    // Allocated at full size, because a growing buffer would leave copies of the value in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_VALUE + 64));
     let stdout = child.stdout.take();
     let finished = tokio::time::timeout(limit, async {
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_value_that_was_read_is_covered_from_then_on() {
+    async fn a_value_is_masked_after_it_was_read() {
         let sources = BTreeMap::from([("TOKEN".to_owned(), SecretSource::Command("echo hunter2".to_owned()))]);
         assert_eq!((mask().text("hunter2"), unread(&sources)), ("hunter2".into(), vec!["TOKEN".to_owned()]));
         read_variables(&sources);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn errors_name_the_secret_and_its_source_but_no_value() {
+    async fn errors_name_the_secret_and_its_source_but_not_the_value() {
         let failing = SecretSource::Command("echo hunter2; exit 3".to_owned());
         let error = resolve("TOKEN", &failing).await.unwrap_err();
         let shown = format!("{error} {error:?}").replace("echo hunter2", "");
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_value_is_refused() {
+    async fn an_invalid_value_is_refused() {
         assert!(matches!(command("true").await, Err(Why::Empty(_))));
         assert!(matches!(command("echo").await, Err(Why::Empty(_))));
         assert!(matches!(command("printf '\\377'").await, Err(Why::NotText(_))));
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_is_taken_as_it_is() {
+    fn a_variable_is_used_unchanged() {
         let value = |bytes: &[u8]| from_variable("V", Some(std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec())));
         assert_eq!(value(b"a\n").unwrap().expose_secret(), "a\n");
         assert!(matches!(value(b""), Err(Why::Empty(_))));

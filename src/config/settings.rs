@@ -1,8 +1,8 @@
-//! Durations and sizes as people write them: `"4h"`, `"1h30m"`, `"64GiB"`.
+//! Parses and prints durations and sizes as people write them: `"4h"`, `"1h30m"`, `"64GiB"`.
 
 use std::time::Duration;
 
-/// The longest duration taken, a year: longer ones are slips of the pen, and none overflows a host's clock.
+/// Maximum duration, one year. Longer ones are typing errors, and this one cannot overflow a host's clock.
 pub const MAX_DURATION: Duration = Duration::from_secs(365 * DAY);
 
 const DAY: u64 = 86_400;
@@ -35,15 +35,15 @@ pub enum SettingError {
     /// Not a size.
     #[error("{0:?} is not a size: write `512MiB`, `64GiB` or a number of bytes")]
     NotASize(String),
-    /// More than 64 bits hold.
+    /// Does not fit in 64 bits.
     #[error("{0:?} is too large")]
     TooLarge(String),
 }
 
-/// Reads `"4h"`, `"1h30m"`, `"90s"`, or a bare number of seconds. Units come once each, the longest first.
+/// Parses `"4h"`, `"1h30m"`, `"90s"`, or a number of seconds. Each unit may occur once, the longest first.
 ///
 /// # Errors
-/// When the text is none of these, or longer than [`MAX_DURATION`].
+/// The text is none of these, or longer than [`MAX_DURATION`].
 pub fn parse_duration(text: &str) -> Result<Duration, SettingError> {
     let wrong = || SettingError::NotADuration(shown(text));
     let too_long = || SettingError::TooLong(shown(text));
@@ -66,7 +66,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, SettingError> {
     Some(Duration::from_secs(total)).filter(|d| *d <= MAX_DURATION).ok_or_else(too_long)
 }
 
-/// Writes whole seconds as [`parse_duration`] reads them: `1h30m`. Parts of a second are dropped.
+/// Prints whole seconds in the form of [`parse_duration`]: `1h30m`. Fractions of a second are dropped.
 pub fn human_duration(duration: Duration) -> String {
     let mut rest = duration.as_secs();
     if rest == 0 {
@@ -82,10 +82,10 @@ pub fn human_duration(duration: Duration) -> String {
     text
 }
 
-/// Reads `"64GiB"` (powers of two), `"64GB"` (powers of ten) or a bare number of bytes.
+/// Parses `"64GiB"` (powers of two), `"64GB"` (powers of ten) or a number of bytes.
 ///
 /// # Errors
-/// When the text is none of these or more than 64 bits hold.
+/// The text is none of these, or does not fit in 64 bits.
 pub fn parse_bytes(text: &str) -> Result<u64, SettingError> {
     let wrong = || SettingError::NotASize(shown(text));
     let (number, after) = leading_number(text.trim()).ok_or_else(wrong)?;
@@ -95,7 +95,7 @@ pub fn parse_bytes(text: &str) -> Result<u64, SettingError> {
     number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).ok_or_else(too_large)
 }
 
-/// Writes bytes for people, in powers of two, with one decimal where the number is not whole: `64GiB`, `1.5GiB`.
+/// Prints bytes for people, in powers of two, with one decimal unless the number is whole: `64GiB`, `1.5GiB`.
 pub fn human_bytes(bytes: u64) -> String {
     for (unit, factor) in &SIZE_UNITS[..4] {
         if bytes >= *factor {
@@ -106,13 +106,13 @@ pub fn human_bytes(bytes: u64) -> String {
     format!("{bytes}B")
 }
 
-/// Digits at the start, and what follows them.
+/// The leading digits and the rest.
 fn leading_number(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))
 }
 
-/// As much of a wrong text as an error should repeat.
+/// A wrong text, shortened for an error.
 fn shown(text: &str) -> String {
     text.chars().take(40).collect()
 }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_duration_is_refused() {
+    fn an_invalid_duration_is_refused() {
         for text in ["", "h", "4 h", "4hours", "-4h", "1.5h", "30m1h", "1h1h", "4h30", "4x", "½h"] {
             assert_eq!(parse_duration(text), Err(SettingError::NotADuration(text.to_owned())), "{text}");
         }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_keep_powers_of_two_and_ten_apart() {
+    fn sizes_distinguish_powers_of_two_and_ten() {
         assert_eq!(parse_bytes("64GiB"), Ok(64 << 30));
         assert_eq!(parse_bytes("64 GiB"), Ok(64 << 30));
         assert_eq!(parse_bytes("64GB"), Ok(64_000_000_000));
@@ -164,7 +164,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_written_duration_reads_back(seconds in 0..=MAX_DURATION.as_secs()) {
+        fn a_printed_duration_is_parsed_to_the_same(seconds in 0..=MAX_DURATION.as_secs()) {
             let duration = Duration::from_secs(seconds);
             prop_assert_eq!(parse_duration(&human_duration(duration)), Ok(duration));
         }

@@ -1,5 +1,5 @@
 //! The texts that handoff writes: prompts for agents, and `handoff.md`. A file of the same name in the user's
-//! `templates` directory replaces a built-in one.
+//! `templates` directory replaces a built-in template.
 
 mod filters;
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::diagnostic::Diagnostic;
 
-/// Names and texts of the built-in templates. `prompt.rules.j2` is what the prompts for headless runs share.
+/// Names and texts of the built-in templates. `prompt.rules.j2` is shared by the prompts for headless runs.
 pub const BUILT_IN: [(&str, &str); 7] = [
     ("prompt.rules.j2", include_str!("../../config/templates/prompt.rules.j2")),
     ("prompt.fresh.j2", include_str!("../../config/templates/prompt.fresh.j2")),
@@ -24,21 +24,21 @@ pub const BUILT_IN: [(&str, &str); 7] = [
     ("handoff.md.j2", include_str!("../../config/templates/handoff.md.j2")),
 ];
 
-/// A larger file is not a template.
+/// Maximum bytes of a template.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Which prompt.
+/// The kinds of prompts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PromptKind {
     /// A first run.
     Fresh,
-    /// A run that goes on, in the old session or a new one: it says everything again.
+    /// A run that continues the work, in the old session or a new one. It repeats everything.
     Resume,
-    /// What stands before the end of the check's output.
+    /// The text before the end of the check's output.
     CheckHead,
-    /// What stands behind it.
+    /// The text after it.
     CheckFoot,
-    /// For a person's own agent, in an editor.
+    /// For the user's own agent in an editor.
     Takeover,
 }
 
@@ -55,24 +55,24 @@ impl PromptKind {
     }
 }
 
-/// What a prompt may speak of; every template gets all of it.
+/// The values that a prompt may use; every template gets all of them.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct PromptContext<'a> {
     /// The delegated task, verbatim.
     pub task: &'a str,
     /// Name of the repository.
     pub repo: &'a str,
-    /// `None`: HEAD is detached.
+    /// `None` if HEAD is detached.
     pub branch: Option<&'a str>,
-    /// The check's shell text; [`PromptKind::CheckHead`] is of no use without it.
+    /// The check's shell text. [`PromptKind::CheckHead`] needs it.
     pub check: Option<&'a str>,
     /// Latest known state, from the log and the tree.
     pub state: Option<&'a str>,
-    /// One concrete next action.
+    /// One concrete next step.
     pub next_step: Option<&'a str>,
-    /// What the user adds to a resume or a takeover.
+    /// The user's message for a resume or a takeover.
     pub message: Option<&'a str>,
-    /// What the headless agent already tried.
+    /// What the headless agent has tried already.
     pub tried: Option<&'a str>,
     /// Blockers or open questions.
     pub blockers: Option<&'a str>,
@@ -80,12 +80,12 @@ pub struct PromptContext<'a> {
     pub editor: Option<&'a str>,
 }
 
-/// What `handoff.md` says. Empty lists and `None` in a section are written as `- Pending.`; `None` in the metadata
-/// leaves its line out. What hosts and agents wrote is made harmless to the structure of the page.
+/// The values of `handoff.md`. An empty list or `None` in a section is written as `- Pending.`; a `None` in the
+/// metadata removes its line. Text from hosts and agents is escaped, so that it cannot change the page's structure.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct HandoffPage {
     pub id: String,
-    /// One of the words of the record: queued, running, waiting, parked, done, failed, stopped, interactive, finished.
+    /// The status as recorded: queued, running, waiting, parked, done, failed, stopped, interactive, finished.
     pub status: String,
     pub task: String,
     /// `None` is written as `default`.
@@ -112,16 +112,16 @@ pub struct HandoffPage {
     pub next_step: Option<String>,
     pub resume_prompt: String,
     pub takeover_prompt: String,
-    /// What people wrote under the last heading, kept as it is.
+    /// People's text under the last heading, unchanged.
     pub final_outcome: Option<String>,
 }
 
-/// Why there is no text. For `handoff.md`, a caller can still render the built-in template.
+/// Why there is no text. For `handoff.md`, the caller can still render the built-in template.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     #[error("cannot read the template {file}: {source}")]
     Unreadable { file: PathBuf, source: std::io::Error },
-    /// A mistake in a template, or a variable it was not given.
+    /// A mistake in a template, or an unknown variable.
     #[error("{0}")]
     Wrong(Box<Diagnostic>),
 }
@@ -129,7 +129,7 @@ pub enum TemplateError {
 /// Renders a prompt; `overrides` is the user's directory of templates.
 ///
 /// # Errors
-/// When a template of the user's cannot be read, is malformed, or uses a variable that is not there.
+/// A template of the user's cannot be read, is malformed, or uses an unknown variable.
 pub fn render_prompt(
     kind: PromptKind,
     context: &PromptContext<'_>,
@@ -138,7 +138,7 @@ pub fn render_prompt(
     render(kind.file_name(), Value::from(Serde(context)), overrides)
 }
 
-/// Renders `handoff.md` from a [`HandoffPage`], or from anything that has its fields.
+/// Renders `handoff.md` from a [`HandoffPage`], or from any value with its fields.
 ///
 /// # Errors
 /// As [`render_prompt`].
@@ -147,7 +147,7 @@ pub fn render_handoff<S: Serialize>(page: &S, overrides: Option<&Path>) -> Resul
 }
 
 fn render(name: &str, context: Value, overrides: Option<&Path>) -> Result<String, TemplateError> {
-    // A main template that cannot be read is told apart here; one that it includes is told by the loader.
+    // An unreadable main template is reported here, and one that it includes by the loader.
     source(overrides, name)?;
     let rendered = environment(overrides).and_then(|e| e.get_template(name)?.render(context.clone()));
     rendered.map_err(|error| {
@@ -158,7 +158,7 @@ fn render(name: &str, context: Value, overrides: Option<&Path>) -> Result<String
     })
 }
 
-/// The variables a template was given, for the error about one that it was not.
+/// The variables of a template, for the error about an unknown one.
 fn keys(context: &Value) -> String {
     let keys = context.try_iter().map(|keys| keys.map(|key| key.to_string()).collect::<Vec<_>>());
     keys.unwrap_or_default().join(", ")
@@ -169,7 +169,7 @@ fn environment(overrides: Option<&Path>) -> Result<Environment<'static>, minijin
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build()?;
     environment.set_syntax(syntax);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    // Markdown and plain text, whatever the file is called.
+    // All templates are Markdown or plain text, whatever their names are.
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     let overrides = overrides.map(Path::to_owned);
     environment.set_loader(move |name| match source(overrides.as_deref(), name) {
@@ -180,9 +180,9 @@ fn environment(overrides: Option<&Path>) -> Result<Environment<'static>, minijin
     Ok(environment)
 }
 
-/// Where a template comes from and its text: the user's file, else the built-in one.
+/// The path and text of a template: the user's file, else the built-in one.
 fn source(overrides: Option<&Path>, name: &str) -> Result<Option<(PathBuf, String)>, TemplateError> {
-    // A name is one of a file in the directory, never a way out of it.
+    // The name must be a file in the directory and not lead out of it.
     if let Some(dir) = overrides.filter(|_| Path::new(name).file_name().is_some_and(|file| file == name)) {
         let file = dir.join(name);
         match std::fs::File::open(&file) {
@@ -199,7 +199,7 @@ fn source(overrides: Option<&Path>, name: &str) -> Result<Option<(PathBuf, Strin
     Ok(built_in.map(|(_, text)| (PathBuf::from(format!("(built-in) {name}")), (*text).to_owned())))
 }
 
-/// The error that an included template, if any, failed with.
+/// The error of an included template, if there is one.
 fn innermost(error: &minijinja::Error) -> &minijinja::Error {
     let mut innermost = error;
     while let Some(inner) = std::error::Error::source(innermost).and_then(|inner| inner.downcast_ref()) {
@@ -208,7 +208,7 @@ fn innermost(error: &minijinja::Error) -> &minijinja::Error {
     innermost
 }
 
-/// An error of the engine at its line in the template it is of.
+/// An error of the engine at its line in the template where it occurred.
 fn diagnostic(error: &minijinja::Error, main: &str, overrides: Option<&Path>) -> Diagnostic {
     let innermost = innermost(error);
     let name = innermost.name().unwrap_or(main);

@@ -9,7 +9,7 @@ fn add(file: &Path, host: &Host) -> Result<(), EditError> {
     add_host(file, host, Path::new(HOME))
 }
 
-/// The text after the host was added to one that has this text.
+/// The text after the host was added to `before`.
 fn added(before: &str, host: &Host) -> String {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("hosts.toml");
@@ -54,7 +54,7 @@ fn full() -> Host {
 }
 
 #[test]
-fn a_host_reads_back_as_it_was_added() {
+fn an_added_host_is_read_back_unchanged() {
     for host in [full(), Host::bare("box"), Host { memory: Some(u64::MAX), ..Host::bare("box") }] {
         for before in [
             "",
@@ -95,7 +95,7 @@ fn everything_else_is_kept_byte_for_byte() {
 }
 
 #[test]
-fn a_new_file_is_the_user_s_alone_and_an_old_one_keeps_its_mode() {
+fn a_new_file_is_private_and_an_old_one_keeps_its_mode() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config/handoff/hosts.toml");
@@ -112,7 +112,7 @@ fn a_new_file_is_the_user_s_alone_and_an_old_one_keeps_its_mode() {
 }
 
 #[test]
-fn what_cannot_be_added_leaves_the_file_alone() {
+fn a_refused_host_leaves_the_file_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("hosts.toml");
     let unchanged = |before: &str, host: &Host| {
@@ -130,7 +130,7 @@ fn what_cannot_be_added_leaves_the_file_alone() {
 }
 
 #[test]
-fn of_additions_at_once_none_is_lost() {
+fn no_addition_of_several_at_once_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("hosts.toml");
     std::thread::scope(|scope| {

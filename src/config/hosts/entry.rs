@@ -1,11 +1,11 @@
-//! A table of the file before the defaults are filled in.
+//! A table of the file without defaults.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::model::host::{Host, LOCAL, Limits, SecretSource, TransportKind, default_caches};
 
-/// `[defaults]` or one `[host.NAME]`: `None` is what the table does not say.
+/// `[defaults]` or one `[host.NAME]`; `None` for a missing key.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Entry {
     pub(super) address: Option<String>,
@@ -32,8 +32,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// What this table says, else what the defaults say. `env` and `secrets` are joined name by name (a name that the
-    /// host has in one of them is not taken from the other); a list of the host's own replaces the default list.
+    /// Combines this table with the defaults. `env` and `secrets` are merged by name, and a name that the host has in
+    /// one of them is not taken from the other default. A list replaces the default list.
     pub(super) fn over(self, defaults: &Entry) -> Entry {
         let defaults = defaults.clone();
         let (mut env, mut secrets) = (defaults.env, defaults.secrets);
@@ -66,7 +66,7 @@ impl Entry {
         }
     }
 
-    /// The host. One that is this machine takes nothing of how others are reached; an empty script is none.
+    /// Makes the host. Settings for reaching a host are ignored for this machine, and an empty script means none.
     pub(super) fn into_host(self, name: &str) -> Host {
         let transport = if name == LOCAL { TransportKind::Local } else { self.transport.unwrap_or_default() };
         let remote = transport != TransportKind::Local;

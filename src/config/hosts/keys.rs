@@ -1,20 +1,20 @@
-//! The keys of `[defaults]` and `[host.NAME]`: the one list that parser, schema and guesses share.
+//! The keys of `[defaults]` and `[host.NAME]`, in one list for the parser, the schema and suggestions.
 
 use super::entry::Entry;
 use super::reader::{Reader, Value};
 use super::rules;
 
-/// A key and what it sets.
+/// A key and how it is set.
 pub(super) struct Key {
     pub(super) name: &'static str,
-    /// How a host is reached: means nothing for a host that is this machine.
+    /// Whether the key says how a host is reached, which does not apply to this machine.
     pub(super) reach: bool,
-    /// Reports what is wrong with the value, else sets it.
+    /// Checks the value and sets it, or reports the mistake.
     pub(super) set: fn(&mut Reader<'_>, &mut Entry, &Value<'_>),
 }
 
 impl Key {
-    /// Whether `[defaults]` may have it: every host has an address of its own.
+    /// Whether `[defaults]` may contain it. An address may not be there, because every host has its own.
     pub(super) fn in_defaults(&self) -> bool {
         self.name != "address"
     }

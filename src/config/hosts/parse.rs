@@ -1,4 +1,4 @@
-//! The shape of the file: `[defaults]`, `[host.NAME]`, and what the keys of one table must be together.
+//! Parses the structure of the file: `[defaults]`, `[host.NAME]`, and conditions on several keys of a table.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use super::rules;
 use crate::config::diagnostic::{Diagnostics, meant, nearest};
 use crate::model::host::{LOCAL, TransportKind};
 
-/// A key with its place in the text.
+/// A key with its position in the text.
 type Name<'i> = Spanned<DeString<'i>>;
 
-/// The tables at the top.
+/// The top-level tables.
 const TOP: [&str; 2] = ["defaults", "host"];
 
 /// The defaults, and the hosts in the order of the file.
@@ -23,7 +23,7 @@ pub(super) fn parse(file: &Path, text: &str, home: &Path) -> Result<(Entry, Vec<
     let mut reader = Reader::new(file, text, home);
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        // What a broken file seems to say would only be noise beside the reason it is broken.
+        // If the syntax is broken, errors in the values would only distract.
         errors.iter().for_each(|error| reader.report_syntax(error));
         return reader.finish().map(|()| (Entry::default(), Vec::new()));
     }
@@ -69,7 +69,7 @@ fn all_hosts(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<(String, Entry)>
     hosts.into_iter().map(|(_, name, entry)| (name, entry)).collect()
 }
 
-/// One table; `host` is its name, `None` for `[defaults]`.
+/// Parses one table; `host` is its name, `None` for `[defaults]`.
 fn entry(reader: &mut Reader<'_>, host: Option<&str>, value: &Value<'_>) -> Entry {
     let mut entry = Entry::default();
     let title = host.map_or_else(|| "defaults".to_owned(), |name| format!("host.{name}"));
@@ -92,7 +92,8 @@ fn entry(reader: &mut Reader<'_>, host: Option<&str>, value: &Value<'_>) -> Entr
     entry
 }
 
-/// A host that is this machine is not reached; that a host is one is said by the host itself.
+/// Checks that a host which is this machine has no keys for reaching it, and that only a host itself says that it is
+/// this machine.
 fn check_reach(reader: &mut Reader<'_>, host: Option<&str>, entry: &Entry, table: &DeTable<'_>) {
     let local = host == Some(LOCAL) || entry.transport == Some(TransportKind::Local);
     for (name, value) in table.iter().filter(|_| local) {
@@ -110,7 +111,7 @@ fn check_reach(reader: &mut Reader<'_>, host: Option<&str>, entry: &Entry, table
     }
 }
 
-/// One name cannot be a plain variable and a secret.
+/// Checks that no name is both a plain variable and a secret.
 fn check_variables(reader: &mut Reader<'_>, entry: &Entry, table: &DeTable<'_>) {
     let secrets =
         table.iter().find(|(key, _)| key.get_ref() == "secrets").and_then(|(_, value)| value.get_ref().as_table());

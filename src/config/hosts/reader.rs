@@ -1,4 +1,4 @@
-//! Values of the file as typed values of ours; what is wrong is collected, with its place.
+//! Converts values of the file to our types, and collects the mistakes with their positions.
 
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
@@ -13,14 +13,14 @@ use crate::config::diagnostic::{Diagnostic, Diagnostics, meant};
 use crate::config::settings;
 use crate::model::host::{SecretSource, TransportKind};
 
-/// A value with its place in the text.
+/// A value with its position in the text.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
-/// Words of [`TransportKind`], as the file has them.
+/// The names of [`TransportKind`] in the file.
 pub(super) const TRANSPORTS: [(&str, TransportKind); 3] =
     [("ssh", TransportKind::Ssh), ("openssh", TransportKind::Openssh), ("local", TransportKind::Local)];
 
-/// Reads values, and goes on after a mistake.
+/// Reads values, and continues after a mistake.
 pub(super) struct Reader<'a> {
     file: &'a Path,
     text: &'a str,
@@ -33,7 +33,7 @@ impl<'a> Reader<'a> {
         Self { file, text, home, found: Vec::new() }
     }
 
-    /// `Ok` when no mistake was found, else all of them in the order of the text.
+    /// `Ok` without mistakes, else all of them in the order of the text.
     pub(super) fn finish(mut self) -> Result<(), Diagnostics> {
         self.found.sort_by_key(|(at, _)| *at);
         if self.found.is_empty() { Ok(()) } else { Err(Diagnostics(self.found.into_iter().map(|(_, d)| d).collect())) }
@@ -47,7 +47,7 @@ impl<'a> Reader<'a> {
         self.found.push((span.start, Diagnostic::at(self.file, self.text, span, message).with_help(help)));
     }
 
-    /// A break of the syntax; only the first in a line, since the rest follows from it.
+    /// Reports a syntax error. Only the first in a line is reported, because it causes the others.
     pub(super) fn report_syntax(&mut self, error: &toml::de::Error) {
         let at = error.span().map_or(0, |span| span.start);
         let shown = Diagnostic::of_toml(self.file, self.text, error);
@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
         self.found.push((at, if secret { shown.without_value() } else { shown }));
     }
 
-    /// A mistake in `secrets`: the line is shown without its value.
+    /// Reports a mistake in `secrets` and shows the line without its value.
     fn report_secret(&mut self, span: Range<usize>, message: impl Into<String>, help: &str) {
         let shown = Diagnostic::at(self.file, self.text, span.clone(), message).without_value().with_help(help);
         self.found.push((span.start, shown));
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         Some(text.clone().into_owned())
     }
 
-    /// A number in a range that `T` holds.
+    /// A number in the given range, as type `T`.
     pub(super) fn number<T: TryFrom<u64>>(
         &mut self,
         key: &str,
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A file of the laptop's, with `~/` replaced.
+    /// A file on the laptop, with `~/` expanded.
     pub(super) fn file(&mut self, key: &str, value: &Value<'_>) -> Option<PathBuf> {
         let text = self.ruled(key, value, &rules::IDENTITY)?;
         Some(match text.strip_prefix("~/") {
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
         transport
     }
 
-    /// An array of strings, each under the rule, doubles dropped.
+    /// An array of strings that satisfy the rule, without duplicates.
     pub(super) fn list(&mut self, key: &str, value: &Value<'_>, rule: &Rule) -> Option<Vec<String>> {
         let DeValue::Array(array) = value.get_ref() else {
             self.wrong_type(key, value, "an array of strings");
@@ -232,7 +232,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Checks the name of a variable that is set on the host.
+    /// Checks the name of a variable that will be set on the host.
     fn variable(&mut self, name: &str, span: Range<usize>) {
         if !(rules::VARIABLE.holds)(name) {
             self.report_secret(span, format!("{name:?} must be {}", rules::VARIABLE.wants), "rename it");
@@ -241,7 +241,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A table, or a report that it is none.
+    /// A table, or a report that the value is not one.
     pub(super) fn table<'v, 'i>(&mut self, key: &str, value: &'v Value<'i>, wanted: &str) -> Option<&'v DeTable<'i>> {
         let table = value.get_ref().as_table();
         if table.is_none() {
@@ -255,7 +255,7 @@ fn unsigned(integer: &DeInteger<'_>) -> Option<u64> {
     u64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
-/// The number in decimal digits, or its text when it is negative or too large, for the error that shows it.
+/// The number in decimal, or its original text if it is negative or too large, for the error message.
 fn decimal(integer: &DeInteger<'_>) -> String {
     unsigned(integer).map_or_else(|| integer.to_string(), |n| n.to_string())
 }

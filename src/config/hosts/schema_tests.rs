@@ -1,4 +1,4 @@
-//! The schema says what the parser does: the same keys, and the same answer to sample values.
+//! The schema and the parser accept the same keys, and give the same result for sample values.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::keys::KEYS;
 use super::{EXAMPLE, Hosts, SCHEMA};
 
-/// For each key, values that are right and values that are wrong, as TOML.
+/// For each key, valid and invalid values, as TOML.
 const SAMPLES: [(&str, &[&str], &[&str]); 26] = [
     ("address", &[r#""10.0.0.4""#, r#""::1""#], &["1", r#""-x""#, r#""a b""#]),
     ("user", &[r#""dev""#, r#""CORP\\dev""#], &["1", r#""-l""#, r#""a;b""#]),
@@ -65,12 +65,12 @@ fn parser_and_schema_have_the_same_keys() {
 }
 
 #[test]
-fn parser_and_schema_give_the_same_answer() {
+fn parser_and_schema_give_the_same_result() {
     for (key, right, wrong) in SAMPLES {
         let samples = right.iter().map(|v| (v, true)).chain(wrong.iter().map(|v| (v, false)));
         for (value, is_right) in samples {
             for table in ["defaults", "host.box"].into_iter().skip(usize::from(key == "address")) {
-                same_answer(&format!("[{table}]\n{key} = {value}\n"), is_right);
+                same_result(&format!("[{table}]\n{key} = {value}\n"), is_right);
             }
         }
     }
@@ -86,11 +86,11 @@ fn parser_and_schema_give_the_same_answer() {
         ("[host.box]\ntransport = \"local\"\n", true),
         ("[host]\nport = 22\n", false),
     ] {
-        same_answer(text, is_right);
+        same_result(text, is_right);
     }
 }
 
-fn same_answer(text: &str, is_right: bool) {
+fn same_result(text: &str, is_right: bool) {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let document = serde_json::to_value(toml::from_str::<toml::Table>(text).unwrap()).unwrap();
     let parsed = Hosts::parse(Path::new("hosts.toml"), text, Path::new("/home/u"));
@@ -98,7 +98,7 @@ fn same_answer(text: &str, is_right: bool) {
     assert_eq!(valid(&schema, &schema, &document), is_right, "the schema on {text}");
 }
 
-/// As much of JSON Schema as our file uses; anything else in it fails the test.
+/// Validates the part of JSON Schema that our file uses. Anything else in it fails the test.
 fn valid(root: &Value, schema: &Value, value: &Value) -> bool {
     schema.as_object().unwrap().iter().all(|(keyword, wants)| match keyword.as_str() {
         "$schema" | "$defs" | "title" | "description" | "properties" => true,
@@ -124,7 +124,7 @@ fn valid(root: &Value, schema: &Value, value: &Value) -> bool {
     })
 }
 
-/// Named properties under their own schema, all others under `rest` (`false`: there may be none).
+/// Named properties by their own schema, all others by `rest` (`false`: there may be none).
 fn properties_valid(root: &Value, schema: &Value, rest: &Value, value: &Value) -> bool {
     let Some(object) = value.as_object() else { return true };
     object.iter().all(|(key, value)| match schema.get("properties").and_then(|p| p.get(key)) {

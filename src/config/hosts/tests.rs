@@ -14,13 +14,13 @@ fn host(text: &str, name: &str) -> Host {
     parse(text).unwrap().resolve(name).unwrap()
 }
 
-/// What is printed for a wrong file.
+/// The error message for an invalid file.
 fn wrong(text: &str) -> String {
     parse(text).expect_err(text).to_string()
 }
 
 #[test]
-fn the_example_holds_every_key_and_says_what_it_seems_to() {
+fn the_example_contains_every_key_and_has_the_documented_meaning() {
     let box_ = host(EXAMPLE, "buildbox");
     assert_eq!(box_.address, "10.20.0.4");
     assert_eq!(box_.identity.as_deref(), Some(Path::new("/home/u/.ssh/id_buildbox")));
@@ -39,7 +39,7 @@ fn the_example_holds_every_key_and_says_what_it_seems_to() {
 }
 
 #[test]
-fn defaults_fill_what_a_host_does_not_say() {
+fn defaults_are_used_for_missing_keys() {
     let text = r#"
         [defaults]
         user = "dev"
@@ -78,7 +78,7 @@ fn a_name_that_only_ssh_knows_is_a_host_with_the_defaults() {
 }
 
 #[test]
-fn this_machine_is_always_there_and_is_not_reached() {
+fn local_always_exists_and_needs_no_connection() {
     assert_eq!(Hosts::none().resolve(LOCAL).unwrap(), Host::bare(LOCAL));
     let hosts = parse("[defaults]\nport = 2222\ntransport = \"openssh\"\nagent = \"codex\"\n").unwrap();
     let local = hosts.get(LOCAL).unwrap();
@@ -91,7 +91,7 @@ fn this_machine_is_always_there_and_is_not_reached() {
 }
 
 #[test]
-fn a_wrong_file_is_shown_with_its_lines() {
+fn mistakes_are_shown_with_their_lines() {
     let cases = [
         (
             "[host.box]\nadress = \"10.0.0.4\"\n",
@@ -200,10 +200,10 @@ fn a_wrong_file_is_shown_with_its_lines() {
 }
 
 #[test]
-fn a_broken_file_is_shown_where_it_breaks() {
+fn a_syntax_error_is_shown_at_its_place() {
     let shown = wrong("[host.box]\nport = \n");
     assert!(shown.starts_with("hosts.toml:2:8: "), "{shown}");
-    // What follows a break in the same line is noise.
+    // Errors that follow a syntax error in the same line are not shown.
     assert_eq!(wrong("[host.box]\nlabels = [\"a\"\nport = 1\n").matches("hosts.toml").count(), 1);
     let shown = wrong("[host.box]\nport = 1\nport = 2\n[host.box]\n");
     assert!(shown.contains("hosts.toml:3:1: duplicate key") && shown.contains("hosts.toml:4:"), "{shown}");
@@ -224,7 +224,7 @@ fn all_mistakes_are_shown_in_their_order() {
 }
 
 #[test]
-fn a_secret_put_where_its_name_belongs_is_not_repeated() {
+fn a_secret_in_place_of_a_name_is_not_printed() {
     let secret = "ghp_0123456789abcdefghij";
     for text in [
         format!("[host.box.secrets]\nTOKEN = \"{secret}\"\n"),
@@ -247,7 +247,7 @@ fn a_secret_put_where_its_name_belongs_is_not_repeated() {
 }
 
 #[test]
-fn a_file_must_be_there_only_when_somebody_named_it() {
+fn only_a_file_that_was_named_must_exist() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("hosts.toml");
     let load = |named_by| Hosts::load(&HostsFile { path: path.clone(), named_by }, dir.path());
@@ -273,7 +273,7 @@ proptest! {
     }
 
     #[test]
-    fn no_mixture_of_our_words_panics(
+    fn no_mixture_of_keys_panics(
         words in proptest::collection::vec(
             prop_oneof![
                 Just("[host.box]\n"), Just("[defaults]\n"), Just("host"), Just("secrets"), Just("env"), Just("path"),

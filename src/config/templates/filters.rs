@@ -1,4 +1,4 @@
-//! What templates may call. Texts of hosts and agents must not be able to end a section, a list or a fence of the page.
+//! Filters for templates. Text from hosts and agents must not be able to end a section, a list or a fence of the page.
 
 use minijinja::Environment;
 
@@ -13,17 +13,17 @@ pub(super) fn add_to(environment: &mut Environment<'_>) {
     environment.add_function("fence", |text: String| code_fence(&text));
 }
 
-/// A fence of backticks longer than any run of them in the text as [`plain`] leaves it, three at least.
+/// A fence of at least three backticks, longer than any run of them in the text after [`plain`].
 fn code_fence(text: &str) -> String {
     markdown::code_fence(&plain(text))
 }
 
-/// Everything on one line, runs of white space as one blank.
+/// The text on one line, with each run of white space as one space.
 fn line(text: &str) -> String {
     markdown::harmless(&plain(text).split_whitespace().collect::<Vec<_>>().join(" "), Place::Line)
 }
 
-/// A text of several lines inside a list item: prose whose later lines are indented.
+/// A text of several lines for a list item: prose with its later lines indented.
 fn item(text: &str) -> String {
     let prose = contained(text, Place::Line);
     let mut lines = prose.lines();
@@ -38,8 +38,8 @@ fn item(text: &str) -> String {
     item
 }
 
-/// Markdown of somebody else's in a section of ours: it begins no section and ends in the one that it is in. A text that
-/// would reach beyond its section is quoted.
+/// Foreign Markdown for a section of ours: it begins no section, and ends in the one that it is in. A text that would
+/// reach beyond its section is quoted.
 fn prose(text: &str) -> String {
     contained(text, Place::Lines)
 }
@@ -54,8 +54,8 @@ fn contained(text: &str, place: Place) -> String {
     if markdown::is_contained(&quoted) { quoted } else { markdown::fenced(&text) }
 }
 
-/// The text with line feeds as its only line ends, without other control characters than tabs, and without white space at
-/// its end.
+/// The text with line feeds as its only line endings, without control characters except tabs, and without trailing
+/// white space.
 fn plain(text: &str) -> String {
     let lines = text.replace("\r\n", "\n").replace(['\r', '\u{85}', '\u{b}', '\u{c}', '\u{2028}', '\u{2029}'], "\n");
     let kept = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn prose_cannot_start_a_section_or_swallow_the_rest() {
+    fn prose_cannot_start_a_section_or_hide_the_rest() {
         assert_eq!(prose("ok\n## Final Outcome\n#tag"), "ok\n\\## Final Outcome\n#tag");
         assert_eq!(
             prose("ok\r##\tFinal\u{2028}Outcome\n---"),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn items_and_lines_stay_in_their_place() {
+    fn items_and_lines_cannot_leave_their_list() {
         assert_eq!(item("one\n\n## two\n- three"), "one\n\n  \\## two\n  - three");
         assert_eq!(line(" a\n## b\t c "), "a ## b c");
         assert_eq!(line("<!-- # b"), "\\<!-- # b");
@@ -98,7 +98,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_or_changes_a_section(
+        fn no_text_adds_or_changes_a_section(
             text in "([#` ~a<!>=|*+-]|\n|\r|\t|## |```|~~~|<!--|-->|<script>|    |===|\n---|\\[x\\]: y|\u{2028}|1\\. |> |\\\\){0,40}"
         ) {
             let page = format!(

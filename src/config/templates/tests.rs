@@ -20,7 +20,7 @@ fn prompt(kind: PromptKind, context: &PromptContext<'_>) -> String {
 }
 
 #[test]
-fn a_first_run_is_told_everything_it_needs() {
+fn the_prompt_of_a_first_run_has_everything_it_needs() {
     let text = prompt(PromptKind::Fresh, &CONTEXT);
     assert!(text.contains(&format!("Task:\n\n{}\n\n", CONTEXT.task)), "{text}");
     for promise in [
@@ -37,7 +37,7 @@ fn a_first_run_is_told_everything_it_needs() {
 }
 
 #[test]
-fn what_is_not_set_is_not_spoken_of() {
+fn unset_values_are_not_mentioned() {
     let context = PromptContext { check: None, branch: None, ..CONTEXT };
     let text = prompt(PromptKind::Fresh, &context);
     assert!(text.contains("with a detached HEAD,") && !text.contains("command") && !text.contains("none"), "{text}");
@@ -45,7 +45,7 @@ fn what_is_not_set_is_not_spoken_of() {
 }
 
 #[test]
-fn a_resume_has_the_shape_of_the_skill_and_stands_alone() {
+fn the_prompt_of_a_resume_is_complete_and_has_the_skills_sections() {
     let context = PromptContext {
         state: Some("The test is written."),
         next_step: Some("Make it pass."),
@@ -68,14 +68,14 @@ fn a_resume_has_the_shape_of_the_skill_and_stands_alone() {
 }
 
 #[test]
-fn the_check_s_output_fits_between_head_and_foot() {
+fn the_checks_output_is_between_head_and_foot() {
     let (head, foot) = (prompt(PromptKind::CheckHead, &CONTEXT), prompt(PromptKind::CheckFoot, &CONTEXT));
     assert!(head.contains("    make test\n    make lint\n") && head.ends_with("-----\n"), "{head}");
     assert!(foot.starts_with('\n') && foot.contains(CONTEXT.task) && foot.contains("Nobody is watching"), "{foot}");
 }
 
 #[test]
-fn a_takeover_names_what_was_tried_and_the_editor() {
+fn the_prompt_of_a_takeover_names_what_was_tried_and_the_editor() {
     let context = PromptContext { tried: Some("A lock."), blockers: Some("None."), editor: Some("Cursor"), ..CONTEXT };
     let text = prompt(PromptKind::Takeover, &context);
     assert!(text.starts_with("Continue this task in the current interactive Cursor session.\n"), "{text}");
@@ -85,7 +85,7 @@ fn a_takeover_names_what_was_tried_and_the_editor() {
     );
 }
 
-/// A page as after the first launch.
+/// The page after the first launch.
 fn page() -> HandoffPage {
     HandoffPage {
         id: "20260407-fix-benchmark-timeout".into(),
@@ -104,7 +104,7 @@ fn page() -> HandoffPage {
 }
 
 #[test]
-fn the_page_is_the_skill_s_section_for_section() {
+fn the_page_has_the_sections_of_the_skill() {
     let expected = "\
 # Background Agent Handoff: 20260407-fix-benchmark-timeout
 
@@ -197,7 +197,7 @@ fn agents_cannot_write_sections_and_people_can() {
 }
 
 #[test]
-fn a_template_of_the_user_s_replaces_ours() {
+fn a_users_template_replaces_the_built_in_one() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
     write("prompt.rules.j2", "House rules of {{ repo }}.\n");
