@@ -1,8 +1,8 @@
-//! What an agent CLI says while it works, in one vocabulary for all of them.
+//! The events of a working agent CLI, in one format for all CLIs.
 
 use serde::{Deserialize, Serialize};
 
-/// One thing an agent did or said. Derived from the log again whenever it is needed; never journaled.
+/// One action or message of an agent. It is derived from the log whenever it is needed and never journaled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum AgentEvent {
@@ -11,21 +11,21 @@ pub enum AgentEvent {
         session: Option<String>,
         model: Option<String>,
     },
-    /// The assistant's prose.
+    /// Text of the assistant.
     Text {
         text: String,
     },
-    /// A file was written or removed, as the agent tells it.
+    /// The agent reports that it wrote or removed a file.
     Edit {
         path: String,
         added: Option<u64>,
         removed: Option<u64>,
     },
-    /// A command began.
+    /// A command started.
     CommandStarted {
         command: String,
     },
-    /// A command ended; `exit` is absent where the CLI does not say.
+    /// A command ended; `exit` is absent if the CLI does not report it.
     Command {
         command: String,
         exit: Option<i64>,
@@ -46,7 +46,7 @@ pub enum AgentEvent {
     Warning {
         text: String,
     },
-    /// The terminal event.
+    /// The terminal event of the stream.
     Finished {
         ok: bool,
         message: String,
@@ -54,7 +54,7 @@ pub enum AgentEvent {
         tokens: Option<u64>,
         cost_usd: Option<String>,
     },
-    /// A line no dialect claims (stderr, for one).
+    /// A line that no dialect recognises, such as stderr.
     Raw {
         line: String,
     },

@@ -6,13 +6,13 @@ use super::uncaptured::Uncaptured;
 use super::verdict::Class;
 use super::words::words;
 
-/// Grows at every change of owner, from 1.
+/// Grows with every change of owner, from 1.
 pub type Epoch = u32;
 /// Numbered from 1 across all hosts.
 pub type AttemptNo = u32;
 
-/// Name of a part of an attempt's log. The first is `attempt-N.log`; where the host's file was truncated, replaced or
-/// deleted, what came after lies in `attempt-N.2.log` and so on.
+/// File name of a part of an attempt's log. The first is `attempt-N.log`. If the host's file was truncated, replaced or
+/// deleted, later bytes are in `attempt-N.2.log` and so on.
 pub fn log_name(n: AttemptNo, part: u32) -> String {
     if part <= 1 { format!("attempt-{n}.log") } else { format!("attempt-{n}.{part}.log") }
 }
@@ -26,7 +26,7 @@ pub struct Grant {
     pub host: String,
     pub first: AttemptNo,
     pub last: AttemptNo,
-    /// Seconds of active time for each attempt.
+    /// Time limit of each attempt in seconds of active time.
     pub active: u64,
 }
 
@@ -140,38 +140,38 @@ impl From<Class> for VerdictClass {
     }
 }
 
-/// Facts that a host recorded of an attempt's end (`result`), before the laptop gives its verdict.
+/// The facts that a host recorded about an attempt's end (`result`), before the laptop gives its verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// The host's provisional class.
     pub class: VerdictClass,
     /// Why the watcher ended it, or the step before the agent that failed.
     pub reason: Reason,
-    /// The agent's exit status as the shell gave it (128+n for a signal).
+    /// The agent's exit status as the shell reports it (128+n for a signal).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
-    /// The signal that ended the agent, as its wrapper saw it. A status above 128 alone is an exit code.
+    /// The signal that ended the agent, as its wrapper saw it. A status above 128 without this is an exit code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
-    /// Exit status of the check command, where one ran.
+    /// Exit status of the check command, if it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<i32>,
-    /// What the check said at the handoff's base.
+    /// Exit status of the check at the handoff's base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_before: Option<i32>,
     /// Commit of the capture, in the host's cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<String>,
-    /// Bytes on the host's disk of what the capture has beyond the ships and the captures before it.
+    /// Bytes on the host's disk of what the capture has in addition to the ships and the captures before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<u64>,
-    /// Files tree of the capture.
+    /// Tree of the capture's files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
-    /// What the capture lacks; `None` where it is whole.
+    /// What the capture lacks; `None` if it is complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uncaptured: Option<Uncaptured>,
-    /// Files tree before the agent ran.
+    /// Tree of the files before the agent ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
     /// HEAD of the agent's repository before the agent ran, and at the end.
@@ -179,49 +179,49 @@ pub struct Outcome {
     pub start_head: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
-    /// Kills for memory during the attempt, as `agent <words>` (in the agent's cgroup) or `host <words>`.
+    /// Kills for lack of memory during the attempt, as `agent <words>` (in the agent's cgroup) or `host <words>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oom: Option<String>,
-    /// `full` where the host's disk was full at the end.
+    /// `full` if the host's disk was full at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<String>,
     /// The session that the agent was asked to resume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumed: Option<String>,
-    /// Files that the check command names and that the agent changed.
+    /// Files that the check command names and the agent changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub check_files: Vec<String>,
-    /// Seconds the attempt was active.
+    /// Active time of the attempt in seconds.
     #[serde(default)]
     pub active: u64,
-    /// The session id the host knows.
+    /// The session id that the host knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// Free text of the failed step, one line.
+    /// A message about the failed step, on one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
 impl Outcome {
-    /// Whether the host no longer had the attempt.
+    /// Whether the host no longer has the attempt.
     pub fn is_gone(&self) -> bool {
         self.reason == Reason::Gone
     }
 }
 
-/// What follows an attempt; on the host it is the one symlink `next`, first writer wins.
+/// What follows an attempt. On the host it is the one symlink `next`; the first writer wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum Next {
     /// The work is over.
     End,
-    /// Same host, same session, after `delay` seconds.
+    /// Resume on the same host and in the same session after `delay` seconds.
     Resume { delay: u64 },
-    /// Same host, resumed with the tail of the check's output.
+    /// Resume on the same host, with the end of the check's output in the prompt.
     ResumeWithCheck { delay: u64 },
-    /// Same host, at this Unix second; not charged.
+    /// Resume on the same host at this Unix second. Waiting does not count as an attempt.
     WaitUntil { at: i64 },
-    /// A person must act.
+    /// Pause: the user must act.
     Park { why: String },
 }
 
@@ -237,7 +237,7 @@ impl Next {
         }
     }
 
-    /// Reads a `next` symlink: who wrote it and what.
+    /// Parses a `next` symlink into its writer and action.
     pub fn from_link(link: &str) -> Option<(Writer, Next)> {
         let mut parts = link.split(':');
         let (writer, action, argument) = (parts.next()?, parts.next()?, parts.next()?);
@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_says_what_it_was_made_from() {
+    fn a_link_is_parsed_to_what_it_was_made_from() {
         for next in [
             Next::End,
             Next::Resume { delay: 15 },

@@ -1,4 +1,4 @@
-//! The journal's vocabulary: every change of a handoff's state is one of these, and nothing else is.
+//! The events of the journal. Every change of a handoff's state is one of these.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub const FORMAT: u32 = 1;
 /// One line of `journal.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// [`FORMAT`] of the program that wrote it.
+    /// The [`FORMAT`] of the program that wrote it.
     pub v: u32,
     pub at: Timestamp,
     #[serde(flatten)]
@@ -37,89 +37,91 @@ impl Event {
 pub enum Kind {
     /// The first line of every journal.
     Created(Box<Created>),
-    /// A host may now do what the grant says; written before the host hears of it.
+    /// A host may now do what the grant says; written before the host receives it.
     Granted {
         grant: Grant,
     },
-    /// An attempt has a number, a host and a command; written before the host hears of it.
+    /// An attempt has a number, a host and a command; written before the host receives it.
     Dispatched {
         attempt: AttemptNo,
         grant: u32,
         host: String,
         command: String,
     },
-    /// The host took an attempt of the grant up by itself.
+    /// The host started an attempt of the grant by itself.
     TakenUp {
         attempt: AttemptNo,
         grant: u32,
         host: String,
         command: String,
     },
-    /// What a person added to the prompt of a grant; written before its first attempt has a number.
+    /// The user's addition to the prompt of a grant; written before its first attempt has a number.
     Message {
         grant: u32,
         text: String,
     },
-    /// An attempt that a host made alone has come to light after the handoff had changed hands.
+    /// An attempt was discovered that a host made by itself, after the handoff had changed its owner.
     Surfaced {
         attempt: AttemptNo,
         grant: u32,
         host: String,
         command: String,
     },
-    /// A host that could not be told of a change of owner has been, and nothing of an older epoch is left there.
+    /// A host has confirmed a change of owner, which it could not be told before. Nothing of an older epoch is left
+    /// there.
     Told {
         host: String,
         epoch: Epoch,
     },
-    /// The host has shown that the agent of this attempt was started.
+    /// The host has shown that it started this attempt's agent.
     Started {
         attempt: AttemptNo,
-        /// What the host really ran; `None` where it could not say.
+        /// The command that the host really ran; `None` if it did not report it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         command: Option<String>,
         /// The session that the agent was given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         session: Option<String>,
     },
-    /// The session id is known: of this attempt, or of the one that follows.
+    /// The session id is known, of this attempt or of the next one.
     Session {
         session: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         attempt: Option<AttemptNo>,
     },
-    /// The host recorded an end, its log is mirrored whole, and this is the laptop's verdict.
+    /// The host recorded an end, the log is mirrored completely, and this is the laptop's verdict.
     Ended {
         attempt: AttemptNo,
         outcome: Box<Outcome>,
         verdict: Verdict,
     },
-    /// The host's log is not the file that was mirrored so far: it was truncated, replaced or deleted there. What was
-    /// mirrored stays, and what the host has now goes on in this part, from 2.
+    /// The host's log is not the file that was mirrored before: it was truncated, replaced or deleted there. The
+    /// mirrored bytes stay, and new bytes go into this part, from 2.
     LogReplaced {
         attempt: AttemptNo,
         part: u32,
     },
-    /// What follows the attempt, as it stands on the host; `by` is `laptop` or `watcher`.
+    /// What follows the attempt, as stored on the host; `by` is `laptop` or `watcher`.
     Decided {
         attempt: AttemptNo,
         next: Next,
         by: Writer,
     },
-    /// The capture of an attempt lies in `refs/handoff/<id>/<n>/work`, fetched and verified.
+    /// The capture of an attempt is in `refs/handoff/<id>/<n>/work`, fetched and verified.
     Fetched {
         attempt: AttemptNo,
         commit: Oid,
-        /// What a capture lacks that was made after the attempt's end was recorded.
+        /// What a capture lacks, if the capture was made after the attempt's end was recorded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uncaptured: Option<Uncaptured>,
     },
-    /// The refs of an attempt's capture that git refused here; the host keeps them. An empty list: none is left.
+    /// The refs of an attempt's capture that git refused here; the host keeps them. An empty list means that none is
+    /// left.
     RefsRefused {
         attempt: AttemptNo,
         refused: Vec<RefusedRef>,
     },
-    /// The host cannot be reached since the event's time.
+    /// The host has been unreachable since the event's time.
     Unreachable {
         host: String,
         reason: String,
@@ -127,9 +129,9 @@ pub enum Kind {
     Reachable {
         host: String,
     },
-    /// A person wants it stopped.
+    /// The user wants it stopped.
     StopRequested,
-    /// The owner changed. `confirmed`: the host has been told and nothing of the old epoch runs.
+    /// The owner changed. `confirmed`: the host knows, and nothing of the old epoch runs.
     Owner {
         epoch: Epoch,
         owner: Owner,
@@ -139,13 +141,13 @@ pub enum Kind {
     Worktree {
         path: String,
     },
-    /// The shipping of the base to a host is proved there.
+    /// The host verified the shipped base.
     Shipped {
         host: String,
         commit: Oid,
     },
-    /// A host is told to let go of everything of the handoff's up to and with an attempt: all of it is held here.
-    /// `confirmed`: it has; before, nobody may count on what it has.
+    /// A host is asked to delete everything of the handoff up to and including an attempt; the laptop has all of it.
+    /// `confirmed`: the host has deleted it. Before that, what it has cannot be relied on.
     Released {
         host: String,
         last: AttemptNo,
@@ -156,12 +158,12 @@ pub enum Kind {
         host: String,
         instance: Option<Instance>,
     },
-    /// An event of a newer program: the record can be read, not written.
+    /// An event of a newer program. The record can be read, but not written.
     #[serde(other)]
     Unknown,
 }
 
-/// Who may write.
+/// Who may start attempts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Owner {
@@ -169,7 +171,7 @@ pub enum Owner {
     Laptop,
 }
 
-/// What a handoff is from its first line on.
+/// The contents of a handoff's first event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Created {
     pub id: HandoffId,
@@ -182,12 +184,12 @@ pub struct Created {
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<String>,
-    /// Top of the worktree it was given from, where that was then.
+    /// Top of the worktree in which the handoff was created, at that time.
     pub workspace: String,
     /// git's name of that worktree, by which it is found: empty for the main one, `None` in records of release 0.1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worktree: Option<String>,
-    /// Where the user stood, from the top; empty at the top.
+    /// The user's directory relative to the top; empty at the top.
     #[serde(default)]
     pub subdir: String,
     pub base: Snapshot,

@@ -1,4 +1,4 @@
-//! The state of a handoff: a fold over its events, and nothing else.
+//! The state of a handoff, which is a fold over its events.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,16 @@ use super::snapshot::Oid;
 use super::uncaptured::Uncaptured;
 use super::verdict::{Class, Verdict};
 
-/// Where a handoff stands; the word is the `Status` of `handoff.md`.
+/// The status of a handoff; the word is the `Status` of `handoff.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// Made, and not yet known to have started on a host.
+    /// Created, and not yet known to have started on a host.
     Queued,
     Running,
     /// Between two attempts.
     Waiting,
-    /// A person must act.
+    /// The user must act.
     Parked,
     Done,
     Failed,
@@ -49,7 +49,7 @@ impl Status {
         }
     }
 
-    /// The words that people see: the word, except for `parked`.
+    /// The text that users see: the word, except for `parked`.
     pub fn label(self) -> &'static str {
         match self {
             Status::Parked => "needs you",
@@ -57,7 +57,7 @@ impl Status {
         }
     }
 
-    /// Whether something may still happen on a host without anybody's doing.
+    /// Whether something may still happen on a host by itself.
     pub fn is_active(self) -> bool {
         matches!(self, Status::Queued | Status::Running | Status::Waiting)
     }
@@ -68,9 +68,9 @@ impl Status {
 pub struct Attempt {
     pub host: String,
     pub grant: u32,
-    /// The exact command, for people: as it was planned, and once the host has shown the start, as it was run.
+    /// The exact command, for people: first as planned, and as run after the host has shown the start.
     pub command: String,
-    /// The session it was given, or opened.
+    /// The session that it was given or opened.
     #[serde(default)]
     pub session: Option<String>,
     pub dispatched: Timestamp,
@@ -79,17 +79,17 @@ pub struct Attempt {
     pub outcome: Option<Outcome>,
     pub verdict: Option<Verdict>,
     pub next: Option<Next>,
-    /// Files its log is mirrored in: more than one where the host's was truncated, replaced or deleted.
+    /// Number of files with its mirrored log: more than one if the host's log was truncated, replaced or deleted.
     pub log_parts: u32,
-    /// Its capture, once it lies in this repository.
+    /// Its capture, once it is in this repository.
     pub fetched: Option<Oid>,
-    /// What the capture lacks: it is only on the host.
+    /// What the capture lacks, which is only on the host.
     #[serde(default)]
     pub uncaptured: Option<Uncaptured>,
-    /// Refs of its capture that git refused here: the host keeps them.
+    /// Refs of its capture that git refused here. The host keeps them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedRef>,
-    /// The work went on without it: kept under its own number, never built on.
+    /// The handoff moved on without it: it is kept under its own number and never built on.
     pub superseded: bool,
 }
 
@@ -103,36 +103,36 @@ pub struct Handoff {
     pub changed: Timestamp,
     pub epoch: Epoch,
     pub owner: Owner,
-    /// Whether the last change of owner was confirmed by the host that lost it.
+    /// Whether the previous owner confirmed the last change of owner.
     pub confirmed: bool,
     /// The highest epoch that each host has confirmed, with nothing of an older one left there.
     #[serde(rename = "told")]
     pub confirmed_epochs: BTreeMap<String, Epoch>,
     pub session: Option<String>,
     pub grants: Vec<Grant>,
-    /// What a person added to the prompt of a grant, by its number.
+    /// The user's additions to prompts, by number of the grant.
     pub messages: BTreeMap<u32, String>,
     pub attempts: BTreeMap<AttemptNo, Attempt>,
-    /// Since when, and why.
+    /// Since when the host is unreachable, and why.
     pub unreachable: Option<(Timestamp, String)>,
     pub stop_requested: bool,
     pub worktree: Option<String>,
-    /// Hosts that have proved the base.
+    /// Hosts that verified the base.
     pub shipped: Vec<String>,
-    /// Hosts that were told to let go of what they had.
+    /// Hosts that were asked to delete what they have.
     #[serde(default)]
     pub released: BTreeMap<String, Release>,
     /// The root directory that each host showed last.
     #[serde(default)]
     pub instances: BTreeMap<String, Instance>,
-    /// Hosts whose root directory was replaced, with the last attempt that they had before.
+    /// Hosts whose root directory was replaced, with the last attempt sent before that.
     #[serde(default)]
     pub replaced: BTreeMap<String, AttemptNo>,
-    /// An event of a newer program was seen: nothing may be appended.
+    /// An event of a newer program was read, so nothing may be appended.
     pub read_only: bool,
 }
 
-/// Why an event changes nothing: what it says is already so, or can no longer be.
+/// Why an event is not applied: its content is already so, or is no longer possible.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Refused {
     #[error("the journal does not begin with the handoff's creation")]
@@ -172,7 +172,7 @@ impl Handoff {
         })
     }
 
-    /// The only way a state changes. A refused event leaves it as it was.
+    /// The only way to change a state. A refused event leaves it unchanged.
     pub fn apply(&mut self, event: &Event) -> Result<(), Refused> {
         if event.v > FORMAT || event.kind == Kind::Unknown {
             self.read_only = true;
@@ -294,7 +294,7 @@ impl Handoff {
         self.insert(n, grant, host, command, at)
     }
 
-    /// What a host made alone comes to light, maybe after later numbers were used elsewhere.
+    /// An attempt that a host made by itself is discovered, perhaps after later numbers were used elsewhere.
     fn surface(&mut self, n: AttemptNo, grant: u32, host: &str, command: &str, at: Timestamp) -> Result<(), Refused> {
         if self.attempts.contains_key(&n) {
             return Err(Refused::Stale("the attempt is already known"));
@@ -327,7 +327,7 @@ impl Handoff {
         Ok(())
     }
 
-    /// The session of an attempt is the handoff's, unless the work goes on without that attempt.
+    /// The session of an attempt becomes the handoff's, unless the attempt is superseded.
     fn use_session(&mut self, n: AttemptNo, session: &str) {
         let Some(attempt) = self.attempts.get_mut(&n) else { return };
         attempt.session = Some(session.to_owned());
@@ -336,7 +336,7 @@ impl Handoff {
         }
     }
 
-    /// The attempt that an event means that names none: the newest, unless the last grant has none yet.
+    /// The attempt that an event without a number is about: the newest, unless the last grant has none yet.
     fn newest_of_last_grant(&self) -> Option<AttemptNo> {
         let (n, attempt) = self.attempts.last_key_value()?;
         (self.grants.last()?.number == attempt.grant).then_some(*n)
@@ -357,7 +357,7 @@ impl Handoff {
         self.lineage().next_back()
     }
 
-    /// The host that runs it or ran it last.
+    /// The host that runs the handoff or ran it last.
     pub fn host(&self) -> &str {
         match (self.last_attempt(), self.grants.last()) {
             (Some((_, attempt)), _) => &attempt.host,
@@ -366,13 +366,13 @@ impl Handoff {
         }
     }
 
-    /// Classes of the attempts that have ended and were not superseded, in order.
+    /// Classes of the ended attempts that were not superseded, in order.
     pub fn history(&self) -> Vec<Class> {
         self.lineage().filter_map(|(_, attempt)| attempt.verdict.as_ref()).map(|v| v.class).collect()
     }
 
-    /// How many more attempts the newest grant allows. One that only met a usage window is not charged, so it may allow
-    /// more than it has numbers for.
+    /// How many more attempts the newest grant allows. An attempt that only met a usage limit does not count, so this
+    /// may be more than the grant has numbers for.
     pub fn left(&self) -> u32 {
         let Some(grant) = self.grants.last() else { return self.request.limits.attempts };
         let is_charged =
@@ -381,13 +381,12 @@ impl Handoff {
         (grant.last - grant.first + 1).saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))
     }
 
-    /// Whether what follows attempt `n` needs a grant of its own: its grant has no further number, or its host lost what
-    /// it had.
+    /// Whether the attempt after `n` needs a new grant: the grant has no further number, or its host lost what it had.
     pub fn needs_grant(&self, n: AttemptNo) -> bool {
         self.is_gone(n) || self.grant_of(n).is_none_or(|grant| n >= grant.last)
     }
 
-    /// Where it stands.
+    /// The status of the handoff.
     pub fn status(&self) -> Status {
         if self.owner == Owner::Laptop {
             return Status::Interactive;
@@ -413,7 +412,7 @@ impl Handoff {
     }
 }
 
-/// Whether a person can mend it, so that the handoff is parked rather than failed.
+/// Whether the user can fix the cause, so that the handoff pauses instead of failing.
 fn needs_person(class: Class) -> bool {
     use Class::{Auth, Billing, Blocked, Config, DiskFull, Limited, Oom, Session};
     matches!(class, Auth | Billing | Blocked | Config | Limited | Oom | DiskFull | Session)

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The host that is this machine, with no SSH in between.
+/// The host that is this machine, without SSH.
 pub const LOCAL: &str = "local";
 
-/// Directories that tools make again by themselves, as patterns of gitignore(5).
+/// Directories that tools can make again, as patterns of gitignore(5).
 const CACHES: [&str; 13] = [
     "target/",
     "node_modules/",
@@ -24,16 +24,16 @@ const CACHES: [&str; 13] = [
     ".cache/",
 ];
 
-/// The declared caches where the user declares none.
+/// The declared caches if the user declares none.
 pub fn default_caches() -> Vec<String> {
     CACHES.map(str::to_owned).to_vec()
 }
 
-/// How bytes reach a host.
+/// How a host is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TransportKind {
-    /// SSH in this program (russh); what it cannot honour goes through `openssh` by itself.
+    /// SSH in this program (russh). If it cannot honour the configuration, `openssh` is used automatically.
     #[default]
     Ssh,
     /// The system's `ssh`.
@@ -42,12 +42,12 @@ pub enum TransportKind {
     Local,
 }
 
-/// Where a secret's value comes from; the value itself is read at dispatch and never stored.
+/// Where a secret's value comes from. The value is read when an attempt is sent, and never stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
     /// A variable of the laptop's environment.
     Variable(String),
-    /// A command of the laptop whose output is the value, run by `sh -c`.
+    /// A command on the laptop that prints the value, run by `sh -c`.
     Command(String),
 }
 
@@ -65,19 +65,19 @@ pub struct Host {
     pub jump: Option<String>,
     pub transport: TransportKind,
     pub labels: Vec<String>,
-    /// Handoffs at once.
+    /// Maximum handoffs at once.
     pub slots: Option<u32>,
     pub cores: Option<u32>,
-    /// Bytes of memory.
+    /// Memory in bytes.
     pub memory: Option<u64>,
-    /// Where handoff keeps its files on the host; `~/.handoff` unless set.
+    /// Directory of handoff's files on the host; the default is `~/.handoff`.
     pub root: Option<String>,
-    /// Directories put before the host's own PATH.
+    /// Directories that come before the host's own PATH.
     pub path: Vec<String>,
     pub env: BTreeMap<String, String>,
     /// Name on the host → source on the laptop.
     pub secrets: BTreeMap<String, SecretSource>,
-    /// Patterns of what may go or stay on the host without a word when a tree is given back.
+    /// Patterns of files that a release may delete or leave on the host without asking.
     pub caches: Vec<String>,
     /// Patterns of ignored files that the work needs.
     pub include: Vec<String>,
@@ -89,18 +89,18 @@ pub struct Host {
     pub limits: Limits,
 }
 
-/// What ends an attempt or a handoff from outside; `None` means the built-in value of [`Limits::filled`].
+/// Limits of an attempt or a handoff; `None` means the built-in value of [`Limits::filled`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Limits {
-    /// Attempts a handoff may use.
+    /// Maximum attempts of a handoff.
     pub attempts: Option<u32>,
-    /// Active time of one attempt; a sleeping host does not use it up.
+    /// Active time of one attempt; the time that a host sleeps does not count.
     pub timeout: Option<Duration>,
-    /// Until the first byte of output.
+    /// Time until the first byte of output.
     pub first_output: Option<Duration>,
-    /// Without log growth, CPU time or a change of files.
+    /// Time without log growth, CPU time or changed files.
     pub no_progress: Option<Duration>,
-    /// From the agent's terminal event until it must have exited.
+    /// Time from the agent's terminal event until it must have exited.
     pub grace: Option<Duration>,
     /// First wait between two attempts; it doubles up to five minutes.
     pub backoff: Option<Duration>,
@@ -131,9 +131,9 @@ impl Limits {
         }
     }
 
-    /// 3 attempts of 4 hours; 10 minutes to the first output and 30 without progress (gaps of 13 minutes
-    /// between events were measured in working agents); 60 seconds to exit after the
-    /// terminal event; 15 seconds before the second attempt.
+    /// The defaults: 3 attempts of 4 hours; 10 minutes to the first output and 30 without progress (working agents had
+    /// gaps of up to 13 minutes between events); 60 seconds to exit after the terminal event; 15 seconds before the
+    /// second attempt.
     pub fn filled(self) -> FilledLimits {
         let secs = |set: Option<Duration>, default: u64| set.map_or(default, |d| d.as_secs().max(1));
         FilledLimits {
@@ -148,7 +148,7 @@ impl Limits {
 }
 
 impl Host {
-    /// A host known by nothing but a name `ssh` can resolve.
+    /// A host of which only a name for `ssh` is known.
     pub fn bare(name: &str) -> Self {
         Host {
             name: name.to_owned(),

@@ -1,11 +1,11 @@
-//! Names: the id people type, the uid hosts know, and the two joined.
+//! Names: the id for people, the uid for hosts, and both joined.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest id; with a uid it still fits every file system and a claim.
+/// Maximum bytes of an id. With a uid it still fits every file system and a claim.
 pub const MAX_ID: usize = 64;
 
 /// A handoff's name for people, such as `20260407-fix-benchmark-timeout`: `[a-z0-9][a-z0-9-]*`, at most [`MAX_ID`] bytes.
@@ -13,12 +13,12 @@ pub const MAX_ID: usize = 64;
 #[serde(try_from = "String", into = "String")]
 pub struct HandoffId(String);
 
-/// 80 random bits in 16 letters of Crockford's base 32, made before first contact with a host.
+/// 80 random bits as 16 letters of Crockford's base 32, made before the first contact with a host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Uid(String);
 
-/// `<id>-<uid>`: what host directories, refs and markers are named by, because two laptops can choose the same id.
+/// `<id>-<uid>`, the name of directories, refs and marks on a host, because two laptops may choose the same id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RemoteName(String);
 
@@ -46,7 +46,7 @@ impl HandoffId {
         if slug.is_empty() { Self(format!("{date}-task")) } else { Self(format!("{date}-{slug}")) }
     }
 
-    /// The same id with a number behind it, for the second handoff of one task on one day.
+    /// The same id with a number appended, for another handoff of the same task on the same day.
     pub fn numbered(&self, n: u32) -> Self {
         Self(format!("{}-{n}", self.0))
     }
@@ -158,14 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn names_that_could_be_options_or_paths_are_refused() {
+    fn names_like_options_or_paths_are_refused() {
         for bad in ["", "-x", "a/b", "..", "a b", "A", "ä", &"a".repeat(65)] {
             assert!(bad.parse::<HandoffId>().is_err(), "{bad:?}");
         }
     }
 
     #[test]
-    fn a_uid_holds_all_eighty_bits() {
+    fn a_uid_contains_all_eighty_bits() {
         assert_eq!(Uid::from_random([0; 10]).as_str(), "0000000000000000");
         assert_eq!(Uid::from_random([255; 10]).as_str(), "zzzzzzzzzzzzzzzz");
         assert_ne!(Uid::from_random([1, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Uid::from_random([0; 10]));

@@ -1,24 +1,24 @@
-//! The decision table: from the facts of an attempt's end to its class. One table for both judges: the laptop evaluates the
-//! rows, and a host's watcher evaluates the same rows as patterns of its shell.
+//! The decision table from the facts of an attempt's end to its class. The laptop and a host's watcher use the same
+//! table: the laptop evaluates the rows, and the watcher evaluates them as patterns of its shell.
 
 use super::verdict::Class;
 
-/// What is known of an attempt's end, each fact in one word. Facts are gathered in the same way on both sides.
+/// The facts of an attempt's end, each as one word. The laptop and the host gather them in the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Why the watcher ended it, as `reason` in `result`; `ship-lacking` where objects of the ship are missing.
+    /// Why the watcher ended it, as `reason` in `result`; `ship-lacking` if objects of the ship are missing.
     pub reason: String,
     pub exit: Exit,
-    /// The kernel killed a process of the attempt's cgroup for memory, and the agent was killed or is lost.
+    /// The kernel killed a process in the attempt's cgroup for lack of memory, and the agent was killed or is lost.
     pub out_of_memory: bool,
     /// The host's disk is full.
     pub disk_full: bool,
     pub end: End,
-    /// The stream is of another session than the one that was to be resumed, or ends with an event of another session.
+    /// The stream belongs to another session than the resumed one, or ends with an event of another session.
     pub other_session: bool,
-    /// A tool call was refused.
+    /// Whether a tool call was refused.
     pub refused: bool,
-    /// The class of the last structured error that no progress follows.
+    /// The class of the last structured error without progress after it.
     pub error: Option<Class>,
     /// The class of the stray lines after the last progress event.
     pub stray: Option<Class>,
@@ -32,25 +32,25 @@ pub enum Exit {
     /// No status was recorded.
     Unknown,
     Zero,
-    /// 126 or 127, and no event of the stream: the command could not be started.
+    /// Status 126 or 127 without an event in the stream: the command could not be started.
     NotStarted,
-    /// The wrapper saw the signal. A status above 128 alone is an exit code.
+    /// The wrapper saw the signal. A status above 128 without that is an exit code.
     Signal,
     Failed,
-    /// The watcher ended it, some time after its terminal event (`grace`).
+    /// The watcher ended it some time after its terminal event (`grace`).
     Ended,
 }
 
 /// The last terminal event at the top level of the right session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// None, or the agent continued after it.
+    /// There is none, or the agent continued after it.
     Missing,
     Good,
     Bad,
 }
 
-/// What the check command said.
+/// The result of the check command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     NotSet,
@@ -60,17 +60,17 @@ pub enum Check {
     Missing,
 }
 
-/// What the attempt left, compared with what it began with.
+/// What the attempt left, compared with its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Equal tree, unmoved HEAD, and a check that says what it said at the handoff's base.
+    /// Same tree, same HEAD, and the same status of the check as at the handoff's base.
     Same,
     Changed,
     /// The capture failed.
     Missing,
 }
 
-/// Each fact and the words it can have; of the classes, some. The order is that of the pattern and of the facts' text.
+/// Each fact and its possible words (for classes, some of them). Patterns and the facts' text use this order.
 pub const KEYS: [(&str, &[&str]); 11] = [
     ("reason", &REASONS),
     ("exit", &["unknown", "zero", "not-started", "signal", "failed", "ended"]),
@@ -104,7 +104,7 @@ const REASONS: [&str; 15] = [
     "session",
 ];
 
-/// The class of a row: fixed, or that of a fact.
+/// The class that a row gives: a fixed one, or that of a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gives {
     Class(Class),
@@ -112,10 +112,10 @@ pub enum Gives {
     Stray,
 }
 
-/// Any of these words; `any` stands for every word but `-`.
+/// A key and its accepted words; `any` means every word but `-`.
 type Condition = (&'static str, &'static [&'static str]);
 
-/// A row holds when all of its conditions hold. The first row that holds decides.
+/// A row matches if all of its conditions do. The first matching row decides.
 pub struct Row {
     pub gives: Gives,
     pub when: &'static [Condition],
@@ -129,8 +129,8 @@ const ANY: &[&str] = &["any"];
 const WELL: Condition = ("exit", &["zero", "ended"]);
 const GOOD: Condition = ("end", &["good"]);
 
-/// The evidence in its order: what the watcher recorded, the kernel, the terminal event, its error, the signal, what the
-/// CLI wrote last, the exit code.
+/// The evidence by precedence: what the watcher recorded, the kernel, the terminal event, its error, the signal, the
+/// CLI's last output, the exit code.
 pub static ROWS: &[Row] = &[
     row(Class::Stopped, &[("reason", &["stop", "epoch"])]),
     row(Class::Timeout, &[("reason", &["timeout"])]),
@@ -146,7 +146,7 @@ pub static ROWS: &[Row] = &[
     row(Class::Oom, &[("reason", &["exit"]), ("exit", &["signal", "failed"]), ("oom", &["yes"])]),
     row(Class::Session, &[("session", &["other"])]),
     row(Class::Blocked, &[WELL, GOOD, ("refused", &["yes"])]),
-    // What is not known to be good is no success: work that cannot be fetched, a check that could not be run.
+    // A result that is not known to be good is no success: work that cannot be fetched, a check that could not run.
     row(Class::DiskFull, &[WELL, ("disk", &["full"]), GOOD, ("work", &["missing"])]),
     row(Class::Config, &[WELL, GOOD, ("work", &["missing"])]),
     row(Class::DiskFull, &[WELL, ("disk", &["full"]), GOOD, ("check", &["missing"])]),
@@ -154,7 +154,7 @@ pub static ROWS: &[Row] = &[
     row(Class::NoWork, &[WELL, GOOD, ("work", &["same"])]),
     row(Class::Done, &[WELL, GOOD, ("check", &["passed"])]),
     row(Class::Unchecked, &[WELL, GOOD]),
-    // Words about a full disk prove nothing while the host has room: the agent may only have quoted them.
+    // A message about a full disk proves nothing while the host has room, because the agent may only have quoted it.
     Row { gives: Gives::Error, when: &[("disk", &["full"]), ("end", &["bad"]), ("error", &["disk-full"])] },
     row(Class::Crashed, &[("end", &["bad"]), ("error", &["disk-full"])]),
     Row { gives: Gives::Error, when: &[("end", &["bad"]), ("error", ANY)] },
@@ -175,7 +175,7 @@ pub static ROWS: &[Row] = &[
 ];
 
 impl Facts {
-    /// The words, in the order of the keys.
+    /// The words in the order of the keys.
     fn words(&self) -> [(&'static str, &str); 11] {
         let yes = |is: bool| if is { "yes" } else { "no" };
         let class = |class: Option<Class>| class.map_or("-", Class::word);
@@ -194,12 +194,12 @@ impl Facts {
         ]
     }
 
-    /// The facts as a host writes them: ` reason:exit exit:zero … `.
+    /// The facts in the form of a host: ` reason:exit exit:zero … `.
     pub fn text(&self) -> String {
         self.words().iter().map(|(key, word)| format!(" {key}:{word}")).collect::<String>() + " "
     }
 
-    /// The first row that holds. The last row always does.
+    /// The first matching row. The last row always matches.
     pub fn row(&self) -> &'static Row {
         let words = self.words();
         let holds = |(key, wanted): &Condition| {
@@ -219,8 +219,8 @@ impl Facts {
     }
 }
 
-/// The table as a host reads it: lines `<class>\t<pattern of sh over the facts>`; the class is `=error` or `=stray` where
-/// it is that fact's.
+/// The table in the form for a host: lines `<class>\t<shell pattern for the facts>`. The class is `=error` or `=stray`
+/// if it is that of the fact.
 pub fn table() -> String {
     let mut text = String::new();
     for Row { gives, when } in ROWS {
@@ -236,7 +236,7 @@ pub fn table() -> String {
     text
 }
 
-/// One pattern for every choice of words.
+/// One pattern for each combination of words.
 fn patterns(when: &[Condition]) -> Vec<String> {
     let mut patterns = vec!["*".to_owned()];
     for (key, words) in when {

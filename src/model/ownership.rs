@@ -1,4 +1,4 @@
-//! Who may write: epochs, grants, the hosts that were told, and the attempts that were left behind.
+//! Who may start attempts: epochs, grants, hosts that confirmed them, and superseded attempts.
 
 use std::collections::BTreeMap;
 
@@ -45,32 +45,33 @@ impl Handoff {
         Ok(())
     }
 
-    /// The work goes on without what has not come by now: a later grant, or a worktree of the laptop's.
+    /// Supersedes the attempts that have not been fetched, because a later grant or a worktree on the laptop continues
+    /// the work.
     pub(super) fn leave_behind(&mut self) {
         for attempt in self.attempts.values_mut().filter(|attempt| !attempt.is_collected()) {
             attempt.superseded = true;
         }
     }
 
-    /// Whether an attempt of this grant that comes to light now was left behind already.
+    /// Whether an attempt of this grant that is discovered now is already superseded.
     pub(super) fn is_left_behind(&self, grant: &Grant) -> bool {
         let later = self.grants.iter().any(|other| other.epoch > grant.epoch);
         later || self.owner == Owner::Laptop && self.worktree.is_some() && grant.epoch < self.epoch
     }
 
-    /// The grant that allows an attempt: of two with its number, one gave it back.
+    /// The grant that allows an attempt. If two grants have its number, the earlier one returned it.
     pub fn grant_of(&self, n: AttemptNo) -> Option<&Grant> {
         let known = self.attempts.get(&n).map(|attempt| attempt.grant);
         let allows = |grant: &&Grant| grant.first <= n && n <= grant.last && known.is_none_or(|k| k == grant.number);
         self.grants.iter().rev().find(allows)
     }
 
-    /// Whether the attempt's grant is of an epoch that has passed: it may not go on.
+    /// Whether the attempt's grant is of a past epoch, so that it may not continue.
     pub fn is_outdated(&self, n: AttemptNo) -> bool {
         self.grant_of(n).is_some_and(|grant| grant.epoch < self.epoch)
     }
 
-    /// The hosts that may go on under an epoch that has passed, because they have not confirmed a higher one.
+    /// The hosts that may continue under a past epoch, because they have not confirmed a higher one.
     pub fn unfenced_hosts(&self) -> Vec<String> {
         let mut latest: BTreeMap<&str, Epoch> = BTreeMap::new();
         for attempt in self.attempts.values() {
@@ -84,8 +85,8 @@ impl Handoff {
         behind.map(|(host, _)| host.to_owned()).collect()
     }
 
-    /// The lowest attempt number a new grant may begin with: a number is never granted twice, and unused ones return
-    /// only when the host that had them has confirmed a higher epoch.
+    /// The lowest attempt number for a new grant. A number is never granted twice; unused ones are available again only
+    /// when their host has confirmed a higher epoch.
     pub fn next_grant_first(&self) -> AttemptNo {
         let used = self.attempts.last_key_value().map_or(0, |(n, _)| *n);
         let told = |grant: &Grant| self.confirmed_epochs.get(&grant.host).is_some_and(|epoch| *epoch > grant.epoch);
@@ -93,12 +94,12 @@ impl Handoff {
         used.max(held.unwrap_or(0)) + 1
     }
 
-    /// The attempts whose work was built on, in order: all but the superseded.
+    /// The attempts that the work is based on, in order: all except superseded ones.
     pub fn lineage(&self) -> impl DoubleEndedIterator<Item = (AttemptNo, &Attempt)> {
         self.attempts.iter().filter(|(_, attempt)| !attempt.superseded).map(|(n, attempt)| (*n, attempt))
     }
 
-    /// The attempts that a host made, or may still make, after the work had gone on without it.
+    /// The attempts that a host made, or may still make, after the handoff moved on without them.
     pub fn superseded(&self) -> impl Iterator<Item = (AttemptNo, &Attempt)> {
         self.attempts.iter().filter(|(_, attempt)| attempt.superseded).map(|(n, attempt)| (*n, attempt))
     }

@@ -1,4 +1,4 @@
-//! What follows a verdict: a total table, and nothing but a table.
+//! What follows a verdict, as a total table.
 
 use super::verdict::Class;
 
@@ -7,21 +7,22 @@ use super::verdict::Class;
 pub enum Decision {
     /// The work is over.
     End,
-    /// Same host, resume the session, back off.
+    /// Resume the session on the same host after a delay.
     Resume,
-    /// Wait for the reset time; a new number, not charged.
+    /// Wait for the reset time. The next attempt has a new number, and the wait does not count as an attempt.
     WaitReset,
     /// Resume with the evidence in the prompt.
     ResumeWithEvidence,
-    /// A new session, seeded from the resume prompt.
+    /// Start a new session with the resume prompt.
     NewSession,
-    /// Only a host with more of what ran out helps. Today this pauses: handoff does not choose another host by itself.
+    /// A host with more of the exhausted resource is needed. This pauses today, because handoff does not choose another
+    /// host by itself.
     Climb,
     /// Pause, and print the command that fixes it.
     Park,
 }
 
-/// Usage windows that are waited for in a row. A wait is not charged, so something else must end them.
+/// Maximum usage limits that are waited for in a row. A wait does not count as an attempt, so it needs its own limit.
 pub const MOST_WAITS: usize = 12;
 
 /// Decides from the class of the last attempt and the classes before it, oldest first.
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_total_and_repeats_change_only_what_the_design_says() {
+    fn the_table_is_total_and_repeats_change_only_documented_rows() {
         for class in Class::ALL {
             let first = decide(class, &[]);
             for before in Class::ALL {
@@ -76,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usage_limit_that_never_lifts_is_not_waited_for_without_end() {
+    fn waits_for_usage_limits_are_bounded() {
         let waits = vec![Class::Limited; MOST_WAITS];
         assert_eq!(decide(Class::Limited, &waits[1..]), Decision::WaitReset);
         assert_eq!(decide(Class::Limited, &waits), Decision::Park);
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_must_mend_is_never_tried_again() {
+    fn what_the_user_must_fix_is_never_retried() {
         for class in [Class::Auth, Class::Billing, Class::Config, Class::Blocked] {
             assert_eq!(decide(class, &[]), Decision::Park);
         }

@@ -6,29 +6,29 @@ use super::attempt::AttemptNo;
 use super::handoff::{Attempt, Handoff};
 use super::snapshot::Oid;
 
-/// The ref of a capture that holds the work itself.
+/// The ref of a capture that has the work itself.
 pub const WORK: &str = "work";
 
-/// One object that git's check refused, and why.
+/// One object that git's check refused, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// `commit`, `tree`, `blob` or `tag`; empty where git named no object.
+    /// `commit`, `tree`, `blob` or `tag`; empty if git named no object.
     #[serde(default)]
     pub kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<Oid>,
-    /// git's name for the reason (`hasDotgit`); empty where it gave none.
+    /// git's name of the reason (`hasDotgit`); empty if it gave none.
     #[serde(default)]
     pub reason: String,
-    /// git's words.
+    /// git's message.
     pub text: String,
-    /// No setting of git's accepts it.
+    /// Whether no setting of git's accepts it.
     #[serde(default)]
     pub is_fatal: bool,
 }
 
 impl Fault {
-    /// The command that has git accept such objects from now on.
+    /// The command that makes git accept such objects from now on.
     pub fn accept(&self) -> Option<String> {
         let named = !self.reason.is_empty() && !self.is_fatal;
         named.then(|| format!("git config fetch.fsck.{} warn", self.reason))
@@ -47,10 +47,10 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// A ref of a capture that did not come into the repository. Its host keeps it.
+/// A ref of a capture that was not taken into the repository. Its host keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedRef {
-    /// Its name below the attempt: `work`, `heads/side`.
+    /// Its name relative to the attempt: `work`, `heads/side`.
     pub name: String,
     pub tip: Oid,
     /// One object for each reason.
@@ -76,19 +76,19 @@ pub fn accept(refused: &[RefusedRef]) -> Vec<String> {
 }
 
 impl Attempt {
-    /// Whether the work itself was refused, so that this repository does not have it.
+    /// Whether the work itself was refused, so that it is not in this repository.
     pub fn is_refused(&self) -> bool {
         self.fetched.is_none() && self.refused.iter().any(|refused| refused.name == WORK)
     }
 }
 
 impl Handoff {
-    /// The newest attempt that was not superseded, where its work was refused here.
+    /// The newest attempt that was not superseded, if its work was refused here.
     pub fn refused_work(&self) -> Option<(AttemptNo, &Attempt)> {
         self.lineage().rev().find(|(_, a)| a.is_refused() || a.fetched.is_some()).filter(|(_, a)| a.is_refused())
     }
 
-    /// What hosts still keep because it was refused here.
+    /// The attempts of which hosts keep refs that were refused here.
     pub fn refused(&self) -> impl Iterator<Item = (AttemptNo, &Attempt)> {
         let kept = |attempt: &Attempt| {
             !attempt.refused.is_empty() && !self.release_of(&attempt.host).is_some_and(|release| release.confirmed)

@@ -1,4 +1,4 @@
-//! What a host was told to let go of, because the laptop holds it.
+//! What hosts were asked to delete, because the laptop has it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use super::attempt::AttemptNo;
 use super::handoff::{Handoff, Refused};
 
-/// A host's part of a handoff that was given back.
+/// The release of one host's part of a handoff.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     pub at: Timestamp,
-    /// The last attempt that the host had.
+    /// The last attempt on the host.
     pub last: AttemptNo,
-    /// `false`: the host has not answered.
+    /// `false` if the host has not answered.
     pub confirmed: bool,
 }
 
@@ -52,19 +52,19 @@ impl Handoff {
         self.attempts.iter().rev().find(|(_, attempt)| attempt.host == host).map(|(n, _)| *n)
     }
 
-    /// The release of everything that a host has had; `None` when it may have something.
+    /// The release of everything that a host had; `None` if it may still have something.
     pub fn release_of(&self, host: &str) -> Option<&Release> {
         self.released.get(host).filter(|release| self.last_on(host).is_none_or(|last| last <= release.last))
     }
 
-    /// Whether every host that had something has confirmed that it let go of it.
+    /// Whether every host that had something has confirmed its release.
     pub fn is_released(&self) -> bool {
         let hosts = self.hosts();
         let is_gone = |host: &&str| self.release_of(host).is_some_and(|release| release.confirmed);
         !hosts.is_empty() && hosts.iter().all(is_gone)
     }
 
-    /// Whether a host has the newest work in a tree of this handoff, as far as the attempts before `n` tell.
+    /// Whether a host has the newest work in a tree of this handoff, as far as the attempts before `n` show.
     pub fn has_tree(&self, host: &str, n: AttemptNo) -> bool {
         let released = self.released.get(host).map_or(0, |release| release.last);
         let gone = released.max(self.replaced.get(host).copied().unwrap_or(0));
@@ -86,7 +86,7 @@ mod tests {
         handoff.apply(&Event::new(Timestamp::UNIX_EPOCH, kind))
     }
 
-    /// One attempt, granted, started and ended.
+    /// One attempt that was granted, started and ended.
     fn attempt(handoff: &mut Handoff, n: AttemptNo, host: &str) {
         let (host, evidence) = (host.to_owned(), "e".to_owned());
         let verdict = Verdict::new(Class::Unchecked, evidence);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_was_told_has_no_tree_whether_it_answered_or_not() {
+    fn a_host_that_was_asked_to_release_has_no_tree_even_without_an_answer() {
         let mut h = new();
         attempt(&mut h, 1, "box");
         assert!(h.has_tree("box", 2) && !h.has_tree("other", 2) && !h.has_tree("box", 1));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn every_host_counts() {
+    fn a_handoff_is_released_when_every_host_has_released_it() {
         let mut h = new();
         attempt(&mut h, 1, "box");
         attempt(&mut h, 2, "other");
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_at_work_is_not_released() {
+    fn a_running_handoff_is_not_released() {
         let mut h = new();
         attempt(&mut h, 1, "box");
         let grant = Grant { number: 2, epoch: 1, host: "box".into(), first: 2, last: 2, active: 60 };

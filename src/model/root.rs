@@ -1,4 +1,5 @@
-//! Which root directory a host showed: one that was wiped or restored is told from the one that an attempt was started in.
+//! Identifies the root directory of a host, so that a wiped or restored one is distinguished from the one in which an
+//! attempt was started.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,20 +9,20 @@ use super::handoff::{Handoff, Refused};
 /// The identity of a host's root directory (`~/.handoff/instance`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
-    /// Random hexadecimal digits, made with the directory.
+    /// Random hexadecimal digits, made together with the directory.
     pub id: String,
-    /// Each `ensure` raises it.
+    /// Raised by each `ensure`.
     pub count: u64,
 }
 
 impl Instance {
-    /// Whether a directory that showed `earlier` may show this later. A wiped one has another id, a restored snapshot
-    /// counts lower.
+    /// Whether a directory that showed `earlier` may show this later. A wiped directory has another id, and a restored
+    /// snapshot has a lower count.
     pub fn follows(&self, earlier: &Instance) -> bool {
         self.id == earlier.id && self.count >= earlier.count
     }
 
-    /// Reads `<id> <count>`.
+    /// Parses `<id> <count>`.
     pub fn parse(text: &str) -> Option<Instance> {
         let (id, count) = text.trim().split_once(' ')?;
         let is_id = (16..=64).contains(&id.len()) && id.bytes().all(|c| c.is_ascii_hexdigit());
@@ -38,17 +39,17 @@ impl std::fmt::Display for Instance {
 /// What the laptop knows of a host's root directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Known {
-    /// Nothing of the handoff was started there: the directory may be made.
+    /// No attempt of the handoff was started there, so the directory may be created.
     #[default]
     Nothing,
-    /// An attempt was started there by a program that knew no instances: the directory must be there.
+    /// An attempt was started there by a version without instances, so the directory must exist.
     Used,
-    /// It must be this one.
+    /// The directory must have this instance.
     Instance(Instance),
 }
 
 impl Handoff {
-    /// The host showed this root, or the user gave its root up (`None`).
+    /// Records that the host showed this root, or that the user gave its root up (`None`).
     pub(super) fn see_root(&mut self, host: &str, instance: Option<&Instance>) -> Result<(), Refused> {
         let known = self.instances.get(host);
         if known.is_some() && known == instance {
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_follows_itself_and_no_other() {
+    fn only_the_same_root_with_a_higher_count_follows() {
         let known = instance(ID, 4);
         assert!(instance(ID, 4).follows(&known) && instance(ID, 9).follows(&known));
         assert!(!instance(ID, 3).follows(&known), "an older snapshot");
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_of_an_earlier_version_is_known_to_be_used() {
+    fn a_host_of_an_earlier_version_counts_as_used() {
         let mut handoff = started();
         handoff.instances.clear();
         assert_eq!((handoff.root_of("box"), handoff.root_of("other")), (Known::Used, Known::Nothing));

@@ -1,4 +1,4 @@
-//! A working state as git objects: HEAD, index and files, and what could not be put in.
+//! A working state as git objects (HEAD, index and files), and what it does not contain.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Oid(String);
 
-/// The text was not an object id.
+/// The error for a text that is not an object id.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not an object id")]
 pub struct NotAnOid(String);
@@ -56,21 +56,21 @@ impl std::fmt::Display for Oid {
     }
 }
 
-/// A working state, stash-shaped: `commit` holds the files and has the parents HEAD and an index commit.
+/// A working state in the shape of a stash: `commit` has the files, and its parents are HEAD and an index commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     pub commit: Oid,
     pub head: Oid,
-    /// Tree of what is staged.
+    /// Tree of the index.
     pub index_tree: Oid,
-    /// Tree of what lies in the directory.
+    /// Tree of the files in the directory.
     pub files_tree: Oid,
-    /// Short branch name; `None` when HEAD is detached.
+    /// Short branch name; `None` if HEAD is detached.
     pub branch: Option<String>,
-    /// Ignored files that the work needs, beside the others and in no capture.
+    /// Ignored files that the work needs. They are apart from the others and in no capture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<Extra>,
-    /// What was not put in, with the reason.
+    /// What the snapshot does not contain, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<LeftBehind>,
 }
@@ -78,17 +78,17 @@ pub struct Snapshot {
 /// Ignored files as git objects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extra {
-    /// Holds the tree, and has no parent.
+    /// A commit with the tree and no parent.
     pub commit: Oid,
     pub tree: Oid,
-    /// Files in it.
+    /// Number of files in it.
     pub files: u64,
 }
 
-/// Something of the user's that the host does not get.
+/// A path of the user's that the host does not get.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftBehind {
-    /// Path from the top of the repository; lossy where it is not UTF-8.
+    /// Path from the top of the repository. Invalid UTF-8 is replaced.
     pub path: String,
     /// A fragment such as "ignored" or "nested repository".
     pub reason: String,

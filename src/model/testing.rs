@@ -1,4 +1,4 @@
-//! A handoff for tests, and texts that are compared with a file.
+//! A handoff for tests, and the comparison of texts with files.
 
 use crate::model::event::Created;
 use crate::model::host::Limits;

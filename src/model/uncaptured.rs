@@ -1,15 +1,15 @@
-//! What a host could not put into an attempt's capture: it is only there, and named here.
+//! What a host could not put into an attempt's capture. It exists only on the host, and is listed here.
 
 use serde::{Deserialize, Serialize};
 
 /// Paths that a capture lacks. A tree with such paths is not released unless the user discards them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Uncaptured {
-    /// How many paths; a directory counts as one.
+    /// Number of paths; a directory counts as one.
     pub count: u64,
-    /// Their size, as far as the host could see it.
+    /// Their size in bytes, as far as the host could see it.
     pub bytes: u64,
-    /// The first ones, at most [`Uncaptured::NAMED`].
+    /// The first paths, at most [`Uncaptured::NAMED`].
     #[serde(default)]
     pub first: Vec<UncapturedPath>,
 }
@@ -17,9 +17,9 @@ pub struct Uncaptured {
 /// One path of the checkout that is in no capture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UncapturedPath {
-    /// What the host says, from the top of the checkout; control characters are `?`.
+    /// The path as the host reports it, from the top of the checkout; control characters are `?`.
     pub path: String,
-    /// Size of the file, or of what is visible below the directory.
+    /// Size of the file in bytes, or of what is visible below the directory.
     pub bytes: u64,
     pub reason: UncapturedReason,
 }
@@ -28,19 +28,19 @@ pub struct UncapturedPath {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UncapturedReason {
-    /// The account of the host may not read it.
+    /// The account on the host may not read it.
     Unreadable,
-    /// A repository of its own inside the checkout.
+    /// Another repository inside the checkout.
     Nested,
-    /// Longer than the host's longest path.
+    /// Longer than the host's maximum path.
     TooLong,
     /// A named pipe, a socket or a device.
     Special,
     /// Below the directory of the record, which no capture contains.
     Record,
-    /// Git does not take it: a name that no tree may have, a content that its attributes do not fit.
+    /// Git does not accept it: a name that no tree may have, or content that does not fit its attributes.
     Refused,
-    /// A reason of a newer runner, or one without a word of its own.
+    /// A reason of a newer runner, or one that has no word.
     #[serde(other)]
     Other,
 }
@@ -62,7 +62,7 @@ impl UncapturedReason {
         }
     }
 
-    /// Why, in words.
+    /// The reason for people.
     pub fn text(self) -> &'static str {
         match self {
             Self::Unreadable => "could not be read",
@@ -81,11 +81,11 @@ impl UncapturedReason {
 }
 
 impl Uncaptured {
-    /// Most paths that are named.
+    /// Maximum paths that are listed.
     pub const NAMED: usize = 10;
 
-    /// Reads the lines of a host's file `uncaptured`: `count <N> bytes <B>`, then `<bytes> <reason> <path>`. `None`
-    /// where nothing is missing.
+    /// Parses the lines of a host's file `uncaptured`: `count <N> bytes <B>`, then `<bytes> <reason> <path>`. `None` if
+    /// nothing is missing.
     pub fn read<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Uncaptured> {
         let mut all = Uncaptured::default();
         for line in lines {
@@ -107,7 +107,7 @@ impl Uncaptured {
         (all.count > 0).then_some(all)
     }
 
-    /// How many paths are not named.
+    /// Number of paths that are not listed.
     pub fn more(&self) -> u64 {
         self.count.saturating_sub(self.first.len() as u64)
     }
@@ -129,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_read_from_no_lines_and_from_garbage() {
+    fn no_lines_and_garbage_give_none() {
         assert_eq!(Uncaptured::read(std::iter::empty()), None);
         assert_eq!(Uncaptured::read(["", "x", "count many bytes lots", "x unreadable y"].into_iter()), None);
     }
 
     #[test]
-    fn a_count_is_never_below_the_paths_that_are_named() {
+    fn the_count_is_at_least_the_number_of_listed_paths() {
         let all = Uncaptured::read(["1 nested x"].into_iter()).unwrap();
         assert_eq!(all.count, 1);
     }

@@ -8,37 +8,37 @@ use super::attempt::{AttemptNo, log_name};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// Ended well and the check passed.
+    /// Ended well, and the check passed.
     Done,
-    /// Ended well, but no check was set.
+    /// Ended well, and no check was set.
     Unchecked,
     /// Ended well and changed nothing.
     NoWork,
     CheckFailed,
-    /// A tool was refused.
+    /// A tool call was refused.
     Blocked,
-    /// A rate limit.
+    /// A rate limit of the service.
     Throttled,
     /// Errors of the model's servers.
     Overloaded,
     Network,
-    /// No terminal event.
+    /// No terminal event in the log.
     Truncated,
-    /// A usage window; the reset time may be known.
+    /// A usage limit; the reset time may be known.
     Limited,
     Billing,
     Auth,
     Config,
-    /// The conversation no longer fits.
+    /// The conversation exceeds the model's context.
     Context,
-    /// The session is unknown or could not be made.
+    /// The session is unknown, or could not be made.
     Session,
     Hung,
     Timeout,
     Crashed,
     Oom,
     DiskFull,
-    /// Evidence on the host says that nobody can know the end.
+    /// The facts on the host do not show how it ended.
     Lost,
     Stopped,
 }
@@ -70,7 +70,7 @@ impl Class {
         Class::Blocked,
     ];
 
-    /// The kebab-case word used on disk, on the screen and on the host.
+    /// The kebab-case word on disk, on the screen and on the host.
     pub fn word(self) -> &'static str {
         match self {
             Class::Done => "done",
@@ -103,7 +103,7 @@ impl Class {
         matches!(self, Class::Done | Class::Unchecked)
     }
 
-    /// The class a word names.
+    /// The class with this word.
     pub fn from_word(word: &str) -> Option<Class> {
         Class::ALL.into_iter().find(|class| class.word() == word)
     }
@@ -119,27 +119,28 @@ impl std::fmt::Display for Class {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     pub class: Class,
-    /// The line or fact, neutralised and cut for people.
+    /// The line or fact, made safe for a terminal and shortened.
     pub evidence: String,
-    /// Line of the log the evidence stands on, from 1.
+    /// Line of the log that contains the evidence, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
-    /// The part of the log that has the line, where it is not the first.
+    /// The part of the log with that line, unless it is the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<u32>,
-    /// Unix seconds at which a usage window resets.
+    /// When a usage limit resets, in Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
-    /// The class of the error that the agent last reported, where the verdict is about something else: advice follows it.
+    /// The class of the error that the agent reported last, if the verdict is about something else. The advice is about
+    /// this error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Class>,
-    /// What does not change the class and should be known next to it.
+    /// Notes that do not change the class.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
 impl Verdict {
-    /// A class with its evidence and nothing else.
+    /// A class with its evidence only.
     pub fn new(class: Class, evidence: impl Into<String>) -> Verdict {
         Verdict {
             class,
@@ -152,7 +153,7 @@ impl Verdict {
         }
     }
 
-    /// Where the evidence of attempt `n` stands: `attempt-2.log:118`.
+    /// The place of the evidence of attempt `n`: `attempt-2.log:118`.
     pub fn pointer(&self, n: AttemptNo) -> Option<String> {
         self.line.map(|line| format!("{}:{line}", log_name(n, self.part.unwrap_or(1))))
     }
@@ -163,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_class_is_listed_once_and_named_as_serde_names_it() {
+    fn every_class_is_listed_once_with_the_word_that_serde_uses() {
         let mut words: Vec<_> = Class::ALL.iter().map(|c| c.word()).collect();
         for class in Class::ALL {
             assert_eq!(serde_json::to_string(&class).unwrap(), format!("\"{}\"", class.word()));

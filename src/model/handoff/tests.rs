@@ -1,4 +1,4 @@
-//! The fold's rules, one test a rule.
+//! The rules of the fold, one test for each rule.
 
 use super::*;
 use crate::model::attempt::Writer;
@@ -36,7 +36,7 @@ fn run(handoff: &mut Handoff, kinds: Vec<Kind>) {
 }
 
 #[test]
-fn the_plain_way_goes_through_every_status() {
+fn a_simple_handoff_goes_through_every_status() {
     let mut h = new();
     assert_eq!(h.status(), Status::Queued);
     run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1)]);
@@ -55,7 +55,7 @@ fn the_plain_way_goes_through_every_status() {
 }
 
 #[test]
-fn between_two_attempts_it_waits() {
+fn between_two_attempts_the_status_is_waiting() {
     let mut h = new();
     let next = Kind::Decided { attempt: 1, next: Next::Resume { delay: 9 }, by: Writer::Laptop };
     run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1), ended(1, Class::Throttled), next, dispatched(2, 1)]);
@@ -101,7 +101,7 @@ fn an_end_is_recorded_once() {
 }
 
 #[test]
-fn an_event_from_the_future_makes_the_record_read_only() {
+fn an_event_of_a_newer_program_makes_the_record_read_only() {
     let line = r#"{"v":1,"at":"2026-11-21T00:00:00Z","event":"teleported","to":"mars"}"#;
     let event: Event = serde_json::from_str(line).unwrap();
     let mut h = new();
@@ -110,7 +110,7 @@ fn an_event_from_the_future_makes_the_record_read_only() {
 }
 
 #[test]
-fn spent_attempts_fail_and_what_a_person_can_mend_parks() {
+fn used_up_attempts_fail_and_what_a_user_can_fix_pauses() {
     let park = |n| Kind::Decided { attempt: n, next: Next::Park { why: "x".into() }, by: Writer::Laptop };
     for (class, status) in [(Class::Auth, Status::Parked), (Class::Crashed, Status::Failed)] {
         let mut h = new();
@@ -120,7 +120,7 @@ fn spent_attempts_fail_and_what_a_person_can_mend_parks() {
 }
 
 #[test]
-fn a_usage_window_is_not_charged() {
+fn a_wait_for_a_usage_limit_does_not_count_as_an_attempt() {
     let mut h = new();
     run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1), ended(1, Class::Limited), dispatched(2, 1)]);
     assert_eq!(h.left(), 2);
@@ -129,7 +129,7 @@ fn a_usage_window_is_not_charged() {
 }
 
 #[test]
-fn each_grant_of_a_person_allows_as_many_attempts_as_it_says() {
+fn each_grant_by_the_user_allows_the_attempts_it_says() {
     let mut h = new();
     assert_eq!(h.left(), h.request.limits.attempts, "before the first grant");
     run(&mut h, vec![grant(1, 1, 1, 2), dispatched(1, 1)]);
@@ -143,7 +143,7 @@ fn each_grant_of_a_person_allows_as_many_attempts_as_it_says() {
 }
 
 #[test]
-fn events_survive_the_journal() {
+fn events_are_read_back_from_the_journal_unchanged() {
     let made = new().request;
     for kind in [Kind::Created(Box::new(made)), grant(1, 1, 1, 3), ended(1, Class::Done), Kind::StopRequested] {
         let line = serde_json::to_string(&event(1, kind.clone())).unwrap();
@@ -152,7 +152,7 @@ fn events_survive_the_journal() {
 }
 
 #[test]
-fn unused_numbers_return_with_a_confirmed_epoch_only() {
+fn unused_numbers_are_granted_again_only_after_a_confirmed_epoch() {
     let owner = |confirmed| Kind::Owner { epoch: 2, owner: Owner::Host("buildbox".into()), confirmed };
     for (confirmed, first) in [(true, 2), (false, 4)] {
         let mut h = new();

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Every combination of what the facts can say: facts and their class.
+/// Every combination of words, as facts.
 pub fn every_combination() -> impl Iterator<Item = Facts> {
     let total: usize = KEYS.iter().map(|(_, words)| words.len()).product();
     (0..total).map(combination)
@@ -69,7 +69,7 @@ fn a_success_needs_a_good_terminal_event_and_all_the_facts() {
 }
 
 #[test]
-fn the_evidence_counts_in_its_order() {
+fn evidence_is_used_in_its_order_of_precedence() {
     let base = Facts {
         reason: "exit".into(),
         exit: Exit::Failed,

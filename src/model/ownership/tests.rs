@@ -1,4 +1,4 @@
-//! Grants and epochs under any order of events, those that no program would write included.
+//! Grants and epochs under events in any order, including orders that no program writes.
 
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn new() -> Handoff {
     Handoff::created(&event(Kind::Created(Box::new(created("20261121-x"))))).unwrap()
 }
 
-/// What happens next; numbers are taken near those in force, so that most events apply.
+/// The next event. Numbers are chosen near current ones, so that most events apply.
 #[derive(Clone, Debug)]
 enum Step {
     Grant { host: usize, back: u32, count: u32 },
@@ -88,7 +88,7 @@ fn kind(h: &Handoff, step: &Step) -> Option<Kind> {
     })
 }
 
-/// What must hold of a grant at the moment it is made.
+/// Checks the conditions of a grant at the moment it is made.
 fn sound(h: &Handoff, made: &Grant) {
     for earlier in h.grants.iter().filter(|grant| grant.number < made.number && grant.last >= made.first) {
         let told = h.confirmed_epochs.get(&earlier.host).copied().unwrap_or(0);
@@ -114,7 +114,7 @@ proptest! {
             }
             prop_assert!(h.epoch >= before.epoch);
             prop_assert!(h.confirmed_epochs.values().all(|told| *told <= h.epoch));
-            // What was left behind stays so, and is built on by nothing.
+            // A superseded attempt stays superseded and is never built on.
             for (n, _) in before.superseded() {
                 prop_assert!(h.attempts[&n].superseded);
             }
@@ -123,7 +123,7 @@ proptest! {
     }
 }
 
-/// A handoff whose first attempt, of three granted, runs on `buildbox` when the epoch rises.
+/// A handoff whose first of three granted attempts runs on `buildbox` when the epoch rises.
 fn moved(confirmed: bool) -> Handoff {
     let mut h = new();
     let grant = Grant { number: 1, epoch: 1, host: "buildbox".into(), first: 1, last: 3, active: 60 };
@@ -147,11 +147,11 @@ fn to_other(h: &mut Handoff) {
 }
 
 #[test]
-fn a_host_that_was_not_told_owes_and_keeps_its_numbers() {
+fn an_unconfirmed_host_is_unfenced_and_keeps_its_numbers() {
     let mut h = moved(false);
     to_other(&mut h);
     assert_eq!((h.unfenced_hosts(), h.last_attempt().unwrap().0), (vec!["buildbox".to_owned()], 4));
-    // Another change of owner, which the second host confirms, is no word to the first.
+    // Another change of owner that the second host confirms does not count for the first host.
     h.apply(&event(Kind::Owner { epoch: 3, owner: Owner::Laptop, confirmed: true })).unwrap();
     assert_eq!((h.unfenced_hosts(), h.next_grant_first()), (vec!["buildbox".to_owned()], 5));
     h.apply(&event(Kind::Told { host: "buildbox".into(), epoch: 3 })).unwrap();
@@ -160,7 +160,7 @@ fn a_host_that_was_not_told_owes_and_keeps_its_numbers() {
 }
 
 #[test]
-fn what_a_host_made_alone_surfaces_as_superseded_and_moves_nothing() {
+fn an_attempt_discovered_after_a_move_is_superseded() {
     let mut h = moved(false);
     to_other(&mut h);
     let (host, status) = (h.host().to_owned(), h.status());
@@ -173,7 +173,7 @@ fn what_a_host_made_alone_surfaces_as_superseded_and_moves_nothing() {
 }
 
 #[test]
-fn an_attempt_read_to_its_end_before_the_worktree_is_the_work() {
+fn an_attempt_collected_before_the_worktree_is_part_of_the_work() {
     let mut h = moved(true);
     let verdict = Verdict::new(Class::Stopped, "e");
     h.apply(&event(Kind::Owner { epoch: 3, owner: Owner::Laptop, confirmed: false })).unwrap();
