@@ -1,4 +1,4 @@
-//! Which repositories of this user have handoffs: a list for `list --all`, no truth.
+//! The list of this user's repositories with handoffs, for `list --all`. The repositories themselves are the truth.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -25,7 +25,7 @@ pub fn remember(state_dir: &Path, common_dir: &Path) -> Result<(), Error> {
     file.and_then(|mut file| file.write_all(&line)).map_err(Error::io("write", &path))
 }
 
-/// The repositories that are still there, the oldest first.
+/// The repositories that still exist, the oldest first.
 ///
 /// # Errors
 /// The list cannot be read.
@@ -37,7 +37,7 @@ pub fn repositories(state_dir: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(known)
 }
 
-/// Paths end in a NUL: a directory's name may hold a newline.
+/// Each path ends with a NUL, because a directory's name may contain a newline.
 fn read(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let bytes = match std::fs::read(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),

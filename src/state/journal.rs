@@ -1,7 +1,7 @@
-//! `journal.jsonl`: append-only state events. The state is a fold over them and nothing else.
+//! `journal.jsonl`: the append-only state events. The state is a fold over them.
 //!
-//! An append is: lock, read to the end, fold, does the event still apply?, write one line, fsync, unlock. A last line
-//! without its newline was cut by a crash: readers leave it alone, the next append takes it off.
+//! An append locks the file, reads to the end, folds, checks that the event still applies, writes one line, syncs and
+//! unlocks. A last line without its newline was cut by a crash: readers ignore it, and the next append removes it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -15,22 +15,22 @@ use crate::model::handoff::{Handoff, Refused};
 pub const NAME: &str = "journal.jsonl";
 const LOCK: &str = "journal.lock";
 
-/// A journal and the state it folds to.
+/// A journal and its folded state.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     lock: PathBuf,
     handoff: Handoff,
-    /// Bytes folded so far: whole lines only.
+    /// Bytes folded so far, whole lines only.
     length: u64,
     lines: usize,
 }
 
 impl Journal {
-    /// Writes the first line of a new journal in `directory`.
+    /// Creates a journal in `directory` with its first line.
     ///
     /// # Errors
-    /// The event is no creation, or the file cannot be written.
+    /// The event is not `created`, or the file cannot be written.
     pub fn create(directory: &Path, first: &Event) -> Result<Journal, Error> {
         let path = directory.join(NAME);
         let refused = |refused| Error::Refused { id: directory.display().to_string(), refused };
@@ -46,7 +46,7 @@ impl Journal {
     /// Reads a journal.
     ///
     /// # Errors
-    /// It cannot be read, has no whole first line, or has a broken line.
+    /// It cannot be read, has no whole first line, or has a malformed line.
     pub fn open(directory: &Path) -> Result<Journal, Error> {
         let path = directory.join(NAME);
         let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
@@ -64,24 +64,24 @@ impl Journal {
         &self.handoff
     }
 
-    /// Bytes of the journal that the state stands for.
+    /// Bytes of the journal that are in the state.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// Folds what others have appended.
+    /// Folds the lines that other processes have appended.
     ///
     /// # Errors
-    /// It cannot be read, or a line is broken.
+    /// It cannot be read, or a line is malformed.
     pub fn refresh(&mut self) -> Result<(), Error> {
         let mut file = File::open(&self.path).map_err(Error::io("read", &self.path))?;
         self.read_on(&mut file)
     }
 
-    /// Appends an event that still applies.
+    /// Appends an event if it still applies.
     ///
     /// # Errors
-    /// [`Error::Refused`] when it does not: nothing was written.
+    /// [`Error::Refused`] if it does not apply; nothing was written.
     pub fn append(&mut self, kind: Kind) -> Result<(), Error> {
         let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&self.lock);
         let lock = lock.map_err(Error::io("open", &self.lock))?;

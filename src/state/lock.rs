@@ -1,4 +1,4 @@
-//! The driver's lock: one process drives a handoff; others attach and read.
+//! The driver's lock: one process drives a handoff, and others only read.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -8,14 +8,14 @@ use super::Error;
 
 const NAME: &str = "driver.lock";
 
-/// Held as long as this lives; the kernel lets go when the process dies.
+/// Locked while this exists; the kernel releases the lock when the process dies.
 #[derive(Debug)]
 pub struct DriverLock {
     _file: File,
 }
 
 impl DriverLock {
-    /// Takes the lock in a handoff's directory; `None` when another process has it.
+    /// Takes the lock in a handoff's directory; `None` if another process has it.
     ///
     /// # Errors
     /// The file cannot be opened.
@@ -28,12 +28,12 @@ impl DriverLock {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
         }
-        // The number only serves messages.
+        // The pid is only used in messages, so an error is ignored.
         let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
         Ok(Some(DriverLock { _file: file }))
     }
 
-    /// The process that took it last.
+    /// The pid of the process that took it last.
     pub fn holder(directory: &Path) -> Option<u32> {
         let mut text = String::new();
         File::open(directory.join(NAME)).ok()?.take(20).read_to_string(&mut text).ok()?;

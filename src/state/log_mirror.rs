@@ -1,7 +1,7 @@
-//! The byte-exact copy of a host's log: a prefix of it at all times, equal at the end.
+//! The byte-exact copy of a host's log: always a prefix of it, and equal at the end.
 //!
-//! The file's length is the offset; nothing else remembers it. Which file of the host it is a copy of (its inode) is
-//! written beside it before the first byte.
+//! The file's length is the offset and is stored nowhere else. The inode of the host's file is written next to the copy
+//! before its first byte.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -11,9 +11,9 @@ use std::thread::JoinHandle;
 use super::Error;
 use super::cksum::cksum;
 
-/// After this many bytes the disk is asked to begin with them, so that the end does not wait for a whole long log.
+/// After this many bytes the disk is asked to start writing, so that the final sync of a long log is short.
 const WRITE_BACK: u64 = 16 << 20;
-/// By so many of its last bytes a mirror shows that it is of the file that the host has. The runner knows the number too.
+/// Number of last bytes by which a host checks that a mirror is of its file. The runner uses the same number.
 const SHOWN: u64 = 1024;
 
 /// A mirror open for writing.
@@ -24,27 +24,28 @@ pub struct LogMirror {
     file: File,
     length: u64,
     inode: u64,
-    /// Where the last writing back ended, and that writing back while it goes on.
+    /// The offset of the last write-back, and its thread while it runs.
     asked: u64,
     writing_back: Option<JoinHandle<()>>,
 }
 
-/// What came of bytes.
+/// The result of appending bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// This many of the last bytes were new.
+    /// Number of appended bytes that were new.
     New(usize),
-    /// All were here already.
+    /// All bytes were there already.
     Nothing,
 }
 
 impl LogMirror {
-    /// Opens the mirror at `path`, or of the file that took its place on the host; made when it is not there.
+    /// Opens the mirror at `path`, or the mirror of the file that replaced it on the host, and creates it if it does
+    /// not exist.
     ///
     /// # Errors
     /// It cannot be opened.
     pub fn open(path: &Path) -> Result<LogMirror, Error> {
-        // A replaced log goes on in `attempt-N.2.log`: the newest one grows.
+        // A replaced log continues in `attempt-N.2.log`, so the newest part grows.
         let (part, path) = (1..).zip(parts(path)).last().unwrap_or_else(|| (1, path.to_owned()));
         Self::open_at(path, part)
     }
@@ -61,7 +62,7 @@ impl LogMirror {
         Ok(LogMirror { path, part, file, length, inode, asked: length, writing_back: None })
     }
 
-    /// Bytes mirrored; the offset to ask the host from.
+    /// Bytes mirrored, which is the next offset to ask the host for.
     pub fn len(&self) -> u64 {
         self.length
     }
@@ -70,7 +71,7 @@ impl LogMirror {
         self.length == 0
     }
 
-    /// The host's file that this is a copy of; 0 before the first byte.
+    /// Inode of the host's file; 0 before the first byte.
     pub fn inode(&self) -> u64 {
         self.inode
     }
@@ -79,13 +80,13 @@ impl LogMirror {
         &self.path
     }
 
-    /// Which part of the log grows, from 1.
+    /// The part of the log that grows, from 1.
     pub fn part(&self) -> u32 {
         self.part
     }
 
-    /// The checksum of its last bytes, by which a host sees whether its file is still the one that was mirrored: one that
-    /// was cut and has grown again may be as long, under the same inode. `None` of an empty mirror.
+    /// The checksum of the last bytes. A host uses it to check that its file is still the mirrored one, because a file
+    /// that was cut and has grown again may have the same inode and length. `None` for an empty mirror.
     ///
     /// # Errors
     /// It cannot be read.
@@ -103,32 +104,33 @@ impl LogMirror {
         Ok(Some(cksum(&end)))
     }
 
-    /// Whether bytes at `offset` of the host's file `inode` are of another file than the one mirrored so far, or of the
-    /// same one begun anew. They are asked for from where the mirror ends: a host that sends earlier ones has no others.
+    /// Whether bytes at `offset` of the host's file `inode` belong to another file than the mirrored one, or to the
+    /// same file after it was cut. The laptop asks for bytes from the mirror's end, so a host that sends earlier ones
+    /// has no later ones.
     pub fn starts_again(&self, inode: u64, offset: u64) -> bool {
         self.is_other(inode) || (offset == 0 && self.length > 0)
     }
 
-    /// A mirror of unknown origin is taken to be of the file that goes on where it ends.
+    /// Whether the inode differs. A mirror without a recorded inode is assumed to be of the current file.
     fn is_other(&self, inode: u64) -> bool {
         self.inode != inode && self.inode != 0
     }
 
-    /// Leaves what was mirrored as it is; what comes goes into the next part.
+    /// Keeps what was mirrored, and starts the next part.
     ///
     /// # Errors
-    /// Its file cannot be made.
+    /// Its file cannot be created.
     pub fn begin_part(&mut self) -> Result<(), Error> {
         self.sync()?;
         *self = Self::open_at(successor(&self.path, self.part + 1), self.part + 1)?;
         Ok(())
     }
 
-    /// Adds bytes that stand at `offset` of the host's file `inode`. What is here already is not written again. Where
-    /// the host's file is another one than ours, the old bytes stay and the new ones begin a file of their own.
+    /// Adds bytes from `offset` of the host's file `inode`. Bytes that are already here are not written again. If the
+    /// host's file is not the mirrored one, the old bytes stay, and the new ones go into a new part.
     ///
     /// # Errors
-    /// [`Error::Gap`] when bytes before them are missing; nothing is written then.
+    /// [`Error::Gap`] if bytes before them are missing; nothing is written then.
     pub fn append(&mut self, inode: u64, offset: u64, bytes: &[u8]) -> Result<Appended, Error> {
         if self.is_other(inode) {
             self.begin_part()?;
@@ -150,7 +152,7 @@ impl LogMirror {
         Ok(Appended::New(new.len()))
     }
 
-    /// Makes what was written survive a crash of the machine.
+    /// Syncs the file to the disk.
     ///
     /// # Errors
     /// The disk fails.
@@ -158,20 +160,20 @@ impl LogMirror {
         self.file.sync_all().map_err(Error::io("write", &self.path))
     }
 
-    /// Best effort, beside the writing: [`LogMirror::sync`] is what counts, and what tells of errors.
+    /// Starts writing to the disk on another thread. Errors are ignored here, because [`LogMirror::sync`] reports them.
     fn write_back(&mut self) {
         let busy = self.writing_back.as_ref().is_some_and(|thread| !thread.is_finished());
         if busy || self.length - self.asked < WRITE_BACK {
             return;
         }
-        // Opened anew: an error of the disk is told once for each opening, and the one of `sync` must not miss it.
+        // Opened again, because the kernel reports a disk error once for each open file, and `sync` must not miss it.
         let Ok(file) = File::open(&self.path) else { return };
         self.asked = self.length;
         let thread = std::thread::Builder::new().name("write-back".to_owned());
         self.writing_back = thread.spawn(move || drop(file.sync_data())).ok();
     }
 
-    /// A failed write may have written some bytes: the file goes back to what is accounted for.
+    /// A failed write may have written some bytes, so the file is cut to the recorded length.
     fn undo(&mut self, error: std::io::Error) -> Error {
         let back = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::Start(self.length)));
         let error = back.err().unwrap_or(error);
@@ -186,13 +188,13 @@ impl LogMirror {
     }
 }
 
-/// The files of the log whose first is `path`, in order, as many as there are.
+/// The files of the log whose first is `path`, in order, as many as exist.
 pub fn parts(path: &Path) -> Vec<PathBuf> {
     let all = std::iter::once(path.to_owned()).chain((2..).map(|k| successor(path, k)));
     all.take_while(|part| part.exists()).collect()
 }
 
-/// `attempt-1.log` and 2 → `attempt-1.2.log`; of a successor, the one after it.
+/// `attempt-1.log` and 2 → `attempt-1.2.log`; for a later part, the one after it.
 fn successor(path: &Path, k: u32) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = name.strip_suffix(".log").unwrap_or(&name);
@@ -203,7 +205,7 @@ fn successor(path: &Path, k: u32) -> PathBuf {
     path.with_file_name(format!("{stem}.{k}.log"))
 }
 
-/// The inode in a file that a crash may have cut: without its last newline the number may be half of one.
+/// The inode in a file that a crash may have cut: without its newline the number may be incomplete.
 fn read_source(path: &Path) -> Option<u64> {
     std::fs::read_to_string(path).ok()?.strip_suffix('\n')?.parse().ok()
 }

@@ -21,7 +21,7 @@ pub struct Store {
     top: PathBuf,
 }
 
-/// What a listing shows of a handoff.
+/// The fields of a handoff that a listing shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     pub id: HandoffId,
@@ -31,19 +31,19 @@ pub struct Summary {
     pub agent: String,
     pub task: String,
     pub attempts: AttemptNo,
-    /// Attempts whose work came too late to be built on.
+    /// Number of superseded attempts.
     #[serde(default)]
     pub superseded: usize,
     pub created: Timestamp,
     pub changed: Timestamp,
     pub unreachable_since: Option<Timestamp>,
     pub worktree: Option<String>,
-    /// No host has anything of it any more.
+    /// Whether no host has anything of it any more.
     #[serde(default)]
     pub released: bool,
 }
 
-/// A summary and the journal it was made from, by length: a cache, never truth.
+/// A summary, with the length of the journal that it was made from. It is only a cache.
 #[derive(Serialize, Deserialize)]
 struct Cached {
     journal_bytes: u64,
@@ -64,22 +64,22 @@ impl Store {
         self.directory(id).join(format!("attempt-{n}.log"))
     }
 
-    /// The mirrored output of another step of an attempt, by the name that its file has on the host.
+    /// The mirrored output of another step of an attempt, by its file name on the host.
     pub fn output(&self, id: &HandoffId, n: AttemptNo, name: &str) -> PathBuf {
         self.directory(id).join(format!("attempt-{n}.{name}"))
     }
 
-    /// Where the pack of a large push lies until it is on its host.
+    /// Directory for the pack of a large push, until it is on its host.
     pub fn outbox(&self, id: &HandoffId) -> PathBuf {
         self.directory(id).join("outbox")
     }
 
-    /// Where the pack of a large capture lies until it is whole.
+    /// Directory for the pack of a large capture, until it is complete.
     pub fn inbox(&self, id: &HandoffId) -> PathBuf {
         self.directory(id).join("inbox")
     }
 
-    /// Makes a handoff: its directory is there whole or not at all.
+    /// Creates a handoff. Its directory appears complete or not at all.
     ///
     /// # Errors
     /// [`Error::Exists`], or the disk fails.
@@ -96,11 +96,11 @@ impl Store {
         Journal::create(temporary.path(), &event)?;
         match std::fs::rename(temporary.path(), &directory) {
             Ok(()) => {}
-            // Renaming onto a directory that is not empty fails: another process was first.
+            // A rename onto a non-empty directory fails: another process created it first.
             Err(_) if directory.exists() => return Err(Error::Exists(id)),
             Err(error) => return Err(Error::io("make", &directory)(error)),
         }
-        // Its place is now the other one; there is nothing left to remove.
+        // The directory was renamed, so there is nothing to remove.
         let _ = temporary.keep();
         sync_directory(&self.top)?;
         Journal::open(&directory)
@@ -128,10 +128,10 @@ impl Store {
         Journal::open(&self.directory(id))
     }
 
-    /// The id that a name or the beginning of one means.
+    /// The id that a name or a prefix of an id means.
     ///
     /// # Errors
-    /// None or several do.
+    /// No id or several match.
     pub fn resolve(&self, name: &str) -> Result<HandoffId, Error> {
         let ids = self.ids()?;
         if let Some(exact) = ids.iter().find(|id| id.as_str() == name) {
@@ -152,7 +152,7 @@ impl Store {
         }
     }
 
-    /// What a listing shows; from the cache when the journal has not grown since.
+    /// The summary for a listing, from the cache if the journal has not grown since.
     ///
     /// # Errors
     /// See [`Journal::open`].
@@ -166,7 +166,7 @@ impl Store {
         }
         let journal = self.open(id)?;
         let cached = Cached { journal_bytes: journal.length(), summary: summarize(&journal) };
-        // A cache that cannot be written costs time and nothing else.
+        // A cache that cannot be written only costs time.
         if let Ok(text) = serde_json::to_vec(&cached)
             && let Ok(mut file) = tempfile::NamedTempFile::new_in(&directory)
             && std::io::Write::write_all(&mut file, &text).is_ok()
@@ -206,7 +206,7 @@ mod tests {
     use crate::model::testing::created;
 
     #[test]
-    fn an_id_is_taken_once_and_found_by_its_beginning() {
+    fn an_id_is_used_once_and_found_by_a_prefix() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::new(directory.path());
         for id in ["20261121-fix-a", "20261121-fix-b", "20261120-x"] {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_reads_the_cache_until_the_journal_grows() {
+    fn a_listing_uses_the_cache_until_the_journal_grows() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::new(directory.path());
         let mut journal = store.create(created("20261121-x")).unwrap();

@@ -1,4 +1,5 @@
-//! Two writers, torn lines, and lines from the future; processes that append at once, and that end in the middle of a line.
+//! Two writers, incomplete lines, and lines of a newer program; processes that append at once or end in the middle of a
+//! line.
 
 use proptest::prelude::*;
 
@@ -16,7 +17,7 @@ fn grant() -> Kind {
 }
 
 #[test]
-fn what_is_appended_is_read_again() {
+fn appended_events_are_read_back() {
     let directory = tempfile::tempdir().unwrap();
     let mut journal = new(directory.path());
     journal.append(grant()).unwrap();
@@ -26,7 +27,7 @@ fn what_is_appended_is_read_again() {
 }
 
 #[test]
-fn of_two_processes_with_the_same_event_one_is_refused() {
+fn the_same_event_of_two_processes_is_written_once() {
     let directory = tempfile::tempdir().unwrap();
     let mut one = new(directory.path());
     let mut two = Journal::open(directory.path()).unwrap();
@@ -54,7 +55,7 @@ fn a_crash_at_any_byte_loses_at_most_the_line_being_written() {
 }
 
 #[test]
-fn a_broken_line_in_the_middle_is_named() {
+fn a_malformed_line_in_the_middle_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let mut journal = new(directory.path());
     let path = directory.path().join(NAME);
@@ -65,7 +66,7 @@ fn a_broken_line_in_the_middle_is_named() {
 }
 
 #[test]
-fn a_line_from_the_future_makes_it_read_only() {
+fn a_line_of_a_newer_program_makes_the_journal_read_only() {
     let directory = tempfile::tempdir().unwrap();
     let mut journal = new(directory.path());
     let mut file = OpenOptions::new().append(true).open(directory.path().join(NAME)).unwrap();
@@ -91,7 +92,7 @@ fn kind(number: u8) -> Kind {
 enum Step {
     /// One of three processes appends an event.
     Append(usize, u8),
-    /// One of them ends after this many bytes of a line, and another begins in its place.
+    /// One of them ends after this many bytes of a line, and another takes its place.
     Killed(usize, u8, usize),
 }
 
@@ -106,7 +107,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn what_was_appended_is_there_once_and_in_order(steps in proptest::collection::vec(step(), 1..25)) {
+    fn appended_events_exist_once_and_in_order(steps in proptest::collection::vec(step(), 1..25)) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(NAME);
         let mut processes = vec![new(directory.path())];
@@ -147,7 +148,7 @@ proptest! {
 }
 
 #[test]
-fn of_many_that_append_at_once_each_has_its_line() {
+fn every_event_of_many_concurrent_appends_has_its_line() {
     let directory = tempfile::tempdir().unwrap();
     new(directory.path());
     let append = &|who: usize| {

@@ -1,4 +1,4 @@
-//! A mirror of a log that is cut, replaced and begun anew, and one whose writer ends at any write.
+//! A mirror of a log that is cut, replaced or restarted, and of one whose writer ends at any write.
 
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn a_gap_is_refused_and_nothing_written() {
 }
 
 #[test]
-fn a_replaced_log_leaves_the_old_bytes_and_begins_anew() {
+fn a_replaced_log_keeps_the_old_bytes_and_starts_a_new_part() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("attempt-1.log");
     let mut mirror = LogMirror::open(&path).unwrap();
@@ -32,7 +32,7 @@ fn a_replaced_log_leaves_the_old_bytes_and_begins_anew() {
 }
 
 #[test]
-fn a_log_that_begins_anew_in_the_same_file_is_told_from_one_that_goes_on() {
+fn a_log_that_restarts_in_the_same_file_starts_a_new_part() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("attempt-1.log");
     let mut mirror = LogMirror::open(&path).unwrap();
@@ -46,7 +46,7 @@ fn a_log_that_begins_anew_in_the_same_file_is_told_from_one_that_goes_on() {
 }
 
 #[test]
-fn a_mirror_whose_origin_was_lost_in_a_crash_goes_on() {
+fn a_mirror_without_a_recorded_inode_continues() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("attempt-1.log");
     LogMirror::open(&path).unwrap().append(5, 0, b"abc").unwrap();
@@ -58,7 +58,7 @@ fn a_mirror_whose_origin_was_lost_in_a_crash_goes_on() {
 
 proptest! {
     #[test]
-    fn it_is_a_prefix_at_all_times_and_equal_at_the_end(
+    fn the_mirror_is_always_a_prefix_and_equal_at_the_end(
         log in proptest::collection::vec(any::<u8>(), 1..3000),
         steps in proptest::collection::vec((0usize..3000, 1usize..900, any::<bool>()), 0..40),
     ) {
@@ -80,9 +80,9 @@ proptest! {
     }
 }
 
-/// The host's log, and every file that ever stood in its place.
+/// The host's log, and every file that was ever in its place.
 struct Host {
-    /// Inode and content of each; the last is there now.
+    /// Inode and content of each file; the last is the current one.
     files: Vec<(u64, Vec<u8>)>,
 }
 
@@ -91,7 +91,7 @@ impl Host {
         self.files.last().unwrap()
     }
 
-    /// What a poll brings to a mirror: from its end on, or all of it where the file is another one or has shrunk.
+    /// What a poll returns for a mirror: bytes from its end, or all of them if the file was replaced or cut.
     fn answer(&self, mirror: &LogMirror) -> (u64, u64, &[u8]) {
         let (inode, content) = self.now();
         let known = mirror.inode() == *inode || mirror.inode() == 0;
@@ -104,14 +104,14 @@ impl Host {
 #[derive(Clone, Debug)]
 enum Step {
     Grow(Vec<u8>),
-    /// The file at the log's place is another one now.
+    /// The log's file is replaced.
     Replace,
-    /// The same file, emptied; what is written into it at once is shorter than what was read.
+    /// The same file is emptied. What is written to it at once is shorter than what was read.
     Truncate(u8),
-    /// Bytes come, in pieces of this length.
+    /// Bytes arrive in pieces of this length.
     Poll(usize),
-    /// Bytes come, and the process ends in the middle of a write: of the log at this byte, or, where the origin was to
-    /// be remembered first, of that.
+    /// Bytes arrive, and the process ends in the middle of a write: of the log at this byte, or of the inode file if
+    /// that is written first.
     Killed(usize),
     /// The process ends between two writes.
     Restart,
@@ -138,7 +138,7 @@ fn take(mirror: &mut LogMirror, inode: u64, offset: u64, bytes: &[u8]) {
 
 fn poll(host: &Host, mirror: &mut LogMirror, piece: usize) {
     let (inode, mut offset, bytes) = host.answer(mirror);
-    // A host tells of a log that was emptied before any byte of it comes.
+    // A host reports that a log was emptied before any new byte arrives.
     if bytes.is_empty() && offset == 0 && mirror.inode() == inode && !mirror.is_empty() {
         mirror.begin_part().unwrap();
     }
@@ -148,7 +148,7 @@ fn poll(host: &Host, mirror: &mut LogMirror, piece: usize) {
     }
 }
 
-/// Takes what a poll brings, and leaves the files as a process does that ends after `cut` bytes of its last write.
+/// Takes what a poll returns, and leaves the files as if the process had ended after `cut` bytes of its last write.
 fn killed(host: &Host, mut mirror: LogMirror, path: &Path, cut: usize) {
     let (inode, offset, bytes) = host.answer(&mirror);
     if bytes.is_empty() {
@@ -172,7 +172,7 @@ fn killed(host: &Host, mut mirror: LogMirror, path: &Path, cut: usize) {
     assert!(path.exists());
 }
 
-/// Each part is a beginning of a file that stood at the log's place, in their order.
+/// Checks that each part is a prefix of a file that was in the log's place, in order.
 fn every_part_is_a_prefix(host: &Host, path: &Path) -> Result<(), TestCaseError> {
     let mut files = host.files.iter();
     for part in parts(path) {
@@ -197,7 +197,7 @@ proptest! {
         let mut host = Host { files: vec![(4711, Vec::new())] };
         for step in steps {
             match step {
-                // A truncated log is told from one that goes on by its length alone.
+                // Only its length distinguishes a truncated log from one that grows.
                 Step::Grow(_) if mirror.inode() == host.now().0 && mirror.len() as usize > host.now().1.len() => {}
                 Step::Grow(bytes) => host.files.last_mut().unwrap().1.extend(bytes),
                 Step::Replace => host.files.push((host.now().0 + 1, Vec::new())),
@@ -226,7 +226,7 @@ proptest! {
 }
 
 #[test]
-fn an_origin_whose_number_was_cut_is_none() {
+fn an_incomplete_inode_file_is_ignored() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("attempt-1.log");
     LogMirror::open(&path).unwrap().append(1234, 0, b"abc").unwrap();
