@@ -1,4 +1,4 @@
-//! Questions to a person at a terminal.
+//! Prompts for the user at a terminal.
 
 use std::io::{BufRead, IsTerminal};
 
@@ -8,11 +8,11 @@ use super::live::aside;
 use super::screen;
 use crate::transport::Prompter;
 
-/// Asks on the terminal; answers nothing where there is none.
+/// Asks on the terminal; without one, it returns no answer.
 pub struct Terminal;
 
 impl Terminal {
-    /// Whether a person can be asked.
+    /// Whether there is a terminal to ask on.
     pub fn is_there() -> bool {
         std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }

@@ -1,4 +1,4 @@
-//! One event a line, for programs.
+//! Prints one JSON event a line, for programs.
 
 use super::screen;
 use crate::supervise::progress::{Progress, Reporter};

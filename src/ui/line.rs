@@ -1,4 +1,4 @@
-//! One event, one readable line.
+//! Turns events into readable lines.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::model::snapshot::LeftBehind;
 use crate::model::uncaptured::{Uncaptured, UncapturedPath};
 use crate::supervise::progress::Progress;
 
-/// Most characters of a detail; the log has the rest.
+/// Maximum characters of a detail; the log has the rest.
 const WIDTH: usize = 100;
 /// Items of a list that are shown before "and N more".
 const SHOWN: usize = 8;
 
-/// The lines for an event; none where a person does not need one.
+/// The lines for an event; empty if the user does not need to see it.
 pub fn lines(progress: &Progress) -> Vec<String> {
     match progress {
         Progress::Snapshot { id, snapshot } => {
@@ -45,7 +45,7 @@ pub fn lines(progress: &Progress) -> Vec<String> {
         Progress::Ended { attempt, verdict, active } => {
             let at = verdict.pointer(*attempt).map_or(String::new(), |pointer| format!(" ({pointer})"));
             let evidence = first_line(&verdict.evidence, WIDTH);
-            // A host counts active time in ticks: an attempt shorter than one has none.
+            // A host counts active time in ticks, so an attempt shorter than one tick has none.
             let after = if *active == 0 { String::new() } else { format!(" after {}", age(to_i64(*active))) };
             let notes = verdict.notes.iter().map(|note| format!("  note: {}", neutral(note)));
             std::iter::once(format!("attempt {attempt}: {}{after}: {evidence}{at}", verdict.class))
@@ -77,7 +77,7 @@ pub fn lines(progress: &Progress) -> Vec<String> {
     }
 }
 
-/// What a capture lacks, a line each. The names come from the host.
+/// What a capture lacks, one a line. The names come from the host.
 pub fn uncaptured(host: &str, lacks: &Uncaptured) -> Vec<String> {
     let line = |path: &UncapturedPath| {
         let (name, bytes, reason) = (neutral(&path.path), path.bytes, path.reason.text());
@@ -90,7 +90,7 @@ pub fn uncaptured(host: &str, lacks: &Uncaptured) -> Vec<String> {
     lines
 }
 
-/// The end of an output, indented under the attempt that it is of.
+/// The end of an output, indented below its attempt.
 pub fn output_lines(output: &Output) -> Vec<String> {
     let head = format!("  {}; the end of its output ({}):", output.fact(), output.pointer());
     std::iter::once(head).chain(output.lines.iter().map(|line| format!("    {}", neutral(line)))).collect()
@@ -109,7 +109,7 @@ fn left_behind(items: &[LeftBehind]) -> Vec<String> {
         return vec![];
     }
     let groups: Vec<_> = items.chunk_by(|one, next| one.reason == next.reason).collect();
-    // A thousand ignored files do not hide the one that could not be read.
+    // Limited for each reason, so that a thousand ignored files do not hide an unreadable one.
     let each = (SHOWN / groups.len()).max(1);
     let mut lines = vec!["not sent:".to_owned()];
     for group in groups {
@@ -162,20 +162,20 @@ mod tests {
     use crate::model::verdict::{Class, Verdict};
 
     #[test]
-    fn a_command_shows_its_exit_code_and_obeys_no_escape() {
+    fn a_command_is_shown_with_its_exit_code_and_without_escapes() {
         let event = AgentEvent::Command { command: "make\x1b[2J\nall".into(), exit: Some(2) };
         assert_eq!(agent(&event), ["  $ make␛[2J… → exit 2"]);
     }
 
     #[test]
-    fn an_edit_names_the_file_and_not_the_host() {
+    fn an_edit_is_shown_with_the_file_relative_to_the_checkout() {
         let path = "/home/dev/.handoff/trees/till-1/till/total.sh".to_owned();
         let event = AgentEvent::Edit { path, added: Some(1), removed: None };
         assert_eq!(agent(&event), ["  edit total.sh +1"]);
     }
 
     #[test]
-    fn no_time_is_told_where_none_was_counted() {
+    fn an_attempt_shorter_than_a_tick_is_shown_without_its_time() {
         let verdict = Verdict { line: Some(3), ..Verdict::new(Class::Throttled, "429") };
         let ended = |active| lines(&Progress::Ended { attempt: 1, verdict: verdict.clone(), active });
         assert_eq!(ended(0), ["attempt 1: throttled: 429 (attempt-1.log:3)"]);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_capture_lacks_is_named_on_the_host_that_has_it() {
+    fn uncaptured_paths_are_listed_with_their_host() {
         let lacks = Uncaptured::read(["count 3 bytes 9", "9 unreadable a\x1b[2J", "0 special p"].into_iter()).unwrap();
         let told = Progress::Uncaptured { attempt: 1, host: "box".into(), uncaptured: lacks };
         let expected = [

@@ -1,4 +1,4 @@
-//! A terminal: readable lines, and under them one line with elapsed time, attempt and host.
+//! Terminal output: readable lines, and below them one line with elapsed time, attempt and host.
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,27 +12,27 @@ use super::text::clock;
 use crate::model::attempt::AttemptNo;
 use crate::supervise::progress::{Progress, Reporter};
 
-/// How often the line is drawn while nothing happens.
+/// How often the line is drawn if nothing happens.
 const TICK: Duration = Duration::from_millis(250);
-/// Until a wait's end is known, its attempt simply has not begun.
+/// Text while the end of a wait is not known; the attempt has then not started.
 const RUNNING: &str = "Ctrl-C detaches; the task keeps running";
 
-/// The line of this process: questions to a person must not be drawn over.
+/// The progress line of this process. Prompts must not be drawn over.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Draws on stderr; lines go above the bar, which appears with the first thing it has to say.
+/// Draws on stderr. Lines are printed above the progress line, which appears with its first text.
 pub struct Live {
     bar: ProgressBar,
     now: Arc<Mutex<Now>>,
 }
 
-/// What the line says.
+/// The contents of the progress line.
 #[derive(Default)]
 struct Now {
-    /// `attempt 2 on buildbox`, once there is one.
+    /// `attempt 2 on buildbox`, once there is an attempt.
     place: Option<String>,
     doing: String,
-    /// When this attempt begins, while it waits for that.
+    /// When this attempt starts, while it waits.
     begins: Option<(AttemptNo, Instant)>,
     /// The host that cannot be reached.
     away: Option<String>,
@@ -58,7 +58,7 @@ impl Live {
         let now = Arc::new(Mutex::new(Now::default()));
         let shown = now.clone();
         let line = move |state: &ProgressState, out: &mut dyn Write| {
-            // What cannot be drawn now is drawn at the next tick.
+            // A failed write is repeated at the next tick.
             let _ = out.write_str(&lock(&shown).line(state.elapsed(), Instant::now()));
         };
         let style = ProgressStyle::with_template("{spinner} {line}");
@@ -82,7 +82,7 @@ impl Live {
         self.say(|now| {
             now.place = Some(format!("attempt {attempt} on {host}"));
             doing.clone_into(&mut now.doing);
-            // An attempt that the host begins by itself is announced while it waits.
+            // An attempt that the host starts by itself is announced while it waits.
             now.begins = now.begins.filter(|(waiting, _)| *waiting == attempt && doing != RUNNING);
         });
     }
@@ -95,7 +95,7 @@ impl Live {
     }
 }
 
-/// Does `ask` with the line out of the way, if one is drawn.
+/// Runs `ask` with the progress line hidden.
 pub fn aside<T>(ask: impl FnOnce() -> T) -> T {
     let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match shown.filter(|bar| !bar.is_hidden() && !bar.is_finished()) {
@@ -110,7 +110,7 @@ impl Default for Live {
     }
 }
 
-/// A panic elsewhere must not silence the screen.
+/// A panic in another thread must not stop the output.
 fn lock(now: &Mutex<Now>) -> MutexGuard<'_, Now> {
     now.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -121,7 +121,7 @@ impl Reporter for Live {
             if self.bar.is_hidden() { screen::err(&line) } else { self.bar.println(screen::shown(&line)) }
         }
         match progress {
-            // A connection that is made again is no step of the work.
+            // A reconnection is not a step of the work.
             Progress::Connecting { host } if lock(&self.now).place.is_none() => {
                 self.doing(format!("connecting to {host}"));
             }
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_has_time_attempt_host_and_what_is_waited_for() {
+    fn the_line_has_time_attempt_host_and_the_reason_for_waiting() {
         let at = Instant::now();
         let mut now = Now { place: Some("attempt 2 on buildbox".into()), doing: RUNNING.into(), ..Now::default() };
         let elapsed = Duration::from_secs(75);

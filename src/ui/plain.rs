@@ -1,4 +1,5 @@
-//! Plain lines: what one sees where there is no terminal. What a person must do is said on stderr, all else on stdout.
+//! Plain lines, for output without a terminal. Anything that the user must do goes to stderr, everything else to
+//! stdout.
 
 use super::line::lines;
 use super::screen;

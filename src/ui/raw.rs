@@ -1,4 +1,4 @@
-//! The log's bytes on stdout as they are; everything else on stderr.
+//! Writes the log's bytes to stdout unchanged, and everything else to stderr.
 
 use super::line::lines;
 use super::screen;

@@ -1,5 +1,5 @@
-//! The one place that writes to a terminal: whatever a text quotes of a host, of git or of a file, nothing in it is obeyed,
-//! and no secret that this process has read is in it.
+//! The only place that writes to a terminal. Text from a host, from git or from a file is made safe for the terminal
+//! here, and secrets that this process has read are masked.
 
 use std::io::{IsTerminal, Write};
 
@@ -9,18 +9,18 @@ use super::live::aside;
 use super::text::{is_obeyed, neutral};
 use crate::config::secrets::mask;
 
-/// Lines for people: line feeds and tabs stay, everything else that a terminal obeys is made visible.
+/// Text for people: line feeds and tabs stay, and all other control characters are made visible.
 pub fn harmless(text: &str) -> String {
     let line = |line: &str| line.split('\t').map(neutral).collect::<Vec<_>>().join("\t");
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A text as this program may show it: harmless, and without secrets.
+/// A text that may be printed: without control characters and without secrets.
 pub fn shown(text: &str) -> String {
     harmless(&mask().text(text))
 }
 
-/// A JSON text in which a terminal finds nothing to obey; for a program it is the same value.
+/// A JSON text without control characters for a terminal; a program reads the same value.
 pub fn json(value: &impl Serialize) -> String {
     let text = serde_json::to_string(value).unwrap_or_default();
     if !text.chars().any(is_obeyed) {
@@ -40,23 +40,23 @@ pub fn json(value: &impl Serialize) -> String {
     escaped
 }
 
-/// A line on stdout. A reader that has gone is no reason to panic.
+/// Prints a line on stdout. A closed pipe does not panic.
 pub fn out(line: &str) {
     print(&format!("{line}\n"));
 }
 
 /// Text on stdout.
 pub fn print(text: &str) {
-    // On a terminal, the line that moves stands where this would be written.
+    // On a terminal, the progress line is hidden meanwhile.
     aside(|| write(&mut std::io::stdout().lock(), text));
 }
 
-/// A line on stderr.
+/// Prints a line on stderr.
 pub fn err(line: &str) {
     aside(|| write(&mut std::io::stderr().lock(), &format!("{line}\n")));
 }
 
-/// A question on stderr, without an end of line.
+/// Prints a question on stderr, without a newline.
 pub fn ask(prompt: &str) {
     write(&mut std::io::stderr().lock(), prompt);
 }
@@ -65,13 +65,13 @@ fn write(to: &mut impl Write, text: &str) {
     let _ = to.write_all(shown(text).as_bytes()).and_then(|()| to.flush());
 }
 
-/// Bytes on stdout as they are, because the user asked for that.
+/// Writes bytes to stdout unchanged, because the user asked for that.
 pub fn raw(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(bytes).and_then(|()| out.flush());
 }
 
-/// What git printed of a difference: in colours of ours on a terminal, and as it is for a file or a program.
+/// Prints git's diff: with our own colours on a terminal, unchanged for a file or a program.
 pub fn diff(text: &[u8]) {
     if std::io::stdout().is_terminal() {
         aside(|| raw(painted(&String::from_utf8_lossy(text)).as_bytes()))
@@ -80,7 +80,7 @@ pub fn diff(text: &[u8]) {
     }
 }
 
-/// A patch with the colours that git gives it by default; everything in it that a terminal obeys is made visible.
+/// A patch with git's default colours. All control characters in it are made visible.
 fn painted(patch: &str) -> String {
     let mut painted = String::with_capacity(patch.len() + patch.len() / 8);
     let mut in_hunk = false;
@@ -114,7 +114,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_patch_has_our_colours_and_no_escape_of_a_file() {
+    fn a_patch_has_our_colours_and_no_escape_from_a_file() {
         let patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@ fn\n a\tb\n-old\n+\x1b]52;c;RVZJTA==\x07 \x1b[2J\u{9b}31m\r\n\\ No newline\ndiff --git a/y b/y\n";
         assert_eq!(
             painted(patch),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_the_same_value_and_nothing_in_it_is_obeyed() {
+    fn json_is_the_same_value_without_control_characters() {
         let value = serde_json::json!({ "path": "a\u{9b}2J\u{202e}\x7f\x1b\n\u{e0041}" });
         let text = json(&value);
         assert!(!text.chars().any(is_obeyed), "{text}");
@@ -133,7 +133,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_our_own_escapes_are_left(text in any::<String>()) {
+        fn only_our_own_escapes_are_printed(text in any::<String>()) {
             let allowed = |c: char| matches!(c, '\n' | '\t') || !is_obeyed(c);
             prop_assert!(harmless(&text).chars().all(allowed));
             let patch = painted(&format!("diff \n@@\n{text}"));
@@ -142,9 +142,9 @@ mod tests {
         }
     }
 
-    /// Text that reaches a terminal by another way would be obeyed.
+    /// Text that is written to a terminal from another place would not be made safe.
     #[test]
-    fn nothing_else_writes_to_a_terminal() {
+    fn only_this_module_writes_to_a_terminal() {
         let source = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
         let mut open = vec![source.to_owned()];
         let mut files = 0;

@@ -1,12 +1,12 @@
-//! The terminal's own settings: as we found them when we leave, whatever happened in between.
+//! Restores the terminal's settings on exit.
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-/// Settings to go back to when this is dropped; nothing where there is no terminal.
+/// Settings that are restored when this is dropped; empty without a terminal.
 pub struct Found(Option<Termios>);
 
 impl Found {
-    /// Remembers how the terminal is set now.
+    /// Stores the current settings.
     pub fn now() -> Self {
         Found(tcgetattr(std::io::stdin()).ok())
     }
@@ -14,14 +14,14 @@ impl Found {
 
 impl Drop for Found {
     fn drop(&mut self) {
-        // A Ctrl-C at a passphrase's prompt must not leave the terminal without echo.
+        // Ctrl-C at a prompt for a passphrase must not leave the terminal without echo.
         if let Some(found) = &self.0 {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, found);
         }
     }
 }
 
-/// Lets Ctrl-C write no `^C` into a line that is drawn again and again. [`Found`] undoes it.
+/// Stops the terminal from printing `^C` into the progress line. [`Found`] undoes it.
 pub fn hide_control_characters() {
     if let Ok(mut settings) = tcgetattr(std::io::stdin()) {
         settings.local_modes.remove(LocalModes::ECHOCTL);

@@ -1,10 +1,10 @@
-//! Bytes from a host made fit for a terminal.
+//! Makes bytes from a host safe for a terminal.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// `text` without anything a terminal would obey: control characters (C0, DEL, C1) and the marks that reorder
-/// what is read become visible pictures or `?`. A tab becomes a space.
+/// `text` without anything that a terminal would act on: control characters (C0, DEL, C1) and characters that reorder
+/// text become visible pictures or `?`. A tab becomes a space.
 pub fn neutral(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_obeyed) {
         return Cow::Borrowed(text);
@@ -19,13 +19,13 @@ pub fn neutral(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(picture).collect())
 }
 
-/// Whether a terminal does something else with a character than to show it.
+/// Whether a terminal acts on a character instead of showing it.
 pub(super) fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{2028}' | '\u{2029}' | '\u{e0000}'..='\u{e007f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The first line of `text`, neutral, cut to `most` characters with `…`.
+/// The first line of `text`, made safe, and cut to `most` characters with `…`.
 pub fn first_line(text: &str, most: usize) -> String {
     let text = text.trim();
     let line = text.lines().next().unwrap_or("");
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_are_seen_and_not_obeyed() {
+    fn escapes_are_made_visible() {
         assert_eq!(neutral("a\x1b[2Jb\r\n"), "a␛[2Jb␍␊");
         assert_eq!(neutral("\u{9b}31m"), "?31m");
         assert_eq!(neutral("ab\u{202e}c"), "ab?c");
@@ -86,7 +86,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_obeyed_is_left(text in any::<String>()) {
+        fn no_control_character_is_left(text in any::<String>()) {
             prop_assert!(!neutral(&text).chars().any(is_obeyed));
         }
     }
