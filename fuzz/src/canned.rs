@@ -14,7 +14,7 @@ struct Canned {
 #[async_trait::async_trait]
 impl Transport for Canned {
     async fn exec(&self, _command: &str) -> Result<Exec, TransportError> {
-        // Nobody reads the request: whoever wrote it looks at the output all the same.
+        // The request is not read. A writer to a closed channel still reads the output.
         let (stdin, _) = mpsc::channel::<Bytes>(1);
         let (answer, output) = mpsc::unbounded_channel();
         for piece in &self.pieces {
@@ -25,7 +25,7 @@ impl Transport for Canned {
     }
 }
 
-/// What `ask` makes of a host that answers with these pieces. In this build the nonce of every call is
+/// What `ask` returns for a host that answers with these pieces. In this build the nonce of every call is
 /// `0123456789abcdef`.
 pub fn told(pieces: &[&[u8]], ask: impl AsyncFnOnce(Remote) -> String) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

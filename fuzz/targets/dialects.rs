@@ -1,4 +1,4 @@
-//! An agent's log, in every dialect: the same events at any cut, and nothing in their lines that a terminal obeys.
+//! An agent's log in every dialect: any cut gives the same events, and their lines contain no control characters.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -44,8 +44,8 @@ fn read(dialect: DialectName, pieces: &[&[u8]]) -> Vec<(u64, AgentEvent)> {
     events
 }
 
-/// The verdict names no line that is not there, and its evidence may be shown. One agent in some inputs: to compile
-/// its patterns takes longer than everything else.
+/// The verdict names only existing lines, and its evidence is printable. Only some inputs are tried, with one agent,
+/// because compiling its patterns takes longer than everything else.
 fn judge(data: &[u8], hash: u64) {
     let now = jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
     let profile = PROFILES.values().nth(hash as usize % PROFILES.len()).unwrap();

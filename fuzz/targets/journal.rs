@@ -1,4 +1,4 @@
-//! The journal: whole lines are the truth, a torn one costs itself, and what is appended is read again.
+//! The journal: whole lines count, an incomplete last line is ignored, and appended events are read back.
 #![no_main]
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use handoff::state::journal::{Journal, NAME};
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 
-/// In memory, where there is such a place: every input is a file.
+/// In memory if there is such a directory, because every input is a file.
 static DIRECTORY: LazyLock<TempDir> =
     LazyLock::new(|| tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap());
 
@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     assert!(data[..length].ends_with(b"\n") && !data[length..].contains(&b'\n'), "{length} bytes were folded");
     let state = journal.handoff().clone();
 
-    // A crash at any byte of the last line leaves what stood before it.
+    // After a crash at any byte of the last line, the lines before it are read.
     let before = data[..length - 1].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     if before > 0 {
         std::fs::write(&path, &data[..before]).unwrap();

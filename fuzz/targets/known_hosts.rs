@@ -1,4 +1,4 @@
-//! A known_hosts file: whatever else stands in it, a revoked key is revoked, and a key that no line holds is not known.
+//! A known_hosts file: a revoked key is revoked whatever else the file contains, and a key without a line is not known.
 #![no_main]
 
 use handoff::transport::ssh::known_hosts::entry::{Entry, Marker, glob};

@@ -1,4 +1,4 @@
-//! The answer to a poll: the frame, its lines, and the data frames in it. The same messages at any cut.
+//! The answer to a poll: the frame, its lines and its data frames. Any cut gives the same messages.
 #![no_main]
 
 use handoff::model::id::{HandoffId, RemoteName, Uid};
@@ -12,7 +12,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(canned::told(&cut(data), poll), whole);
 });
 
-/// What a poll tells, a line each; bytes that follow each other are joined.
+/// The messages of a poll, one a line; consecutive bytes are joined.
 async fn poll(host: Remote) -> String {
     let id: HandoffId = "x".parse().unwrap();
     let name = RemoteName::new(&id, &Uid::from_random([0; 10]));
@@ -22,7 +22,7 @@ async fn poll(host: Remote) -> String {
         Err(error) => return error.to_string(),
     };
     let mut told = String::new();
-    // Attempt, stream, inode, and the offset at which the bytes before ended.
+    // Attempt, stream, inode, and the offset at which the previous bytes ended.
     let mut end = None;
     loop {
         match poll.next().await {

@@ -1,4 +1,4 @@
-//! The answers to every verb that has one whole answer, the probe's foremost. The same facts at any cut.
+//! The answers of all verbs that answer once, mainly `probe`. Any cut gives the same facts.
 #![no_main]
 
 use std::fmt::Debug;

@@ -1,4 +1,5 @@
-//! The small words of a host: state lines, results, `next` links, reset times, names; and text made fit to be shown.
+//! The short texts of a host: state lines, results, `next` links, reset times and names; and text that is made safe for
+//! printing.
 #![no_main]
 
 use handoff::agent::reset::reset_time;
