@@ -1,4 +1,4 @@
-//! Agent CLIs: how to start them, how to read them, and how an attempt of theirs ended.
+//! Agent CLIs: how to start them, how to read their output, and how their attempts ended.
 
 pub mod classify;
 pub mod command;

@@ -1,6 +1,6 @@
-//! What the user decides: hosts, secrets by name, templates, and where those files lie.
+//! The user's configuration: hosts, names of secrets, templates, and the paths of those files.
 //!
-//! Everything here is read from the user's own configuration, never from the repository being worked on.
+//! It is read from the user's own files, never from the repository that the work is about.
 
 pub mod diagnostic;
 pub mod edit;

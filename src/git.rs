@@ -1,7 +1,7 @@
-//! The laptop's git, run as a process: snapshots, transfers, landing. The only place that starts `git`.
+//! The laptop's git, run as a process: snapshots, transfers and takeovers. Only this layer starts `git`.
 //!
-//! git is never run here in a repository whose `.git` an agent could write; what comes from a host comes as objects,
-//! over git's own wire protocol.
+//! git never runs here in a repository whose `.git` an agent could write. Work from a host arrives as objects over
+//! git's own wire protocol.
 
 pub mod attributes;
 pub mod cache_key;
@@ -30,19 +30,19 @@ use std::path::Path;
 
 pub use repository::Repository;
 
-/// What went wrong with git. The variant says who must act.
+/// An error of git. The variant says who must act.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The user's repository is not fit for this; `hint` is the command or deed that helps.
+    /// The user's repository cannot be used for this; `hint` is a command or an action that helps.
     #[error("{what}")]
     Unfit { what: String, hint: String },
     /// git is missing or older than [`command::MINIMUM`].
     #[error("{what}")]
     NoGit { what: String },
-    /// A git command failed; `stderr` is all it said.
+    /// A git command failed; `stderr` is everything that it printed.
     #[error("git {command} failed ({status}): {}", stderr.trim_end())]
     Failed { command: String, status: String, stderr: String },
-    /// What came from a host is not what it must be. Nothing of it was used.
+    /// Data from a host is invalid. None of it was used.
     #[error("{what}")]
     Untrusted { what: String },
     /// A file of this machine could not be read or written.
@@ -65,7 +65,7 @@ impl Error {
         move |source| Self::Io { what, source }
     }
 
-    /// What the user can do, where it is known.
+    /// What the user can do, if known.
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Unfit { hint, .. } => Some(hint),
@@ -75,5 +75,5 @@ impl Error {
     }
 }
 
-/// What every function of this layer returns.
+/// The result type of this layer.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,9 +1,9 @@
-//! Hand a coding task to a machine of your own over SSH, and take the work back with its whole context.
+//! Sends a coding task to the user's own machine over SSH and brings the work back.
 //!
-//! The layers, each using those below it and never a neighbour (`tests/layers.rs` holds that):
+//! Each layer uses only the layers below it and never one next to it (`tests/layers.rs` checks that):
 //! `cli` > `ui` > `supervise` > `remote`, `mirror` > `transport`, `git`, `config`, `state`, `agent` > `model`.
 
-// First, for its macro.
+// The first module, because the others use its macro.
 #[cfg(test)]
 #[macro_use]
 #[path = "../integration/support"]

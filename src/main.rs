@@ -1,4 +1,4 @@
-//! Hands a coding task to one of your machines, and brings the work back.
+//! Sends a coding task to one of your machines, and brings the work back.
 
 use std::process::ExitCode;
 

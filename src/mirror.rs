@@ -1,4 +1,4 @@
-//! The record → files in the repository: what people and agents read.
+//! Writes the record as files in the repository, for people and agents.
 
 mod directory;
 pub mod document;
@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 
 pub use crate::git::record::RECORD;
 
-/// Why the readable files could not be brought up to date; the truth is elsewhere and unharmed.
+/// Why the readable files could not be updated. The record itself is stored elsewhere and intact.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("could not {verb} {}: {source}", path.display())]
     Io { verb: &'static str, path: PathBuf, source: std::io::Error },
-    /// Writing would leave the worktree.
+    /// Writing would follow a link out of the worktree.
     #[error("{} is a symbolic link: the record is not written through it", .0.display())]
     Symlink(PathBuf),
-    /// The same where a file stands in the way.
+    /// Something that is not a directory is in the way.
     #[error("{} is no directory: the record cannot be written there", .0.display())]
     NoDirectory(PathBuf),
 }

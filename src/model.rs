@@ -1,4 +1,4 @@
-//! Data and rules, no I/O: what a handoff is, and the only way its state changes.
+//! Data types and rules without I/O: what a handoff is, and the only way to change its state.
 
 pub mod agent_event;
 pub mod attempt;

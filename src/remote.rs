@@ -1,6 +1,6 @@
-//! What is done on a host: one file a verb, the bridge that joins git to a channel, and the runner they speak to.
+//! Requests to a host: one file for each verb, the bridge that connects git to a channel, and the runner that answers.
 //!
-//! Formats: `docs/host.md`.
+//! `docs/host.md` describes the formats.
 
 pub mod bridge;
 pub mod cancel;

@@ -1,4 +1,4 @@
-//! The truth on the laptop: journals, logs, locks. Everything is under `<git common dir>/handoff/<id>/`.
+//! The record on the laptop: journals, logs and locks. Everything is below `<git common dir>/handoff/<id>/`.
 
 pub mod cksum;
 pub mod index;
@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use crate::model::handoff::Refused;
 use crate::model::id::HandoffId;
 
-/// What can be wrong with a record.
+/// An error of a record on this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file could not be read or written; what was there is still there.
+    /// A file could not be read or written. Its old contents are unchanged.
     #[error("could not {verb} {}: {source}", path.display())]
     Io { verb: &'static str, path: PathBuf, source: std::io::Error },
     /// The event no longer applies; nothing was written.
@@ -29,13 +29,13 @@ pub enum Error {
     Unknown { name: String, nearest: Option<String> },
     #[error("{name:?} is the beginning of several: {}", .candidates.join(", "))]
     Ambiguous { name: String, candidates: Vec<String> },
-    /// Bytes that do not follow those we have.
+    /// The bytes do not continue those that are here.
     #[error("{}: bytes from {offset} on came, but only {length} are here", path.display())]
     Gap { path: PathBuf, offset: u64, length: u64 },
 }
 
 impl Error {
-    /// Whether an event was refused because what it says is already so or can no longer be.
+    /// Whether an event was refused because its content is already so, or is no longer possible.
     pub fn is_stale(&self) -> bool {
         matches!(self, Error::Refused { refused: Refused::Stale(_), .. })
     }

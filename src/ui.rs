@@ -1,4 +1,4 @@
-//! Events → lines, bars, JSON; questions to a person.
+//! Shows events as lines, a progress line or JSON, and asks the user.
 
 pub mod ask;
 pub mod json;
