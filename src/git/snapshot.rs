@@ -1,8 +1,7 @@
 //! Takes a snapshot of the working state as git objects, without a change to the user's repository.
 //!
 //! Each step has a reason that was measured:
-//! 1. The index is copied with its modification time, so that git's stat cache stays valid and racily clean entries are
-//! read.
+//! 1. The index is copied with its modification time, so git's stat cache stays valid and racily clean entries are read.
 //! 2. New objects go to a directory of our own that borrows from the user's; a failure leaves nothing behind.
 //! 3. In a second copy the flags that hide edits are cleared. After `add -A` it becomes the files tree.
 //! 4. The two trees become a stash-shaped commit. Only then are the objects moved into the user's object store.
