@@ -57,6 +57,15 @@ impl Logs {
             return Err(Error::usage(format!("{id} has no attempt {n}")).hint(format!("handoff show {id}")));
         }
         let mut tail = Tail::new(&services, journal.handoff(), n, self.show.raw)?;
+        let unread = services.unread_secrets(journal.handoff());
+        if !self.show.raw && !unread.is_empty() {
+            // Another process may have masked a part of it.
+            errln!(
+                "this log is not shown in full: the secret {} has no value here, so it cannot be masked; `handoff logs --raw {id}` \
+                 prints everything",
+                unread.join(", ")
+            );
+        }
         tail.read(&services)?;
         if !self.follow {
             tail.finish(&services);

@@ -47,3 +47,17 @@ fn who_leaves_while_it_grows_is_told_so_by_the_exit_code() {
     reader.interrupt().exits(130).done();
     running.interrupt().exits(130).done();
 }
+
+#[test]
+fn a_log_without_the_value_of_a_secret_is_announced_as_not_shown() {
+    let laptop = Laptop::with_plan(QUICK);
+    let hosts = laptop.home().join(".config/handoff/hosts.toml");
+    let table = std::fs::read_to_string(&hosts).unwrap();
+    std::fs::write(&hosts, format!("{table}\n[host.box.secrets]\nS = \"LAPTOP_SECRET\"\n")).unwrap();
+    laptop.run(["--detach", TASK]).env("LAPTOP_SECRET", "ZQXJ55abc").run().exits(0).done();
+    laptop.handoff(["watch", ID]).run().exits(0).says("LAPTOP_SECRET is not set").done();
+    let ran = laptop.handoff(["logs", ID]).run().exits(0).complains("the secret S has no value here");
+    assert!(!ran.complains("handoff logs --raw").text().contains("All done."));
+    let ran = laptop.handoff(["logs", ID]).env("LAPTOP_SECRET", "ZQXJ55abc").run().exits(0).says("All done.");
+    assert!(!ran.stderr.contains("no value here"), "{}", ran.stderr);
+}
