@@ -58,14 +58,14 @@ impl Repository {
     pub fn discover(path: &Path) -> Result<Self> {
         let (fit, found) = std::thread::scope(|scope| {
             let fit = scope.spawn(command::require);
-            let found = Self::at_once(path);
+            let found = Self::read_in_one_process(path);
             (fit.join(), found)
         });
         fit.unwrap_or_else(|_| command::require())?;
         match found? {
             Some(found) => Ok(found),
             None => {
-                let found = Self::step_by_step(path)?;
+                let found = Self::read_one_by_one(path)?;
                 found.head()?;
                 Ok(found)
             }
@@ -73,17 +73,17 @@ impl Repository {
     }
 
     /// The common directory of the repository around `path`, which contains the records, with or without a commit.
-    pub fn records_of(path: &Path) -> Result<PathBuf> {
+    pub fn common_dir_of(path: &Path) -> Result<PathBuf> {
         match Self::discover(path) {
             Ok(found) => Ok(found.common_dir),
-            Err(Error::Unfit { .. }) => Ok(Self::step_by_step(path)?.common_dir),
+            Err(Error::Unfit { .. }) => Ok(Self::read_one_by_one(path)?.common_dir),
             Err(error) => Err(error),
         }
     }
 
     /// Asks everything in one process. `None` if a value is missing or has several lines, because a directory's name
     /// may contain a newline.
-    fn at_once(path: &Path) -> Result<Option<Self>> {
+    fn read_in_one_process(path: &Path) -> Result<Option<Self>> {
         let questions = ["--is-bare-repository", "--is-inside-work-tree", "--show-object-format", "--show-toplevel"];
         let ask = Git::new(path, "rev-parse").args(questions);
         let ask = ask.args(["--absolute-git-dir", "--git-common-dir", "--show-prefix", "HEAD^{commit}"]);
@@ -105,7 +105,7 @@ impl Repository {
     }
 
     /// Asks for one value a process, with an error for each that is missing.
-    fn step_by_step(path: &Path) -> Result<Self> {
+    fn read_one_by_one(path: &Path) -> Result<Self> {
         let ask = |question: &str| Git::new(path, "rev-parse").arg(question);
         let bare = ask("--is-bare-repository").line().map_err(|error| no_repository(path, error))?;
         if bare == "true" {

@@ -271,7 +271,7 @@ impl Handoff {
             Kind::Owner { epoch, owner, confirmed } => self.change_owner(*epoch, owner, *confirmed)?,
             Kind::Worktree { path } => {
                 if self.owner == Owner::Laptop {
-                    self.leave_behind();
+                    self.supersede_uncollected();
                 }
                 self.worktree = Some(path.clone());
             }
@@ -281,7 +281,7 @@ impl Handoff {
                 }
                 self.shipped.push(host.clone());
             }
-            Kind::Root { host, instance } => self.see_root(host, instance.as_ref())?,
+            Kind::Root { host, instance } => self.record_root(host, instance.as_ref())?,
             Kind::Released { host, last, confirmed } => self.release(host, *last, *confirmed, at)?,
         }
         Ok(())
@@ -305,7 +305,7 @@ impl Handoff {
     fn insert(&mut self, n: AttemptNo, grant: u32, host: &str, command: &str, at: Timestamp) -> Result<(), Refused> {
         let granted = self.grants.iter().find(|g| g.number == grant && g.first <= n && n <= g.last);
         let granted = granted.ok_or(Refused::Stale("no grant covers the attempt"))?;
-        let superseded = self.is_left_behind(granted);
+        let superseded = self.is_superseded_by_now(granted);
         let attempt = Attempt {
             host: host.to_owned(),
             grant,

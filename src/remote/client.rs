@@ -15,7 +15,7 @@ use crate::model::root::Known;
 use crate::transport::{Exec, Exit, Output, Transport, TransportError};
 
 /// Maximum resends of a command that the server never started.
-const MOST_UNHEARD: u32 = 4;
+const MAX_RESENDS: u32 = 4;
 /// Maximum lines of an answer that is kept in memory.
 const MAX_LINES: usize = 4096;
 
@@ -84,7 +84,7 @@ impl Remote {
         request: impl Fn() -> Request,
         end: bool,
     ) -> Result<Reply, RemoteError> {
-        let (mut installs, mut unheard) = (0, 0);
+        let (mut installs, mut resends) = (0, 0);
         while installs < 2 {
             let seen = *self.install.lock().await;
             let mut reply = self.send(verb, request(), end).await?;
@@ -97,7 +97,7 @@ impl Remote {
                     reply.first = Some(piece);
                     return Ok(reply);
                 }
-                None if reply.was_unheard() && unheard < MOST_UNHEARD => unheard += 1,
+                None if reply.was_never_started() && resends < MAX_RESENDS => resends += 1,
                 None => return Err(reply.cut()),
             }
         }
@@ -153,7 +153,7 @@ impl Remote {
             tries += 1;
             match written {
                 Ok(()) => break,
-                Err(reply) if reply.was_unheard() && tries < MOST_UNHEARD => {}
+                Err(reply) if reply.was_never_started() && tries < MAX_RESENDS => {}
                 Err(reply) => return Err(self.not_installed(reply.words())),
             }
         }
@@ -289,7 +289,7 @@ impl Reply {
     }
 
     /// Whether the server never started the command, once it has ended.
-    fn was_unheard(&self) -> bool {
+    fn was_never_started(&self) -> bool {
         self.exit.is_none()
     }
 

@@ -13,11 +13,13 @@ pub(super) fn verdict(case: &Case, class: Class) -> Verdict {
         Gives::Error | Gives::Stray if case.outcome.reason == Reason::Session => said(class, detail(case), None),
         Gives::Error => found(class, case.error.as_ref()),
         Gives::Stray => found(class, case.stray.as_ref()),
-        Gives::Class(_) if !matches!(case.outcome.reason.word(), "" | "exit" | "grace") => from_outside(case, class),
+        Gives::Class(_) if !matches!(case.outcome.reason.word(), "" | "exit" | "grace") => {
+            verdict_of_watcher(case, class)
+        }
         Gives::Class(Class::Oom) => out_of_memory(case),
         Gives::Class(Class::Session) => other_session(case),
-        Gives::Class(_) if well => of_work(case, class),
-        Gives::Class(_) => of_exit(case, class),
+        Gives::Class(_) if well => verdict_of_work(case, class),
+        Gives::Class(_) => verdict_of_exit(case, class),
     }
 }
 
@@ -49,11 +51,11 @@ fn said(class: Class, evidence: &str, line: Option<u64>) -> Verdict {
 
 fn found(class: Class, found: Option<&super::Found>) -> Verdict {
     let Some(found) = found else { return said(class, "", None) };
-    said(class, around(&found.words.text, found.at), Some(found.words.line).filter(|line| *line > 0))
+    said(class, cut_around(&found.words.text, found.at), Some(found.words.line).filter(|line| *line > 0))
 }
 
 /// The part of a long text that begins shortly before the proof, so that a cut keeps the proof.
-fn around(text: &str, at: usize) -> &str {
+fn cut_around(text: &str, at: usize) -> &str {
     let from = if at < SHORT / 2 { 0 } else { at - SHORT / 4 };
     let from = (from..=at).find(|&from| text.is_char_boundary(from)).unwrap_or(at);
     &text[from..]
@@ -77,7 +79,7 @@ fn with_last_words(case: &Case, class: Class, fact: &str) -> Verdict {
 }
 
 /// Verdicts for ends that the watcher caused, or that came before the agent ran.
-fn from_outside(case: &Case, class: Class) -> Verdict {
+fn verdict_of_watcher(case: &Case, class: Class) -> Verdict {
     let active = time(case.outcome.active);
     let fact = |fact: &str| with_detail(case, fact);
     match &case.outcome.reason {
@@ -132,7 +134,7 @@ fn other_session(case: &Case) -> Verdict {
 }
 
 /// Verdicts for an agent that reports success.
-fn of_work(case: &Case, class: Class) -> Verdict {
+fn verdict_of_work(case: &Case, class: Class) -> Verdict {
     let (line, words) = case.end.as_ref().map_or((None, ""), |words| (Some(words.line), words.text.as_str()));
     let outcome = case.outcome;
     let text = match class {
@@ -176,7 +178,7 @@ fn refused(case: &Case) -> Verdict {
 }
 
 /// Verdicts without an error in the log, by how the process ended.
-fn of_exit(case: &Case, class: Class) -> Verdict {
+fn verdict_of_exit(case: &Case, class: Class) -> Verdict {
     let code = case.outcome.exit.unwrap_or_default();
     let reported = case.end.as_ref().filter(|words| !words.text.is_empty());
     match (class, case.facts.exit) {

@@ -9,7 +9,7 @@ use super::entry::Entry;
 use super::keys::KEYS;
 use super::reader::{Reader, Value};
 use super::rules;
-use crate::config::diagnostic::{Diagnostics, meant, nearest};
+use crate::config::diagnostic::{Diagnostics, nearest, suggestion};
 use crate::model::host::{LOCAL, TransportKind};
 
 /// A key with its position in the text.
@@ -83,7 +83,7 @@ fn entry(reader: &mut Reader<'_>, host: Option<&str>, value: &Value<'_>) -> Entr
             Some(key) => (key.set)(reader, &mut entry, value),
             None => {
                 let known = KEYS.map(|key| key.name);
-                reader.report_with_help(name.span(), format!("unknown key `{word}`"), meant(word, &known));
+                reader.report_with_help(name.span(), format!("unknown key `{word}`"), suggestion(word, &known));
             }
         }
     }

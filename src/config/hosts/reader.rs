@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::rules::{self, Rule};
-use crate::config::diagnostic::{Diagnostic, Diagnostics, meant};
+use crate::config::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::config::settings;
 use crate::model::host::{SecretSource, TransportKind};
 
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         let transport = TRANSPORTS.iter().find(|(word, _)| *word == text).map(|(_, transport)| *transport);
         if transport.is_none() {
             let known = TRANSPORTS.map(|(word, _)| word);
-            self.report_with_help(value.span(), format!("unknown transport {text:?}"), meant(&text, &known));
+            self.report_with_help(value.span(), format!("unknown transport {text:?}"), suggestion(&text, &known));
         }
         transport
     }

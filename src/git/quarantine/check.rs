@@ -54,7 +54,7 @@ impl Finding {
     }
 
     /// Whether it names no object, so that each ref must be checked alone.
-    pub(super) fn is_of_all(&self) -> bool {
+    pub(super) fn names_no_object(&self) -> bool {
         self.fault.object.is_none()
     }
 }

@@ -37,7 +37,7 @@ impl<'a> Staging<'a> {
         let path = destination.with_file_name(file_name(name));
         clear(repo, id, &path)?;
         let made = std::fs::create_dir(&path).map_err(Error::io("make", &path));
-        made.map_err(|error| of_the_place(error, destination))?;
+        made.map_err(|error| with_place_hint(error, destination))?;
         let staging = Self { repo, id, path, finished: false };
         // Forced twice, because git may have registered this path before the process was killed.
         let add = repo.git("worktree").args(["add", "-f", "-f", "--quiet", "--detach", "--no-checkout", "--"]);
@@ -56,7 +56,7 @@ impl<'a> Staging<'a> {
             _ => Error::io("make", destination)(error),
         })?;
         self.finished = true;
-        settle(self.repo, destination)
+        repair_worktree(self.repo, destination)
     }
 }
 
@@ -71,7 +71,7 @@ impl Drop for Staging<'_> {
 
 /// Finds the worktree of this handoff if a takeover was killed before it was journaled. Otherwise refuses a place where
 /// something exists, or where git still expects a worktree.
-pub(super) fn look(repo: &Repository, name: &RemoteName, destination: &Path) -> Result<Option<Repository>> {
+pub(super) fn find_finished(repo: &Repository, name: &RemoteName, destination: &Path) -> Result<Option<Repository>> {
     let listed = repo.git("worktree").args(["list", "--porcelain"]).run()?;
     let listed = listed.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"worktree "));
     let listed: Vec<&Path> = listed.map(|path| Path::new(OsStr::from_bytes(path))).collect();
@@ -82,7 +82,7 @@ pub(super) fn look(repo: &Repository, name: &RemoteName, destination: &Path) -> 
     let made = places
         .find(|place| place.file_name() != Some(OsStr::new(&staging)) && admin_of(repo, place).is_some_and(is_ours));
     if let Some(made) = made {
-        return settle(repo, made).map(Some);
+        return repair_worktree(repo, made).map(Some);
     }
     if destination.symlink_metadata().is_ok() {
         return Err(taken(destination));
@@ -102,7 +102,7 @@ fn file_name(name: &RemoteName) -> String {
 }
 
 /// Tells git the current place of a worktree.
-fn settle(repo: &Repository, place: &Path) -> Result<Repository> {
+fn repair_worktree(repo: &Repository, place: &Path) -> Result<Repository> {
     undo_link(repo, place)?;
     repo.git("worktree").args(["repair", "--"]).arg(place).run()?;
     Repository::discover(place)
@@ -117,7 +117,7 @@ fn taken(destination: &Path) -> Error {
 
 /// Checks the disk of a destination in an empty directory, which is removed afterwards. It has the name of a staging
 /// directory, so leftovers of a killed process are removed in the same way.
-pub(super) fn on_the_disk<T>(
+pub(super) fn with_probe_directory<T>(
     repo: &Repository,
     (id, name): (&HandoffId, &RemoteName),
     destination: &Path,
@@ -128,7 +128,7 @@ pub(super) fn on_the_disk<T>(
     let found = std::fs::create_dir(&path).map_err(Error::io("make", &path)).and_then(|()| look(&path));
     // Errors are ignored if another error is being reported.
     let cleared = clear(repo, id, &path);
-    found.and_then(|found| cleared.map(|()| found)).map_err(|error| of_the_place(error, destination))
+    found.and_then(|found| cleared.map(|()| found)).map_err(|error| with_place_hint(error, destination))
 }
 
 /// The directory in which a worktree is made.
@@ -147,7 +147,7 @@ fn parent(destination: &Path) -> Result<&Path> {
 }
 
 /// Adds to an error of the disk the hint to use another place.
-pub(super) fn of_the_place(error: Error, destination: &Path) -> Error {
+pub(super) fn with_place_hint(error: Error, destination: &Path) -> Error {
     let of_the_disk = match &error {
         Error::Io { .. } => true,
         Error::Failed { stderr, .. } => {

@@ -238,7 +238,7 @@ impl Login<'_> {
             return TransportError::Auth {
                 host,
                 user: self.resolved.user.clone(),
-                reason: self.story(&self.disconnect.cause()),
+                reason: self.tries(&self.disconnect.cause()),
             };
         }
         TransportError::lost(&host, format!("during the login: {}", self.disconnect.cause()))
@@ -252,11 +252,11 @@ impl Login<'_> {
         if self.resolved.gssapi && self.methods.as_ref().is_some_and(|set| set.contains(&MethodKind::GssapiWithMic)) {
             return Failure::Beyond("GSSAPI, which the server takes".to_owned());
         }
-        let reason = self.story(&format!("it takes {}", methods.join(", ")));
+        let reason = self.tries(&format!("it takes {}", methods.join(", ")));
         TransportError::Auth { host: self.label.to_owned(), user: self.resolved.user.clone(), reason }.into()
     }
 
-    fn story(&self, end: &str) -> String {
+    fn tries(&self, end: &str) -> String {
         let mut parts = self.remarks.clone();
         if parts.is_empty() {
             parts.push("there is no key to try".to_owned());

@@ -117,7 +117,7 @@ impl Dialer<'_> {
             }
         };
         if let Some((verdict, key)) = disconnect.let_in() {
-            self.on_let_in(label, &resolved, &name, &verdict, &key);
+            self.store_accepted(label, &resolved, &name, &verdict, &key);
         }
         if disconnect.is_doubtful() {
             (resolved.password, resolved.keyboard_interactive) = (false, false);
@@ -208,7 +208,7 @@ impl Dialer<'_> {
     }
 
     /// Adds a key that `StrictHostKeyChecking` accepted to the user's file, and reports it once.
-    fn on_let_in(&self, label: &str, resolved: &Resolved, name: &Name, verdict: &KeyStatus, key: &KeyData) {
+    fn store_accepted(&self, label: &str, resolved: &Resolved, name: &Name, verdict: &KeyStatus, key: &KeyData) {
         let shown = format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
         match verdict {
             KeyStatus::Changed(reason) if self.options.accepted.keep(&name.full, key) => self.note(format!(
