@@ -40,7 +40,7 @@ dismiss_watcher() {
 check_ack() {
   dismiss_watcher || refuse busy "attempt $n has a watcher"
   find_marked
-  [ -z "$marked" ] || refuse busy "processes of attempt $n are left"
+  [ -z "$marked" ] || refuse busy "processes of attempt $n are still running"
   captured=$(link_of "$at/capture") || captured=-
   if [ ! -f "$at/result" ] && [ -h "$at/intent" ]; then
     judge_task

@@ -88,8 +88,8 @@ find_agent() {
     detail="$candidate was not found in $agent_path"
     find_command "$candidate" || continue
     if [ -n "$pattern" ] && ! check_version "$found" "$pattern"; then
-      detail="$found calls itself '$version', which is another tool"
-      [ -n "$version" ] || detail="$found --version printed no version: status $answered"
+      detail="$found reports version '$version', so it is another tool"
+      [ -n "$version" ] || detail="$found --version printed no version: exit status $answered"
       ! is_silent || silent=${silent:-$found}
       continue
     fi
@@ -129,7 +129,7 @@ find_session() {
     create) create_session ;;
     preset)
       [ -n "$session" ] || keep_session "$(cat /proc/sys/kernel/random/uuid 2>/dev/null || uuidgen | tr 'A-F' 'a-f')"
-      detail="no session id could be made"
+      detail="the host could not create a session id"
       is_session "$session"
       ;;
     *)
@@ -151,8 +151,8 @@ create_session() {
   status=$?
   session=$(tr -d '\r' 2>/dev/null <"$at/scratch" | awk 'NF { word = $NF } END { print word }')
   rm -f "$at/scratch"
-  detail="the agent made no session: status $status"
-  [ "$status" -ne 124 ] || detail="the agent made no session within 90 s"
+  detail="the agent CLI created no session: exit status $status"
+  [ "$status" -ne 124 ] || detail="the agent CLI created no session within 90 s"
   [ "$status" -eq 0 ] && is_session "$session" && keep_session "$session"
 }
 

@@ -13,8 +13,8 @@ run_ensure() {
   command -v git >/dev/null 2>&1 || refuse no-git "git was not found on the host"
   make_root
   # An attempt that may have started before is watched where its files are, and never started again.
-  [ -h "$at/intent" ] || [ -z "$started" ] || refuse begun "attempt $n was started, and nothing of it is here"
-  [ -d "$at" ] || ! is_registered || refuse begun "attempt $n was begun, and its directory is gone"
+  [ -h "$at/intent" ] || [ -z "$started" ] || refuse begun "attempt $n was started, but its files are gone"
+  [ -d "$at" ] || ! is_registered || refuse begun "attempt $n was prepared, but its directory is gone"
   mkdir -p "$root/lib" "$job/spec" "$job/epoch" || refuse_write "$job could not be made"
   store_spec
   { read_grant && read_ship; } || refuse request "the grant or the ship is malformed"
@@ -68,7 +68,7 @@ end_strays() {
   [ -n "$strays" ] && [ ! -h "$at/watch.1" ] || return 0
   wanted=$n
   for n in $strays; do
-    sweep 5 || refuse busy "processes of attempt $n would not end"
+    sweep 5 || refuse busy "processes of attempt $n could not be killed"
   done
   at_attempt "$name" "$wanted"
   find_watchers
@@ -82,8 +82,8 @@ await_watcher() {
   wake_watcher
   case $life in
     alive) return 0 ;;
-    stopped) refuse no-watcher "the watcher of attempt $n is stopped (process $pid) and can be neither continued nor ended" ;;
-    unknown) refuse other-node "another machine that shares this directory began attempt $n, and whether it lives is seen only there: nothing was started" ;;
+    stopped) refuse no-watcher "the watcher of attempt $n is stopped (process $pid) and cannot be continued or killed" ;;
+    unknown) refuse other-node "attempt $n was started by another machine that shares this directory; only that machine can tell whether it is still running. Nothing was started" ;;
   esac
   start_watcher
   left=100
@@ -164,9 +164,9 @@ run_capture() {
   cache=$root/cache/$key.git
   if [ ! -h "$at/capture" ]; then
     wake_watcher
-    case $life in alive | stopped) refuse busy "a watcher lives" ;; unknown) refuse other-node "attempt $n belongs to another machine that shares this directory" ;; esac
+    case $life in alive | stopped) refuse busy "a watcher is running" ;; unknown) refuse other-node "attempt $n belongs to another machine that shares this directory" ;; esac
     judge_task
-    case $life in alive | stopped) refuse busy "the agent runs" ;; esac
+    case $life in alive | stopped) refuse busy "the agent is running" ;; esac
     highest "$job/"
     mine=$(link_of "$at/tree")
     while [ "$top" -gt "$n" ]; do
@@ -175,7 +175,7 @@ run_capture() {
       top=$((top - 1))
     done
     find_marked
-    [ -z "$marked" ] || refuse busy "processes of the attempt are left"
+    [ -z "$marked" ] || refuse busy "processes of the attempt are still running"
     take_capture || refuse capture "${note}the work could not be captured"
   fi
   say "capture $(link_of "$at/capture")"

@@ -47,7 +47,7 @@ drop_record() {
 # Sets $files to the tree of all files.
 hash_files() {
   steadily add_files 2>>"$job/runner.log"
-  [ $? -ne 124 ] || note="${note-}reading the files was ended: no progress for $stall_limit s, or $step_limit s in all; "
+  [ $? -ne 124 ] || note="${note-}reading the files was stopped: no progress for $stall_limit s, or $step_limit s in total; "
   [ "$status" -eq 0 ] && files=$(capture_git write-tree) && is_hex "$files"
 }
 

@@ -12,7 +12,7 @@ read_instance() {
 check_root() {
   [ -n "$known" ] || return 0
   read_instance || refuse unmounted "$root"
-  [ "$instance" = "${known% *}" ] || refuse instance "$root is another directory than the one the attempt was sent to"
+  [ "$instance" = "${known% *}" ] || refuse instance "$root is not the directory that the attempt was sent to"
   [ "$raised" -ge "${known#* }" ] || refuse instance "$root is an older state of the directory the attempt was sent to"
 }
 

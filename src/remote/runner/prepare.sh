@@ -13,8 +13,8 @@ prepare() {
   reason=setup
   if [ -f "$spec/setup" ]; then
     if ! run_script setup "$at/setup.log" setup || [ "$status" != 0 ]; then
-      detail="setup ended with ${status:-no status}"
-      [ "$ended" != timeout ] || detail="setup was ended after $limit_active s"
+      detail="exit status ${status:-unknown}"
+      [ "$ended" != timeout ] || detail="stopped after $limit_active s"
       stopped_early
       return 1
     fi

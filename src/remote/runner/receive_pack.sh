@@ -44,7 +44,7 @@ take_rest() {
   dd ibs="$block" obs="$block" seek="$((have / block))" conv=notrunc of="$part" 2>/dev/null ||
     refuse_write "the pack could not be stored"
   have=$(wc -c <"$part")
-  [ "$((have))" -eq "$length" ] || refuse truncated "$((have)) of $length bytes of the pack came"
+  [ "$((have))" -eq "$length" ] || refuse truncated "$((have)) of $length bytes of the pack arrived"
 }
 
 # Reads the pack in quarantine until git has read every object and followed every link from the new tips to what is
@@ -53,11 +53,11 @@ take_in_pack() {
   if [ "$(cache_git index-pack "$part" 2>/dev/null)" != "$pack" ]; then
     ! is_full "$root" || refuse_write "the pack could not be indexed"
     rm -rf "$incoming"
-    refuse damaged "the pack is not what was sent"
+    refuse damaged "the pack is damaged"
   fi
   if ! cut -d ' ' -f 1 "$request" | incoming_git rev-list --objects --quiet --stdin --not --all 2>/dev/null; then
     rm -rf "$incoming"
-    refuse lacking "objects that the push builds on are missing"
+    refuse lacking "base objects of the push are missing"
   fi
   # The index goes last, because git sees no pack without one. Another connection's call may have done the same before.
   for made in pack rev idx; do

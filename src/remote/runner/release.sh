@@ -41,7 +41,7 @@ make_scratch() {
   notes=$scratch held=$scratch/held
   first_bytes "${blob:-0}" >"$held" || refuse_write "the request could not be stored"
   size=$(wc -c <"$held")
-  [ "$((size))" -eq "${blob:-0}" ] || refuse truncated "$((size)) of $blob bytes of the request came"
+  [ "$((size))" -eq "${blob:-0}" ] || refuse truncated "$((size)) of $blob bytes of the request arrived"
   true >"$notes/listing"
 }
 
@@ -76,7 +76,7 @@ look_at_tree() {
   [ -d "$tree" ] || return 0
   [ -n "$dry" ] || open_directories
   if ! { make_capture_git && compare_tree; }; then
-    [ -z "$mount" ] || refuse kept "$mount is mounted inside the tree: unmount it first"
+    [ -z "$mount" ] || refuse kept "$mount is mounted inside the checkout; unmount it first"
     refuse_write "the tree $tree could not be compared with what is held"
   fi
   list_uncaptured

@@ -64,7 +64,7 @@ take_blob() {
   trap 'rm -f "$request" "$request.refs"' EXIT
   first_bytes "${blob:-0}" >"$request" || refuse_write "the request could not be stored"
   size=$(wc -c <"$request")
-  [ "$((size))" -eq "${blob:-0}" ] || refuse truncated "$((size)) of $blob bytes of the request came"
+  [ "$((size))" -eq "${blob:-0}" ] || refuse truncated "$((size)) of $blob bytes of the request arrived"
 }
 
 # Cuts the blob into the files of a directory: `part spec/<file> <bytes>` lines, in order.

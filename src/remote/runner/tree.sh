@@ -126,7 +126,7 @@ add_extra() {
 settle_in() {
   detail="the files could not be written"
   steadily with_clone_modes fill_tree || { note_stall && return 1; }
-  detail="the repository could not be made"
+  detail="the repository could not be created"
   steadily with_clone_modes make_repository || { note_stall && return 1; }
   prove_ship || return 1
   detail="needed files could not be written"
@@ -134,15 +134,15 @@ settle_in() {
 }
 
 # Adds to $detail that a limit ended the step.
-note_stall() { [ "$status" -ne 124 ] || detail="$detail: no progress for $stall_limit s, or $step_limit s in all"; }
+note_stall() { [ "$status" -ne 124 ] || detail="$detail: no progress for $stall_limit s, or $step_limit s in total"; }
 
 # Ships: afterwards the tree has exactly what the laptop sent, or nothing will run. Fails with $detail set.
 land() {
   [ -f "$job/landed.$g" ] && find_tree && return 0
-  detail="the ship did not arrive"
+  detail="the upload is incomplete"
   make_cache "$key" "$format" && await_ship "$wait_ref" || return 1
   event ship
-  detail="no tree could be taken"
+  detail="no checkout could be created"
   make_capture_git || return 1
   if [ "$adopt" = yes ]; then
     take_tree || return 1

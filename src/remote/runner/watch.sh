@@ -122,7 +122,7 @@ conclude() {
   note_limit
   grace=5
   stop=$(link_of "$at/cancel") && is_number "${stop##*:}" && grace=${stop##*:}
-  end_task "$grace" || note="processes of the attempt would not end; "
+  end_task "$grace" || note="processes of the attempt could not be killed; "
   if [ -n "$exit" ] && { [ "$exit" = 0 ] || [ ! -h "$at/cancel" ]; }; then
     reason='exit'
   elif [ -h "$at/cancel" ]; then
@@ -152,7 +152,7 @@ conclude() {
         ended=''
         true >"$at/check.log"
         if run_script check "$at/check.log" check; then check=$status; fi
-        [ "$ended" != timeout ] || note="${note}the check was ended after $limit_active s; "
+        [ "$ended" != timeout ] || note="${note}the check was stopped after $limit_active s; "
         sweep 5
         ;;
     esac

@@ -110,7 +110,7 @@ fn a_ship_that_differs_starts_nothing() {
         host.ensure(1, &[]);
         let result = host.result(1);
         assert_eq!((result.get("reason"), host.starts()), (Some("ship"), 0));
-        assert_eq!(result.get("detail"), Some("the ship did not arrive"));
+        assert_eq!(result.get("detail"), Some("the upload is incomplete"));
     }
 }
 
@@ -133,7 +133,9 @@ fn an_agent_that_does_not_answer_is_not_called_another_tool() {
         assert_eq!((host.starts(), host.home().join("second").exists()), (0, true));
 
         // An agent that prints a version or fails at once has answered.
-        for (body, known) in [("echo grafana 9", "calls itself 'grafana 9'"), ("exit 3", "no version: status 3")] {
+        for (body, known) in
+            [("echo grafana 9", "reports version 'grafana 9'"), ("exit 3", "no version: exit status 3")]
+        {
             let host = TestHost::shipped(shell.clone(), body);
             host.ensure(1, &[("agent", "version ^fake [0-9]\nbinary fakeagent\n")]);
             let result = host.result(1);

@@ -333,10 +333,9 @@ fn special_files_and_uncaptured_paths_are_listed_until_they_are_discarded() {
     }
 }
 
-/// The directory around a checkout is used by us and the next handoff, so what an agent leaves there is listed like its
-/// files.
+/// The directory around a checkout is ours and the next handoff's, too: what an agent leaves there is named like its files.
 #[test]
-fn files_next_to_the_checkout_are_listed_until_they_are_discarded() {
+fn what_is_next_to_the_checkout_is_named_and_stays_until_it_is_discarded() {
     for shell in shells() {
         let agent = "cd ..; git worktree add -q --detach ../linked HEAD; echo w >../linked/w\n\
             git worktree add -q --detach ../orphan HEAD; echo o >../orphan/o; rm -rf .git/worktrees/orphan\n\

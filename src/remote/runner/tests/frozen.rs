@@ -89,7 +89,7 @@ fn a_watcher_that_cannot_be_continued_is_ended_before_another_takes_its_place() 
     }
 }
 
-/// The watcher itself runs, and waits for a stopped process.
+/// The watcher itself runs, and waits for what does not.
 #[test]
 fn a_stopped_step_of_the_watcher_continues_when_the_attempt_is_cancelled() {
     for shell in shells() {

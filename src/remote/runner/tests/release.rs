@@ -217,7 +217,7 @@ fn an_older_attempt_is_not_captured_in_the_tree_of_a_later_one() {
     // A watcher writes the result before it exits.
     let captured = host.until("end of the watcher", || {
         let reply = host.call(Verb::Capture, format!("name {}\nattempt 1\n\n", host.name).as_bytes());
-        (!reply.contains("error busy a watcher lives")).then_some(reply)
+        (!reply.contains("error busy a watcher is running")).then_some(reply)
     });
     assert!(captured.contains("error capture attempt 2 has run"), "{captured}");
 }

@@ -139,7 +139,7 @@ fn a_started_attempt_without_its_directory_is_not_started_again() {
         host.result(1);
         std::fs::remove_dir_all(host.work()).unwrap();
         let reply = host.ensure(1, &[("grant", &one())]);
-        assert!(reply.contains("error begun attempt 1 was begun"), "{reply}");
+        assert!(reply.contains("error begun attempt 1 was prepared"), "{reply}");
         assert!(!host.work().exists());
         // A laptop that saw the attempt start sends `started`, whatever the root knows.
         let request = host.ensure_request(2, &[], "started yes\n");
@@ -157,7 +157,7 @@ fn an_attempt_that_the_host_started_by_itself_is_not_started_again() {
         host.ensure(1, &two);
         host.result(2);
         std::fs::remove_dir_all(host.at(2)).unwrap();
-        assert!(host.ensure(2, &two).contains("error begun attempt 2 was begun"));
+        assert!(host.ensure(2, &two).contains("error begun attempt 2 was prepared"));
         assert_eq!(host.starts(), 2);
     }
 }

@@ -25,13 +25,13 @@ fn a_capture_without_progress_is_ended_and_reported() {
         host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
         let result = host.result(1);
         assert!(result.get("capture").is_none(), "{}", result.0);
-        assert!(result.0.contains("reading the files was ended: no progress for 3 s"), "{}", result.0);
+        assert!(result.0.contains("reading the files was stopped: no progress for 3 s"), "{}", result.0);
         // The work still exists, and is captured once git answers.
         std::fs::remove_dir(host.home().join("now")).unwrap();
         let request = format!("name {}\nattempt 1\n\n", host.name);
         host.until("capture", || {
             let reply = host.call(super::Verb::Capture, request.as_bytes());
-            assert!(!reply.contains("\nerror ") || reply.contains("a watcher lives"), "{reply}");
+            assert!(!reply.contains("\nerror ") || reply.contains("a watcher is running"), "{reply}");
             reply.contains("\ncapture ").then_some(())
         });
         let capture = host.link(1, "capture").unwrap();
