@@ -16,10 +16,10 @@ pub enum Error {
     #[error("could not {verb} {}: {source}", path.display())]
     Io { verb: &'static str, path: PathBuf, source: std::io::Error },
     /// Writing would follow a link out of the worktree.
-    #[error("{} is a symbolic link: the record is not written through it", .0.display())]
+    #[error("{} is a symbolic link; the record is never written through one", .0.display())]
     Symlink(PathBuf),
     /// Something that is not a directory is in the way.
-    #[error("{} is no directory: the record cannot be written there", .0.display())]
+    #[error("{} is not a directory, so the record cannot be written there", .0.display())]
     NoDirectory(PathBuf),
 }
 

@@ -23,14 +23,14 @@ pub enum Error {
     Refused { id: String, refused: Refused },
     #[error("{}:{line}: {reason}", path.display())]
     Broken { path: PathBuf, line: usize, reason: String },
-    #[error("{0} exists already")]
+    #[error("{0} already exists")]
     Exists(HandoffId),
     #[error("no handoff is called {name:?}{}", .nearest.as_ref().map_or_else(String::new, |near| format!(" (did you mean {near}?)")))]
     Unknown { name: String, nearest: Option<String> },
-    #[error("{name:?} is the beginning of several: {}", .candidates.join(", "))]
+    #[error("{name:?} is ambiguous; it matches {}", .candidates.join(", "))]
     Ambiguous { name: String, candidates: Vec<String> },
     /// The bytes do not continue those that are here.
-    #[error("{}: bytes from {offset} on came, but only {length} are here", path.display())]
+    #[error("{}: the host sent bytes from offset {offset}, but the file has only {length}", path.display())]
     Gap { path: PathBuf, offset: u64, length: u64 },
 }
 

@@ -14,11 +14,11 @@ pub enum Launch {
 /// Why an argument list cannot be written as a script.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CommandError {
-    #[error("{0:?} holds a control character")]
+    #[error("{0:?} contains a control character")]
     Control(String),
-    #[error("{0:?} is not a placeholder: {{session}}, {{workspace}}, {{model}} or the word {{model_args}}")]
+    #[error("{0:?} is not a placeholder; use {{session}}, {{workspace}}, {{model}}, or the word {{model_args}}")]
     Placeholder(String),
-    #[error("{0:?} needs a session, but the profile has none")]
+    #[error("{0:?} needs a session, but the profile has `session = \"none\"`")]
     NoSession(String),
 }
 

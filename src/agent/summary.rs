@@ -163,11 +163,11 @@ impl Summary {
             }
             AgentEvent::Edit { path, added, removed } => self.touched(path, *added, *removed, line, inside),
             AgentEvent::Command { command, exit } => {
-                let exit = exit.map_or_else(|| "no exit code told".to_owned(), |code| format!("exit {code}"));
+                let exit = exit.map_or_else(|| "no exit code".to_owned(), |code| format!("exit {code}"));
                 self.tried.add(format!("`{}` → {exit}", code(command)), line, MAX_TRIED);
             }
             AgentEvent::Refused { what } => self.blocked(&format!("refused: {what}"), line),
-            AgentEvent::Retrying { reason } => self.blocked(&format!("retried by itself: {reason}"), line),
+            AgentEvent::Retrying { reason } => self.blocked(&format!("the agent retried: {reason}"), line),
             AgentEvent::Warning { text } => self.blocked(text, line),
             AgentEvent::Finished { ok, message, session, tokens, cost_usd } => {
                 self.finished = Some(*ok);

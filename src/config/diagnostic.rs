@@ -95,7 +95,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// "did you mean", or else the list of known words.
-pub fn suggestion(word: &str, known: &[&str]) -> String {
+pub fn meant(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known here: {}", known.join(", ")),
@@ -109,7 +109,7 @@ fn serde_unknown(message: &str) -> Option<(String, String)> {
         .find_map(|(start, kind)| message.strip_prefix(start).map(|rest| (kind, rest)))?;
     let (word, expected) = rest.split_once('`')?;
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
-    Some((format!("unknown {kind} `{word}`"), suggestion(word, &known)))
+    Some((format!("unknown {kind} `{word}`"), meant(word, &known)))
 }
 
 /// The nearest character boundary at or below `at`.
@@ -184,7 +184,7 @@ mod tests {
         let text = "[host.box]\n\tadress = \"10.0.0.4\"\r\nport = 22\n";
         let at = text.find("adress").unwrap();
         let shown = Diagnostic::at(Path::new("hosts.toml"), text, at..at + 6, "unknown key `adress`")
-            .with_help(suggestion("adress", &["address", "port"]))
+            .with_help(meant("adress", &["address", "port"]))
             .to_string();
         assert_eq!(
             shown,
@@ -221,7 +221,7 @@ mod tests {
             assert_eq!(nearest(word, known), Some(near));
         }
         assert_eq!(nearest("zebra", known), None);
-        assert_eq!(suggestion("zebra", &["a", "b"]), "known here: a, b");
+        assert_eq!(meant("zebra", &["a", "b"]), "known here: a, b");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::model::host::{Host, LOCAL, Limits, SecretSource, TransportKind, defau
 /// Why a host was not added. The file is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
-    #[error("{file} has a host {name} already")]
+    #[error("{file} already has a host {name}")]
     AlreadyThere { file: PathBuf, name: String },
     #[error(transparent)]
     NotAHostName(#[from] hosts::NotAHostName),
@@ -23,7 +23,7 @@ pub enum EditError {
     #[error("{0}")]
     Broken(Diagnostics),
     /// The new host has a value that would make the file invalid.
-    #[error("the new host cannot be written:\n{0}")]
+    #[error("the new host is not valid:\n{0}")]
     Refused(Diagnostics),
     #[error("cannot write {file}: {source}")]
     Unwritable { file: PathBuf, source: std::io::Error },

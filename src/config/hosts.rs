@@ -38,14 +38,14 @@ pub struct Hosts {
 /// Why the hosts could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum HostsError {
-    #[error("no hosts file at {file}, where {by} says it is")]
+    #[error("{by} names a hosts file that does not exist: {file}")]
     Missing { file: PathBuf, by: &'static str },
     #[error("cannot read {file}: {source}")]
     Unreadable { file: PathBuf, source: std::io::Error },
-    #[error("{file} is larger than 1 MiB, which no hosts file is")]
+    #[error("{file} is larger than 1 MiB, the limit for a hosts file")]
     TooLarge { file: PathBuf },
     /// Other users may write the file, and it names commands that run on this machine.
-    #[error("anybody on this machine may write {file}, and it names commands that run here: `chmod o-w` it first")]
+    #[error("{file} is writable by every user and contains commands that run here; run `chmod o-w {file}` first")]
     Exposed { file: PathBuf },
     #[error(transparent)]
     Invalid(#[from] Diagnostics),

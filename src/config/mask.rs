@@ -54,11 +54,11 @@ impl Mask {
             // Each form is whole characters, so the result is valid UTF-8.
             Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
         };
-        if self.is_empty() || !covered.contains(CUT) { covered } else { Cow::Owned(self.mask_cut_secret(&covered)) }
+        if self.is_empty() || !covered.contains(CUT) { covered } else { Cow::Owned(self.beginnings(&covered)) }
     }
 
     /// A text that was cut may end with the beginning of a secret.
-    fn mask_cut_secret(&self, text: &str) -> String {
+    fn beginnings(&self, text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
         for (at, _) in text.match_indices(CUT) {
             let before = &text.as_bytes()[..at];

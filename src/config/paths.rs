@@ -39,7 +39,7 @@ pub struct HostsFile {
 
 /// The error without a home directory.
 #[derive(Debug, thiserror::Error)]
-#[error("no home directory: HOME is not set and the system knows none")]
+#[error("no home directory: HOME is not set, and the system lists none")]
 pub struct NoHome;
 
 impl Paths {

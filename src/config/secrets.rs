@@ -97,7 +97,7 @@ pub struct SecretError {
 /// The reason for an error.
 #[derive(Debug, thiserror::Error)]
 pub enum Why {
-    #[error("the variable {0} is not set here")]
+    #[error("the variable {0} is not set")]
     NotSet(String),
     #[error("the command `{command}` cannot be run: {source}")]
     NotRun { command: String, source: std::io::Error },
@@ -105,11 +105,11 @@ pub enum Why {
     Failed { command: String, status: ExitStatus },
     #[error("the command `{command}` took longer than {}", human_duration(*limit))]
     TooSlow { command: String, limit: Duration },
-    #[error("{0} gives nothing")]
+    #[error("{0} is empty")]
     Empty(String),
-    #[error("{0} gives more than 64 KiB")]
+    #[error("{0} is longer than 64 KiB")]
     TooLong(String),
-    #[error("{0} gives no text (UTF-8 without a zero byte)")]
+    #[error("{0} is not UTF-8 text without zero bytes")]
     NotText(String),
 }
 
@@ -238,7 +238,7 @@ mod tests {
 
         let unset = SecretSource::Variable("HANDOFF_TEST_THAT_NOBODY_SETS".to_owned());
         let error = resolve_all(&BTreeMap::from([("TOKEN".to_owned(), unset)])).await.unwrap_err();
-        let expected = "the secret TOKEN has no value: the variable HANDOFF_TEST_THAT_NOBODY_SETS is not set here";
+        let expected = "the secret TOKEN has no value: the variable HANDOFF_TEST_THAT_NOBODY_SETS is not set";
         assert_eq!(error.to_string(), expected);
     }
 

@@ -176,14 +176,14 @@ impl Git {
             }
             child.wait_with_output()
         })
-        .map_err(|source| Error::Io { what: "could not read what git printed".into(), source })
+        .map_err(|source| Error::Io { what: "could not read the output of git".into(), source })
     }
 
     /// Runs the command to its end and passes on each line of its stderr. Its stdout is dropped.
     pub(super) fn error_lines(self, mut each: impl FnMut(&str)) -> Result<ExitStatus> {
         let mut command = self.into_command();
         let mut child = command.stdout(Stdio::null()).spawn().map_err(not_started)?;
-        let read = |source| Error::Io { what: "could not read what git printed".into(), source };
+        let read = |source| Error::Io { what: "could not read the output of git".into(), source };
         if let Some(stderr) = child.stderr.take() {
             let mut lines = std::io::BufReader::new(stderr);
             let mut line = Vec::new();
@@ -271,7 +271,7 @@ pub fn require() -> Result<()> {
             _ => {
                 let (major, minor) = MINIMUM;
                 return Err(Error::NoGit {
-                    what: format!("{line:?} is too old: git {major}.{minor} is the oldest that works"),
+                    what: format!("{line:?} is too old; handoff needs git {major}.{minor} or newer"),
                 });
             }
         }

@@ -119,11 +119,11 @@ impl Quarantine {
         self.bare("checked")?;
         // A ref that cannot be read is found when each ref is checked alone.
         let findings = match self.pack("checked", &all) {
-            Ok(_) => self.drop_known_objects(check::check(self)?)?,
+            Ok(_) => self.without_known(check::check(self)?)?,
             Err(error) if tips.is_empty() => return Err(error),
             Err(error) => vec![Finding::unreadable(&error)],
         };
-        let refused = if findings.is_empty() { BTreeMap::new() } else { self.find_refusals(&all, &findings)? };
+        let refused = if findings.is_empty() { BTreeMap::new() } else { self.sort_out(&all, &findings)? };
         let sound: Vec<&Tip> = tips.iter().filter(|(name, _)| !refused.contains_key(name)).collect();
         let from = if refused.is_empty() { "checked" } else { "sound" };
         if !refused.is_empty() {
@@ -171,7 +171,7 @@ impl Quarantine {
 
     /// Drops findings about objects that a ref of the user's reaches. `rev-list` may list such an object if it is deep
     /// in the history.
-    fn drop_known_objects(&self, findings: Vec<Finding>) -> Result<Vec<Finding>> {
+    fn without_known(&self, findings: Vec<Finding>) -> Result<Vec<Finding>> {
         let carriers: Vec<Oid> = findings.iter().flat_map(|finding| finding.carriers.iter().cloned()).collect();
         let present = self.repo.present(&carriers)?;
         if present.is_empty() {
@@ -187,11 +187,11 @@ impl Quarantine {
             finding.carriers.retain(|carrier| !known.contains(carrier));
             finding
         });
-        Ok(still.filter(|finding| !finding.carriers.is_empty() || finding.names_no_object()).collect())
+        Ok(still.filter(|finding| !finding.carriers.is_empty() || finding.is_of_all()).collect())
     }
 
     /// Finds the refs that reach a faulty object and the reasons. The refs are halved until one is alone.
-    fn find_refusals(&self, tips: &[&Tip], findings: &[Finding]) -> Result<BTreeMap<String, Vec<Fault>>> {
+    fn sort_out(&self, tips: &[&Tip], findings: &[Finding]) -> Result<BTreeMap<String, Vec<Fault>>> {
         let faults = match self.list(tips) {
             Ok(list) => {
                 let carriers = findings.iter().flat_map(|finding| finding.carriers.iter().cloned()).collect();
@@ -208,8 +208,8 @@ impl Quarantine {
             return Ok(BTreeMap::from([(name.clone(), faults)]));
         }
         let (left, right) = tips.split_at(tips.len() / 2);
-        let mut refused = self.find_refusals(left, findings)?;
-        refused.extend(self.find_refusals(right, findings)?);
+        let mut refused = self.sort_out(left, findings)?;
+        refused.extend(self.sort_out(right, findings)?);
         Ok(refused)
     }
 
@@ -244,7 +244,7 @@ impl Quarantine {
         let stored: HashSet<Tip> = self.repo.list_refs(&refs::of(&self.id))?.into_iter().collect();
         let lacking = tips.iter().filter(|tip| !stored.contains(**tip)).map(|tip| {
             let git = failed.remove(tip.0.as_str());
-            let text = git.unwrap_or_else(|| "this file system does not tell its name from another one's".to_owned());
+            let text = git.unwrap_or_else(|| "on this file system, its name is the same as another one's".to_owned());
             ((*tip).clone(), Fault { kind: String::new(), object: None, reason: String::new(), text, is_fatal: true })
         });
         Ok(lacking.collect())

@@ -13,14 +13,14 @@ pub const ROOT: &str = "refs/handoff/";
 pub struct Change {
     pub name: String,
     /// The required current state; `None` for any.
-    pub old: Option<Expected>,
+    pub old: Option<Was>,
     /// The new object; `None` deletes the ref.
     pub new: Option<Oid>,
 }
 
 /// The state a change expects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expected {
+pub enum Was {
     Absent,
     At(Oid),
 }
@@ -53,8 +53,8 @@ impl Repository {
             check_name(&change.name)?;
             let old = match &change.old {
                 None => "",
-                Some(Expected::Absent) => self.format().zero(),
-                Some(Expected::At(oid)) => oid.as_str(),
+                Some(Was::Absent) => self.format().zero(),
+                Some(Was::At(oid)) => oid.as_str(),
             };
             let line = match &change.new {
                 Some(new) => format!("update {}\0{new}\0{old}\0", change.name),
@@ -108,7 +108,7 @@ mod tests {
         repo.git(["config", "core.logAllRefUpdates", "always"]);
         let git = repo.open();
         let head = git.head().unwrap();
-        let make = |name: &str| Change { name: name.into(), old: Some(Expected::Absent), new: Some(head.clone()) };
+        let make = |name: &str| Change { name: name.into(), old: Some(Was::Absent), new: Some(head.clone()) };
         git.update_refs(&[make("refs/handoff/a/base")]).unwrap();
         git.update_refs(&[make("refs/handoff/a/1/work"), make("refs/handoff/a/base")]).unwrap_err();
         assert_eq!(git.list_refs("refs/handoff/a/").unwrap(), [("refs/handoff/a/base".to_owned(), head)]);

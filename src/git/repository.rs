@@ -58,14 +58,14 @@ impl Repository {
     pub fn discover(path: &Path) -> Result<Self> {
         let (fit, found) = std::thread::scope(|scope| {
             let fit = scope.spawn(command::require);
-            let found = Self::read_in_one_process(path);
+            let found = Self::at_once(path);
             (fit.join(), found)
         });
         fit.unwrap_or_else(|_| command::require())?;
         match found? {
             Some(found) => Ok(found),
             None => {
-                let found = Self::read_one_by_one(path)?;
+                let found = Self::step_by_step(path)?;
                 found.head()?;
                 Ok(found)
             }
@@ -73,17 +73,17 @@ impl Repository {
     }
 
     /// The common directory of the repository around `path`, which contains the records, with or without a commit.
-    pub fn common_dir_of(path: &Path) -> Result<PathBuf> {
+    pub fn records_of(path: &Path) -> Result<PathBuf> {
         match Self::discover(path) {
             Ok(found) => Ok(found.common_dir),
-            Err(Error::Unfit { .. }) => Ok(Self::read_one_by_one(path)?.common_dir),
+            Err(Error::Unfit { .. }) => Ok(Self::step_by_step(path)?.common_dir),
             Err(error) => Err(error),
         }
     }
 
     /// Asks everything in one process. `None` if a value is missing or has several lines, because a directory's name
     /// may contain a newline.
-    fn read_in_one_process(path: &Path) -> Result<Option<Self>> {
+    fn at_once(path: &Path) -> Result<Option<Self>> {
         let questions = ["--is-bare-repository", "--is-inside-work-tree", "--show-object-format", "--show-toplevel"];
         let ask = Git::new(path, "rev-parse").args(questions);
         let ask = ask.args(["--absolute-git-dir", "--git-common-dir", "--show-prefix", "HEAD^{commit}"]);
@@ -105,21 +105,26 @@ impl Repository {
     }
 
     /// Asks for one value a process, with an error for each that is missing.
-    fn read_one_by_one(path: &Path) -> Result<Self> {
+    fn step_by_step(path: &Path) -> Result<Self> {
         let ask = |question: &str| Git::new(path, "rev-parse").arg(question);
         let bare = ask("--is-bare-repository").line().map_err(|error| no_repository(path, error))?;
         if bare == "true" {
-            let what = format!("{} is in a bare repository, which has no files", path.display());
+            let what = format!("{} is in a bare repository, which has no work tree", path.display());
             return Err(Error::unfit(what, "git worktree add <directory>"));
         }
         if ask("--is-inside-work-tree").line()? != "true" {
-            let what = format!("{} is inside a git directory, not among the files", path.display());
-            return Err(Error::unfit(what, "change to the work tree"));
+            let what = format!("{} is inside a git directory, not in a work tree", path.display());
+            return Err(Error::unfit(what, "cd to the work tree"));
         }
         let format = match ask("--show-object-format").line()?.as_str() {
             "sha1" => ObjectFormat::Sha1,
             "sha256" => ObjectFormat::Sha256,
-            other => return Err(Error::unfit(format!("object format {other:?} is not known"), "upgrade handoff")),
+            other => {
+                return Err(Error::unfit(
+                    format!("handoff does not know the object format {other:?}"),
+                    "upgrade handoff",
+                ));
+            }
         };
         let found = Self {
             // One value a call, because a directory's name may contain a newline.

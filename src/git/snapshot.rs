@@ -41,7 +41,7 @@ pub fn take(repo: &Repository, include: &[String]) -> Result<Snapshot> {
     // Both only read. A failed precondition is reported first, because it may be the cause of the other error.
     let (preconditions, taken) = std::thread::scope(|scope| {
         let preconditions = scope.spawn(|| preconditions::check(repo));
-        let taken = take_consistent(repo, include);
+        let taken = take_fit(repo, include);
         (preconditions.join(), taken)
     });
     preconditions.unwrap_or_else(|_| preconditions::check(repo))?;
@@ -52,7 +52,7 @@ pub fn take(repo: &Repository, include: &[String]) -> Result<Snapshot> {
 }
 
 /// A snapshot whose objects are still in our own directory.
-fn take_consistent(repo: &Repository, include: &[String]) -> Result<(Scratch, Snapshot)> {
+fn take_fit(repo: &Repository, include: &[String]) -> Result<(Scratch, Snapshot)> {
     let end = Instant::now() + PATIENCE;
     for tries in 1.. {
         let before = Stamp::read(repo)?;
@@ -65,7 +65,7 @@ fn take_consistent(repo: &Repository, include: &[String]) -> Result<(Scratch, Sn
         }
         std::thread::sleep(PAUSE * (tries % 5));
     }
-    Err(Error::unfit("the index or HEAD changed each time it was read", "wait until the other git command is done"))
+    Err(Error::unfit("the index or HEAD kept changing while it was read", "wait until the other git command is done"))
 }
 
 fn attempt(repo: &Repository, stamp: &Stamp, include: &[String]) -> Result<(Scratch, Snapshot)> {

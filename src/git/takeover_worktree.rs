@@ -66,14 +66,14 @@ pub fn worktree_for_takeover(
     destination: &Path,
 ) -> Result<Landed> {
     let destination = std::path::absolute(destination).map_err(Error::io("find", destination))?;
-    if let Some(tree) = staging::find_finished(repo, name, &destination)? {
+    if let Some(tree) = staging::look(repo, name, &destination)? {
         let branch = tree.branch()?;
         return Ok(Landed { path: tree.top().to_owned(), branch, differing: vec![], stored: vec![], before: true });
     }
-    staging::with_probe_directory(repo, (id, name), &destination, |place| disk::check(repo, &work.files_tree, place))?;
+    staging::on_the_disk(repo, (id, name), &destination, |place| disk::check(repo, &work.files_tree, place))?;
     let staging = Staging::begin(repo, (id, name), work, &destination)?;
     let tree = Repository::discover(staging.path())?;
-    let (differing, stored) = fill(&tree, work).map_err(|error| staging::with_place_hint(error, &destination))?;
+    let (differing, stored) = fill(&tree, work).map_err(|error| staging::of_the_place(error, &destination))?;
     let branch = attach(&tree, id, work)?;
     let tree = staging.finish(&destination)?;
     Ok(Landed { path: tree.top().to_owned(), branch, differing, stored, before: false })
@@ -96,9 +96,9 @@ fn fill(tree: &Repository, work: &Captured) -> Result<(Vec<String>, Vec<Stored>)
 /// Fails if no worktree can be made at `destination`. This is checked before anything is stopped or fetched.
 pub fn check_place(repo: &Repository, (id, name): (&HandoffId, &RemoteName), destination: &Path) -> Result<()> {
     let destination = std::path::absolute(destination).map_err(Error::io("find", destination))?;
-    match staging::find_finished(repo, name, &destination)? {
+    match staging::look(repo, name, &destination)? {
         Some(_) => Ok(()),
-        None => staging::with_probe_directory(repo, (id, name), &destination, |_| Ok(())),
+        None => staging::on_the_disk(repo, (id, name), &destination, |_| Ok(())),
     }
 }
 

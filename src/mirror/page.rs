@@ -202,7 +202,7 @@ fn latest_summary(handoff: &Handoff, findings: &Findings) -> Option<String> {
     let running = handoff.phase(*n).is_some_and(|phase| phase.is_open());
     let mut text = String::new();
     if running {
-        _ = writeln!(text, "Partial: attempt {n} is still on.\n");
+        _ = writeln!(text, "Partial: attempt {n} is still running.\n");
     }
     if let Some(attempt) = handoff.attempts.get(n).filter(|attempt| attempt.verdict.is_some()) {
         _ = writeln!(text, "{}\n", ended(*n, attempt));
@@ -231,14 +231,16 @@ fn next_step(handoff: &Handoff) -> Option<String> {
     let id = &handoff.request.id;
     let step = match handoff.status() {
         Status::Queued | Status::Running => return None,
-        Status::Waiting => "Wait: the next attempt follows by itself.".to_owned(),
+        Status::Waiting => "Wait: the next attempt starts by itself.".to_owned(),
         Status::Done => format!("Review the change (`handoff diff {id}`) and take it over (`handoff takeover {id}`)."),
         Status::Interactive => "Review the change in this worktree against the task, then do what is left.".to_owned(),
-        Status::Stopped => format!("Go on with `handoff resume {id}`, or take it over with `handoff takeover {id}`."),
+        Status::Stopped => {
+            format!("Continue with `handoff resume {id}`, or take it over with `handoff takeover {id}`.")
+        }
         Status::Parked | Status::Failed => {
             match handoff.last_attempt().and_then(|(_, attempt)| attempt.next.as_ref()) {
                 Some(Next::Park { why }) if !why.is_empty() => why.clone(),
-                _ => format!("See why it ended (`handoff show {id}`), then `handoff resume {id}`."),
+                _ => format!("See why it ended (`handoff show {id}`), then run `handoff resume {id}`."),
             }
         }
         Status::Finished => return None,
@@ -250,12 +252,12 @@ fn next_step(handoff: &Handoff) -> Option<String> {
 fn prompt_step(handoff: &Handoff) -> Option<&'static str> {
     use crate::model::verdict::Class;
     match handoff.history().last()? {
-        Class::CheckFailed => Some("Find out why the check fails, mend the cause, and run it again until it passes."),
-        Class::NoWork => Some("Nothing was changed so far: do the task, and leave the result in the checkout."),
+        Class::CheckFailed => Some("Find out why the check fails, fix the cause, and run it again until it passes."),
+        Class::NoWork => Some("Nothing is changed so far. Do the task, and leave the result in the checkout."),
         Class::Done | Class::Unchecked => Some("Review what was done against the task, then do what is left."),
-        _ => {
-            Some("Look at the checkout (git status, git diff), go on where the work was cut off, and finish the task.")
-        }
+        _ => Some(
+            "Look at the checkout (git status, git diff), continue where the work was cut off, and finish the task.",
+        ),
     }
 }
 
@@ -271,12 +273,12 @@ fn extra(handoff: &Handoff) -> Vec<(String, String)> {
     for host in handoff.unfenced_hosts() {
         let text =
             "not reachable when the handoff moved on; anything it still produces is saved separately and never applied";
-        lines.push(("Not told".to_owned(), format!("{host}, {text}")));
+        lines.push(("Not stopped".to_owned(), format!("{host}, {text}")));
     }
     for (n, attempt) in handoff.superseded() {
         let class = attempt.verdict.as_ref().map_or("not known to have ended", |verdict| verdict.class.word());
         let kept = attempt.fetched.as_ref().map_or(String::new(), |_| {
-            format!(", kept as refs/handoff/{}/{n}/work and applied nowhere", handoff.request.id)
+            format!(", saved as refs/handoff/{}/{n}/work and not applied", handoff.request.id)
         });
         lines.push(("Superseded".to_owned(), format!("attempt {n} on {}: {class}{kept}", attempt.host)));
     }

@@ -20,6 +20,6 @@ impl Remote {
         let lines = self.call(Verb::Capture, request).await?;
         let oid = lines.iter().find_map(|line| line.strip_prefix("capture ")?.trim().parse().ok());
         let lacks = Uncaptured::read(lines.iter().filter_map(|line| line.strip_prefix("lacks ")));
-        Ok((oid.ok_or_else(|| self.garbled(Verb::Capture, "no object id"))?, lacks))
+        Ok((oid.ok_or_else(|| self.garbled(Verb::Capture, "the object id is missing"))?, lacks))
     }
 }

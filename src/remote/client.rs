@@ -15,7 +15,7 @@ use crate::model::root::Known;
 use crate::transport::{Exec, Exit, Output, Transport, TransportError};
 
 /// Maximum resends of a command that the server never started.
-const MAX_RESENDS: u32 = 4;
+const MOST_UNHEARD: u32 = 4;
 /// Maximum lines of an answer that is kept in memory.
 const MAX_LINES: usize = 4096;
 
@@ -66,7 +66,7 @@ impl Remote {
                 Piece::Line(line) if lines.len() < MAX_LINES => lines.push(line),
                 Piece::End(0) => return Ok(lines),
                 Piece::End(_) => return Err(self.refusal(&lines)),
-                _ => return Err(self.garbled(verb, "more than it was asked for")),
+                _ => return Err(self.garbled(verb, "unexpected lines")),
             }
         }
         Err(reply.cut())
@@ -84,7 +84,7 @@ impl Remote {
         request: impl Fn() -> Request,
         end: bool,
     ) -> Result<Reply, RemoteError> {
-        let (mut installs, mut resends) = (0, 0);
+        let (mut installs, mut unheard) = (0, 0);
         while installs < 2 {
             let seen = *self.install.lock().await;
             let mut reply = self.send(verb, request(), end).await?;
@@ -97,11 +97,11 @@ impl Remote {
                     reply.first = Some(piece);
                     return Ok(reply);
                 }
-                None if reply.was_never_started() && resends < MAX_RESENDS => resends += 1,
+                None if reply.was_unheard() && unheard < MOST_UNHEARD => unheard += 1,
                 None => return Err(reply.cut()),
             }
         }
-        Err(self.not_installed("it is gone again after it was written".into()))
+        Err(self.not_installed("it disappeared after it was written".into()))
     }
 
     async fn send(&self, verb: Verb, request: Request, end: bool) -> Result<Reply, RemoteError> {
@@ -153,7 +153,7 @@ impl Remote {
             tries += 1;
             match written {
                 Ok(()) => break,
-                Err(reply) if reply.was_never_started() && tries < MAX_RESENDS => {}
+                Err(reply) if reply.was_unheard() && tries < MOST_UNHEARD => {}
                 Err(reply) => return Err(self.not_installed(reply.words())),
             }
         }
@@ -205,12 +205,12 @@ impl Remote {
 }
 
 fn silent(host: &str, after: Duration) -> RemoteError {
-    TransportError::lost(host, format!("it takes commands and has not answered for {} s", after.as_secs())).into()
+    TransportError::lost(host, format!("it accepts commands but has not answered for {} s", after.as_secs())).into()
 }
 
 fn refusal(host: &str, lines: &[String]) -> RemoteError {
     let told = lines.iter().find_map(|line| line.strip_prefix("error "));
-    let (class, text) = told.and_then(|told| told.split_once(' ')).unwrap_or(("unknown", "it gave no reason"));
+    let (class, text) = told.and_then(|told| told.split_once(' ')).unwrap_or(("unknown", "no reason given"));
     let class = RefusalClass::from(class);
     if class == RefusalClass::Unmounted {
         return RemoteError::Rootless { host: host.to_owned(), root: text.to_owned() };
@@ -289,7 +289,7 @@ impl Reply {
     }
 
     /// Whether the server never started the command, once it has ended.
-    fn was_never_started(&self) -> bool {
+    fn was_unheard(&self) -> bool {
         self.exit.is_none()
     }
 

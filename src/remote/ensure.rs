@@ -64,6 +64,6 @@ impl Remote {
     /// The state line among a verb's lines.
     pub(super) fn state_of(&self, verb: Verb, lines: &[String]) -> Result<StateLine, RemoteError> {
         let state = lines.iter().rev().find_map(|line| line.strip_prefix("s ").and_then(read_state));
-        state.ok_or_else(|| self.garbled(verb, "no state of the attempt"))
+        state.ok_or_else(|| self.garbled(verb, "the state of the attempt is missing"))
     }
 }

@@ -92,7 +92,7 @@ impl Frames {
     pub fn piece(&mut self) -> Result<Option<Piece>, NotAReply> {
         loop {
             match &mut self.place {
-                Place::Outside => match self.skip_noise() {
+                Place::Outside => match self.leave_noise() {
                     Some(Some(piece)) => return Ok(Some(piece)),
                     Some(None) => {}
                     None => return Ok(None),
@@ -110,7 +110,7 @@ impl Frames {
     }
 
     /// Looks for the first mark. `None`: more bytes are needed; `Some(None)`: the frame has begun.
-    fn skip_noise(&mut self) -> Option<Option<Piece>> {
+    fn leave_noise(&mut self) -> Option<Option<Piece>> {
         let (begin, need) = (find(&self.held, &self.begin), find(&self.held, &self.need));
         if let Some(at) = begin.filter(|at| need.is_none_or(|need| *at < need)) {
             self.keep_noise(at);

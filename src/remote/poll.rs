@@ -243,7 +243,7 @@ impl Poll {
                     self.result.clear();
                 }
                 if length.parse::<u64>().map_or(true, |length| length > LONGEST_RESULT) {
-                    return Err(self.reply.garbled("a result of unlikely size"));
+                    return Err(self.reply.garbled("a result of impossible size"));
                 }
                 self.result.extend_from_slice(&bytes);
                 // The empty piece is the end of the frame.

@@ -47,7 +47,7 @@ impl Remote {
                     Some(Ok(oid)) if tips.len() < MAX_TIPS => tips.push(oid),
                     Some(_) => {}
                     None if lines.len() < 16 => lines.push(line),
-                    None => return Err(reply.garbled("more than it was asked for")),
+                    None => return Err(reply.garbled("unexpected lines")),
                 },
                 Piece::End(0) => return Ok(tips),
                 _ => return Err(reply.refused(&lines)),

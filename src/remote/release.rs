@@ -104,7 +104,7 @@ impl Remote {
                     }
                     return Ok(answer);
                 }
-                _ => return Err(self.garbled(Verb::Release, "more than it was asked for")),
+                _ => return Err(self.garbled(Verb::Release, "unexpected lines")),
             }
         }
         Err(reply.cut())

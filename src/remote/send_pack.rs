@@ -39,7 +39,7 @@ impl Remote {
                     return Ok(PackFile { path: path.clone(), hash: hash.clone(), length });
                 }
                 Some(part) if before != Some((part.hash.clone(), part.have)) => {}
-                _ => return Err(self.garbled(Verb::SendPack, "no more of a pack that is not whole")),
+                _ => return Err(self.garbled(Verb::SendPack, "the pack is incomplete")),
             }
         }
     }
@@ -79,7 +79,7 @@ impl Remote {
                         .as_mut()
                         .filter(|part| offset(&header).and_then(|from| from.checked_add(at)) == Some(part.have))
                     else {
-                        return Err(reply.garbled("bytes of another place in the pack"));
+                        return Err(reply.garbled("bytes from the wrong offset in the pack"));
                     };
                     part.add(&bytes).map_err(RemoteError::Pack)?;
                     received(part.have, length);

@@ -16,7 +16,7 @@ impl Remote {
         match intent.map(str::trim) {
             Some("0") => Ok(false),
             Some("1") => Ok(true),
-            _ => Err(self.garbled(Verb::SetEpoch, "no word of whether an agent was started")),
+            _ => Err(self.garbled(Verb::SetEpoch, "the `intent` line is missing")),
         }
     }
 }

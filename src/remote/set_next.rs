@@ -14,6 +14,6 @@ impl Remote {
         let request = || Request::new().line("name", name).line("attempt", attempt).line("next", &link);
         let lines = self.call(Verb::SetNext, request).await?;
         let stands = lines.iter().find_map(|line| line.strip_prefix("next "));
-        stands.map(str::to_owned).ok_or_else(|| self.garbled(Verb::SetNext, "no word of what follows"))
+        stands.map(str::to_owned).ok_or_else(|| self.garbled(Verb::SetNext, "the `next` line is missing"))
     }
 }

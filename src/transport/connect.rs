@@ -17,7 +17,7 @@ pub async fn connect(host: &Host, options: &Options, prompter: Arc<dyn Prompter>
     let mut notes = Vec::new();
     let transport: Arc<dyn Transport> = match host.transport {
         TransportKind::Local => Arc::new(Local::new(&host.name, counters.clone())),
-        TransportKind::Openssh => Arc::new(by_openssh(host, options, &mut notes, &counters).await?),
+        TransportKind::Openssh => Arc::new(by_system(host, options, &mut notes, &counters).await?),
         TransportKind::Ssh => match ssh::connect::connect(host, options, prompter, counters.clone()).await {
             Ok((connection, said)) => {
                 notes.extend(said);
@@ -25,8 +25,8 @@ pub async fn connect(host: &Host, options: &Options, prompter: Arc<dyn Prompter>
             }
             Err(ssh::connect::Failure::Failed(error)) => return Err(error),
             Err(ssh::connect::Failure::Beyond(what)) => {
-                notes.push(format!("{}: the system's ssh is used, because of {what}", host.name));
-                Arc::new(by_openssh(host, options, &mut notes, &counters).await?)
+                notes.push(format!("{}: using the system's ssh, because of {what}", host.name));
+                Arc::new(by_system(host, options, &mut notes, &counters).await?)
             }
         },
     };
@@ -35,7 +35,7 @@ pub async fn connect(host: &Host, options: &Options, prompter: Arc<dyn Prompter>
 
 /// Connects with the system's `ssh`. An SSH agent that does not answer is left out, because `ssh` would wait for it for
 /// ever.
-async fn by_openssh(
+async fn by_system(
     host: &Host,
     options: &Options,
     notes: &mut Vec<String>,
@@ -43,7 +43,7 @@ async fn by_openssh(
 ) -> Result<OpenSsh, TransportError> {
     let mut options = options.clone();
     if let Some(why) = ssh::auth::broken_agent(host, &options).await {
-        notes.push(format!("{}: {why}; key files are tried without it", host.name));
+        notes.push(format!("{}: {why}; trying key files without it", host.name));
         options.no_agent = true;
     }
     OpenSsh::connect(host, &options, counters.clone()).await

@@ -168,22 +168,22 @@ fn done_needs_a_change_and_a_check_that_passes() {
     };
     let same = Outcome { tree: Some("a".into()), ..changed.clone() };
     for (outcome, class, evidence) in [
-        (same.clone(), Class::NoWork, "no file was changed; its words: done."),
+        (same.clone(), Class::NoWork, "without changing a file; it said: done."),
         (
             Outcome { head: Some("new".into()), ..same.clone() },
             Class::Unchecked,
             "the agent finished, no check was set; it said: done.",
         ),
-        (Outcome { check: Some(0), check_before: Some(0), ..same.clone() }, Class::NoWork, "no file was changed"),
+        (Outcome { check: Some(0), check_before: Some(0), ..same.clone() }, Class::NoWork, "without changing a file"),
         // An ignored file can make the check pass.
         (
             Outcome { check: Some(0), check_before: Some(1), ..same.clone() },
             Class::Done,
-            "before the attempt it exited with 1",
+            "it failed with exit code 1 before the attempt",
         ),
         (Outcome { check_before: Some(1), ..same }, Class::CheckFailed, "the check could not be run"),
         (changed.clone(), Class::Unchecked, "the agent finished, no check was set; it said: done."),
-        (Outcome { check: Some(2), ..changed.clone() }, Class::CheckFailed, "the check exits with 2"),
+        (Outcome { check: Some(2), ..changed.clone() }, Class::CheckFailed, "the check failed with exit code 2"),
         (Outcome { check: Some(0), ..changed.clone() }, Class::Done, "the check passes"),
         (
             Outcome { check: Some(0), check_before: Some(0), ..changed.clone() },
@@ -193,7 +193,7 @@ fn done_needs_a_change_and_a_check_that_passes() {
         (
             Outcome { check: Some(0), check_before: Some(1), ..changed },
             Class::Done,
-            "before the attempt it exited with 1",
+            "it failed with exit code 1 before the attempt",
         ),
     ] {
         let verdict = classify_at_2_utc(&profile("cursor"), &log, &outcome);
@@ -299,7 +299,7 @@ fn a_resume_that_opened_another_session_is_reported() {
     let verdict = classify_at_2_utc(&profile("claude"), log.as_bytes(), &asked);
     assert_eq!(
         (verdict.class, &*verdict.evidence),
-        (Class::Session, "the CLI opened session new instead of resuming old")
+        (Class::Session, "the agent CLI opened session new instead of resuming old")
     );
     // Without a resume nothing is lost: the attempt's session is the one that the stream opened.
     assert_eq!(classify_at_2_utc(&profile("claude"), log.as_bytes(), &exited(0)).class, Class::Unchecked);

@@ -13,13 +13,11 @@ pub(super) fn verdict(case: &Case, class: Class) -> Verdict {
         Gives::Error | Gives::Stray if case.outcome.reason == Reason::Session => said(class, detail(case), None),
         Gives::Error => found(class, case.error.as_ref()),
         Gives::Stray => found(class, case.stray.as_ref()),
-        Gives::Class(_) if !matches!(case.outcome.reason.word(), "" | "exit" | "grace") => {
-            verdict_of_watcher(case, class)
-        }
+        Gives::Class(_) if !matches!(case.outcome.reason.word(), "" | "exit" | "grace") => from_outside(case, class),
         Gives::Class(Class::Oom) => out_of_memory(case),
         Gives::Class(Class::Session) => other_session(case),
-        Gives::Class(_) if well => verdict_of_work(case, class),
-        Gives::Class(_) => verdict_of_exit(case, class),
+        Gives::Class(_) if well => of_work(case, class),
+        Gives::Class(_) => of_exit(case, class),
     }
 }
 
@@ -51,11 +49,11 @@ fn said(class: Class, evidence: &str, line: Option<u64>) -> Verdict {
 
 fn found(class: Class, found: Option<&super::Found>) -> Verdict {
     let Some(found) = found else { return said(class, "", None) };
-    said(class, cut_around(&found.words.text, found.at), Some(found.words.line).filter(|line| *line > 0))
+    said(class, around(&found.words.text, found.at), Some(found.words.line).filter(|line| *line > 0))
 }
 
 /// The part of a long text that begins shortly before the proof, so that a cut keeps the proof.
-fn cut_around(text: &str, at: usize) -> &str {
+fn around(text: &str, at: usize) -> &str {
     let from = if at < SHORT / 2 { 0 } else { at - SHORT / 4 };
     let from = (from..=at).find(|&from| text.is_char_boundary(from)).unwrap_or(at);
     &text[from..]
@@ -79,7 +77,7 @@ fn with_last_words(case: &Case, class: Class, fact: &str) -> Verdict {
 }
 
 /// Verdicts for ends that the watcher caused, or that came before the agent ran.
-fn verdict_of_watcher(case: &Case, class: Class) -> Verdict {
+fn from_outside(case: &Case, class: Class) -> Verdict {
     let active = time(case.outcome.active);
     let fact = |fact: &str| with_detail(case, fact);
     match &case.outcome.reason {
@@ -96,7 +94,7 @@ fn verdict_of_watcher(case: &Case, class: Class) -> Verdict {
         Reason::AgentMissing => {
             said(class, &fact(&format!("{} was not found on the host", case.profile.binary.join(" or "))), None)
         }
-        Reason::Session => said(class, &fact("the agent CLI did not create a session"), None),
+        Reason::Session => said(class, or(detail(case), "the agent CLI created no session"), None),
         Reason::Setup => said(class, &fact("the setup command failed"), None),
         Reason::Ship if class == Class::Network => {
             said(class, &fact("the repository did not arrive on the host"), None)
@@ -134,7 +132,7 @@ fn other_session(case: &Case) -> Verdict {
 }
 
 /// Verdicts for an agent that reports success.
-fn verdict_of_work(case: &Case, class: Class) -> Verdict {
+fn of_work(case: &Case, class: Class) -> Verdict {
     let (line, words) = case.end.as_ref().map_or((None, ""), |words| (Some(words.line), words.text.as_str()));
     let outcome = case.outcome;
     let text = match class {
@@ -178,7 +176,7 @@ fn refused(case: &Case) -> Verdict {
 }
 
 /// Verdicts without an error in the log, by how the process ended.
-fn verdict_of_exit(case: &Case, class: Class) -> Verdict {
+fn of_exit(case: &Case, class: Class) -> Verdict {
     let code = case.outcome.exit.unwrap_or_default();
     let reported = case.end.as_ref().filter(|words| !words.text.is_empty());
     match (class, case.facts.exit) {

@@ -6,10 +6,10 @@ use regex::{Regex, RegexBuilder};
 /// differently; the reason is a fragment.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
     if pattern.is_empty() || pattern.chars().any(char::is_control) {
-        return Err("a pattern is one line that is not empty".into());
+        return Err("a pattern must be one line and not empty".into());
     }
     outside_the_common_subset(pattern)
-        .map_or(Ok(()), |what| Err(format!("{what} is not known to both grep -E and handoff")))?;
+        .map_or(Ok(()), |what| Err(format!("{what} does not work in both grep -E and handoff")))?;
     RegexBuilder::new(pattern).case_insensitive(true).build().map_err(|error| {
         error.to_string().lines().last().unwrap_or("not a regular expression").trim_start_matches("error: ").to_owned()
     })

@@ -75,7 +75,7 @@ fn a_mistake_is_named_with_its_line_and_the_nearest_key() {
         ),
         (
             "[agent.cursor]\nterminal = '\\d'\n",
-            "agents.toml:1: agent cursor: terminal: \\d is not known to both grep -E and handoff",
+            "agents.toml:1: agent cursor: terminal: \\d does not work in both grep -E and handoff",
         ),
         (
             "[agent.cursor]\nresume = []\n",
@@ -83,7 +83,7 @@ fn a_mistake_is_named_with_its_line_and_the_nearest_key() {
         ),
         (
             "[agent.cursor]\nstart = ['{sesion}', '{session}']\n",
-            "agents.toml:1: agent cursor: \"{sesion}\" is not a placeholder: {session}, {workspace}, {model} or the word {model_args}",
+            "agents.toml:1: agent cursor: \"{sesion}\" is not a placeholder; use {session}, {workspace}, {model}, or the word {model_args}",
         ),
         (
             "[agent.codex]\nsession_pattern = 'x'\n",

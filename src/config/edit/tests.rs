@@ -122,7 +122,7 @@ fn a_refused_host_leaves_the_file_unchanged() {
         error
     };
     let error = unchanged("[host.box]\n", &Host::bare("box"));
-    assert_eq!(error.to_string(), format!("{} has a host box already", file.display()));
+    assert_eq!(error.to_string(), format!("{} already has a host box", file.display()));
     assert!(matches!(unchanged("[hots]\n", &Host::bare("box")), EditError::Broken(_)));
     let odd = Host { root: Some("work".into()), ..Host::bare("box") };
     assert!(matches!(unchanged("", &odd), EditError::Refused(_)));

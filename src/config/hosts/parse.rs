@@ -9,7 +9,7 @@ use super::entry::Entry;
 use super::keys::KEYS;
 use super::reader::{Reader, Value};
 use super::rules;
-use crate::config::diagnostic::{Diagnostics, nearest, suggestion};
+use crate::config::diagnostic::{Diagnostics, meant, nearest};
 use crate::model::host::{LOCAL, TransportKind};
 
 /// A key with its position in the text.
@@ -44,7 +44,7 @@ fn unknown_top(reader: &mut Reader<'_>, name: &Name<'_>, value: &Value<'_>) {
     let help = match nearest(word, TOP) {
         Some(near) => format!("did you mean `{near}`?"),
         None if value.get_ref().is_table() => format!("a host is written as `[host.{word}]`"),
-        None => "keys belong into `[defaults]` or into a `[host.NAME]`".to_owned(),
+        None => "keys belong in `[defaults]` or in a `[host.NAME]`".to_owned(),
     };
     let kind = if value.get_ref().is_table() { "table" } else { "key" };
     reader.report_with_help(name.span(), format!("unknown {kind} `{word}`"), help);
@@ -57,7 +57,7 @@ fn all_hosts(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<(String, Entry)>
         let word = name.get_ref().as_ref();
         if KEYS.iter().any(|key| key.name == word) && !value.get_ref().is_table() {
             let help = format!("a host is written as `[host.NAME]`, with `{word}` below it");
-            reader.report_with_help(name.span(), format!("`{word}` belongs to no host"), help);
+            reader.report_with_help(name.span(), format!("`{word}` is outside of a host"), help);
             continue;
         }
         if !(rules::NAME.holds)(word) {
@@ -83,7 +83,7 @@ fn entry(reader: &mut Reader<'_>, host: Option<&str>, value: &Value<'_>) -> Entr
             Some(key) => (key.set)(reader, &mut entry, value),
             None => {
                 let known = KEYS.map(|key| key.name);
-                reader.report_with_help(name.span(), format!("unknown key `{word}`"), suggestion(word, &known));
+                reader.report_with_help(name.span(), format!("unknown key `{word}`"), meant(word, &known));
             }
         }
     }
@@ -103,10 +103,10 @@ fn check_reach(reader: &mut Reader<'_>, host: Option<&str>, entry: &Entry, table
             if host.is_none() {
                 reader.report(value.span(), "`transport` can be \"local\" for one host only, not in `[defaults]`");
             } else if entry.transport.is_some_and(|transport| transport != TransportKind::Local) {
-                reader.report(value.span(), format!("`{LOCAL}` is this machine and has no other transport"));
+                reader.report(value.span(), format!("`{LOCAL}` is this machine; it has no other transport"));
             }
         } else if is_reach && host.is_some() {
-            reader.report(name.span(), format!("`{word}` means nothing for a host that is this machine"));
+            reader.report(name.span(), format!("`{word}` has no meaning for this machine"));
         }
     }
 }

@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::rules::{self, Rule};
-use crate::config::diagnostic::{Diagnostic, Diagnostics, suggestion};
+use crate::config::diagnostic::{Diagnostic, Diagnostics, meant};
 use crate::config::settings;
 use crate::model::host::{SecretSource, TransportKind};
 
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         let transport = TRANSPORTS.iter().find(|(word, _)| *word == text).map(|(_, transport)| *transport);
         if transport.is_none() {
             let known = TRANSPORTS.map(|(word, _)| word);
-            self.report_with_help(value.span(), format!("unknown transport {text:?}"), suggestion(&text, &known));
+            self.report_with_help(value.span(), format!("unknown transport {text:?}"), meant(&text, &known));
         }
         transport
     }
@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
             return Some(SecretSource::Command(text.to_string()));
         }
         if rules::looks_secret(text) {
-            let help = "name a variable of this machine; the value itself never belongs into the file";
+            let help = "write the name of a variable of this machine; never put the value into this file";
             return self.no_secret(inner, format!("`{key}` looks like the secret itself"), help);
         }
         if !(rules::VARIABLE.holds)(text) {

@@ -26,7 +26,7 @@ pub(super) const DIRECTORY: Rule =
     Rule { holds: |s| is_directory(s) && !s.contains(':'), wants: "absolute or start with `~/`, without `..` and `:`" };
 /// A pattern of gitignore(5), without negations and comments.
 pub(super) const PATTERN: Rule =
-    Rule { holds: is_pattern, wants: "a pattern as in .gitignore, such as `target/`, without `!` and `#` in front" };
+    Rule { holds: is_pattern, wants: "a .gitignore pattern such as `target/`, without `!` or `#` in front" };
 /// Script text, may be empty.
 pub(super) const SCRIPT: Rule = Rule { holds: |s| !s.contains('\0'), wants: "without a zero byte" };
 pub(super) const VARIABLE: Rule =
@@ -45,7 +45,7 @@ pub fn is_name(name: &str) -> bool {
 /// The reason if handoff sets the variable itself, or a key of the file sets it.
 pub(super) fn reserved(name: &str) -> Option<&'static str> {
     match name {
-        "PATH" => Some("directories for PATH belong into `path`"),
+        "PATH" => Some("directories for PATH belong in `path`"),
         _ if name.starts_with("HANDOFF_") => Some("names that start with `HANDOFF_` are set by handoff"),
         _ => None,
     }

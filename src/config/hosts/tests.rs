@@ -131,11 +131,11 @@ fn mistakes_are_shown_with_their_lines() {
         ),
         (
             "port = 22\n",
-            "hosts.toml:1:1: unknown key `port`\n  1 | port = 22\n    | ^^^^\n  keys belong into `[defaults]` or into a `[host.NAME]`",
+            "hosts.toml:1:1: unknown key `port`\n  1 | port = 22\n    | ^^^^\n  keys belong in `[defaults]` or in a `[host.NAME]`",
         ),
         (
             "[host]\nport = 22\n",
-            "hosts.toml:2:1: `port` belongs to no host\n  2 | port = 22\n    | ^^^^\n  a host is written as `[host.NAME]`, with `port` below it",
+            "hosts.toml:2:1: `port` is outside of a host\n  2 | port = 22\n    | ^^^^\n  a host is written as `[host.NAME]`, with `port` below it",
         ),
         (
             "host.box = 1\n",
@@ -171,7 +171,7 @@ fn mistakes_are_shown_with_their_lines() {
         ),
         (
             "[host.box.env]\nPATH = \"/bin\"\n",
-            "hosts.toml:2:1: `PATH` cannot be set here\n  2 | PATH = …\n    | ^^^^\n  directories for PATH belong into `path`",
+            "hosts.toml:2:1: `PATH` cannot be set here\n  2 | PATH = …\n    | ^^^^\n  directories for PATH belong in `path`",
         ),
         (
             "[host.box.env]\nDEBUG = 1\n",
@@ -183,11 +183,11 @@ fn mistakes_are_shown_with_their_lines() {
         ),
         (
             "[host.local]\nport = 22\n",
-            "hosts.toml:2:1: `port` means nothing for a host that is this machine\n  2 | port = 22\n    | ^^^^",
+            "hosts.toml:2:1: `port` has no meaning for this machine\n  2 | port = 22\n    | ^^^^",
         ),
         (
             "[host.local]\ntransport = \"ssh\"\n",
-            "hosts.toml:2:13: `local` is this machine and has no other transport\n  2 | transport = \"ssh\"\n    |             ^^^^^",
+            "hosts.toml:2:13: `local` is this machine; it has no other transport\n  2 | transport = \"ssh\"\n    |             ^^^^^",
         ),
         (
             "[defaults]\ntransport = \"local\"\n",
@@ -242,7 +242,7 @@ fn a_secret_in_place_of_a_name_is_not_printed() {
     assert_eq!(
         wrong(&format!("[host.box.secrets]\nTOKEN = \"{secret}\"\n")),
         "hosts.toml:2:9: `secrets.TOKEN` looks like the secret itself\n  2 | TOKEN = …\n    | ^^^^^\n  \
-         name a variable of this machine; the value itself never belongs into the file"
+         write the name of a variable of this machine; never put the value into this file"
     );
 }
 
@@ -253,7 +253,7 @@ fn only_a_file_that_was_named_must_exist() {
     let load = |named_by| Hosts::load(&HostsFile { path: path.clone(), named_by }, dir.path());
     assert_eq!(load(NamedBy::Default).unwrap(), Hosts::none());
     let message = load(NamedBy::Variable).unwrap_err().to_string();
-    assert_eq!(message, format!("no hosts file at {}, where HANDOFF_HOSTS says it is", path.display()));
+    assert_eq!(message, format!("HANDOFF_HOSTS names a hosts file that does not exist: {}", path.display()));
     assert!(matches!(load(NamedBy::Flag), Err(HostsError::Missing { by: "--hosts", .. })));
 
     std::fs::File::create(&path).unwrap().write_all(b"[host.box]\n# \xff\n").unwrap();

@@ -24,11 +24,11 @@ fn the_prompt_of_a_first_run_has_everything_it_needs() {
     let text = prompt(PromptKind::Fresh, &CONTEXT);
     assert!(text.contains(&format!("Task:\n\n{}\n\n", CONTEXT.task)), "{text}");
     for promise in [
-        "Nobody is watching and nobody can answer",
+        "No person is watching, and no person can answer",
         "a git checkout of shop on branch main,",
         "    make test\n    make lint\n",
         "Do not push, and do not add, change or remove remotes.",
-        "uncommitted is kept",
+        "Uncommitted changes are kept",
         "short summary as your last message",
     ] {
         assert!(text.contains(promise), "{promise} is not in\n{text}");
@@ -71,7 +71,7 @@ fn the_prompt_of_a_resume_is_complete_and_has_the_skills_sections() {
 fn the_checks_output_is_between_head_and_foot() {
     let (head, foot) = (prompt(PromptKind::CheckHead, &CONTEXT), prompt(PromptKind::CheckFoot, &CONTEXT));
     assert!(head.contains("    make test\n    make lint\n") && head.ends_with("-----\n"), "{head}");
-    assert!(foot.starts_with('\n') && foot.contains(CONTEXT.task) && foot.contains("Nobody is watching"), "{foot}");
+    assert!(foot.starts_with('\n') && foot.contains(CONTEXT.task) && foot.contains("No person is watching"), "{foot}");
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Finding {
     }
 
     /// Whether it names no object, so that each ref must be checked alone.
-    pub(super) fn names_no_object(&self) -> bool {
+    pub(super) fn is_of_all(&self) -> bool {
         self.fault.object.is_none()
     }
 }
@@ -146,13 +146,13 @@ fn fsck(quarantine: &Quarantine, settings: &mut Settings) -> Result<Vec<Fault>> 
         })?;
         match fatal {
             Some(why) if settings.drop_named(&why) => continue,
-            Some(why) => return Err(Error::untrusted(format!("git could not check what came: {why}"))),
+            Some(why) => return Err(Error::untrusted(format!("git could not check the fetched objects: {why}"))),
             None => {}
         }
         // Status bits of fsck: 1 is bad objects, 2 is missing ones (which the user's repository has), 4 is packs.
         let unnamed = status.code().is_none_or(|code| code & 0b101 != 0) && faults.is_empty();
         if unnamed {
-            return Err(Error::untrusted(format!("git could not check what came ({status}): {last}")));
+            return Err(Error::untrusted(format!("git could not check the fetched objects ({status}): {last}")));
         }
         return Ok(faults.into_values().collect());
     }

@@ -27,7 +27,7 @@ pub(super) fn take(repo: &Repository, scratch: &Scratch, include: &[String]) -> 
         return Ok((None, files));
     }
     let index = scratch.place("extra");
-    scratch.add_paths(&index, &wanted)?;
+    scratch.add_these(&index, &wanted)?;
     let entries = scratch.entries(&index)?;
     if entries.is_empty() {
         return Ok((None, files));

@@ -113,7 +113,7 @@ fn walk(repo: &Repository, ignored: &HashSet<Vec<u8>>, staged: &Entries, files: 
                 }
             } else if kind.is_symlink() {
                 if leads_into(repo, &path) {
-                    found.add("content in the git directory", &path);
+                    found.add("content is in the git directory", &path);
                 }
             } else if kind.is_fifo() {
                 found.add("named pipe", &path);

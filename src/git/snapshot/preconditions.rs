@@ -25,14 +25,20 @@ pub(super) fn check(repo: &Repository) -> Result<()> {
     if !conflicts.is_empty() {
         let entries = conflicts.split(|b| *b == 0).filter_map(|entry| entry.splitn(2, |b| *b == b'\t').nth(1));
         let paths: HashSet<_> = entries.collect();
-        let what = format!("{} path(s) are in conflict", paths.len());
-        return Err(Error::unfit(what, "resolve and git add them, or git reset --merge"));
+        let what = match paths.len() {
+            1 => "1 path has a merge conflict".to_owned(),
+            n => format!("{n} paths have merge conflicts"),
+        };
+        return Err(Error::unfit(what, "git add PATH, after you have resolved it; or git reset --merge"));
     }
     if repo.git("rev-parse").arg("--is-shallow-repository").line()? == "true" {
-        return Err(Error::unfit("the repository is a shallow clone: its history is cut", "git fetch --unshallow"));
+        return Err(Error::unfit(
+            "the repository is a shallow clone, without its full history",
+            "git fetch --unshallow",
+        ));
     }
     if repo.config()?.is_partial() {
-        let what = "the repository is a partial clone: objects are missing until they are asked for";
+        let what = "the repository is a partial clone, without all of its objects";
         return Err(Error::unfit(what, "work in a clone made without --filter"));
     }
     Ok(())

@@ -26,9 +26,15 @@ pub(super) fn find(repo: &Repository, scratch: &Scratch, files: &Entries) -> Res
         if filter == "lfs" {
             found.push((path, "LFS content".to_owned()));
         } else if filters.contains(filter.as_str()) {
-            maybe.push((path, format!("sent as git stores it: the filter {filter} is of this machine")));
+            maybe.push((
+                path,
+                format!("sent as git stores it, because the filter {filter} exists only on this machine"),
+            ));
         } else if outside && !encoding.is_empty() {
-            maybe.push((path, format!("sent in UTF-8: that it is {encoding} is set outside of the tree")));
+            maybe.push((
+                path,
+                format!("sent in UTF-8, because its encoding {encoding} is not set in .gitattributes of the tree"),
+            ));
         }
     }
     found.extend(changed(scratch, files, maybe)?);

@@ -115,7 +115,7 @@ impl Scratch {
     }
 
     /// Adds these paths to an index, ignored or not. Unreadable ones are left out.
-    pub(super) fn add_paths(&self, index: &Path, paths: &[&[u8]]) -> Result<()> {
+    pub(super) fn add_these(&self, index: &Path, paths: &[&[u8]]) -> Result<()> {
         let add = self.git("add").index(index).env("GIT_LITERAL_PATHSPECS", "1");
         let add = add.args(["-f", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul"]);
         let output = add.stdin(paths.join(&0)).output()?;

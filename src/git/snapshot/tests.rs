@@ -222,7 +222,7 @@ fn unfinished_operations_are_refused_with_a_hint() {
     }
     raw(repo.top(), ["merge", "side"]);
     std::fs::remove_file(repo.path(".git/MERGE_HEAD")).unwrap();
-    assert_eq!(refusal(&repo).0, "1 path(s) are in conflict");
+    assert_eq!(refusal(&repo).0, "1 path has a merge conflict");
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn a_snapshot_during_commits_is_consistent() {
                     repo.git(["rev-parse", &format!("{}^{{tree}}", taken.head)]).trim(),
                     "nothing was ever staged without being committed"
                 ),
-                Err(error) => assert!(error.to_string().contains("changed each time"), "{error}"),
+                Err(error) => assert!(error.to_string().contains("kept changing"), "{error}"),
             }
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);

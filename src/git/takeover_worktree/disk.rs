@@ -42,7 +42,7 @@ pub(super) fn check(repo: &Repository, tree: &Oid, place: &Path) -> Result<()> {
     }
     let plain = repo.config()?.get("core.symlinks").is_some_and(|value| value.eq_ignore_ascii_case("false"));
     if links > 0 && !plain && std::os::unix::fs::symlink("x", place.join("link")).is_err() {
-        found.push(format!("{links} symbolic link(s), which the file system does not have"));
+        found.push(format!("{links} symbolic links, which the file system does not support"));
     }
     match found.is_empty() {
         true => Ok(()),
@@ -99,7 +99,7 @@ fn try_names(here: &Path, directory: &[u8], names: &[&[u8]], found: &mut Vec<Str
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 let first = file.symlink_metadata().ok().and_then(|meta| made.get(&(meta.dev(), meta.ino())).copied());
                 found.push(format!(
-                    "{} and {} have one name there",
+                    "{} and {} have the same name there",
                     first.map_or("another".into(), shown),
                     shown(name)
                 ));
@@ -118,12 +118,12 @@ fn is_of_the_disk(error: &std::io::Error) -> bool {
 }
 
 fn refused(parent: &Path, found: &[String]) -> Error {
-    let mut what = format!("the file system of {} cannot hold the work, and nothing was written:", parent.display());
+    let mut what = format!("the file system of {} cannot store the work; nothing was written:", parent.display());
     found.iter().take(SHOWN).for_each(|line| what.push_str(&format!("\n  {line}")));
     if found.len() > SHOWN {
         what.push_str(&format!("\n  and {} more", found.len() - SHOWN));
     }
-    Error::unfit(what, "name a directory on another file system with --worktree DIR; or `handoff diff` shows the work")
+    Error::unfit(what, "choose a directory on another file system with --worktree DIR; `handoff diff` shows the work")
 }
 
 #[cfg(test)]
@@ -158,9 +158,9 @@ mod tests {
         let mut found = Vec::new();
         // The same name twice has the effect of two names on a disk that folds case.
         try_names(folder.path(), b"docs", &[b"guide", b"guide", long.as_bytes()], &mut found).unwrap();
-        assert_eq!(found[0], "docs/guide and docs/guide have one name there");
+        assert_eq!(found[0], "docs/guide and docs/guide have the same name there");
         assert!(found[1].starts_with("docs/xxx") && found[1].contains("name too long"), "{found:?}");
         let said = refused(folder.path(), &found).to_string();
-        assert!(said.contains("\n  docs/guide and docs/guide have one name there"), "{said}");
+        assert!(said.contains("\n  docs/guide and docs/guide have the same name there"), "{said}");
     }
 }

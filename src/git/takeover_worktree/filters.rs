@@ -32,7 +32,7 @@ pub struct Stored {
 pub(super) fn check_out(tree: &Repository, files: &Oid) -> Result<Vec<Stored>> {
     let read = git(tree, "read-tree").args(["--reset", "-u", files.as_str()]);
     let first = read.output()?;
-    if first.status.success() && error_line(&first).is_none() {
+    if first.status.success() && complaint(&first).is_none() {
         return Ok(Vec::new());
     }
     let names = names_of_filters(tree)?;
@@ -41,7 +41,7 @@ pub(super) fn check_out(tree: &Repository, files: &Oid) -> Result<Vec<Stored>> {
     }
     // Writes everything without filters first. An existing index would make files count as up to date.
     remove_index(tree)?;
-    without_filters(git(tree, "read-tree"), &names).args(["--reset", "-u", files.as_str()]).run()?;
+    without(git(tree, "read-tree"), &names).args(["--reset", "-u", files.as_str()]).run()?;
     let filtered = filtered(tree, &names)?;
     let mut stored = Vec::new();
     for (number, (path, object, attributes)) in filtered.iter().enumerate() {
@@ -51,13 +51,13 @@ pub(super) fn check_out(tree: &Repository, files: &Oid) -> Result<Vec<Stored>> {
             Some(format!("one of {} files that git rewrites", filtered.len()))
         };
         if let Some(why) = why {
-            backdate(&place(tree, path))?;
+            age(&place(tree, path))?;
             let said = if attributes.filter.is_empty() { &attributes.encoding } else { &attributes.filter };
             stored.push(Stored { path: String::from_utf8_lossy(path).into_owned(), why: format!("{said}: {why}") });
         }
     }
     // Refreshed once without filters and once with them. Both report what they could not refresh.
-    without_filters(git(tree, "update-index"), &names).args(["-q", "--refresh"]).output()?;
+    without(git(tree, "update-index"), &names).args(["-q", "--refresh"]).output()?;
     git(tree, "update-index").args(["-q", "--refresh"]).output()?;
     Ok(stored)
 }
@@ -71,7 +71,7 @@ pub(super) fn add(tree: &Repository, files: &Oid) -> Result<()> {
     if write(git(tree, "checkout-index")).output()?.status.success() {
         return Ok(());
     }
-    write(without_filters(git(tree, "checkout-index"), &names_of_filters(tree)?)).run()?;
+    write(without(git(tree, "checkout-index"), &names_of_filters(tree)?)).run()?;
     Ok(())
 }
 
@@ -86,7 +86,7 @@ fn names_of_filters(tree: &Repository) -> Result<Vec<String>> {
 }
 
 /// The same command with all filters off.
-fn without_filters(git: Git, names: &[String]) -> Git {
+fn without(git: Git, names: &[String]) -> Git {
     names.iter().fold(git, |git, name| {
         let none = ["clean=", "smudge=", "process=", "required=false"];
         none.iter().fold(git, |git, setting| git.config(format!("filter.{name}.{setting}")))
@@ -127,7 +127,7 @@ fn smudge(tree: &Repository, path: &[u8], object: &str) -> Result<Option<String>
     let made = tempfile::NamedTempFile::new_in(tree.top()).map_err(Error::io("write in", tree.top()))?;
     let file = made.as_file().try_clone().map_err(Error::io("write in", tree.top()))?;
     let output = tree.git("cat-file").arg("--filters").arg(option).arg(object).stdout_file(file).output()?;
-    let said = error_line(&output);
+    let said = complaint(&output);
     if !output.status.success() {
         return Ok(Some(said.unwrap_or_else(|| output.status.to_string())));
     }
@@ -143,7 +143,7 @@ fn smudge(tree: &Repository, path: &[u8], object: &str) -> Result<Option<String>
 }
 
 /// The first line that reports a failure.
-fn error_line(output: &Output) -> Option<String> {
+fn complaint(output: &Output) -> Option<String> {
     let text = String::from_utf8_lossy(&output.stderr);
     let failed = text.lines().any(|line| line.starts_with("error: ") || line.starts_with("fatal: "));
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -155,7 +155,7 @@ fn place(tree: &Repository, path: &[u8]) -> PathBuf {
 }
 
 /// Makes a file older than the index that is written next, so that no later `git status` runs the filter again.
-fn backdate(path: &std::path::Path) -> Result<()> {
+fn age(path: &std::path::Path) -> Result<()> {
     let then = SystemTime::now() - AGE;
     let file = File::options().write(true).open(path);
     file.and_then(|file| file.set_times(FileTimes::new().set_modified(then))).map_err(Error::io("write", path))

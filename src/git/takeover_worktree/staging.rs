@@ -37,7 +37,7 @@ impl<'a> Staging<'a> {
         let path = destination.with_file_name(file_name(name));
         clear(repo, id, &path)?;
         let made = std::fs::create_dir(&path).map_err(Error::io("make", &path));
-        made.map_err(|error| with_place_hint(error, destination))?;
+        made.map_err(|error| of_the_place(error, destination))?;
         let staging = Self { repo, id, path, finished: false };
         // Forced twice, because git may have registered this path before the process was killed.
         let add = repo.git("worktree").args(["add", "-f", "-f", "--quiet", "--detach", "--no-checkout", "--"]);
@@ -56,7 +56,7 @@ impl<'a> Staging<'a> {
             _ => Error::io("make", destination)(error),
         })?;
         self.finished = true;
-        repair_worktree(self.repo, destination)
+        settle(self.repo, destination)
     }
 }
 
@@ -71,7 +71,7 @@ impl Drop for Staging<'_> {
 
 /// Finds the worktree of this handoff if a takeover was killed before it was journaled. Otherwise refuses a place where
 /// something exists, or where git still expects a worktree.
-pub(super) fn find_finished(repo: &Repository, name: &RemoteName, destination: &Path) -> Result<Option<Repository>> {
+pub(super) fn look(repo: &Repository, name: &RemoteName, destination: &Path) -> Result<Option<Repository>> {
     let listed = repo.git("worktree").args(["list", "--porcelain"]).run()?;
     let listed = listed.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"worktree "));
     let listed: Vec<&Path> = listed.map(|path| Path::new(OsStr::from_bytes(path))).collect();
@@ -82,7 +82,7 @@ pub(super) fn find_finished(repo: &Repository, name: &RemoteName, destination: &
     let made = places
         .find(|place| place.file_name() != Some(OsStr::new(&staging)) && admin_of(repo, place).is_some_and(is_ours));
     if let Some(made) = made {
-        return repair_worktree(repo, made).map(Some);
+        return settle(repo, made).map(Some);
     }
     if destination.symlink_metadata().is_ok() {
         return Err(taken(destination));
@@ -90,8 +90,8 @@ pub(super) fn find_finished(repo: &Repository, name: &RemoteName, destination: &
     let parent = destination.parent().and_then(|parent| parent.canonicalize().ok());
     let real = parent.zip(destination.file_name()).map(|(parent, name)| parent.join(name));
     if real.is_some_and(|real| listed.contains(&real.as_path())) {
-        let what = format!("git has a worktree at {} that is not there", destination.display());
-        return Err(Error::unfit(what, "git worktree prune, or git worktree repair where it was moved"));
+        let what = format!("git lists a worktree at {} that does not exist", destination.display());
+        return Err(Error::unfit(what, "git worktree prune, or git worktree repair if it was moved"));
     }
     Ok(None)
 }
@@ -102,7 +102,7 @@ fn file_name(name: &RemoteName) -> String {
 }
 
 /// Tells git the current place of a worktree.
-fn repair_worktree(repo: &Repository, place: &Path) -> Result<Repository> {
+fn settle(repo: &Repository, place: &Path) -> Result<Repository> {
     undo_link(repo, place)?;
     repo.git("worktree").args(["repair", "--"]).arg(place).run()?;
     Repository::discover(place)
@@ -110,14 +110,14 @@ fn repair_worktree(repo: &Repository, place: &Path) -> Result<Repository> {
 
 fn taken(destination: &Path) -> Error {
     Error::unfit(
-        format!("{} exists already", destination.display()),
-        "name another directory with --worktree DIR, or remove it",
+        format!("{} already exists", destination.display()),
+        "choose another directory with --worktree DIR, or remove this one",
     )
 }
 
 /// Checks the disk of a destination in an empty directory, which is removed afterwards. It has the name of a staging
 /// directory, so leftovers of a killed process are removed in the same way.
-pub(super) fn with_probe_directory<T>(
+pub(super) fn on_the_disk<T>(
     repo: &Repository,
     (id, name): (&HandoffId, &RemoteName),
     destination: &Path,
@@ -128,7 +128,7 @@ pub(super) fn with_probe_directory<T>(
     let found = std::fs::create_dir(&path).map_err(Error::io("make", &path)).and_then(|()| look(&path));
     // Errors are ignored if another error is being reported.
     let cleared = clear(repo, id, &path);
-    found.and_then(|found| cleared.map(|()| found)).map_err(|error| with_place_hint(error, destination))
+    found.and_then(|found| cleared.map(|()| found)).map_err(|error| of_the_place(error, destination))
 }
 
 /// The directory in which a worktree is made.
@@ -147,7 +147,7 @@ fn parent(destination: &Path) -> Result<&Path> {
 }
 
 /// Adds to an error of the disk the hint to use another place.
-pub(super) fn with_place_hint(error: Error, destination: &Path) -> Error {
+pub(super) fn of_the_place(error: Error, destination: &Path) -> Error {
     let of_the_disk = match &error {
         Error::Io { .. } => true,
         Error::Failed { stderr, .. } => {
@@ -160,8 +160,8 @@ pub(super) fn with_place_hint(error: Error, destination: &Path) -> Error {
     if !of_the_disk {
         return error;
     }
-    let what = format!("no worktree could be made at {}: {error}", destination.display());
-    Error::unfit(what, "name a directory on another disk, or one that you may write to, with --worktree DIR")
+    let what = format!("could not create a worktree at {}: {error}", destination.display());
+    Error::unfit(what, "choose a directory that you may write to, or one on another disk, with --worktree DIR")
 }
 
 /// git-annex runs as a filter and makes a worktree's `.git` a link. `git worktree` needs git's own file, and git-annex
@@ -193,8 +193,8 @@ fn clear(repo: &Repository, id: &HandoffId, path: &Path) -> Result<()> {
     let admin = admin_of(repo, path);
     if admin.is_none() && path.join(".git").symlink_metadata().is_ok() {
         // A copy of this repository has the same handoff.
-        let what = format!("{} is in the way: it belongs to another repository", path.display());
-        return Err(Error::unfit(what, "name another directory with --worktree"));
+        let what = format!("{} already exists and belongs to another repository", path.display());
+        return Err(Error::unfit(what, "choose another directory with --worktree DIR"));
     }
     if admin.is_some() {
         let name = branch_of(id);

@@ -35,7 +35,7 @@ impl Place {
         if text.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") || text.contains("host key was REVOKED") {
             return TransportError::ChangedHostKey {
                 host,
-                reason: "ssh refuses its key (see `ssh` by hand)".to_owned(),
+                reason: "ssh refuses its key (run `ssh` by hand to see why)".to_owned(),
                 listed: None,
             };
         }
@@ -109,6 +109,6 @@ fn fingerprint(text: &str) -> String {
 
 /// The last line that is not empty, without control characters.
 fn last_line(text: &str) -> String {
-    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh ended without a word");
+    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh ended without a message");
     line.chars().filter(|c| !c.is_control()).take(SAID).collect()
 }

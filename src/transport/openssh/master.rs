@@ -83,7 +83,8 @@ impl Master {
             master.arguments.extend(target.arguments());
             return Ok(master);
         }
-        let directory = private().map_err(|e| place.config(format!("no place for ssh's socket: {e}")))?;
+        let directory =
+            private().map_err(|e| place.config(format!("cannot create a directory for ssh's socket: {e}")))?;
         master.arguments.push(setting("ControlPath", &directory.path().join("s")));
         master.own = Some(directory);
         master.start(&target, &place, options.interactive).await?;
@@ -131,7 +132,7 @@ impl Master {
                 Err(_) => return Err(place.unreachable(&format!("no login within {} s", LOGIN.as_secs()))),
             },
         };
-        let output = output.map_err(|e| place.config(format!("ssh was lost: {e}")))?;
+        let output = output.map_err(|e| place.config(format!("cannot wait for ssh: {e}")))?;
         match output {
             output if output.status.success() => Ok(()),
             // At this log level `ssh` prints nothing about a connection that the server closed.

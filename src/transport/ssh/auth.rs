@@ -181,7 +181,7 @@ impl Login<'_> {
     /// Stops using an agent that does not answer: its keys are skipped and key files are tried.
     fn give_up_agent(&mut self, why: &str) {
         self.remarks.push(why.to_owned());
-        self.notes.push(format!("{}: {why}; key files are tried without it", self.label));
+        self.notes.push(format!("{}: {why}; trying key files without it", self.label));
     }
 
     /// Asks whether the server accepts a key. Only then is it used to sign, and its passphrase asked for.
@@ -238,7 +238,7 @@ impl Login<'_> {
             return TransportError::Auth {
                 host,
                 user: self.resolved.user.clone(),
-                reason: self.tries(&self.disconnect.cause()),
+                reason: self.story(&self.disconnect.cause()),
             };
         }
         TransportError::lost(&host, format!("during the login: {}", self.disconnect.cause()))
@@ -252,14 +252,14 @@ impl Login<'_> {
         if self.resolved.gssapi && self.methods.as_ref().is_some_and(|set| set.contains(&MethodKind::GssapiWithMic)) {
             return Failure::Beyond("GSSAPI, which the server takes".to_owned());
         }
-        let reason = self.tries(&format!("it takes {}", methods.join(", ")));
+        let reason = self.story(&format!("the server accepts {}", methods.join(", ")));
         TransportError::Auth { host: self.label.to_owned(), user: self.resolved.user.clone(), reason }.into()
     }
 
-    fn tries(&self, end: &str) -> String {
+    fn story(&self, end: &str) -> String {
         let mut parts = self.remarks.clone();
         if parts.is_empty() {
-            parts.push("there is no key to try".to_owned());
+            parts.push("no key to try".to_owned());
         }
         parts.push(end.to_owned());
         parts.join("; ")

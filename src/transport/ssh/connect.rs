@@ -117,7 +117,7 @@ impl Dialer<'_> {
             }
         };
         if let Some((verdict, key)) = disconnect.let_in() {
-            self.store_accepted(label, &resolved, &name, &verdict, &key);
+            self.on_let_in(label, &resolved, &name, &verdict, &key);
         }
         if disconnect.is_doubtful() {
             (resolved.password, resolved.keyboard_interactive) = (false, false);
@@ -202,13 +202,13 @@ impl Dialer<'_> {
         if let Some(file) = keeper(resolved).filter(|_| is_new)
             && let Err(reason) = append::append(file, &name.full, key, resolved.hash_known_hosts)
         {
-            self.note(format!("the host key of {label} is not remembered: {reason}"));
+            self.note(format!("the host key of {label} could not be saved: {reason}"));
         }
         is_new
     }
 
     /// Adds a key that `StrictHostKeyChecking` accepted to the user's file, and reports it once.
-    fn store_accepted(&self, label: &str, resolved: &Resolved, name: &Name, verdict: &KeyStatus, key: &KeyData) {
+    fn on_let_in(&self, label: &str, resolved: &Resolved, name: &Name, verdict: &KeyStatus, key: &KeyData) {
         let shown = format!("{} {}", key.algorithm(), key.fingerprint(HashAlg::Sha256));
         match verdict {
             KeyStatus::Changed(reason) if self.options.accepted.keep(&name.full, key) => self.note(format!(
@@ -216,7 +216,7 @@ impl Dialer<'_> {
                  (StrictHostKeyChecking no), and it gets no password"
             )),
             KeyStatus::Unknown if self.remember(label, resolved, name, key) => {
-                self.note(format!("the host key of {label} was not known and is accepted ({shown})"));
+                self.note(format!("the host key of {label} is new and was accepted ({shown})"));
             }
             _ => {}
         }

@@ -155,7 +155,7 @@ impl Target {
         if safe(&self.address) && self.user.as_deref().is_none_or(safe) {
             return Ok(());
         }
-        let reason = format!("{:?} is no name of a host or user", self.address);
+        let reason = format!("{:?} is not a valid host or user name", self.address);
         Err(TransportError::Config { host: self.address.clone(), reason })
     }
 }
@@ -205,7 +205,7 @@ pub async fn resolve(target: &Target, options: &Options) -> Result<Resolved, Tra
     };
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(failed(format!("its ssh configuration does not hold: {}", said.trim())));
+        return Err(failed(format!("ssh does not accept its configuration: {}", said.trim())));
     }
     let text = String::from_utf8_lossy(&output.stdout[..output.stdout.len().min(LARGEST)]);
     Ok(finish(parse(&text, target).map_err(failed)?, target, options))
@@ -279,9 +279,9 @@ pub fn parse(text: &str, target: &Target) -> Result<Resolved, String> {
         let yes = matches!(value, "yes" | "true");
         match key {
             "hostname" if safe(value) => resolved.hostname = value.to_owned(),
-            "hostname" => return Err(format!("its HostName {value:?} is none")),
+            "hostname" => return Err(format!("its HostName {value:?} is not valid")),
             "user" if !value.is_empty() => resolved.user = value.to_owned(),
-            "port" => resolved.port = value.parse().map_err(|_| format!("its port {value:?} is none"))?,
+            "port" => resolved.port = value.parse().map_err(|_| format!("its port {value:?} is not valid"))?,
             "identityfile" | "certificatefile" | "userknownhostsfile" | "globalknownhostsfile" | "identityagent" => {
                 paths.push((key, value));
             }
@@ -295,7 +295,7 @@ pub fn parse(text: &str, target: &Target) -> Result<Resolved, String> {
             "gssapiauthentication" => resolved.gssapi = yes,
             "preferredauthentications" => prefer(&mut resolved, value),
             "proxyjump" if value != "none" => {
-                let hop = Target::of_jump(value).ok_or_else(|| format!("its ProxyJump {value:?} is none"))?;
+                let hop = Target::of_jump(value).ok_or_else(|| format!("its ProxyJump {value:?} is not valid"))?;
                 resolved.proxy = Proxy::Jump(Box::new(hop));
             }
             "proxycommand" if value != "none" => proxy_command = Some(value),

@@ -211,7 +211,7 @@ async fn accept(listener: TcpListener, config: Arc<Config>, shared: Arc<Shared>)
             continue;
         }
         let number = shared.connections.fetch_add(1, Ordering::Relaxed);
-        let Some((socket, second)) = duplicate(socket) else { continue };
+        let Some((socket, second)) = twice(socket) else { continue };
         shared.sockets().insert(number, second);
         let (config, shared) = (config.clone(), shared.clone());
         tokio::spawn(async move {
@@ -226,7 +226,7 @@ async fn accept(listener: TcpListener, config: Arc<Config>, shared: Arc<Shared>)
 }
 
 /// A socket and a duplicate of it.
-fn duplicate(socket: TcpStream) -> Option<(TcpStream, std::net::TcpStream)> {
+fn twice(socket: TcpStream) -> Option<(TcpStream, std::net::TcpStream)> {
     socket.set_nodelay(true).ok()?;
     let socket = socket.into_std().ok()?;
     let second = socket.try_clone().ok()?;

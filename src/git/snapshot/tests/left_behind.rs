@@ -193,7 +193,7 @@ fn content_that_a_filter_rewrites_is_listed() {
     repo.write("digits.secret", "12345\n");
     repo.commit("filtered");
     repo.write("new.secret", "untracked\n");
-    let of = |name: &str| format!("sent as git stores it: the filter {name} is of this machine");
+    let of = |name: &str| format!("sent as git stores it, because the filter {name} exists only on this machine");
     let (toy, long) = (of("toy"), of("long"));
     let expected = [("c.note", &long), ("a.secret", &toy), ("in/b.secret", &toy), ("new.secret", &toy)];
     let taken = snapshot(&repo);
@@ -207,7 +207,7 @@ fn an_encoding_that_only_this_repository_knows_is_listed() {
     let utf16: Vec<u8> = "text\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     repo.write("wide", utf16);
     repo.write(".git/info/attributes", "wide working-tree-encoding=UTF-16LE\n");
-    let expected = [("wide", "sent in UTF-8: that it is UTF-16LE is set outside of the tree")];
+    let expected = [("wide", "sent in UTF-8, because its encoding UTF-16LE is not set in .gitattributes of the tree")];
     assert_eq!(reasons(&snapshot(&repo)), expected);
 }
 
@@ -238,7 +238,7 @@ fn links_into_the_git_directory_are_listed() {
         let names = ["data/absolute", "data/directory", "data/missing", "data/relative", "data/roundabout", "through"];
         // A link to a dangling link is only found where it has a target.
         let names = &names[..if top == repo.top() { 6 } else { 5 }];
-        assert_eq!(listed, names.iter().map(|name| (*name, "content in the git directory")).collect::<Vec<_>>());
+        assert_eq!(listed, names.iter().map(|name| (*name, "content is in the git directory")).collect::<Vec<_>>());
     }
 }
 

@@ -109,7 +109,7 @@ fn real_git_crypt_files_are_listed_and_taken_over() {
     repo.write("a.key", "password\n");
     repo.commit("locked");
     let shipped = snapshot::take(&repo.open(), &[]).unwrap();
-    let reason = "sent as git stores it: the filter git-crypt is of this machine";
+    let reason = "sent as git stores it, because the filter git-crypt exists only on this machine";
     assert_eq!(shipped.left_behind.iter().map(|it| (&*it.path, &*it.reason)).collect::<Vec<_>>(), [("a.key", reason)]);
     let landed = land(&repo, &taken(&repo)).unwrap();
     let text = std::fs::read(landed.path.join("a.key")).unwrap();
@@ -137,8 +137,8 @@ fn real_git_annex_files_are_listed_and_taken_over() {
     repo.write("plain", "x");
     let shipped = snapshot::take(&repo.open(), &[]).unwrap();
     let reasons = [
-        ("locked.bin", "content in the git directory"),
-        ("unlocked.bin", "sent as git stores it: the filter annex is of this machine"),
+        ("locked.bin", "content is in the git directory"),
+        ("unlocked.bin", "sent as git stores it, because the filter annex exists only on this machine"),
     ];
     assert_eq!(shipped.left_behind.iter().map(|it| (&*it.path, &*it.reason)).collect::<Vec<_>>(), reasons);
     let landed = land(&repo, &taken(&repo)).unwrap();
@@ -231,8 +231,8 @@ fn names_that_the_disk_cannot_store_are_listed_before_anything_is_written() {
         let git = repo.open();
         let error = worktree_for_takeover(&git, (&id(), &name()), &work, &place.join("x")).unwrap_err();
         let said = error.to_string();
-        assert!(said.contains("\n  Guide.md and guide.md have one name there"), "{said}");
-        assert!(said.contains("\n  Docs and docs have one name there"), "{said}");
+        assert!(said.contains("\n  Guide.md and guide.md have the same name there"), "{said}");
+        assert!(said.contains("\n  Docs and docs have the same name there"), "{said}");
         assert_eq!(said.contains("\n  what? ("), is_vfat, "{said}");
         assert!(error.hint().unwrap().contains("--worktree"));
         assert_eq!(place.read_dir().unwrap().count(), 0);

@@ -135,7 +135,7 @@ impl Login<'_> {
         let prompter = self.prompter.clone();
         let answer = tokio::task::spawn_blocking(move || prompter.secret(&prompt, echo)).await.ok().flatten();
         if answer.is_none() {
-            self.remarks.push("nobody is there to type a password or code".to_owned());
+            self.remarks.push("there is no terminal to ask for a password or code".to_owned());
         }
         answer
     }

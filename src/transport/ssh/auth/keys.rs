@@ -193,7 +193,7 @@ fn read(path: &Path) -> Result<Option<Found>, String> {
     let name = path.display();
     let open_to = std::fs::metadata(path).map_or(0, |data| data.mode() & 0o077);
     if open_to != 0 {
-        return Err(format!("{name} is open to other users and so not used"));
+        return Err(format!("{name} is readable by other users, so it is not used"));
     }
     let make = |public, encrypted| {
         Ok(Some(Found::Private(KeyFile { path: path.to_owned(), text: text.clone().into(), public, encrypted })))
@@ -204,7 +204,7 @@ fn read(path: &Path) -> Result<Option<Found>, String> {
     match (decode_secret_key(&text, None), public()) {
         (Ok(key), _) => make(key.public_key().clone(), false),
         (Err(_), Some(public)) => make(public, true),
-        (Err(e), None) => Err(format!("{name} cannot be read without its .pub file beside it ({e})")),
+        (Err(e), None) => Err(format!("{name} cannot be read without its .pub file next to it ({e})")),
     }
 }
 

@@ -114,7 +114,7 @@ fn unlock(file: &KeyFile, prompter: &dyn Prompter, answers: &Answers) -> Result<
         let again = if n == 0 { "" } else { "That was not it. " };
         let Some(answer) = prompter.secret(&format!("{again}Passphrase of {path}: "), false) else {
             return Err(format!(
-                "{path} has a passphrase and nobody is there to type it (`ssh-add {}` unlocks it)",
+                "{path} has a passphrase, and there is no terminal to ask for it (`ssh-add {}` unlocks it)",
                 shlex::try_quote(&path.to_string()).unwrap_or_default()
             ));
         };

@@ -66,8 +66,7 @@ pub async fn open(
         (_, Some(link)) => {
             let channel =
                 link.handle.channel_open_direct_tcpip(&resolved.hostname, resolved.port.into(), "127.0.0.1", 0);
-            let unreached =
-                |e| (UnreachableKind::Lost, format!("the jump host does not reach it: {}", super::lower(&e)));
+            let unreached = |e| (UnreachableKind::Lost, format!("the jump host cannot reach it: {}", super::lower(&e)));
             let channel = channel.await.map_err(unreached)?;
             Ok((Box::new(channel.into_stream()), None))
         }
@@ -114,7 +113,7 @@ fn proxy(command: &str) -> Result<(BoxStream, Option<Stop>), String> {
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .map_err(|e| format!("its ProxyCommand does not start: {e}"))?;
+        .map_err(|e| format!("its ProxyCommand could not start: {e}"))?;
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err("its ProxyCommand has no streams".to_owned());
     };

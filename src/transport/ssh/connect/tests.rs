@@ -222,9 +222,9 @@ async fn strict_host_key_checking_may_accept_an_unknown_key_and_reports_it_once(
             configure(&mut fixture, checking, &file);
             fixture.options.accepted = Default::default();
             let said = fixture.connect().await.notes;
-            let is_said = said.iter().any(|note| note.contains("was not known and is accepted (ssh-ed25519 SHA256:"));
+            let is_said = said.iter().any(|note| note.contains("is new and was accepted (ssh-ed25519 SHA256:"));
             assert!(is_said, "{checking} {name}: {said:?}");
-            let lost = said.iter().any(|note| note.contains("is not remembered: cannot write"));
+            let lost = said.iter().any(|note| note.contains("could not be saved: cannot write"));
             assert_eq!(lost, name.starts_with("id/"), "{said:?}");
             assert_eq!(fixture.connect().await.notes, Vec::<String>::new(), "a reconnection repeats nothing");
         }

@@ -14,10 +14,10 @@ use super::entry::glob;
 /// A fragment that says why the certificate is not valid.
 pub fn check(certificate: &Certificate, principal: &str, now: u64) -> Result<(), String> {
     if certificate.cert_type() != CertType::Host {
-        return Err("its certificate is not a host's".to_owned());
+        return Err("its certificate is not a host certificate".to_owned());
     }
     if matches!(certificate.signature_key(), KeyData::Certificate(_)) {
-        return Err("its certificate is signed by another certificate".to_owned());
+        return Err("its certificate is signed by a certificate, not by a key".to_owned());
     }
     if matches!(certificate.signature().algorithm(), Algorithm::Rsa { hash: None } | Algorithm::Dsa) {
         return Err("its certificate is signed with SHA-1".to_owned());
@@ -30,15 +30,15 @@ pub fn check(certificate: &Certificate, principal: &str, now: u64) -> Result<(),
     }
     let authority = certificate.signature_key().fingerprint(HashAlg::Sha256);
     if certificate.validate_at(now, [&authority]).is_err() {
-        return Err("the signature of its certificate does not hold".to_owned());
+        return Err("the signature of its certificate is not valid".to_owned());
     }
     // In recent OpenSSH an empty list matches no host; it used to match every host.
     let named = certificate.valid_principals().iter().any(|p| glob(&p.to_ascii_lowercase(), principal));
     if !named {
-        return Err(format!("its certificate is not made out to {principal}"));
+        return Err(format!("its certificate is not valid for {principal}"));
     }
     match certificate.critical_options().keys().next() {
-        Some(option) => Err(format!("its certificate has the critical option {option:?}, which hosts have none of")),
+        Some(option) => Err(format!("its certificate has the unknown critical option {option:?}")),
         None => Ok(()),
     }
 }

@@ -63,9 +63,9 @@ impl Tokens {
     pub fn command(&self, text: &str) -> Result<String, String> {
         let tame = |s: &str| s.chars().all(|c| c.is_alphanumeric() || "._-:@%+[]".contains(c)) && !s.starts_with('-');
         if let Some(wild) = [&self.host, &self.original, &self.remote_user, &self.alias].iter().find(|s| !tame(s)) {
-            return Err(format!("{wild:?} is not fit for a ProxyCommand"));
+            return Err(format!("{wild:?} is not allowed in a ProxyCommand"));
         }
-        self.percent(text).map_err(|token| format!("its ProxyCommand has the token %{token}, which is not known here"))
+        self.percent(text).map_err(|token| format!("its ProxyCommand has the unknown token %{token}"))
     }
 
     fn percent(&self, text: &str) -> Result<String, char> {
