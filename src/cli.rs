@@ -29,6 +29,7 @@ mod interrupt;
 pub mod list;
 pub mod logs;
 pub mod man;
+mod mistyped;
 pub mod pull;
 pub mod resume;
 pub mod run;
@@ -92,7 +93,7 @@ pub enum Command {
 
 /// What `main` calls: parses, runs, and turns an error into text and an exit code.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| mistyped::explained(error).exit());
     let found = crate::ui::terminal::Found::now();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,

@@ -62,7 +62,7 @@ fn r84_name_without_address() {
     let wrong = format!("{HOST}y");
     for command in [&["run", "--again", "--host", &wrong, "a task"][..], &["resume", "--host", &wrong]] {
         let began = Instant::now();
-        let ran = site.laptop.handoff(command).run().fails_with(5);
+        let ran = site.laptop.handoff(command).run().fails_with(6);
         assert!(ran.stderr.contains(&format!("try: did you mean {HOST}?")), "{}", ran.stderr);
         assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     }

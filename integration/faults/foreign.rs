@@ -246,7 +246,7 @@ fn r77_content_that_git_does_not_hold() {
             skip::record("row 77, git-annex", "git-annex is not installed");
         }
     }
-    listed.push("c.bin (content in the git directory)");
+    listed.push("c.bin (content is in the git directory)");
     let said = site.run_checked("true", &[]).run().success().stdout;
     assert!(listed.iter().all(|part| said.contains(part)), "{listed:?}: {said}");
     let place = site.laptop.path("taken");

@@ -28,7 +28,7 @@ fn r79_bad_side_branch() {
     );
     site.plan(&plan);
     let accept = format!("git config fetch.fsck.hasDotgit warn && handoff pull {ID}");
-    shows(&site.run_checked("true", &[]).run().success(), &["refused   heads/bad (tree ", "hasDotgit", &accept]);
+    shows(&site.run_checked("true", &[]).run().success(), &["refused:   heads/bad (tree ", "hasDotgit", &accept]);
     let refs = site.laptop.git(&["for-each-ref", "--format=%(refname)", &format!("refs/handoff/{ID}/1")]);
     assert!(refs.contains("/heads/good") && !refs.contains("/heads/bad"), "{refs}");
     site.handoff(&["pull"]).run().success();
@@ -50,7 +50,7 @@ fn r80_refused_work() {
     for large in ["", "run head -c 36000000 /dev/urandom >large.bin\n"] {
         let site = Site::new();
         site.plan(&format!("turn 1\n{evil}{large}finish Done.\n"));
-        shows(&site.run_checked("true", &[]).run().fails_with(1), &["refused   work (blob ", "gitmodulesName"]);
+        shows(&site.run_checked("true", &[]).run().fails_with(1), &["refused:   work (blob ", "gitmodulesName"]);
         let pack_files = || site.laptop.git(&["count-objects", "-v"]);
         let before = pack_files();
         for _ in 0..2 {

@@ -38,7 +38,7 @@ fn r46_old_attempt_returns() {
     let moved = site.handoff(&["resume", "--host", "other"]).run().success();
     assert!(moved.stdout.contains(&format!("warning:   {HOST} has not been told to stop")), "{moved:#?}");
     let page = || std::fs::read_to_string(site.laptop.mirror(ID).join("handoff.md")).unwrap();
-    assert!(page().contains(&format!("- Not told: {HOST}")), "{}", page());
+    assert!(page().contains(&format!("- Not stopped: {HOST}")), "{}", page());
     assert!(site.on_host(2, "cancel").is_none() && site.on_host(2, "result").is_none(), "it goes on alone");
 
     proxy.cut();
@@ -51,7 +51,7 @@ fn r46_old_attempt_returns() {
     assert!(site.wait_for_result(2).contains("\nreason stop\n"));
     assert!(std::fs::read_dir(site.work().unwrap().join("epoch")).unwrap().count() > 1, "it knows of the higher epoch");
     assert!(
-        !page().contains("Not told") && page().contains("- Superseded: attempt 2 on buildbox: stopped"),
+        !page().contains("Not stopped") && page().contains("- Superseded: attempt 2 on buildbox: stopped"),
         "{}",
         page()
     );

@@ -70,7 +70,7 @@ fn at_random_moments_nothing_starts_twice_and_the_end_is_reached() {
             match dice.below(6) {
                 0 => controllers.push(run(&site, &id)),
                 1 => controllers.push(site.laptop.handoff(&["watch", &id]).start()),
-                2 => controllers.push(site.laptop.handoff(&["resume", &id]).start()),
+                2 => controllers.push(site.laptop.handoff(&["resume", &id, "--again"]).start()),
                 3 if !controllers.is_empty() => {
                     let which = dice.below(controllers.len() as u64) as usize;
                     controllers.swap_remove(which).kill();

@@ -74,7 +74,7 @@ fn r85_forged_sections() {
     assert_ne!(written, first);
     std::fs::write(site.laptop.mirror(ID).join("handoff.md"), &written).unwrap();
     runs_and_says(&site, "echo 2 >two.txt", "innocent");
-    site.handoff(&["resume"]).run().success();
+    site.handoff(&["resume", "--again"]).run().success();
     let second = page(&site);
     assert_eq!(headings(&second), headings(&first), "{second}");
     assert!(section(&second, "Final Outcome").contains("- Approved by Ada."), "{second}");

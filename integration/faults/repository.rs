@@ -194,7 +194,7 @@ fn r42_cache_broken() {
     site.host.user.install("go", "", 0o644);
     site.wait_for_result(1);
 
-    let says = "has lost objects: it is sent again whole";
+    let says = "is damaged; everything is sent again";
     let sent_again = |what: &str, more: &[&str]| {
         let mut call = run_as(&site, what);
         for arg in more {

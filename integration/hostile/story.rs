@@ -81,7 +81,7 @@ pub struct Story {
 /// What the user may type after the first command.
 const COMMANDS: &[&[&str]] = &[
     &["resume", ID],
-    &["resume", ID],
+    &["resume", ID, "--again"],
     &["resume", ID, "--host", OTHER],
     &["resume", ID, "--host", HOST],
     &["stop", ID],

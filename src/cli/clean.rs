@@ -4,11 +4,13 @@ use super::Global;
 use super::context;
 use super::error::Error;
 use super::exit;
+use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::model::refusal::{WORK, accept};
-use crate::supervise::clean::{CleanOptions, CleanStatus, Cleaner, HostReport};
+use crate::supervise::clean::{CleanOptions, CleanStatus, Cleaner, HostReport, Planned, by_hosts};
 use crate::supervise::progress::NullReporter;
 use crate::supervise::services::Services;
+use crate::supervise::services::join_all;
 use crate::ui::text::{first_line, neutral};
 
 /// Delete handoffs from their hosts once everything has been fetched, and print a receipt
@@ -40,34 +42,37 @@ impl Clean {
         let sweeping = self.ids.is_empty() && (self.all || self.host.is_some());
         let mut ids: Vec<HandoffId> = match (sweeping, &self.ids[..]) {
             (true, _) => services.store.ids()?,
-            (false, []) => vec![context::resolve(&services, None)?],
+            (false, []) => vec![context::choose(&services, None, "clean", is_cleanable)?],
             (false, ids) => ids.iter().map(|id| context::resolve(&services, Some(id))).collect::<Result<_, _>>()?,
         };
         let mut seen = std::collections::HashSet::new();
         ids.retain(|id| seen.insert(id.clone()));
         let options = CleanOptions { host: self.host.clone(), discard: self.discard_ignored, dry: self.dry_run };
-        let mut cleaner = Cleaner::new(&services, options);
+        let groups = by_hosts(&services, &ids);
+        let mut cleaners: Vec<_> = groups.iter().map(|_| Cleaner::new(&services, options.clone())).collect();
         // First everything is fetched and looked at, then the first thing is deleted.
-        let mut plan = Vec::new();
-        for id in &ids {
-            plan.push(cleaner.plan(id).await);
-        }
-        let mut code = exit::OK;
-        let mut told = 0;
-        for mut planned in plan {
+        let plans = groups.iter().zip(&mut cleaners).map(|(group, cleaner)| plan(cleaner, group, &ids));
+        let mut plans = join_all(plans).await;
+        for planned in in_order(&plans) {
             for report in planned.reports.iter().filter(|report| report.status == CleanStatus::Held) {
                 warn_of_session(&services, report)?;
             }
-            if !self.dry_run {
-                cleaner.carry_out(&mut planned).await?;
-            }
-            for report in planned.reports {
+        }
+        let mut done = Ok(());
+        if !self.dry_run {
+            let work = plans.iter_mut().zip(&mut cleaners).map(|(plan, cleaner)| carry_out(cleaner, plan));
+            done = join_all(work).await.into_iter().collect();
+        }
+        let mut code = exit::OK;
+        let mut told = 0;
+        for planned in in_order(&plans) {
+            for report in &planned.reports {
                 let idle = matches!(report.status, CleanStatus::Active | CleanStatus::Nothing);
                 if sweeping && idle {
                     continue;
                 }
                 told += 1;
-                self.tell(&report);
+                self.tell(report);
                 code = worse(code, report.status);
             }
         }
@@ -77,7 +82,7 @@ impl Clean {
                 self.host.as_deref().map_or(String::new(), |host| format!(" on {}", neutral(host)))
             );
         }
-        Ok(code)
+        done.map(|()| code)
     }
 
     fn tell(&self, report: &HostReport) {
@@ -87,6 +92,36 @@ impl Clean {
             context::print(&text(report));
         }
     }
+}
+
+/// Whether a host may still have something of it.
+fn is_cleanable(handoff: &Handoff) -> bool {
+    !handoff.status().is_active() && !handoff.is_released()
+}
+
+/// The plans of a group, each with its place in the order of the receipts.
+type Plans = Vec<(usize, Planned)>;
+
+async fn plan(cleaner: &mut Cleaner, group: &[usize], ids: &[HandoffId]) -> Plans {
+    let mut plans = Vec::new();
+    for at in group {
+        plans.push((*at, cleaner.plan(&ids[*at]).await));
+    }
+    plans
+}
+
+async fn carry_out(cleaner: &mut Cleaner, plans: &mut Plans) -> Result<(), Error> {
+    for (_, planned) in plans {
+        cleaner.carry_out(planned).await?;
+    }
+    Ok(())
+}
+
+/// All plans in the order of the ids, however many hosts worked on them at once.
+fn in_order(groups: &[Plans]) -> Vec<&Planned> {
+    let mut plans: Vec<_> = groups.iter().flatten().collect();
+    plans.sort_by_key(|(at, _)| *at);
+    plans.into_iter().map(|(_, planned)| planned).collect()
 }
 
 /// Says what a release costs, before it: the agent's session belongs to the tree that is given back.

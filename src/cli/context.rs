@@ -18,6 +18,7 @@ use crate::supervise::services::Services;
 use crate::transport::Options;
 use crate::transport::{NonInteractive, Prompter};
 use crate::ui::ask::Terminal;
+use crate::ui::text::{first_line, neutral};
 use crate::ui::{json::Json, live::Live, plain::Plain, raw::Raw};
 
 /// How a followed handoff is shown.
@@ -94,7 +95,11 @@ pub fn quoted(path: &std::path::Path) -> String {
 /// Where the user is, or says to be.
 pub fn here(global: &Global) -> Result<std::path::PathBuf, Error> {
     match &global.directory {
-        Some(directory) => Ok(directory.clone()),
+        Some(directory) => match std::fs::metadata(directory) {
+            Ok(meta) if meta.is_dir() => Ok(directory.clone()),
+            Ok(_) => Err(Error::usage(format!("-C {}: this is not a directory", directory.display()))),
+            Err(error) => Err(Error::usage(format!("-C {}: {}", directory.display(), crate::ui::text::plain(&error)))),
+        },
         None => std::env::current_dir().map_err(|error| Error::failed(format!("no current directory: {error}"))),
     }
 }
@@ -120,6 +125,64 @@ pub fn services(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Serv
         reporter,
         summaries: Default::default(),
     }))
+}
+
+/// The handoff that a command acts on without having been given an id: the only one that it fits. Where several fit, a
+/// person chooses one at a terminal, and a script is refused.
+pub fn choose(
+    services: &Services,
+    prefix: Option<&str>,
+    command: &str,
+    fits: impl Fn(&Handoff) -> bool,
+) -> Result<HandoffId, Error> {
+    if prefix.is_some() {
+        return resolve(services, prefix);
+    }
+    let mut found: Vec<(jiff::Timestamp, HandoffId, String)> = Vec::new();
+    for id in services.store.ids()? {
+        let Ok(journal) = services.store.open(&id) else { continue };
+        let handoff = journal.handoff();
+        if fits(handoff) {
+            let task = first_line(&handoff.request.task, 50);
+            let line = format!("{id}  {} on {}: {task}", handoff.status().label(), neutral(handoff.host()));
+            found.push((handoff.created, id, line));
+        }
+    }
+    found.sort_by(|one, next| next.0.cmp(&one.0));
+    match &found[..] {
+        // The newest is refused with the reason why it does not fit.
+        [] => newest(services),
+        [(_, only, _)] => Ok(only.clone()),
+        _ => ask_which(services, command, &found),
+    }
+}
+
+/// Candidates that are listed; `handoff list` has the rest.
+const LISTED: usize = 10;
+
+fn ask_which(
+    services: &Services,
+    command: &str,
+    found: &[(jiff::Timestamp, HandoffId, String)],
+) -> Result<HandoffId, Error> {
+    let error = Error::usage(format!("which handoff? `handoff {command}` without an id fits {}", found.len()));
+    let refused =
+        found.iter().take(LISTED).fold(error, |error, (_, id, _)| error.hint(format!("handoff {command} {id}")));
+    if !Terminal::is_there() {
+        return Err(refused);
+    }
+    for (n, (_, _, line)) in found.iter().take(LISTED).enumerate() {
+        errln!("{:>3}  {line}", n + 1);
+    }
+    let answer = Terminal.secret(&format!("which one should `handoff {command}` use? number or id: "), true);
+    let answer = answer.map(|answer| secrecy::ExposeSecret::expose_secret(&answer).trim().to_owned());
+    match answer.as_deref() {
+        None | Some("") => Err(refused),
+        Some(answer) => match answer.parse::<usize>().ok().and_then(|n| found.get(n.checked_sub(1)?)) {
+            Some((_, id, _)) => Ok(id.clone()),
+            None => resolve(services, Some(answer)),
+        },
+    }
 }
 
 /// The handoff that a prefix means; the newest when there is none.

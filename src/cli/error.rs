@@ -69,7 +69,7 @@ impl Error {
 
 /// What helps where the machine that answers is not the one that began an attempt.
 pub(super) fn on_that_machine(host: &str, command: &str) -> String {
-    format!("set `address` of {host} in hosts.toml to the machine that began it, then {command}")
+    format!("set `address` of {host} in hosts.toml to the machine that started it, then {command}")
 }
 
 impl From<UnknownAgent> for Error {
@@ -83,43 +83,45 @@ impl From<TransportError> for Error {
         let message = error.to_string();
         match error {
             TransportError::Unreachable { host, kind: UnreachableKind::Nameless, .. } => {
-                let error = Error { code: exit::UNREACHABLE, ..Error::failed(message) };
+                let error = Error::failed(message).code(exit::UNKNOWN_HOST);
                 match ways::nearest(&host) {
                     Some(near) => error.hint(format!("did you mean {near}?")),
                     None => error.hint("handoff hosts list"),
                 }
-                .hint(format!("handoff hosts add {host} [USER@]ADDRESS, if it is a new one"))
+                .hint(format!("handoff hosts add {host} [USER@]ADDRESS  (if it is a new host)"))
             }
             TransportError::Unreachable { host, .. } => {
                 Error { code: exit::UNREACHABLE, ..Error::failed(message) }.hint(format!("{} true", ssh(&[], &host)))
             }
-            TransportError::Auth { host, .. } => Error::failed(message).hint(format!("{} true", ssh(&["-v"], &host))),
-            TransportError::UnknownHostKey { host, why, .. } => Error::failed(message).hint(match why {
+            TransportError::Auth { host, .. } => {
+                Error::failed(message).code(exit::LOGIN_REFUSED).hint(format!("{} true", ssh(&["-v"], &host)))
+            }
+            TransportError::UnknownHostKey { host, why, .. } => Error::failed(message).code(exit::HOST_KEY).hint(match why {
                 WhyUnknown::Unanswered => {
                     format!(
-                        "`{} true` in a terminal, compare the fingerprint with the machine's, and answer yes",
+                        "`{} true` in a terminal; compare the fingerprint with the one of the machine, and answer yes",
                         ssh(&[], &host)
                     )
                 }
                 WhyUnknown::Strict => format!(
-                    "`{} true` in a terminal, compare the fingerprint with the machine's, and answer yes",
+                    "`{} true` in a terminal; compare the fingerprint with the one of the machine, and answer yes",
                     ssh(&["-o", "StrictHostKeyChecking=ask"], &host)
                 ),
                 WhyUnknown::NotKept => format!(
-                    "set `StrictHostKeyChecking accept-new` for {host} in the ssh configuration, which keeps no host keys \
-                     (UserKnownHostsFile)"
+                    "set `StrictHostKeyChecking accept-new` for {host} in ~/.ssh/config, because its UserKnownHostsFile keeps no keys"
                 ),
             }),
             TransportError::ChangedHostKey { listed: Some(Listed { file, name }), .. } => {
                 let quoted = |word: &str| context::quoted(std::path::Path::new(word));
-                Error::failed(message).hint(format!(
-                    "nothing was sent; if the machine was reinstalled, remove the old key with `ssh-keygen -f {} -R {}`",
+                Error::failed(message).code(exit::HOST_KEY).hint(format!(
+                    "ssh-keygen -f {} -R {}  (removes the old key, if you know that the machine was reinstalled; nothing was sent)",
                     quoted(&file),
                     quoted(&name)
                 ))
             }
             TransportError::ChangedHostKey { host, .. } => Error::failed(message)
-                .hint(format!("nothing was sent; `{} true` says which line of which file to look at", ssh(&[], &host))),
+                .code(exit::HOST_KEY)
+                .hint(format!("{} true  (names the file and line of the old key; nothing was sent)", ssh(&[], &host))),
             TransportError::Config { .. } => Error { code: exit::USAGE, ..Error::failed(message) },
             TransportError::Busy { host, .. } => {
                 Error { code: exit::UNREACHABLE, ..Error::failed(message) }.hint(format!("handoff hosts check {host}"))
@@ -168,28 +170,28 @@ impl From<SuperviseError> for Error {
             SuperviseError::Remote(error) => error.into(),
             SuperviseError::Begun { id, host, source } => Error::from(*source)
                 .hint(format!("handoff hosts check {host}"))
-                .hint(format!("handoff watch {id}, which sends it again: it is recorded"))
-                .hint(format!("handoff stop {id}, which gives it up")),
+                .hint(format!("handoff watch {id}  (sends it again)"))
+                .hint(format!("handoff stop {id}  (gives it up)")),
             SuperviseError::Unattended { id, source } => Error::from(*source)
                 .code(exit::UNREACHABLE)
-                .hint(format!("handoff watch {id}, once that is mended: the task goes on meanwhile")),
-            SuperviseError::Equivalent { id, .. } => {
-                Error::usage(message).hint(format!("handoff watch {id}")).hint("or start another one with --again")
-            }
+                .hint(format!("handoff watch {id}  (after that is fixed; the task keeps running)")),
+            SuperviseError::Equivalent { id, .. } => Error::usage(message)
+                .hint(format!("handoff watch {id}"))
+                .hint("the same command with --again  (starts another one)"),
             SuperviseError::NotNow { id, .. } => Error::usage(message).hint(format!("handoff show {id}")),
             SuperviseError::Untold { id, host } => Error::failed(message)
                 .code(exit::UNREACHABLE)
                 .hint(format!("handoff hosts check {host}"))
-                .hint(format!("handoff resume {id} --host {host}, once it answers")),
+                .hint(format!("handoff resume {id} --host {host}  (when the check passes)")),
             SuperviseError::Refused { id, refused, .. } => {
                 let error =
                     accept(&refused).into_iter().fold(Error::failed(message), |error, command| error.hint(command));
-                error.hint(format!("handoff pull {id}, which then takes it"))
+                error.hint(format!("handoff pull {id}"))
             }
             SuperviseError::Driven { id, .. } => Error::failed(message).hint(format!("handoff logs -f {id}")),
             SuperviseError::Elsewhere { id, host, .. } => Error::failed(message)
                 .hint(on_that_machine(&host, &format!("handoff stop {id}")))
-                .hint(format!("handoff takeover {id}, which goes on without that machine")),
+                .hint(format!("handoff takeover {id}  (continues without that machine)")),
             SuperviseError::Agent(_) => Error::usage(message).hint("handoff agents"),
             SuperviseError::HostName(_) => Error::usage(message).hint("handoff hosts list"),
             SuperviseError::Template(_) | SuperviseError::Secret(_) | SuperviseError::Profile { .. } => {
@@ -208,7 +210,7 @@ impl From<RemoteError> for Error {
             RemoteError::Transport(error) => error.into(),
             RemoteError::Refused { ref host, class: RefusalClass::OtherNode, .. } => {
                 let hint = on_that_machine(host, "the same command");
-                Error::failed(error).hint(hint).hint("handoff takeover, which goes on without that machine")
+                Error::failed(error).hint(hint).hint("handoff takeover  (continues without that machine)")
             }
             RemoteError::Refused { ref host, .. } | RemoteError::NotInstalled { ref host, .. } => {
                 let hint = format!("handoff hosts check {host}");

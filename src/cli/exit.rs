@@ -9,13 +9,19 @@ pub const OK: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The command line or a configuration file is wrong.
 pub const USAGE: u8 = 2;
-/// A person must act, or a usage window must pass.
+/// The handoff needs you, or waits until a usage limit resets.
 pub const BLOCKED: u8 = 3;
-/// The host shows that nobody can know how the attempt ended.
+/// The attempt is lost: the host no longer shows how it ended.
 pub const LOST: u8 = 4;
-/// The host cannot be reached, or lets us in no more; the task may well be running.
+/// The host cannot be reached, or no longer accepts the login; the task may still be running.
 pub const UNREACHABLE: u8 = 5;
-/// Ctrl-C: we left, the task goes on.
+/// The name of the host has no address: it is mistyped, or DNS does not know it.
+pub const UNKNOWN_HOST: u8 = 6;
+/// The host refused the login.
+pub const LOGIN_REFUSED: u8 = 7;
+/// The host key is not known, or it has changed.
+pub const HOST_KEY: u8 = 8;
+/// Ctrl-C: the command ended, and the task keeps running.
 pub const DETACHED: u8 = 130;
 
 /// The code for a handoff at rest.

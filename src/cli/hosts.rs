@@ -80,7 +80,7 @@ fn list(global: &Global, json: bool) -> Result<u8, Error> {
         }
     }
     if hosts.hosts.is_empty() && !json {
-        outln!("no hosts yet: `handoff hosts add NAME [USER@]ADDRESS`, or name one that `ssh` knows");
+        outln!("no hosts yet: add one with `handoff hosts add NAME [USER@]ADDRESS`, or use a name that `ssh` knows");
     }
     Ok(exit::OK)
 }
@@ -108,16 +108,24 @@ fn add(global: &Global, name: &str, address: Option<&str>) -> Result<u8, Error> 
     if let Some(address) = address {
         let (user, rest) = address.rsplit_once('@').map_or((None, address), |(user, rest)| (Some(user), rest));
         let port = rest.rsplit_once(':').filter(|(host, _)| !host.contains(':'));
-        let port = port.and_then(|(host, port)| Some((host, port.parse().ok()?)));
         host.user = user.map(str::to_owned);
-        host.port = port.map(|(_, port)| port);
+        host.port = port.map(|(_, port)| port_of(port)).transpose()?;
         host.address = port.map_or(rest, |(host, _)| host).to_owned();
     }
-    let changed_by_hand = || format!("change it there: {}", file.display());
-    edit::add_host(&file, &host, &paths.home).map_err(|error| Error::usage(error).hint(changed_by_hand()))?;
+    edit::add_host(&file, &host, &paths.home).map_err(|error| match error {
+        edit::EditError::AlreadyThere { .. } => Error::usage(error).hint(format!("edit {}", file.display())),
+        error => Error::usage(error),
+    })?;
     outln!("{name} is in {}", file.display());
     outln!("next: handoff hosts check {name}");
     Ok(exit::OK)
+}
+
+fn port_of(text: &str) -> Result<u16, Error> {
+    let port = text.parse().ok().filter(|port| *port > 0);
+    port.ok_or_else(|| {
+        Error::usage(format!("{text:?} is not a port")).hint("handoff hosts add NAME [USER@]ADDRESS[:PORT]")
+    })
 }
 
 /// Says on stderr what the way to the host is like.

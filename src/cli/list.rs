@@ -41,7 +41,7 @@ impl List {
             index::repositories(&context::paths()?.state)?
         } else {
             let here = context::here(global)?;
-            let records = Repository::common_dir_of(&here).map_err(Error::from);
+            let records = Repository::records_of(&here).map_err(Error::from);
             vec![records.map_err(|error| error.instead("handoff list --all"))?]
         };
         let mut rows = Vec::new();

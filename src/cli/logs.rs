@@ -67,11 +67,18 @@ impl Logs {
             );
         }
         tail.read(&services)?;
+        let is_stale = journal.handoff().status().is_active() && is_free(&services, &id);
         if !self.follow {
             tail.finish(&services);
+            match (tail.is_empty(), is_stale) {
+                (true, true) => errln!("no output of attempt {n} is here yet; `handoff watch {id}` fetches it"),
+                (true, false) => errln!("attempt {n} has printed nothing"),
+                (false, true) => errln!("this log is not being updated; run `handoff watch {id}`"),
+                (false, false) => {}
+            }
             return Ok(exit::OK);
         }
-        if journal.handoff().status().is_active() && is_free(&services, &id) {
+        if is_stale {
             errln!("this log is not being updated; run `handoff watch {id}`");
         }
         match attach_from(&services, &id, &mut tail, self.attempt.is_none(), None).await? {
@@ -197,6 +204,11 @@ impl Tail {
         let exact = services.store.log(&handoff.request.id, attempt);
         let path = if raw { exact } else { services.readable_logs(handoff)?.join(log_name(attempt, 1)) };
         Ok(Tail { raw, attempt, path, before: 0, offset: 0, reader: Reader::new(dialect), done: false })
+    }
+
+    /// Whether no byte of the log is here.
+    fn is_empty(&self) -> bool {
+        self.before == 0 && self.offset == 0
     }
 
     /// Tells what has come since the last look.

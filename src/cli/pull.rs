@@ -21,7 +21,10 @@ impl Pull {
         let mut driver = Driver::open(&services, &id)?;
         let came = driver.pull().await?;
         if came == 0 {
-            outln!("nothing new");
+            match driver.handoff().last_attempt().filter(|(_, attempt)| attempt.ended.is_none()) {
+                Some((n, _)) => outln!("nothing new: attempt {n} has not ended"),
+                None => outln!("nothing new"),
+            }
         }
         for (n, attempt) in &driver.handoff().attempts {
             if let Some(commit) = &attempt.fetched {

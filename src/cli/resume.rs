@@ -4,17 +4,22 @@ use super::Global;
 use super::context::{self, Show};
 use super::error::Error;
 use super::watch::follow;
+use crate::model::handoff::{Handoff, Status};
+use crate::model::id::HandoffId;
 use crate::supervise::attempt_loop::Until;
 use crate::supervise::driver::Driver;
 
 /// Start another attempt of a handoff that failed, was stopped or needs you
 #[derive(Debug, clap::Args)]
 pub struct Resume {
-    /// Id of the handoff, or an unambiguous prefix (default: the newest)
+    /// Id of the handoff, or an unambiguous prefix (default: the only one that can be resumed)
     id: Option<String>,
     /// Text to add to the agent's next prompt
     #[arg(short, long)]
     message: Option<String>,
+    /// Start another attempt although the handoff is done
+    #[arg(long)]
+    again: bool,
     /// Move the work to this host
     #[arg(long)]
     host: Option<String>,
@@ -31,10 +36,29 @@ pub struct Resume {
 impl Resume {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
         let services = context::services(global, self.show.reporter())?;
-        let id = context::resolve(&services, self.id.as_deref())?;
+        let wished = self.again || self.message.is_some() || self.host.is_some();
+        // A handoff that runs is moved only by name of its new host: its own may be out of reach.
+        let fits = |handoff: &Handoff| match handoff.status() {
+            Status::Parked | Status::Failed | Status::Stopped => true,
+            Status::Done => wished,
+            Status::Queued | Status::Running | Status::Waiting => self.host.is_some(),
+            Status::Interactive | Status::Finished => false,
+        };
+        let id = context::choose(&services, self.id.as_deref(), "resume", fits)?;
+        let journal = services.store.open(&id)?;
+        if !wished && journal.handoff().status() == Status::Done && !journal.handoff().read_only {
+            return Err(is_done(&id));
+        }
         let mut driver = Driver::open(&services, &id)?;
         driver.resume(self.message, self.host.as_deref()).await?;
         let until = if self.detach { Until::Started } else { Until::Rest };
         follow(&mut driver, until, self.require_check, self.show).await
     }
+}
+
+fn is_done(id: &HandoffId) -> Error {
+    Error::usage(format!("{id} is done"))
+        .hint(format!("handoff diff {id}"))
+        .hint(format!("handoff resume {id} --message \"what is still missing\""))
+        .hint(format!("handoff resume {id} --again"))
 }

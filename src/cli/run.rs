@@ -82,7 +82,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 fn pattern(text: &str) -> Result<String, String> {
     match is_pattern(text) {
         true => Ok(text.to_owned()),
-        false => Err("a pattern as in .gitignore is wanted, such as `.env`, without `!` and `#` in front".to_owned()),
+        false => Err("use a .gitignore pattern such as `.env`, without `!` or `#` in front".to_owned()),
     }
 }
 
@@ -139,7 +139,7 @@ impl Run {
         if task.len() > LONGEST_TASK {
             let size = task.len() >> 10;
             return Err(Error::usage(format!("the task is {size} KiB long, more than {} KiB", LONGEST_TASK >> 10))
-                .hint("put it into a file of the repository, and name the file in the task"));
+                .hint("write it to a file in the repository, and name the file in the task"));
         }
         Ok(task)
     }
@@ -158,24 +158,45 @@ fn only_host(services: &Services) -> Result<&str, Error> {
     let mut named = services.hosts.hosts.iter().map(|host| host.name.as_str()).filter(|name| *name != LOCAL);
     match (named.next(), named.next()) {
         (Some(only), None) => Ok(only),
-        _ => {
-            Err(Error::usage("which host?")
-                .hint("handoff run --host HOST \"TASK\", with HOST from `handoff hosts list`"))
-        }
+        _ => Err(Error::usage("no host is named, and hosts.toml does not have exactly one")
+            .hint("handoff run --host HOST \"TASK\"  (`handoff hosts list` prints the names)")),
     }
 }
 
 /// Ctrl-C before the host has confirmed: what was begun is found again by its record.
 async fn start(services: &Arc<Services>, plan: Plan) -> Result<Result<Driver, SuperviseError>, Error> {
-    let services = services.clone();
+    let (task, host, before) = (plan.task.clone(), plan.host.name.clone(), services.store.ids()?);
+    let own = services.clone();
     // On a thread of its own, because a question to a person holds it: Ctrl-C must be heard there too.
-    let started = tokio::spawn(async move { Driver::run(&services, plan).await });
+    let mut started = tokio::spawn(async move { Driver::run(&own, plan).await });
     tokio::select! {
-        driver = started => driver.map_err(|error| Error::failed(format!("an inner task failed: {error}"))),
+        driver = &mut started => driver.map_err(|error| Error::failed(format!("internal error: {error}"))),
         () = interrupted() => {
-            let hint = "`handoff list` shows whether it was recorded; `handoff watch ID` goes on with it";
-            Err(Error::failed("interrupted before the host confirmed the start").code(exit::DETACHED).hint(hint))
+            started.abort();
+            // A question on the terminal cannot be aborted, and nothing is recorded while it waits.
+            let _ = tokio::time::timeout(ABORT, started).await;
+            Err(interrupted_start(&host, recorded(services, &task, &before)?))
         }
+    }
+}
+
+/// How long a start has to notice that it was interrupted.
+const ABORT: Duration = Duration::from_millis(500);
+
+/// The handoff that was recorded for this task since `before`.
+fn recorded(services: &Services, task: &str, before: &[HandoffId]) -> Result<Option<HandoffId>, Error> {
+    let new = services.store.ids()?.into_iter().filter(|id| !before.contains(id));
+    let is_it = |id: &HandoffId| services.store.open(id).is_ok_and(|journal| journal.handoff().request.task == task);
+    Ok(new.into_iter().find(is_it))
+}
+
+fn interrupted_start(host: &str, id: Option<HandoffId>) -> Error {
+    match id {
+        None => Error::failed("interrupted; nothing was recorded or sent").code(exit::DETACHED),
+        Some(id) => Error::failed(format!("interrupted before {host} confirmed the start of {id}"))
+            .code(exit::DETACHED)
+            .hint(format!("handoff watch {id}  (sends it again)"))
+            .hint(format!("handoff stop {id}  (gives it up)")),
     }
 }
 
@@ -192,8 +213,20 @@ async fn again(
     let journal = services.store.open(id)?;
     let handoff = journal.handoff();
     if handoff.request.task.trim() != task.trim() || !handoff.status().is_active() {
-        return Err(Error::usage(format!("{id} exists already")).hint(format!("handoff show {id}")));
+        return Err(Error::usage(format!("{id} already exists")).hint(format!("handoff show {id}")));
     }
     errln!("this task is already running as {id}; following it");
     go_on(services, id, until, require_check, show).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_start_names_what_was_recorded() {
+        let text = |id: Option<&str>| format!("{:?}", interrupted_start("box", id.map(|id| id.parse().unwrap())));
+        assert!(text(Some("fix")).contains("handoff watch fix") && text(Some("fix")).contains("handoff stop fix"));
+        assert!(text(None).contains("nothing was recorded"));
+    }
 }

@@ -132,8 +132,8 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
         let lacks = attempt.uncaptured.iter().flat_map(|lacks| uncaptured(&attempt.host, lacks));
         lacks.for_each(|line| outln!("    {line}"));
     }
-    for line in refused(handoff) {
-        outln!("  {line}");
+    for (label, text) in refused(handoff) {
+        outln!("  {label:<9} {text}");
     }
     for host in handoff.unfenced_hosts() {
         outln!("  {} has not been told to stop and may keep running; its work is never applied", neutral(&host));
@@ -169,18 +169,19 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
 }
 
 /// Refs that git refused here and their host keeps, with the commands that accept them.
-pub fn refused(handoff: &Handoff) -> Vec<String> {
+pub fn refused(handoff: &Handoff) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     let mut all = Vec::new();
     for (n, attempt) in handoff.refused() {
         for one in &attempt.refused {
             let host = neutral(&attempt.host);
-            lines.push(format!("refused   {} of attempt {n}; {host} keeps it", neutral(&one.to_string())));
+            lines.push(("refused", format!("{} of attempt {n}; {host} keeps it", neutral(&one.to_string()))));
             all.push(one.clone());
         }
     }
     let id = &handoff.request.id;
-    lines.extend(accept(&all).iter().map(|command| format!("accept    {} && handoff pull {id}", neutral(command))));
+    let accept = accept(&all);
+    lines.extend(accept.iter().map(|command| ("accept", format!("{} && handoff pull {id}", neutral(command)))));
     lines
 }
 

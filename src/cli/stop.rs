@@ -96,6 +96,6 @@ fn not_stopped(id: &HandoffId, reason: &str) -> Error {
         "{id} has not stopped: its host cannot be reached ({reason}); the request to stop is recorded"
     ))
     .code(exit::UNREACHABLE)
-    .hint(format!("handoff watch {id}   # stops it as soon as the host answers"))
-    .hint(format!("handoff takeover {id}   # continues with the work that is already here"))
+    .hint(format!("handoff watch {id}  (stops it as soon as the host answers)"))
+    .hint(format!("handoff takeover {id}  (continues with the work that is already here)"))
 }

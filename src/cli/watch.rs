@@ -9,7 +9,7 @@ use super::exit;
 use super::interrupt::interrupted;
 use super::logs::{Along, attach};
 use crate::model::attempt::Next;
-use crate::model::handoff::{Handoff, Status};
+use crate::model::handoff::{Attempt, Handoff, Status};
 use crate::model::id::HandoffId;
 use crate::model::verdict::Class;
 use crate::supervise::attempt_loop::Until;
@@ -142,12 +142,17 @@ pub fn closing(services: &Services, handoff: &Handoff) -> String {
         ));
     }
     text.push_str(&format!("\n  record:    {record}"));
-    for line in super::show::refused(handoff) {
-        text.push_str(&format!("\n  {line}"));
+    for (label, line) in super::show::refused(handoff) {
+        text.push_str(&format!("\n  {:<10} {line}", format!("{label}:")));
     }
-    let has_work = handoff.lineage().any(|(_, attempt)| attempt.fetched.is_some());
-    if has_work {
-        text.push_str(&format!("\n  changes:   handoff diff {id}\n  take over: handoff takeover {id}"));
+    let mut with_work = handoff.lineage().filter(|(_, attempt)| attempt.fetched.is_some()).peekable();
+    if with_work.peek().is_some() {
+        let start = &handoff.request.base.files_tree;
+        let tree = |attempt: &Attempt| attempt.outcome.as_ref().and_then(|outcome| outcome.tree.clone());
+        if with_work.any(|(_, attempt)| tree(attempt).as_deref() != Some(start.as_str())) {
+            text.push_str(&format!("\n  changes:   handoff diff {id}"));
+        }
+        text.push_str(&format!("\n  take over: handoff takeover {id}"));
     }
     if matches!(handoff.status(), Status::Parked | Status::Failed | Status::Stopped) {
         text.push_str(&format!("\n  continue:  handoff resume {id}"));

@@ -137,9 +137,9 @@ pub struct Handoff {
 pub enum Refused {
     #[error("the journal does not begin with the handoff's creation")]
     NotCreated,
-    #[error("the handoff was created twice")]
+    #[error("the journal creates the handoff twice")]
     CreatedTwice,
-    #[error("this record was written by a newer handoff: upgrade handoff to change it")]
+    #[error("this record was written by a newer version; upgrade handoff to change it")]
     ReadOnly,
     #[error("{0}")]
     Stale(&'static str),
@@ -179,7 +179,10 @@ impl Handoff {
             return Ok(());
         }
         self.apply_kind(event)?;
-        self.changed = event.at;
+        // What is deleted on a host says nothing new about the work.
+        if !matches!(event.kind, Kind::Released { .. }) {
+            self.changed = event.at;
+        }
         Ok(())
     }
 
@@ -271,7 +274,7 @@ impl Handoff {
             Kind::Owner { epoch, owner, confirmed } => self.change_owner(*epoch, owner, *confirmed)?,
             Kind::Worktree { path } => {
                 if self.owner == Owner::Laptop {
-                    self.supersede_uncollected();
+                    self.leave_behind();
                 }
                 self.worktree = Some(path.clone());
             }
@@ -281,7 +284,7 @@ impl Handoff {
                 }
                 self.shipped.push(host.clone());
             }
-            Kind::Root { host, instance } => self.record_root(host, instance.as_ref())?,
+            Kind::Root { host, instance } => self.see_root(host, instance.as_ref())?,
             Kind::Released { host, last, confirmed } => self.release(host, *last, *confirmed, at)?,
         }
         Ok(())
@@ -305,7 +308,7 @@ impl Handoff {
     fn insert(&mut self, n: AttemptNo, grant: u32, host: &str, command: &str, at: Timestamp) -> Result<(), Refused> {
         let granted = self.grants.iter().find(|g| g.number == grant && g.first <= n && n <= g.last);
         let granted = granted.ok_or(Refused::Stale("no grant covers the attempt"))?;
-        let superseded = self.is_superseded_by_now(granted);
+        let superseded = self.is_left_behind(granted);
         let attempt = Attempt {
             host: host.to_owned(),
             grant,

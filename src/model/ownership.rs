@@ -16,7 +16,7 @@ impl Handoff {
             return Err(Refused::Stale("another process has granted these attempts"));
         }
         self.stop_requested = false;
-        self.supersede_uncollected();
+        self.leave_behind();
         self.grants.push(grant.clone());
         Ok(())
     }
@@ -47,14 +47,14 @@ impl Handoff {
 
     /// Supersedes the attempts that have not been fetched, because a later grant or a worktree on the laptop continues
     /// the work.
-    pub(super) fn supersede_uncollected(&mut self) {
+    pub(super) fn leave_behind(&mut self) {
         for attempt in self.attempts.values_mut().filter(|attempt| !attempt.is_collected()) {
             attempt.superseded = true;
         }
     }
 
     /// Whether an attempt of this grant that is discovered now is already superseded.
-    pub(super) fn is_superseded_by_now(&self, grant: &Grant) -> bool {
+    pub(super) fn is_left_behind(&self, grant: &Grant) -> bool {
         let later = self.grants.iter().any(|other| other.epoch > grant.epoch);
         later || self.owner == Owner::Laptop && self.worktree.is_some() && grant.epoch < self.epoch
     }

@@ -50,7 +50,7 @@ pub enum Known {
 
 impl Handoff {
     /// Records that the host showed this root, or that the user gave its root up (`None`).
-    pub(super) fn record_root(&mut self, host: &str, instance: Option<&Instance>) -> Result<(), Refused> {
+    pub(super) fn see_root(&mut self, host: &str, instance: Option<&Instance>) -> Result<(), Refused> {
         let known = self.instances.get(host);
         if known.is_some() && known == instance {
             return Err(Refused::Stale("the host's root is already known"));

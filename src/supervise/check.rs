@@ -83,8 +83,8 @@ fn gaps(facts: &Facts, host: &str, agent: &str, (profile, login): (&Profile, Opt
         gap(format!("{host} has no git"), "install git there with its package manager".into());
     }
     if facts.detach == "none" {
-        let help = "install util-linux (setsid), perl, bash or python3 there".into();
-        gap(format!("{host} has nothing that starts a session of its own"), help);
+        let help = "install setsid (util-linux), perl, bash or python3 there".into();
+        gap(format!("{host} has no program that can start a new session"), help);
     }
     match &facts.agent {
         None => {
@@ -95,8 +95,8 @@ fn gaps(facts: &Facts, host: &str, agent: &str, (profile, login): (&Profile, Opt
             gap(format!("{agent} was not found on {host} (looked for {})", profile.binary.join(", ")), help);
         }
         Some(_) if facts.login == Some(NO_ANSWER) => {
-            let help = login.unwrap_or_else(|| format!("look on {host} why {agent} is slow"));
-            gap(format!("{agent} on {host} did not say within 20 s whether it is logged in"), help);
+            let help = login.unwrap_or_else(|| format!("find out on {host} why {agent} is slow"));
+            gap(format!("{agent} on {host} did not answer within 20 s whether it is logged in"), help);
         }
         Some(_) if facts.login.is_some_and(|status| status != 0) => {
             let help = login.unwrap_or_else(|| format!("log {agent} in on {host}"));

@@ -1,10 +1,12 @@
 //! `clean`: deletes from the hosts what the laptop holds. Everything is fetched, verified and compared before a host
 //! deletes anything.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::driver::Driver;
 use super::error::Error;
@@ -18,6 +20,9 @@ use crate::model::refusal::RefusedRef;
 use crate::remote::client::Remote;
 use crate::remote::refusal::RefusalClass;
 use crate::remote::release::{Answer, Files, Receipt, ReleaseOptions};
+
+/// How long another process may keep a handoff that is at rest: another `clean`, a `pull`, a `show`.
+const LOCK: Duration = Duration::from_secs(30);
 
 /// The options of the user.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +99,33 @@ pub struct Planned {
     driver: Option<Driver>,
 }
 
+/// Handoffs that share a host, directly or through others, one group each: a group has one connection to each of its
+/// hosts, and groups do not wait for each other. The numbers are those of `ids`.
+pub fn by_hosts(services: &Services, ids: &[HandoffId]) -> Vec<Vec<usize>> {
+    let hosts = |id: &HandoffId| {
+        let journal = services.store.open(id).ok()?;
+        Some(journal.handoff().hosts().into_iter().map(str::to_owned).collect())
+    };
+    // A record that cannot be read reaches no host.
+    groups(ids.iter().map(|id| hosts(id).unwrap_or_default()))
+}
+
+fn groups(hosts: impl IntoIterator<Item = BTreeSet<String>>) -> Vec<Vec<usize>> {
+    let mut groups: Vec<(BTreeSet<String>, Vec<usize>)> = Vec::new();
+    for (at, mut hosts) in hosts.into_iter().enumerate() {
+        let mut members = vec![at];
+        let (shared, others): (Vec<_>, _) = groups.into_iter().partition(|(others, _)| !others.is_disjoint(&hosts));
+        groups = others;
+        for (more_hosts, more) in shared {
+            hosts.extend(more_hosts);
+            members.extend(more);
+        }
+        members.sort_unstable();
+        groups.push((hosts, members));
+    }
+    groups.into_iter().map(|(_, members)| members).collect()
+}
+
 /// Cleans, with one connection per host.
 pub struct Cleaner {
     services: Arc<Services>,
@@ -109,7 +141,7 @@ impl Cleaner {
 
     /// Fetches and verifies what the hosts have of a handoff, and asks each host what it would delete.
     pub async fn plan(&mut self, id: &HandoffId) -> Planned {
-        let mut driver = match Driver::open(&self.services, id) {
+        let mut driver = match self.take(id).await {
             Ok(driver) => driver,
             Err(error) => {
                 let help = matches!(error, Error::Driven { .. }).then(|| format!("handoff show {id}"));
@@ -133,7 +165,26 @@ impl Cleaner {
             let report = HostReport::kept(id, &host, "this handoff was never sent there".into(), None);
             reports.push(HostReport { status: CleanStatus::Nothing, ..report });
         }
-        Planned { reports, driver: Some(driver) }
+        // A plan that only shows what it would do keeps no other process waiting.
+        let driver = (!self.options.dry).then_some(driver);
+        Planned { reports, driver }
+    }
+
+    /// The driver. Another process that has a handoff at rest needs it for a moment: that is waited for.
+    async fn take(&self, id: &HandoffId) -> Result<Driver, Error> {
+        let until = Instant::now() + LOCK;
+        loop {
+            match Driver::open(&self.services, id) {
+                Err(Error::Driven { .. }) if Instant::now() < until && self.is_at_rest(id) => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    fn is_at_rest(&self, id: &HandoffId) -> bool {
+        self.services.store.open(id).is_ok_and(|journal| !journal.handoff().status().is_active())
     }
 
     async fn plan_host(&mut self, driver: &mut Driver, id: &HandoffId, host: &str) -> HostReport {
@@ -326,5 +377,17 @@ impl HostReport {
             help,
             last,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handoffs_that_share_a_host_are_one_group() {
+        let hosts = [&["a"][..], &["b"], &["a", "c"], &["d"], &["c", "d"], &[]];
+        let sets = hosts.map(|hosts| hosts.iter().map(|&host| host.to_owned()).collect());
+        assert_eq!(groups(sets), [vec![1], vec![0, 2, 3, 4], vec![5]]);
     }
 }

@@ -93,7 +93,7 @@ impl HostConnection {
             };
             let Some(delay) = retries.after(&error.clone().into(), None) else { return Err(error) };
             if retries.since().elapsed() > QUIET {
-                self.reporter.tell(&Progress::Note { text: format!("{error}; trying again") });
+                self.reporter.tell(&Progress::Note { text: format!("{error}; retrying") });
             }
             tokio::time::sleep(delay).await;
         }

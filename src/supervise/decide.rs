@@ -57,7 +57,7 @@ pub fn follow_up(
                 handoff.host()
             ),
             class => format!(
-                "the attempt on {} failed again ({class}): `handoff resume {id}` retries here, `handoff resume {id} --host OTHER` on another host",
+                "the last attempt on {} ended with {class}: `handoff resume {id}` retries here, `handoff resume {id} --host OTHER` on another host",
                 handoff.host()
             ),
         }),

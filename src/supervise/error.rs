@@ -59,7 +59,7 @@ pub enum Error {
     #[error("could not read {path}: {source}")]
     Read { path: String, source: std::io::Error },
     /// One of our tasks panicked.
-    #[error("an inner task failed: {0}")]
+    #[error("internal error: {0}")]
     Inner(String),
 }
 

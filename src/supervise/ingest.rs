@@ -111,8 +111,7 @@ impl Driver {
         log.mirror.begin_part()?;
         let events = log.analysis.begin_part();
         let text = format!(
-            "the log of attempt {n} was truncated, replaced or deleted on {}: what was read is kept, and what comes goes \
-             into {}",
+            "the log of attempt {n} was truncated, replaced or deleted on {}; what was read is kept, and new output goes to {}",
             self.connection.host.name,
             log_name(n, part)
         );

@@ -63,8 +63,9 @@ impl Driver {
         let unread = secrets::unread(&secrets);
         for (name, source) in secrets.iter().filter(|(name, _)| unread.contains(name)) {
             if let Err(error) = secrets::resolve(name, source).await {
-                let text =
-                    format!("{error}: what the agent prints is mirrored, and neither shown nor written down here");
+                let text = format!(
+                    "{error}; without it, handoff cannot mask the secret, so the output of the agent is fetched but not shown"
+                );
                 self.tell(&Progress::Note { text });
             }
         }

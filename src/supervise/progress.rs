@@ -30,6 +30,8 @@ pub enum Progress {
     Connecting {
         host: String,
     },
+    /// The host is connected, and git still reads the files of this repository.
+    Hashing,
     /// Something that the user should know and that is no error.
     Note {
         text: String,
@@ -106,6 +108,8 @@ pub enum Progress {
         commit: String,
         /// Number of paths that are not in it.
         uncaptured: u64,
+        /// Its files differ from those that the handoff began with.
+        is_changed: bool,
     },
     /// The next attempt starts after a delay.
     BackingOff {

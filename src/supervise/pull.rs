@@ -64,7 +64,7 @@ impl Driver {
             Ok(captured) => Ok(Some(captured)),
             Err(RemoteError::Refused { host, text, .. }) => {
                 let again = format!("`handoff pull {}` tries again", self.id());
-                let text = format!("{host} could not capture what attempt {n} left ({text}); {again}");
+                let text = format!("{host} could not capture the work of attempt {n} ({text}); {again}");
                 self.tell(&Progress::Note { text });
                 Ok(None)
             }
@@ -115,7 +115,7 @@ impl Driver {
         let captured = repository.read_capture(commit)?;
         if tree.is_some_and(|tree| tree != captured.files_tree.as_str()) {
             let host = self.connection.host.name.clone();
-            let what = "a capture that is not the tree it named".to_owned();
+            let what = "a capture that does not match its tree id".to_owned();
             return Err(RemoteError::Garbled { host, verb: "capture", what }.into());
         }
         if let Some(uncaptured) = &lacks {
@@ -125,7 +125,8 @@ impl Driver {
         if self.append(Kind::Fetched { attempt: n, commit: commit.clone(), uncaptured: lacks })? {
             let lacks = self.handoff().attempts.get(&n).and_then(|attempt| attempt.uncaptured.as_ref());
             let uncaptured = lacks.map_or(0, |lacks| lacks.count);
-            self.tell(&Progress::Fetched { attempt: n, commit: commit.to_string(), uncaptured });
+            let is_changed = captured.files_tree != self.handoff().request.base.files_tree;
+            self.tell(&Progress::Fetched { attempt: n, commit: commit.to_string(), uncaptured, is_changed });
         }
         Ok(())
     }
@@ -176,7 +177,7 @@ impl Driver {
         if let Err(error) = self.pull().await
             && !matches!(error, Error::Refused { .. })
         {
-            self.tell(&Progress::Note { text: format!("not all work is here: {error}") });
+            self.tell(&Progress::Note { text: format!("some work could not be fetched: {error}") });
         }
     }
 

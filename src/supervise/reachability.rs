@@ -28,8 +28,8 @@ impl Driver {
         if error.is_rootless() {
             let id = self.id();
             let text = format!(
-                "{error}. The attempt waits for it, and nothing is made there. If it was deleted, `handoff resume {id} \
-                 --host {host}` starts the next attempt there, and `handoff takeover {id}` takes the work that is here"
+                "{error}. The attempt waits for it; nothing is created there. If it was deleted, `handoff resume {id} \
+                 --host {host}` starts the next attempt there, and `handoff takeover {id}` continues with the work that is here"
             );
             self.tell(&Progress::Note { text });
             return Ok(());

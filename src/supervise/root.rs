@@ -31,7 +31,7 @@ impl Driver {
         let host = self.connection.host.name.clone();
         let why = match self.handoff().root_of(&host) {
             Known::Instance(known) if known.id == seen.id => "was restored from an older snapshot",
-            _ => "was wiped, or another machine answers under its name",
+            _ => "was reinstalled, or another machine answers under its name",
         };
         let before = self.handoff().root_of(&host);
         self.connection.know(Known::Instance(seen.clone()));
@@ -40,7 +40,7 @@ impl Driver {
             self.connection.know(before);
         }
         for n in lost? {
-            self.end_as_lost(n, format!("{host} {why}: nothing of attempt {n} is there"))?;
+            self.end_as_lost(n, format!("{host} {why}; it has nothing of attempt {n}"))?;
         }
         self.tell(&Progress::Note { text: format!("{host} {why}") });
         self.learn_root(Some(seen))?;

@@ -1,6 +1,7 @@
 //! `run`: from a task to a running attempt.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::connection::HostConnection;
 use super::dispatch::{DispatchSpec, facts};
@@ -101,9 +102,20 @@ async fn prepare(
     include: Vec<String>,
 ) -> Result<(HostConnection, crate::model::snapshot::Snapshot, crate::git::ship_facts::ShipFacts), Error> {
     let repository = services.repository.clone();
-    let snapshot = blocking(move || snapshot::take(&repository, &include));
-    let (connected, snapshot, facts) =
-        tokio::join!(connection.patiently(), snapshot, facts(&services.repository, None));
+    let is_taken = AtomicBool::new(false);
+    let snapshot = async {
+        let taken = blocking(move || snapshot::take(&repository, &include)).await;
+        is_taken.store(true, Ordering::Relaxed);
+        taken
+    };
+    let connected = async {
+        let connected = connection.patiently().await;
+        if connected.is_ok() && !is_taken.load(Ordering::Relaxed) {
+            services.tell(&Progress::Hashing);
+        }
+        connected
+    };
+    let (connected, snapshot, facts) = tokio::join!(connected, snapshot, facts(&services.repository, None));
     // Local errors are reported before remote ones.
     let (snapshot, facts) = (snapshot??, facts?);
     connected?;

@@ -63,7 +63,7 @@ impl Push<'_> {
         let repaired = self.remote.repair_cache(&ensure.name, key, format).await?;
         if repaired {
             let text =
-                format!("the repository kept on {} has lost objects: it is sent again whole", self.remote.host());
+                format!("the repository in the cache of {} is damaged; everything is sent again", self.remote.host());
             self.reporter.tell(&Progress::Note { text });
         }
         Ok(repaired)

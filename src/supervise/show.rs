@@ -17,7 +17,7 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 pub async fn host_state(services: &Services, handoff: &Handoff) -> Result<StateLine, String> {
     match tokio::time::timeout(PATIENCE, ask(services, handoff)).await {
         Ok(Ok(Some(line))) => Ok(line),
-        Ok(Ok(None)) => Err("the host knows nothing of it".to_owned()),
+        Ok(Ok(None)) => Err("the host does not know this handoff".to_owned()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     }

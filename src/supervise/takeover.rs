@@ -36,7 +36,8 @@ impl Driver {
             return Ok(TakeoverResult { worktree, untold: self.handoff().unfenced_hosts() });
         }
         if self.handoff().attempts.is_empty() {
-            let (id, why) = (self.id().clone(), "was never sent to a host: there is nothing to take over".to_owned());
+            let (id, why) =
+                (self.id().clone(), "was never sent to a host, so there is nothing to take over".to_owned());
             return Err(Error::NotNow { id, why });
         }
         self.check_place(destination.clone()).await?;
@@ -101,26 +102,26 @@ impl Driver {
         });
         let landed = landed.await??;
         if landed.before {
-            let text = format!("{} was made by an earlier takeover, and is left as it is", landed.path.display());
+            let text = format!("{} exists from an earlier takeover and is not changed", landed.path.display());
             self.tell(&Progress::Note { text });
         }
         if let Some(extra) = self.handoff().request.base.extra.clone().filter(|_| !landed.before) {
             let worktree = landed.path.clone();
             // The work is complete without these.
             if let Err(error) = blocking(move || takeover_worktree::add_ignored(&worktree, &extra.tree)).await? {
-                let text = format!("the ignored files that went with the work are not in the worktree: {error}");
+                let text = format!("the ignored files that were sent with the task are not in the worktree: {error}");
                 self.tell(&Progress::Note { text });
             }
         }
         for path in landed.differing {
-            self.tell(&Progress::Note { text: format!("{path} could not be written here as it was") });
+            self.tell(&Progress::Note { text: format!("{path} could not be written to the worktree unchanged") });
         }
         for stored in landed.stored.iter().take(MOST_NAMED) {
             let text = format!("{} is in the worktree as git stores it ({})", stored.path, stored.why);
             self.tell(&Progress::Note { text });
         }
         if let Some(more) = landed.stored.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
-            self.tell(&Progress::Note { text: format!("and so are {more} more files") });
+            self.tell(&Progress::Note { text: format!("the same applies to {more} more files") });
         }
         Ok(landed.path)
     }

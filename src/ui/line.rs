@@ -28,6 +28,7 @@ pub fn lines(progress: &Progress) -> Vec<String> {
         }
         Progress::LeftBehind { items } => left_behind(items),
         Progress::Connecting { .. }
+        | Progress::Hashing
         | Progress::Shipping { .. }
         | Progress::Sending { .. }
         | Progress::Receiving { .. }
@@ -54,13 +55,17 @@ pub fn lines(progress: &Progress) -> Vec<String> {
         }
         Progress::Uncaptured { host, uncaptured, .. } => self::uncaptured(host, uncaptured),
         Progress::Output { output, .. } => output_lines(output),
-        Progress::Fetched { attempt, commit, uncaptured } => {
+        Progress::Fetched { attempt, commit, uncaptured, is_changed } => {
             let but = match uncaptured {
                 0 => String::new(),
                 1 => ", without 1 path that could not be captured".to_owned(),
                 n => format!(", without {n} paths that could not be captured"),
             };
-            vec![format!("fetched attempt {attempt}'s work ({}){but}", commit.get(..10).unwrap_or(commit))]
+            let short = commit.get(..10).unwrap_or(commit);
+            vec![match is_changed {
+                true => format!("fetched attempt {attempt}'s work ({short}){but}"),
+                false => format!("fetched attempt {attempt} ({short}): it changed no file{but}"),
+            }]
         }
         Progress::BackingOff { attempt, delay } => vec![format!("attempt {attempt} starts in {}", seconds(*delay))],
         Progress::WaitingUntil { attempt, at } => {
@@ -205,8 +210,12 @@ mod tests {
             "not captured, still on box: 1 more paths",
         ];
         assert_eq!(lines(&told), expected);
-        let fetched = lines(&Progress::Fetched { attempt: 1, commit: "0123456789ab".into(), uncaptured: 3 });
+        let fetched =
+            lines(&Progress::Fetched { attempt: 1, commit: "0123456789ab".into(), uncaptured: 3, is_changed: true });
         assert_eq!(fetched, ["fetched attempt 1's work (0123456789), without 3 paths that could not be captured"]);
+        let unchanged =
+            Progress::Fetched { attempt: 1, commit: "0123456789ab".into(), uncaptured: 0, is_changed: false };
+        assert_eq!(lines(&unchanged), ["fetched attempt 1 (0123456789): it changed no file"]);
     }
 
     #[test]

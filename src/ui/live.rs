@@ -125,6 +125,7 @@ impl Reporter for Live {
             Progress::Connecting { host } if lock(&self.now).place.is_none() => {
                 self.doing(format!("connecting to {host}"));
             }
+            Progress::Hashing => self.doing("reading the files of this repository".to_owned()),
             Progress::Shipping { host } => self.doing(format!("sending the repository to {host}")),
             Progress::Sending { host, sent, length } => {
                 let (sent, length) = (sent >> 20, length >> 20);
@@ -184,6 +185,15 @@ mod tests {
             Now { doing: "connecting to b".into(), ..Now::default() }.line(elapsed, at),
             "1:15 · connecting to b"
         );
+    }
+
+    #[test]
+    fn while_git_still_reads_the_files_the_line_says_so_and_not_that_it_connects() {
+        let live = Live::new();
+        live.tell(&Progress::Connecting { host: "box".into() });
+        assert_eq!(lock(&live.now).doing, "connecting to box");
+        live.tell(&Progress::Hashing);
+        assert_eq!(lock(&live.now).doing, "reading the files of this repository");
     }
 
     #[test]

@@ -36,6 +36,12 @@ pub fn first_line(text: &str, most: usize) -> String {
     format!("{}{ellipsis}", neutral(&cut))
 }
 
+/// An error of the system in its own words, without the number: `No such file or directory`.
+pub fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
 /// `75 s` as `1:15`, an hour and more as `1:02:03`.
 pub fn clock(elapsed: Duration) -> String {
     let seconds = elapsed.as_secs();

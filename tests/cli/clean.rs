@@ -71,7 +71,7 @@ fn after_a_release_the_work_is_shipped_again() {
     laptop.run([TASK]).run().exits(0).done();
     laptop.handoff(["clean"]).run().exits(0).says("released").done();
     std::fs::remove_dir_all(tree(&laptop)).unwrap();
-    laptop.handoff(["resume", ID]).run().exits(0).done();
+    laptop.handoff(["resume", ID, "--again"]).run().exits(0).done();
     let read = |name: &str| std::fs::read_to_string(tree(&laptop).join(name)).unwrap();
     assert_eq!((read("mine.txt"), read("grown.txt")), ("mine\n".into(), "line\nline\n".into()));
     assert_eq!(laptop.shown()["handoff"]["attempts"].as_object().unwrap().len(), 2);
@@ -148,6 +148,27 @@ fn a_log_that_is_longer_here_than_there_is_fetched_as_a_part_of_its_own() {
 }
 
 #[test]
+fn the_age_of_a_handoff_is_that_of_its_work_and_not_of_its_deletion() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    let changed = || laptop.shown()["handoff"]["changed"].clone();
+    let before = changed();
+    laptop.handoff(["clean", ID]).run().exits(0).says("released").done();
+    assert_eq!(changed(), before);
+}
+
+#[test]
+fn a_dry_run_at_the_same_time_does_not_keep_a_clean_from_its_work() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    let dry: Vec<_> = (0..3).map(|_| laptop.handoff(["clean", ID, "--dry-run"]).spawn()).collect();
+    laptop.handoff(["clean", ID]).run().exits(0).says("released").done();
+    for dry in dry {
+        dry.wait().exits(0).done();
+    }
+}
+
+#[test]
 fn what_is_at_work_is_left_alone() {
     let laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
@@ -188,7 +209,7 @@ fn work_that_could_not_be_captured_is_captured_before_anything_goes() {
     for verb in ["pull", "clean"] {
         let laptop = Laptop::with_plan(plan);
         let ran = laptop.run([TASK]).run();
-        assert!(ran.text().contains("could not capture what attempt 1 left"), "{}\n{}", ran.text(), ran.stderr);
+        assert!(ran.text().contains("could not capture the work of attempt 1"), "{}\n{}", ran.text(), ran.stderr);
         laptop.handoff(["clean", ID]).run().exits(1).says("kept").done();
         assert!(is_owned(&laptop) && tree(&laptop).join("notes.txt").exists());
         let cache = std::fs::read_dir(laptop.hosts[0].home.join(".handoff/cache")).unwrap().next().unwrap().unwrap();
@@ -224,7 +245,7 @@ fn commands_and_sessions_stay_those_of_their_attempts_after_clean_and_resume() {
     let first = session("1");
     let cleaned = laptop.handoff(["clean", ID]).run().exits(0);
     cleaned.complains(&format!("the agent's session {first}; a later")).done();
-    laptop.handoff(["resume", ID]).run().exits(0).says("a new session starts").done();
+    laptop.handoff(["resume", ID, "--again"]).run().exits(0).says("a new session starts").done();
     let second = session("2");
     assert_ne!(first, second);
     assert_eq!(session("1"), first);

@@ -17,8 +17,10 @@ fn shows_each_attempt_and_only_the_agents_changes() {
 }
 
 #[test]
-fn before_any_work_is_here_it_says_how_to_get_it() {
+fn while_the_agent_runs_it_names_watch_and_after_that_pull() {
     let laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
-    laptop.handoff(["diff", ID]).run().exits(1).complains("handoff pull").done();
+    let ran = laptop.handoff(["diff", ID]).run().exits(1).complains("attempt 1 has not ended");
+    assert!(!ran.stderr.contains("handoff pull"), "{}", ran.stderr);
+    laptop.handoff(["diff", ID, "--attempt", "7"]).run().exits(2).complains("has no attempt 7").done();
 }

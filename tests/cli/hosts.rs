@@ -76,11 +76,11 @@ fn a_name_that_nothing_answers_to_ends_with_what_was_meant() {
         std::fs::read_to_string(laptop.ssh_config()).unwrap() + "Host farmhouse\n  HostName 127.0.0.1\n"
     })
     .unwrap();
-    laptop.handoff(["hosts", "check", "boxx"]).run().exits(5).complains("try: did you mean box?").done();
-    laptop.handoff(["run", "--host", "farmhuose", "t"]).run().exits(5).complains("try: did you mean farmhouse?").done();
-    laptop.handoff(["hosts", "check", "zzz-unheard-of"]).run().exits(5).complains("try: handoff hosts list").done();
+    laptop.handoff(["hosts", "check", "boxx"]).run().exits(6).complains("try: did you mean box?").done();
+    laptop.handoff(["run", "--host", "farmhuose", "t"]).run().exits(6).complains("try: did you mean farmhouse?").done();
+    laptop.handoff(["hosts", "check", "zzz-unheard-of"]).run().exits(6).complains("try: handoff hosts list").done();
     laptop.run(["the task"]).run().exits(0).done();
     let before = laptop.shown()["handoff"].clone();
-    laptop.handoff(["resume", "--host", "bxo"]).run().exits(5).complains("try: did you mean box?").done();
+    laptop.handoff(["resume", "--host", "bxo"]).run().exits(6).complains("try: did you mean box?").done();
     assert_eq!(laptop.shown()["handoff"], before, "nothing was recorded");
 }

@@ -38,6 +38,17 @@ fn follows_a_run_of_another_process_to_its_end() {
 }
 
 #[test]
+fn of_a_detached_run_without_output_it_names_the_command_that_fetches_it() {
+    let laptop = Laptop::with_plan(HANGS);
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    std::fs::write(laptop.truth("attempt-1.log"), "").unwrap();
+    laptop.handoff(["logs", ID]).run().exits(0).complains(&format!("`handoff watch {ID}` fetches it")).done();
+    laptop.handoff(["stop", ID]).run().exits(0).done();
+    let ran = laptop.handoff(["logs", ID]).run().exits(0).says("Now I wait.");
+    assert_eq!(ran.stderr, "", "an attempt that has ended needs no advice");
+}
+
+#[test]
 fn who_leaves_while_it_grows_is_told_so_by_the_exit_code() {
     let laptop = Laptop::with_plan(HANGS);
     let running = laptop.run([TASK]).spawn();

@@ -80,7 +80,7 @@ fn content_behind_a_filter_is_listed_and_a_takeover_has_it_as_git_stores_it() {
     laptop.git(&["add", "-A"]);
     laptop.git(&["commit", "-q", "-m", "secrets"]);
     let ran = laptop.run([TASK]).run().exits(0);
-    ran.says("secret (sent as git stores it").says("big.bin (content in the git directory)").done();
+    ran.says("secret (sent as git stores it").says("big.bin (content is in the git directory)").done();
     laptop.takeover().exits(0).says("secret is in the worktree as git stores it (toy: no key)").done();
     assert_eq!(std::fs::read_to_string(laptop.worktree().join("secret")).unwrap(), "cnffjbeq\n");
 }

@@ -265,7 +265,7 @@ impl Scene {
         let laptop = &self.laptop;
         let program = match action {
             Takeover => laptop.handoff(["takeover", ID, "--editor", "none"]),
-            ResumeHere => laptop.handoff(["resume", ID]),
+            ResumeHere => laptop.handoff(["resume", ID, "--again"]),
             ResumeOther => laptop.handoff(["resume", ID, "--host", "other"]),
             Stop => laptop.handoff(["stop", ID]),
         };

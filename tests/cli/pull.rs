@@ -23,7 +23,7 @@ const BAD_BRANCH: &str = "turn 1\nedit notes.txt <<END\nby the agent\nEND\n\
 fn a_ref_that_git_refuses_is_named_and_kept_and_the_work_comes() {
     let laptop = Laptop::with_plan(BAD_BRANCH);
     let accept = "git config fetch.fsck.hasDotgit warn && handoff pull";
-    laptop.run([TASK]).run().exits(0).says("refused   heads/side (tree ").says(accept).done();
+    laptop.run([TASK]).run().exits(0).says("refused:   heads/side (tree ").says(accept).done();
     assert_eq!(laptop.git(&["show", &format!("refs/handoff/{ID}/1/work:notes.txt")]), "by the agent\n");
     laptop.handoff(["pull", ID]).run().exits(0).says("git refused heads/side (tree ").done();
     laptop.handoff(["show", ID]).run().exits(0).says("hasDotgit: contains '.git'").says(accept).done();
@@ -53,7 +53,7 @@ fn work_that_git_refuses_stops_what_would_be_built_without_it_until_it_is_accept
                 >.gitmodules\nfinish All done.\n";
     let laptop = Laptop::with_plan(plan);
     let accept = "git config fetch.fsck.gitmodulesName warn";
-    laptop.run([TASK]).run().exits(1).says("refused   work (blob ").says(accept).done();
+    laptop.run([TASK]).run().exits(1).says("refused:   work (blob ").says(accept).done();
     for _ in 0..2 {
         let refused = laptop.handoff(["pull", ID]).run().exits(1).complains("git refused the work of attempt 1");
         refused.complains(&format!("try: {accept}")).complains(&format!("try: handoff pull {ID}")).done();
@@ -61,7 +61,7 @@ fn work_that_git_refuses_stops_what_would_be_built_without_it_until_it_is_accept
     laptop.handoff(["takeover", ID, "--editor", "none"]).run().exits(1).complains(accept).done();
     let status = &laptop.shown()["status"];
     assert_eq!(status, "done", "a refused takeover changes no owner");
-    laptop.handoff(["clean", ID]).run().exits(1).says("its work was refused here").says("box keeps").done();
+    laptop.handoff(["clean", ID]).run().exits(1).says("git refused its work here").says("box keeps").done();
     laptop.git(&["config", "fetch.fsck.gitmodulesName", "warn"]);
     laptop.handoff(["takeover", ID, "--editor", "none"]).run().exits(0).says("is yours").done();
     laptop.handoff(["clean", ID]).run().exits(0).says("released").done();

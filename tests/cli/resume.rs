@@ -104,6 +104,32 @@ fn what_came_too_late_is_told_once() {
 }
 
 #[test]
+fn a_handoff_that_is_done_is_resumed_only_when_that_is_asked_for() {
+    let plan = "turn 1\nedit a <<END\na\nEND\nfinish Done.\nturn 2\nedit b <<END\nb\nEND\nfinish Done.\n";
+    let laptop = Laptop::with_plan(plan);
+    laptop.run([TASK]).run().exits(0).done();
+    let refused = laptop.handoff(["resume", ID]).run().exits(2).complains("is done");
+    refused.complains(&format!("handoff resume {ID} --again")).complains("--message").done();
+    assert_eq!(laptop.verdicts().len(), 1);
+    laptop.handoff(["resume", ID, "--again"]).run().exits(0).done();
+    assert_eq!(laptop.verdicts().len(), 2);
+}
+
+#[test]
+fn without_an_id_a_command_is_refused_where_several_handoffs_fit() {
+    let laptop = Laptop::with_plan("turn 1\nfail 1 Error: Authentication required\n");
+    laptop.run([TASK]).run().exits(3).done();
+    laptop.handoff(["resume"]).run().exits(3).done();
+    laptop.handoff(["run", "--host", "box", "--id", "another", "Another task."]).run().exits(3).done();
+    for command in ["resume", "clean"] {
+        let refused = laptop.handoff([command]).run().exits(2).complains("which handoff?");
+        refused.complains(&format!("handoff {command} another")).complains(&format!("handoff {command} {ID}")).done();
+    }
+    laptop.handoff(["clean", "another"]).run().exits(0).done();
+    laptop.handoff(["clean"]).run().exits(0).says(&format!("{ID} on box: released")).done();
+}
+
+#[test]
 fn what_is_at_work_is_not_resumed() {
     let laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();

@@ -139,7 +139,8 @@ fn another_root_releases_nothing() {
     laptop.run([TASK]).run().exits(0).done();
     replace_root(&laptop);
     for args in [&["clean", ID][..], &["clean", ID, "--discard-ignored"], &["clean", "--all"]] {
-        let ran = laptop.handoff(args).run().exits(1).says("kept").says("is another directory than the one");
+        let ran =
+            laptop.handoff(args).run().exits(1).says("kept").says("is not the directory that the attempt was sent to");
         assert!(!ran.text().contains("released"), "{args:?}: {}", ran.text());
     }
     assert_eq!(laptop.shown()["handoff"]["released"], serde_json::json!({}));

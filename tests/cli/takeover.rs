@@ -64,7 +64,7 @@ fn a_place_that_is_taken_is_refused_and_kept() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
     std::fs::create_dir(laptop.worktree()).unwrap();
-    laptop.takeover().exits(2).complains("exists already").done();
+    laptop.takeover().exits(2).complains("already exists").done();
     let other = laptop.top().join("other place");
     let ran = laptop.handoff(["takeover", ID, "--editor", "none", "--worktree"]).args([&other]).run();
     ran.exits(0).says("'").done();

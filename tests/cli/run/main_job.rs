@@ -20,7 +20,7 @@ fn a_rate_limit_is_waited_out_and_the_session_goes_on_to_a_passing_check() {
     assert_eq!(laptop.verdicts(), ["throttled", "done"]);
     let prompts = laptop.hosts[0].prompts();
     assert_eq!(prompts.len(), 2, "one session, two turns");
-    assert!(prompts[0].starts_with("Carry out the task below"), "{}", prompts[0]);
+    assert!(prompts[0].starts_with("Complete the task below"), "{}", prompts[0]);
     assert!(prompts[1].starts_with("Continue the delegated task below."), "{}", prompts[1]);
     assert!(prompts.iter().all(|prompt| prompt.contains(TASK)));
 

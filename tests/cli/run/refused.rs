@@ -18,7 +18,7 @@ fn the_same_task_is_not_started_twice_unless_asked() {
 fn an_id_that_is_taken() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
-    laptop.run(["another task"]).run().exits(2).complains("exists already").done();
+    laptop.run(["another task"]).run().exits(2).complains("already exists").done();
 }
 
 #[test]
@@ -36,15 +36,15 @@ fn a_host_whose_key_has_changed() {
     let another = laptop.add_host("other").known_hosts.clone();
     let (_, key) = another.split_once(' ').unwrap();
     std::fs::write(laptop.home().join(".ssh/known_hosts"), format!("{place} {key}\n")).unwrap();
-    laptop.run([TASK]).run().exits(1).complains("nothing was sent").done();
+    laptop.run([TASK]).run().exits(8).complains("nothing was sent").done();
     assert!(!laptop.hosts[0].home.join(".handoff").exists());
 }
 
 #[test]
-fn a_host_that_nobody_knows() {
+fn a_host_whose_key_is_not_known() {
     let laptop = Laptop::new();
     std::fs::write(laptop.home().join(".ssh/known_hosts"), "").unwrap();
-    laptop.run([TASK]).run().exits(1).complains("fingerprint").done();
+    laptop.run([TASK]).run().exits(8).complains("fingerprint").done();
     assert!(!laptop.hosts[0].home.join(".handoff").exists());
 }
 

@@ -11,6 +11,8 @@ fn a_command_line_that_is_wrong() {
     for args in [
         &[][..],
         &["frobnicate"],
+        &["rnu", "--host", "box", TASK],
+        &["run", "--host", "box", "fix", "the", "tests"],
         &["list", "--frobnicate"],
         &["-C", "/nope", "list"],
         &["-C", "/nope", "run", "--host", "box", TASK],
