@@ -38,6 +38,7 @@ impl Mask {
         }
     }
 
+    /// Whether there is no value to mask.
     pub fn is_empty(&self) -> bool {
         self.needles.is_empty()
     }

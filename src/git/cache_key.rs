@@ -71,7 +71,7 @@ mod tests {
         let repo = Repo::with_commit();
         let key = repo.open().cache_key().unwrap();
         assert_eq!(key.len(), 40);
-        let clone = repo.beside("clone");
+        let clone = repo.sibling("clone");
         repo.git(["clone", "-q", repo.top().to_str().unwrap(), clone.to_str().unwrap()]);
         git_in(&clone, ["-c", "user.name=x", "-c", "user.email=x", "commit", "-q", "--allow-empty", "-m", "more"]);
         assert_eq!(Repository::discover(&clone).unwrap().cache_key().unwrap(), key);

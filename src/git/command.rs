@@ -87,16 +87,19 @@ impl Git {
         self
     }
 
+    /// Adds an argument.
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.arguments.push(argument.as_ref().to_owned());
         self
     }
 
+    /// Adds arguments.
     pub fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(mut self, arguments: I) -> Self {
         self.arguments.extend(arguments.into_iter().map(|a| a.as_ref().to_owned()));
         self
     }
 
+    /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.into(), value.as_ref().to_owned()));
         self
@@ -113,6 +116,7 @@ impl Git {
         self
     }
 
+    /// Uses a file as stdin.
     pub fn stdin_file(mut self, file: File) -> Self {
         self.input = Input::File(file);
         self

@@ -239,8 +239,8 @@ mod tests {
     #[test]
     fn excludes_contain_both_files_with_the_repositorys_last() {
         let repo = Repo::with_commit();
-        std::fs::write(repo.beside("global"), "*.log").unwrap();
-        repo.git(["config", "core.excludesFile", repo.beside("global").to_str().unwrap()]);
+        std::fs::write(repo.sibling("global"), "*.log").unwrap();
+        repo.git(["config", "core.excludesFile", repo.sibling("global").to_str().unwrap()]);
         repo.write(".git/info/exclude", b"!keep.log\n\xff\n");
         assert_eq!(repo.open().excludes().unwrap(), b"*.log\n!keep.log\n\xff\n");
     }

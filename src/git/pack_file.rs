@@ -169,7 +169,7 @@ mod tests {
         let (repo, git) = large();
         assert!(git.may_be_large().unwrap());
         let tips = [git.head().unwrap()];
-        let outbox = repo.beside("outbox");
+        let outbox = repo.sibling("outbox");
         let made = make(&git, &outbox, &tips, &[]).await.unwrap().unwrap();
         assert!(made.length > LARGE && made.length == made.path.metadata().unwrap().len());
         assert_eq!(kept(&git, &outbox, &tips), Some(made.clone()));
@@ -188,7 +188,7 @@ mod tests {
         repo.write("small", "x\n");
         repo.commit("small");
         let foreign = "0123456789012345678901234567890123456789".parse().unwrap();
-        let outbox = repo.beside("outbox");
+        let outbox = repo.sibling("outbox");
         let made = make(&git, &outbox, &[git.head().unwrap()], &[foreign, held]).await.unwrap();
         assert_eq!(made, None);
         assert!(!outbox.exists());

@@ -51,7 +51,7 @@ mod tests {
     fn a_linked_worktree_shares_the_file_and_a_missing_file_is_created() {
         let repo = Repo::with_commit();
         std::fs::remove_dir_all(repo.path(".git/info")).unwrap();
-        let linked = repo.beside("linked");
+        let linked = repo.sibling("linked");
         repo.git(["worktree", "add", "-q", "--detach", linked.to_str().unwrap()]);
         Repository::discover(&linked).unwrap().exclude_record().unwrap();
         assert_eq!(std::fs::read_to_string(repo.path(".git/info/exclude")).unwrap(), "/.cursor/agent-handoffs/\n");

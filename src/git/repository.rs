@@ -162,6 +162,7 @@ impl Repository {
         &self.subdir
     }
 
+    /// The object format of the repository.
     pub fn format(&self) -> ObjectFormat {
         self.format
     }
@@ -255,7 +256,7 @@ mod tests {
     #[test]
     fn a_linked_worktree_has_its_own_git_directory() {
         let repo = Repo::with_commit();
-        let linked = repo.beside("linked\ntree");
+        let linked = repo.sibling("linked\ntree");
         repo.git(["worktree", "add", "-q", "--detach", linked.to_str().unwrap()]);
         let found = Repository::discover(&linked).unwrap();
         assert_eq!(found.top(), linked);
@@ -276,7 +277,7 @@ mod tests {
         let empty = Repo::empty();
         assert_eq!(hint(empty.top()).1, "git commit --allow-empty -m 'Start'");
         assert!(hint(&empty.path(".git")).0.contains("inside a git directory"));
-        let bare = empty.beside("bare.git");
+        let bare = empty.sibling("bare.git");
         empty.git(["init", "-q", "--bare", bare.to_str().unwrap()]);
         assert!(hint(&bare).0.contains("bare"));
     }

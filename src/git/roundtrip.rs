@@ -144,7 +144,7 @@ fn ways_back(autocrlf: &str, committed: &[Deed], dirt: &[Deed]) -> Result<(), Te
     dirt.iter().for_each(|deed| act(&repo, deed));
     let git = repo.open();
     let taken = snapshot::take(&git, &[]).unwrap();
-    let destination = repo.beside("landed");
+    let destination = repo.sibling("landed");
     let id = "x".parse().unwrap();
     let name = RemoteName::new(&id, &Uid::from_random([7; 10]));
     let landed =

@@ -55,7 +55,7 @@ impl Repo {
     }
 
     /// A path next to the repository.
-    pub fn beside(&self, name: &str) -> PathBuf {
+    pub fn sibling(&self, name: &str) -> PathBuf {
         self.folder.path().canonicalize().unwrap().join(name)
     }
 
@@ -85,7 +85,7 @@ impl Repo {
 
     /// Writes an executable script next to the repository and returns its path, quoted for a shell.
     pub fn script(&self, name: &str, text: &str) -> String {
-        let path = self.beside(name);
+        let path = self.sibling(name);
         std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         format!("'{}'", path.display())

@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn work_trees_are_found_where_they_were_moved_to() {
         let repo = Repo::with_commit();
-        let (linked, moved) = (repo.beside("linked"), repo.beside("moved"));
+        let (linked, moved) = (repo.sibling("linked"), repo.sibling("moved"));
         repo.git(["worktree", "add", "-q", "--detach", linked.to_str().unwrap()]);
         let main = repo.open();
         assert_eq!((main.worktree_name().as_str(), main.worktree_named("").as_deref()), ("", Some(repo.top())));
@@ -100,7 +100,7 @@ mod tests {
     fn another_directory_at_an_old_path_is_not_this_repositorys() {
         let (repo, other) = (Repo::with_commit(), Repo::with_commit());
         let main = repo.open();
-        let empty = repo.beside("empty");
+        let empty = repo.sibling("empty");
         std::fs::create_dir(&empty).unwrap();
         for foreign in [&empty, other.top(), Path::new("/nowhere")] {
             assert_eq!(main.worktree_at(foreign), None, "{foreign:?}");

@@ -55,6 +55,7 @@ impl Directory {
         }
     }
 
+    /// The path, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }

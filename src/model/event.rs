@@ -26,6 +26,7 @@ pub struct Event {
 }
 
 impl Event {
+    /// An event of this program's format.
     pub fn new(at: Timestamp, kind: Kind) -> Self {
         Event { v: FORMAT, at, kind }
     }

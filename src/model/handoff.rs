@@ -35,6 +35,7 @@ pub enum Status {
 }
 
 impl Status {
+    /// The word on disk.
     pub fn word(self) -> &'static str {
         match self {
             Status::Queued => "queued",

@@ -51,6 +51,7 @@ impl HandoffId {
         Self(format!("{}-{n}", self.0))
     }
 
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -72,16 +73,19 @@ impl Uid {
         Self(text)
     }
 
+    /// The uid as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl RemoteName {
+    /// Joins an id and a uid.
     pub fn new(id: &HandoffId, uid: &Uid) -> Self {
         Self(format!("{}-{}", id.0, uid.0))
     }
 
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -13,6 +13,7 @@ pub struct Oid(String);
 pub struct NotAnOid(String);
 
 impl Oid {
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -48,6 +48,7 @@ impl Remote {
         self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
+    /// The host's name, for messages.
     pub fn host(&self) -> &str {
         &self.host
     }

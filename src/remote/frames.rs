@@ -54,6 +54,7 @@ enum Place {
 }
 
 impl Frames {
+    /// A reader for the reply to a call with this nonce.
     pub fn new(nonce: &str) -> Self {
         Frames {
             begin: format!("@handoff {nonce} begin\n").into_bytes(),
@@ -65,6 +66,7 @@ impl Frames {
         }
     }
 
+    /// Adds bytes of the reply.
     pub fn push(&mut self, bytes: Bytes) {
         // Bytes after the end of the frame are ignored.
         if matches!(self.place, Place::Ended) {

@@ -55,6 +55,7 @@ impl Stream {
     /// All streams. The log is first, because it matters most if the others cannot be read.
     pub const ALL: [Stream; 4] = [Stream::Log, Stream::Check, Stream::Before, Stream::Setup];
 
+    /// The stream's name in a request and in a frame.
     pub fn word(self) -> &'static str {
         match self {
             Stream::Log => "log",

@@ -46,6 +46,7 @@ pub struct Facts {
 }
 
 impl Remote {
+    /// Asks what the host is and has. `agent` is searched in `path` first; `None` searches for no agent.
     pub async fn probe(&self, agent: Option<&AgentQuery>, path: &[String]) -> Result<Facts, RemoteError> {
         let request = || {
             let mut request = Request::new();

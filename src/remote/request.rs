@@ -11,6 +11,7 @@ pub struct Request {
 }
 
 impl Request {
+    /// An empty request.
     pub fn new() -> Self {
         Self::default()
     }

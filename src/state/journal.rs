@@ -60,6 +60,7 @@ impl Journal {
         Ok(journal)
     }
 
+    /// The state, as of the last read.
     pub fn handoff(&self) -> &Handoff {
         &self.handoff
     }

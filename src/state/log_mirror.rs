@@ -67,6 +67,7 @@ impl LogMirror {
         self.length
     }
 
+    /// Whether no byte was mirrored.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
@@ -76,6 +77,7 @@ impl LogMirror {
         self.inode
     }
 
+    /// The file of the part that grows.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -51,10 +51,12 @@ struct Cached {
 }
 
 impl Store {
+    /// The handoffs of the repository with this common git directory.
     pub fn new(git_common_dir: &Path) -> Self {
         Store { top: git_common_dir.join("handoff") }
     }
 
+    /// The directory of a handoff.
     pub fn directory(&self, id: &HandoffId) -> PathBuf {
         self.top.join(id.as_str())
     }

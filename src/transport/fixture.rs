@@ -12,6 +12,7 @@ use crate::model::host::Host;
 /// Far more than any test here takes, and less than the test runner's limit.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
+/// A server, the client's configuration, and the directory of both.
 pub struct Fixture {
     pub server: Server,
     pub directory: tempfile::TempDir,
@@ -20,6 +21,7 @@ pub struct Fixture {
 }
 
 impl Fixture {
+    /// A server with the default setup.
     pub async fn new() -> Self {
         Self::with(|_| {}).await
     }
@@ -60,19 +62,23 @@ impl Fixture {
         hop
     }
 
+    /// The known_hosts file of the client.
     pub fn known_hosts(&self) -> PathBuf {
         self.directory.path().join("known_hosts")
     }
 
+    /// Connects to the server; panics if that fails.
     pub async fn connect(&self) -> Connected {
         self.connect_asking(Arc::new(NonInteractive)).await.unwrap()
     }
 
+    /// Connects to the server with a prompter.
     pub async fn connect_asking(&self, prompter: Arc<dyn Prompter>) -> Result<Connected, TransportError> {
         within(connect(&self.host, &self.options, prompter)).await
     }
 }
 
+/// The host entry for a server and a key.
 pub fn host_of(server: &Server, identity: &Path) -> Host {
     let mut host = Host::bare("box");
     host.address = "127.0.0.1".to_owned();
@@ -102,6 +108,7 @@ impl Prompter for Person {
     }
 }
 
+/// Waits for a future, and panics after [`DEADLINE`].
 pub async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future).await.expect("nothing takes this long unless it hangs")
 }

@@ -54,6 +54,7 @@ impl Now {
 }
 
 impl Live {
+    /// Starts the progress line; it stays hidden until it has a text.
     pub fn new() -> Self {
         let now = Arc::new(Mutex::new(Now::default()));
         let shown = now.clone();

@@ -10,7 +10,9 @@ use crate::model::verdict::{Class, Verdict};
 pub(super) fn verdict(case: &Case, class: Class) -> Verdict {
     let well = case.facts.end == End::Good && matches!(case.facts.exit, Exit::Zero | Exit::Ended);
     match case.facts.row().gives {
-        Gives::Error | Gives::Stray if case.outcome.reason == Reason::Session => said(class, detail(case), None),
+        Gives::Error | Gives::Stray if case.outcome.reason == Reason::Session => {
+            verdict_with(class, detail(case), None)
+        }
         Gives::Error => found(class, case.error.as_ref()),
         Gives::Stray => found(class, case.stray.as_ref()),
         Gives::Class(_) if !matches!(case.outcome.reason.word(), "" | "exit" | "grace") => from_outside(case, class),
@@ -43,13 +45,13 @@ pub(super) fn notes(case: &Case) -> Vec<String> {
     notes.iter().map(|note| one_line(note, 2 * SHORT)).collect()
 }
 
-fn said(class: Class, evidence: &str, line: Option<u64>) -> Verdict {
+fn verdict_with(class: Class, evidence: &str, line: Option<u64>) -> Verdict {
     Verdict { line, ..Verdict::new(class, one_line(evidence, SHORT)) }
 }
 
 fn found(class: Class, found: Option<&super::Found>) -> Verdict {
-    let Some(found) = found else { return said(class, "", None) };
-    said(class, around(&found.words.text, found.at), Some(found.words.line).filter(|line| *line > 0))
+    let Some(found) = found else { return verdict_with(class, "", None) };
+    verdict_with(class, around(&found.words.text, found.at), Some(found.words.line).filter(|line| *line > 0))
 }
 
 /// The part of a long text that begins shortly before the proof, so that a cut keeps the proof.
@@ -71,8 +73,8 @@ fn with_detail(case: &Case, fact: &str) -> String {
 /// A fact, followed by the last words of the log if there are any.
 fn with_last_words(case: &Case, class: Class, fact: &str) -> Verdict {
     match case.error.as_ref().or(case.stray.as_ref()).map(|found| &found.words).filter(|words| !words.text.is_empty()) {
-        Some(words) => said(class, &format!("{fact}; last words: {}", words.text), Some(words.line)),
-        None => said(class, fact, case.end.as_ref().map(|words| words.line)),
+        Some(words) => verdict_with(class, &format!("{fact}; last words: {}", words.text), Some(words.line)),
+        None => verdict_with(class, fact, case.end.as_ref().map(|words| words.line)),
     }
 }
 
@@ -82,26 +84,26 @@ fn from_outside(case: &Case, class: Class) -> Verdict {
     let fact = |fact: &str| with_detail(case, fact);
     match &case.outcome.reason {
         Reason::Timeout => with_last_words(case, class, &fact(&format!("timed out after {active}"))),
-        Reason::NoFirstOutput => said(class, &fact(&format!("no output within {active}")), None),
+        Reason::NoFirstOutput => verdict_with(class, &fact(&format!("no output within {active}")), None),
         Reason::NoProgress => {
             with_last_words(case, class, &fact("no progress: no output, no CPU time and no changed file"))
         }
         Reason::Lost if class == Class::Oom => {
-            said(class, &memory(case, "the agent process is gone and left no exit status"), None)
+            verdict_with(class, &memory(case, "the agent process is gone and left no exit status"), None)
         }
         Reason::Lost => with_last_words(case, class, &fact("the agent process is gone and left no exit status")),
-        Reason::DiskFull => said(class, &fact("the host's disk is full"), None),
+        Reason::DiskFull => verdict_with(class, &fact("the host's disk is full"), None),
         Reason::AgentMissing => {
-            said(class, &fact(&format!("{} was not found on the host", case.profile.binary.join(" or "))), None)
+            verdict_with(class, &fact(&format!("{} was not found on the host", case.profile.binary.join(" or "))), None)
         }
-        Reason::Session => said(class, or(detail(case), "the agent CLI created no session"), None),
-        Reason::Setup => said(class, &fact("the setup command failed"), None),
+        Reason::Session => verdict_with(class, or(detail(case), "the agent CLI created no session"), None),
+        Reason::Setup => verdict_with(class, &fact("the setup command failed"), None),
         Reason::Ship if class == Class::Network => {
-            said(class, &fact("the repository did not arrive on the host"), None)
+            verdict_with(class, &fact("the repository did not arrive on the host"), None)
         }
-        Reason::Ship => said(class, &fact("the checkout on the host differs from what was sent"), None),
-        Reason::Capture => said(class, &fact("the checkout on the host could not be captured"), None),
-        _ => said(class, &fact("stopped on request"), None),
+        Reason::Ship => verdict_with(class, &fact("the checkout on the host differs from what was sent"), None),
+        Reason::Capture => verdict_with(class, &fact("the checkout on the host could not be captured"), None),
+        _ => verdict_with(class, &fact("stopped on request"), None),
     }
 }
 
@@ -113,21 +115,23 @@ fn memory(case: &Case, fact: &str) -> String {
 
 fn out_of_memory(case: &Case) -> Verdict {
     let how = case.outcome.signal.map_or_else(String::new, |number| format!("killed by {}", signal(number)));
-    said(Class::Oom, &memory(case, &how), None)
+    verdict_with(Class::Oom, &memory(case, &how), None)
 }
 
 fn other_session(case: &Case) -> Verdict {
     let seen = case.log.reader.facts();
     let opened = seen.session.as_deref().unwrap_or("none");
     match (&case.outcome.resumed, &seen.foreign) {
-        (Some(asked), _) if asked != opened => {
-            said(Class::Session, &format!("the agent CLI opened session {opened} instead of resuming {asked}"), None)
-        }
+        (Some(asked), _) if asked != opened => verdict_with(
+            Class::Session,
+            &format!("the agent CLI opened session {opened} instead of resuming {asked}"),
+            None,
+        ),
         (_, Some(foreign)) => {
             let text = format!("the log starts with session {opened} and continues with session {}", foreign.text);
-            said(Class::Session, &text, Some(foreign.line))
+            verdict_with(Class::Session, &text, Some(foreign.line))
         }
-        _ => said(Class::Session, "the log belongs to another session", None),
+        _ => verdict_with(Class::Session, "the log belongs to another session", None),
     }
 }
 
@@ -157,7 +161,7 @@ fn of_work(case: &Case, class: Class) -> Verdict {
         _ if words.is_empty() => "the agent finished, no check was set".into(),
         _ => format!("the agent finished, no check was set; it said: {words}"),
     };
-    said(class, &text, line)
+    verdict_with(class, &text, line)
 }
 
 const NOT_CAPTURED: &str = "its work could not be captured";
@@ -172,7 +176,7 @@ fn refused(case: &Case) -> Verdict {
         0 => String::new(),
         more => format!(" (and {more} more)"),
     };
-    said(Class::Blocked, &format!("a tool was refused: {}{more}", what.unwrap_or_default()), line)
+    verdict_with(Class::Blocked, &format!("a tool was refused: {}{more}", what.unwrap_or_default()), line)
 }
 
 /// Verdicts without an error in the log, by how the process ended.
@@ -192,7 +196,7 @@ fn of_exit(case: &Case, class: Class) -> Verdict {
             with_last_words(case, class, &format!("killed by {}", signal(number)))
         }
         (_, Exit::Zero) => match reported {
-            Some(words) => said(class, &format!("the agent reported: {}", words.text), Some(words.line)),
+            Some(words) => verdict_with(class, &format!("the agent reported: {}", words.text), Some(words.line)),
             None => with_last_words(case, class, "the final event reports an error"),
         },
         (_, exit) => {
@@ -200,7 +204,7 @@ fn of_exit(case: &Case, class: Class) -> Verdict {
                 if exit == Exit::Ended { "ended after its final event".into() } else { format!("exit code {code}") };
             match (case.facts.end, reported) {
                 (End::Bad, Some(words)) => {
-                    said(class, &format!("{code}; the agent reported: {}", words.text), Some(words.line))
+                    verdict_with(class, &format!("{code}; the agent reported: {}", words.text), Some(words.line))
                 }
                 (End::Good, _) if !case.log.plain => {
                     with_last_words(case, class, &format!("{code}, although its final event reports success"))
@@ -213,7 +217,7 @@ fn of_exit(case: &Case, class: Class) -> Verdict {
 
 fn truncated(case: &Case) -> Verdict {
     match &case.log.error {
-        Some(error) => said(Class::Truncated, &format!("the log could not be read to its end: {error}"), None),
+        Some(error) => verdict_with(Class::Truncated, &format!("the log could not be read to its end: {error}"), None),
         None if case.log.plain => with_last_words(case, Class::Truncated, "exit code 0, but no line reports success"),
         None => with_last_words(case, Class::Truncated, "exit code 0 without a final event"),
     }

@@ -107,14 +107,14 @@ fn a_snapshot_changes_nothing_but_adds_objects() {
     repo.git(["add", "a"]);
     repo.write("a", "edited");
     (0..150).for_each(|n| repo.write(format!("many/{n}"), format!("{n}")));
-    repo.write(".git/hooks/post-index-change", format!("#!/bin/sh\ntouch '{}'\n", repo.beside("ran").display()));
+    repo.write(".git/hooks/post-index-change", format!("#!/bin/sh\ntouch '{}'\n", repo.sibling("ran").display()));
     repo.executable(".git/hooks/post-index-change");
     repo.git(["config", "core.fsmonitor", &repo.script("monitor", "touch \"$0.ran\"")]);
     let before = contents(repo.top());
     let taken = snapshot(&repo);
     let none: [&str; 0] = [];
     assert_eq!(before.changes_but_new_objects(&contents(repo.top())), none);
-    assert!(!repo.beside("ran").exists() && !repo.beside("monitor.ran").exists());
+    assert!(!repo.sibling("ran").exists() && !repo.sibling("monitor.ran").exists());
     assert_eq!(repo.path(".git/handoff").read_dir().unwrap().count(), 0, "the scratch directory is gone");
     repo.git(["fsck", "--strict", "--connectivity-only", taken.commit.as_str()]);
 }
@@ -185,7 +185,7 @@ fn line_endings_are_stored_as_the_users_git_would() {
 #[test]
 fn a_linked_worktree_and_a_detached_head_can_be_shipped() {
     let repo = Repo::with_commit();
-    let linked = repo.beside("linked");
+    let linked = repo.sibling("linked");
     repo.git(["worktree", "add", "-q", "--detach", linked.to_str().unwrap()]);
     std::fs::write(linked.join("only here"), "x").unwrap();
     let taken = take(&Repository::discover(&linked).unwrap(), &[]).unwrap();
@@ -198,7 +198,7 @@ fn a_linked_worktree_and_a_detached_head_can_be_shipped() {
 fn borrowed_objects_and_strange_paths_work() {
     let origin = Repo::with_commit();
     let repo = Repo::empty();
-    let clone = repo.beside("a \"clone\":\n");
+    let clone = repo.sibling("a \"clone\":\n");
     repo.git(["clone", "-q", "--shared", origin.top().to_str().unwrap(), clone.to_str().unwrap()]);
     std::fs::write(clone.join("new"), "x").unwrap();
     let taken = take(&Repository::discover(&clone).unwrap(), &[]).unwrap();
@@ -232,7 +232,7 @@ fn clones_that_lack_objects_are_refused() {
     repo.git(["config", "uploadpack.allowFilter", "true"]);
     let url = format!("file://{}", repo.top().display());
     for (option, what) in [("--depth=1", "shallow"), ("--filter=blob:none", "partial")] {
-        let clone = repo.beside(what);
+        let clone = repo.sibling(what);
         repo.git(["clone", "-q", option, &url, clone.to_str().unwrap()]);
         let error = take(&Repository::discover(&clone).unwrap(), &[]).unwrap_err();
         assert!(matches!(&error, Error::Unfit { .. }) && error.to_string().contains(what), "{error}");

@@ -36,16 +36,16 @@ fn a_takeover_is_as_the_agent_left_it() {
     repo.write("README", "unstaged\n");
     repo.write("untracked", "x");
     std::fs::remove_file(repo.path("gone")).unwrap();
-    repo.write(".git/hooks/post-checkout", format!("#!/bin/sh\ntouch '{}'\n", repo.beside("ran").display()));
+    repo.write(".git/hooks/post-checkout", format!("#!/bin/sh\ntouch '{}'\n", repo.sibling("ran").display()));
     repo.executable(".git/hooks/post-checkout");
     let landed = land(&repo, &taken(&repo)).unwrap();
-    assert_eq!(landed.path, repo.beside("the repo-handoff-20260407-fix"));
+    assert_eq!(landed.path, repo.sibling("the repo-handoff-20260407-fix"));
     assert_eq!(landed.branch.as_deref(), Some("handoff/20260407-fix"));
     assert_eq!(landed.differing, [""; 0]);
     assert_eq!(status(&landed.path), status(repo.top()));
     assert_eq!(git_in(&landed.path, ["branch", "--show-current"]), "handoff/20260407-fix\n");
     assert_eq!(std::fs::read_to_string(landed.path.join("README")).unwrap(), "unstaged\n");
-    assert!(!repo.beside("ran").exists());
+    assert!(!repo.sibling("ran").exists());
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn an_existing_destination_is_refused_and_kept() {
 #[test]
 fn a_staging_directory_of_another_repository_is_refused_and_kept() {
     let repo = Repo::with_commit();
-    let other = repo.beside(&format!("handoff-{}", name()));
+    let other = repo.sibling(&format!("handoff-{}", name()));
     std::fs::create_dir(&other).unwrap();
     std::fs::write(other.join(".git"), "gitdir: /elsewhere/.git/worktrees/x\n").unwrap();
     let error = land(&repo, &taken(&repo)).unwrap_err();

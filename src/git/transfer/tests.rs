@@ -13,12 +13,12 @@ struct Cache {
 }
 
 fn cache(repo: &Repo) -> Cache {
-    let directory = repo.beside("cache.git");
+    let directory = repo.sibling("cache.git");
     repo.git(["init", "-q", "--bare", directory.to_str().unwrap()]);
     // receive-pack refuses to update hidden refs, so a bridge shows the refs of its own handoff.
     git_in(&directory, ["config", "transfer.hideRefs", "refs/handoff"]);
     let shown = "-c transfer.hideRefs='!refs/handoff/x-0000000000000000'";
-    let sent = repo.beside("sent");
+    let sent = repo.sibling("sent");
     let (quoted, counter) = (format!("'{}'", directory.display()), format!("'{}'", sent.display()));
     let push = repo.script("push", &format!("tee {counter} | git {shown} receive-pack {quoted}"));
     let fetch = repo.script("fetch", &format!("unset GIT_PROTOCOL; exec git upload-pack {quoted}"));
@@ -114,7 +114,7 @@ async fn a_push_cut_short_leaves_no_ref() {
 
 /// Attempt 1's capture, made on the host.
 fn capture(repo: &Repo, cache: &Cache, name: &RemoteName) -> Oid {
-    let agent = repo.beside("agent");
+    let agent = repo.sibling("agent");
     repo.git(["clone", "-q", repo.top().to_str().unwrap(), agent.to_str().unwrap()]);
     let identity = ["-c", "user.name=agent", "-c", "user.email=agent@host"];
     let run = |words: &[&str]| git_in(&agent, identity.iter().chain(words));
@@ -145,7 +145,7 @@ async fn a_pull_changes_only_our_refs() {
         ("core.logAllRefUpdates", "always"),
         ("fetch.writeCommitGraph", "true"),
         ("fetch.fsckObjects", "false"),
-        ("core.hooksPath", repo.beside("hooks").to_str().unwrap()),
+        ("core.hooksPath", repo.sibling("hooks").to_str().unwrap()),
     ] {
         repo.git(["config", key, value]);
     }
@@ -183,7 +183,7 @@ struct Hostile<'a> {
 
 impl<'a> Hostile<'a> {
     fn new(repo: &'a Repo, cache: &'a Cache) -> Self {
-        let top = repo.beside("hostile");
+        let top = repo.sibling("hostile");
         repo.git(["clone", "-q", repo.top().to_str().unwrap(), top.to_str().unwrap()]);
         Hostile { repo, cache, top }
     }

@@ -14,14 +14,17 @@ pub struct Place {
 }
 
 impl Place {
+    /// The host of an entry.
     pub fn of(host: &Host) -> Self {
         Place { host: host.name.clone(), user: host.user.clone().unwrap_or_else(|| "its default user".to_owned()) }
     }
 
+    /// The error of a host that cannot be reached.
     pub fn unreachable(&self, reason: &str) -> TransportError {
         TransportError::lost(&self.host, reason)
     }
 
+    /// The error of a configuration that cannot be used.
     pub fn config(&self, reason: String) -> TransportError {
         TransportError::Config { host: self.host.clone(), reason }
     }

@@ -20,6 +20,7 @@ pub struct NonblockingWrites<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> NonblockingWrites<S> {
+    /// Wraps a stream.
     pub fn new(inner: S) -> Self {
         NonblockingWrites { inner, kept: BytesMut::new() }
     }

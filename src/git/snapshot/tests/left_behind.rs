@@ -217,7 +217,7 @@ fn links_into_the_git_directory_are_listed() {
     repo.write(".git/annex/objects/k1", "data");
     repo.write("data/plain", "x");
     repo.commit("x");
-    let linked = repo.beside("linked");
+    let linked = repo.sibling("linked");
     repo.git(["worktree", "add", "-q", "--detach", linked.to_str().unwrap()]);
     for top in [repo.top(), &linked] {
         let absolute = repo.path(".git/annex/objects/k1");

@@ -163,22 +163,22 @@ fn a_place_that_cannot_be_written_is_refused_with_the_option_and_nothing_is_left
         }
     };
     refused(Path::new("/proc/handoff"));
-    refused(&repo.beside("no such directory/x"));
-    std::fs::write(repo.beside("file"), "").unwrap();
-    refused(&repo.beside("file"));
-    refused(&repo.beside("file/below"));
-    let closed = repo.beside("closed");
+    refused(&repo.sibling("no such directory/x"));
+    std::fs::write(repo.sibling("file"), "").unwrap();
+    refused(&repo.sibling("file"));
+    refused(&repo.sibling("file/below"));
+    let closed = repo.sibling("closed");
     std::fs::create_dir(&closed).unwrap();
     std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o555)).unwrap();
     if std::fs::write(closed.join("x"), "").is_err() {
         refused(&closed.join("x"));
     } // root writes everywhere
     std::fs::remove_dir_all(&closed).unwrap();
-    let mut names: Vec<_> = repo.beside("").read_dir().unwrap().map(|it| it.unwrap().file_name()).collect();
+    let mut names: Vec<_> = repo.sibling("").read_dir().unwrap().map(|it| it.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["file", "the repo"]);
-    check_place(&repo.open(), (&id(), &name()), &repo.beside("fine")).unwrap();
-    assert!(!repo.beside("fine").exists());
+    check_place(&repo.open(), (&id(), &name()), &repo.sibling("fine")).unwrap();
+    assert!(!repo.sibling("fine").exists());
 }
 
 /// A file system in a file, unmounted when dropped.

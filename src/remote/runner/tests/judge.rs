@@ -95,7 +95,7 @@ fn every_combination_of_facts_gives_the_same_class_in_every_shell() {
 }
 
 /// The shell's result for a log: its facts as `gather_log` finds them, and the class for the exit code `exit`.
-fn shell_judges(shell: &str, awk: Option<&str>, profile: &Profile, log: &[u8], exit: i32, pieces: usize) -> String {
+fn shell_class(shell: &str, awk: Option<&str>, profile: &Profile, log: &[u8], exit: i32, pieces: usize) -> String {
     let directory = tempfile::tempdir().unwrap();
     let spec = directory.path().join("spec");
     std::fs::create_dir(&spec).unwrap();
@@ -151,7 +151,7 @@ fn fixtures() -> Vec<(String, Profile, Vec<u8>, i32)> {
     all
 }
 
-fn laptop_says(profile: &Profile, log: &[u8], exit: i32) -> &'static str {
+fn laptop_class(profile: &Profile, log: &[u8], exit: i32) -> &'static str {
     let outcome = Outcome { reason: "exit".into(), exit: Some(exit), ..Outcome::default() };
     alone(profile, &Log::read(profile, log), &outcome).word()
 }
@@ -161,11 +161,11 @@ fn every_fixture_gets_the_laptops_class_from_the_shell_with_every_awk() {
     let fixtures = fixtures();
     assert!(fixtures.len() > 25, "{}", fixtures.len());
     for (number, (name, profile, log, exit)) in fixtures.iter().enumerate() {
-        let ours = laptop_says(profile, log, *exit);
+        let ours = laptop_class(profile, log, *exit);
         let shells = shells();
         for (turn, awk) in awks().into_iter().enumerate() {
             let shell = &shells[(number + turn) % shells.len()];
-            let said = shell_judges(shell, Some(awk), profile, log, *exit, 1 + turn % 3);
+            let said = shell_class(shell, Some(awk), profile, log, *exit, 1 + turn % 3);
             assert_eq!(said.lines().next(), Some(ours), "{name} in {shell} with {awk}\n{said}");
         }
     }
@@ -180,7 +180,7 @@ fn the_shell_resists_the_same_misleading_logs() {
     for (number, (name, agent, log, exit, class)) in misleading::cases().into_iter().enumerate() {
         let profile = profiles.get(agent).unwrap_or(&plain);
         let (shell, awk) = (&shells[number % shells.len()], awks[number % awks.len()]);
-        let said = shell_judges(shell, Some(awk), profile, log.as_bytes(), exit, 1 + number % 4);
+        let said = shell_class(shell, Some(awk), profile, log.as_bytes(), exit, 1 + number % 4);
         assert_eq!(said.lines().next(), Some(class.word()), "{agent}: {name} in {shell} with {awk}\n{said}");
     }
 }
@@ -202,9 +202,9 @@ fn a_line_of_any_length_is_read_by_the_shell_in_bounded_memory() {
         (format!("{init}\n{denied}"), "blocked"),
         (format!("{init}\n{result}\n{tool}\n"), "truncated"),
     ] {
-        assert_eq!(laptop_says(claude, log.as_bytes(), 0), class);
+        assert_eq!(laptop_class(claude, log.as_bytes(), 0), class);
         for awk in awks() {
-            let said = shell_judges("sh", Some(awk), claude, log.as_bytes(), 0, 3);
+            let said = shell_class("sh", Some(awk), claude, log.as_bytes(), 0, 3);
             assert_eq!(said.lines().next(), Some(class), "{awk}: {}", &said[..said.len().min(600)]);
         }
     }

@@ -100,7 +100,7 @@ pub fn gather(resolved: &Resolved, held: Option<Held>) -> Offer {
     let (mut by_agent, mut by_file, mut locked) = (Vec::new(), Vec::new(), Vec::new());
     let mut configured: Vec<KeyData> = Vec::new();
     for path in &resolved.identities {
-        certificates.extend(certificate(&beside(path, "-cert.pub")));
+        certificates.extend(certificate(&sibling(path, "-cert.pub")));
         let found = match read(path) {
             Ok(Some(found)) => found,
             Ok(None) => continue,
@@ -185,7 +185,7 @@ impl Found {
 
 /// Reads the file of an IdentityFile option. `None` if it does not exist, as many defaults do not.
 fn read(path: &Path) -> Result<Option<Found>, String> {
-    let public = || text_of(&beside(path, ".pub")).and_then(|t| PublicKey::from_openssh(t.trim()).ok());
+    let public = || text_of(&sibling(path, ".pub")).and_then(|t| PublicKey::from_openssh(t.trim()).ok());
     let Some(text) = text_of(path) else { return Ok(public().map(Found::Public)) };
     if let Ok(key) = PublicKey::from_openssh(text.trim()) {
         return Ok(Some(Found::Public(key)));
@@ -239,7 +239,7 @@ fn text_of(path: &Path) -> Option<String> {
     Some(text)
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+fn sibling(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()

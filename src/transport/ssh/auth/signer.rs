@@ -65,6 +65,7 @@ pub struct FileSigner<'a> {
 }
 
 impl<'a> FileSigner<'a> {
+    /// Signs with `file`; `answers` stores its passphrase.
     pub fn new(file: &'a KeyFile, prompter: Arc<dyn Prompter>, answers: Answers) -> Self {
         FileSigner { file, prompter, answers }
     }

@@ -21,6 +21,7 @@ pub struct Prompt {
 }
 
 impl Prompt {
+    /// Wraps a new socket.
     pub fn new(socket: TcpStream) -> Self {
         Prompt { socket, left: if cfg!(target_os = "linux") { READS } else { 0 } }
     }

@@ -29,6 +29,7 @@ pub struct Session {
 }
 
 impl Session {
+    /// A session for one connection of a server.
     pub fn new(shared: Arc<Shared>) -> Self {
         let open = Arc::new(AtomicUsize::new(0));
         Session { shared, waiting: HashMap::new(), running: HashMap::new(), unheard: 0, open }
