@@ -390,6 +390,13 @@ impl Handoff {
         self.is_gone(n) || self.grant_of(n).is_none_or(|grant| n >= grant.last)
     }
 
+    /// Whether the host may start an attempt after `n` by itself: its grant has another number, and nothing that was decided
+    /// ends it.
+    pub fn may_follow(&self, n: AttemptNo) -> bool {
+        let next = self.attempts.get(&n).and_then(|attempt| attempt.next.as_ref());
+        !matches!(next, Some(Next::End | Next::Park { .. })) && !self.needs_grant(n) && !self.is_outdated(n)
+    }
+
     /// The status of the handoff.
     pub fn status(&self) -> Status {
         if self.owner == Owner::Laptop {
@@ -409,8 +416,9 @@ impl Handoff {
             (_, Class::Stopped) => Status::Stopped,
             (None | Some(Next::End), Class::Done | Class::Unchecked) => Status::Done,
             (Some(Next::Park { .. }), class) if needs_person(class) => Status::Parked,
+            (Some(Next::End), _) if self.stop_requested => Status::Stopped,
             (Some(Next::Park { .. } | Next::End), _) => Status::Failed,
-            _ if self.stop_requested => Status::Stopped,
+            _ if self.stop_requested && !self.may_follow(n) => Status::Stopped,
             _ => Status::Waiting,
         }
     }

@@ -287,7 +287,9 @@ impl Driver {
         }
         let link = remote.set_next(&self.name, n, &next).await?;
         let (by, stands) = Next::from_link(&link).unwrap_or((Writer::Laptop, next.clone()));
-        let stands = if by == Writer::Laptop { next } else { in_words(stands, next, self.handoff(), n, &self.profile) };
+        // A process of ours that was killed before it recorded its decision may have made another one.
+        let is_ours = by == Writer::Laptop && std::mem::discriminant(&stands) == std::mem::discriminant(&next);
+        let stands = if is_ours { next } else { in_words(stands, next, self.handoff(), n, &self.profile) };
         self.append(Kind::Decided { attempt: n, next: stands.clone(), by })?;
         Ok(stands)
     }

@@ -31,7 +31,8 @@ pub fn follow_up(
     let history = handoff.history();
     let before = &history[..history.len().saturating_sub(1)];
     let decision = decide(verdict.class, before);
-    if decision == Decision::End {
+    // After a stop nothing follows, whatever the end was called.
+    if decision == Decision::End || handoff.stop_requested {
         return FollowUp::Next(Next::End);
     }
     if decision == Decision::WaitReset {

@@ -125,7 +125,7 @@ impl Driver {
     }
 
     /// Discovers attempts that the connection's host started without contact.
-    async fn surface(&mut self) -> Result<(), Error> {
+    pub(super) async fn surface(&mut self) -> Result<(), Error> {
         let host = self.connection.host.name.clone();
         let known: Vec<AttemptNo> =
             self.handoff().attempts.iter().filter(|(_, a)| a.host == host).map(|(n, _)| *n).collect();

@@ -50,6 +50,10 @@ impl Driver {
         }
         if !active && !begins_again {
             self.finish_last(elsewhere).await?;
+            if let Some(n) = self.made_alone().await? {
+                let why = format!("is still at work: {} began attempt {n} by itself", self.connection.host.name);
+                return refuse(self.handoff(), why);
+            }
         }
         let handoff = self.handoff();
         // On another host, or one that was asked to delete its copy, nothing is assumed to be there. The work is
@@ -145,6 +149,18 @@ impl Driver {
         }
     }
 
+    /// The attempt that the host has begun by itself and that was not known here, where it was allowed to. A host out of reach
+    /// keeps its numbers.
+    async fn made_alone(&mut self) -> Result<Option<AttemptNo>, Error> {
+        let Some((last, _)) = self.handoff().last_attempt().filter(|(n, _)| self.handoff().may_follow(*n)) else {
+            return Ok(None);
+        };
+        match tokio::time::timeout(PATIENCE, self.surface()).await {
+            Ok(Err(error)) if !error.may_retry() => Err(error),
+            _ => Ok(self.handoff().attempts.keys().next_back().copied().filter(|newest| *newest > last)),
+        }
+    }
+
     /// The same owner, or `host`, under a higher epoch. Granted numbers that were not used return when the host that
     /// had them has confirmed.
     pub(super) async fn raise_epoch(&mut self, host: Option<&str>) -> Result<(), Error> {
@@ -157,7 +173,8 @@ impl Driver {
         let at_rest = !self.handoff().status().is_active();
         let confirmed = at_rest
             && match tokio::time::timeout(PATIENCE, self.set_epoch(epoch)).await {
-                Ok(Ok(())) => true,
+                // What it began in the same moment is the fence's, too, and has its number.
+                Ok(Ok(())) => self.made_alone().await?.is_none(),
                 Ok(Err(error)) if !error.may_retry() => return Err(error),
                 _ => {
                     self.connection.drop_connection();

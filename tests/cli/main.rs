@@ -2,6 +2,7 @@
 //! process. One file a command. Needs git and a POSIX shell, no network and no account.
 
 mod agents;
+mod alone;
 mod clean;
 mod completions;
 mod demo;

@@ -161,3 +161,24 @@ fn unused_numbers_are_granted_again_only_after_a_confirmed_epoch() {
         assert!(h.apply(&event(9, grant(2, 2, first, first + 1))).is_ok());
     }
 }
+
+#[test]
+fn a_stop_is_carried_out_when_the_host_can_start_nothing_more() {
+    let stopped = |last: u32, next: Option<Next>| {
+        let mut h = new();
+        run(&mut h, vec![grant(1, 1, 1, last), dispatched(1, 1), Kind::StopRequested, ended(1, Class::Lost)]);
+        if let Some(next) = next {
+            run(&mut h, vec![Kind::Decided { attempt: 1, next, by: "host".into() }]);
+        }
+        h
+    };
+    for next in [None, Some(Next::Resume { delay: 1 })] {
+        let h = stopped(2, next.clone());
+        assert!(h.may_follow(1) && h.status() == Status::Waiting, "attempt 2 may have been started alone: {next:?}");
+        assert_eq!(stopped(1, next).status(), Status::Stopped);
+    }
+    assert_eq!(stopped(2, Some(Next::End)).status(), Status::Stopped);
+    let mut told = stopped(2, None);
+    run(&mut told, vec![Kind::Owner { epoch: 2, owner: Owner::Host("buildbox".into()), confirmed: true }]);
+    assert_eq!(told.status(), Status::Stopped);
+}
