@@ -15,6 +15,22 @@ pub struct Kept {
     pub path: String,
     /// Git's id of the content.
     pub blob: String,
+    /// The same with LF for CRLF, where every line ends so: what git stores of a file that it checked out with `eol=crlf`.
+    pub stored: Option<String>,
+}
+
+impl Kept {
+    /// Whether these ids have its content.
+    pub fn is_in(&self, ids: &HashSet<String>) -> bool {
+        ids.contains(&self.blob) || self.stored.as_ref().is_some_and(|stored| ids.contains(stored))
+    }
+}
+
+/// The content with LF for CRLF, where every line ends with CRLF.
+fn without_crlf(content: &[u8]) -> Option<Vec<u8>> {
+    let lines: Vec<&[u8]> = content.strip_suffix(b"\n")?.split(|byte| *byte == b'\n').collect();
+    let plain: Option<Vec<&[u8]>> = lines.into_iter().map(|line| line.strip_suffix(b"\r")).collect();
+    Some([plain?.join(&b'\n'), b"\n".to_vec()].concat())
 }
 
 /// Git's id of a blob.
@@ -68,7 +84,11 @@ fn walk(directory: &Path, name: &OsString, found: &mut Vec<Kept>) {
             None
         };
         if let Some(content) = content.filter(|content| !content.is_empty()) {
-            found.push(Kept { path: String::from_utf8_lossy(path.as_bytes()).into_owned(), blob: blob_id(&content) });
+            found.push(Kept {
+                path: String::from_utf8_lossy(path.as_bytes()).into_owned(),
+                blob: blob_id(&content),
+                stored: without_crlf(&content).as_deref().map(blob_id),
+            });
         }
     }
 }

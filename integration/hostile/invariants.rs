@@ -31,7 +31,7 @@ impl Story {
         // What an earlier agent left and this one changed or removed is this one's doing.
         let held = self.laptop_objects();
         let here: HashSet<&str> = now.iter().map(|kept| kept.blob.as_str()).collect();
-        self.kept.retain(|kept| held.contains(&kept.blob) || here.contains(kept.blob.as_str()));
+        self.kept.retain(|kept| kept.is_in(&held) || here.contains(kept.blob.as_str()));
         self.kept.extend(now);
         self.commits.extend(self.commits_that_exist());
     }
@@ -78,7 +78,7 @@ impl Story {
     pub fn nothing_is_lost(&mut self, when: &str) {
         let held = self.laptop_objects();
         let on_host = files::contents(&self.roots());
-        let lost = self.kept.iter().find(|kept| !held.contains(&kept.blob) && !on_host.contains(&kept.blob));
+        let lost = self.kept.iter().find(|kept| !kept.is_in(&held) && !on_host.contains(&kept.blob));
         if let Some(lost) = lost {
             self.broken(&format!("{when}: LOST {} ({})", lost.path, lost.blob));
         }
@@ -89,7 +89,7 @@ impl Story {
         let held = self.laptop_objects();
         let page = self.site.laptop.mirror(ID).join("handoff.md");
         let said = format!("{}\n{}", self.said, std::fs::read_to_string(page).unwrap_or_default());
-        let missing: Vec<Kept> = self.kept.iter().filter(|kept| !held.contains(&kept.blob)).cloned().collect();
+        let missing: Vec<Kept> = self.kept.iter().filter(|kept| !kept.is_in(&held)).cloned().collect();
         let unnamed: Vec<&Kept> = missing.iter().filter(|kept| !names(&said, &kept.path)).collect();
         if !unnamed.is_empty() && missing.len() <= NAMED {
             self.broken(&format!("only on the host, and not named: {unnamed:?}"));
