@@ -178,10 +178,13 @@ fn ask_which(
     let answer = answer.map(|answer| secrecy::ExposeSecret::expose_secret(&answer).trim().to_owned());
     match answer.as_deref() {
         None | Some("") => Err(refused),
-        Some(answer) => match answer.parse::<usize>().ok().and_then(|n| found.get(n.checked_sub(1)?)) {
-            Some((_, id, _)) => Ok(id.clone()),
-            None => resolve(services, Some(answer)),
-        },
+        Some(answer) => {
+            let number = answer.parse::<usize>().ok().filter(|number| (1..=LISTED).contains(number));
+            match number.and_then(|number| found.get(number - 1)) {
+                Some((_, id, _)) => Ok(id.clone()),
+                None => resolve(services, Some(answer)),
+            }
+        }
     }
 }
 
