@@ -30,7 +30,7 @@ fn cache_refs(laptop: &Laptop) -> String {
 }
 
 #[test]
-fn a_host_lets_go_of_what_is_held_and_the_laptop_goes_on_from_its_own() {
+fn clean_releases_the_host_and_every_local_command_still_works() {
     let mut laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
     let log = laptop.hosts[0].log(1);
@@ -64,7 +64,7 @@ fn a_host_lets_go_of_what_is_held_and_the_laptop_goes_on_from_its_own() {
 }
 
 #[test]
-fn after_a_release_the_work_is_shipped_again() {
+fn a_resume_after_clean_sends_the_work_again() {
     let plan = "turn 1\nrun echo line >>grown.txt\nedit notes.txt <<END\nby the agent\nEND\nfinish All done.\n";
     let laptop = Laptop::with_plan(plan);
     laptop.write("mine.txt", "mine\n");
@@ -79,7 +79,7 @@ fn after_a_release_the_work_is_shipped_again() {
 }
 
 #[test]
-fn files_that_are_nowhere_else_stay_until_they_are_discarded() {
+fn files_that_exist_only_on_the_host_stay_until_they_are_discarded() {
     let laptop = Laptop::with_plan(LEAVES);
     laptop.write(".gitignore", "target/\n*.o\n");
     laptop.run([TASK]).run().exits(0).done();
@@ -101,7 +101,7 @@ fn files_that_are_nowhere_else_stay_until_they_are_discarded() {
 }
 
 #[test]
-fn the_next_handoff_of_the_repository_finds_the_tree_warm() {
+fn the_next_handoff_reuses_the_released_checkout() {
     let plan = "turn 1\nrun mkdir -p target; cat target/made >\"$HOME/found\" 2>&1; pwd >>\"$HOME/places\"; \
                 echo warm >target/made\nedit notes.txt <<END\nby the agent\nEND\nfinish All done.\n";
     let laptop = Laptop::with_plan(plan);
@@ -118,7 +118,7 @@ fn the_next_handoff_of_the_repository_finds_the_tree_warm() {
 }
 
 #[test]
-fn what_is_missing_here_is_fetched_before_anything_goes() {
+fn clean_fetches_missing_work_before_it_deletes_anything() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
     let log = laptop.hosts[0].log(1);
@@ -134,7 +134,7 @@ fn what_is_missing_here_is_fetched_before_anything_goes() {
 }
 
 #[test]
-fn a_log_that_is_longer_here_than_there_is_fetched_as_a_part_of_its_own() {
+fn a_log_that_is_longer_here_than_on_the_host_is_fetched_into_a_new_part() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
     let log = laptop.hosts[0].log(1);
@@ -148,7 +148,7 @@ fn a_log_that_is_longer_here_than_there_is_fetched_as_a_part_of_its_own() {
 }
 
 #[test]
-fn the_age_of_a_handoff_is_that_of_its_work_and_not_of_its_deletion() {
+fn clean_does_not_change_the_age_of_a_handoff() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
     let changed = || laptop.shown()["handoff"]["changed"].clone();
@@ -158,7 +158,7 @@ fn the_age_of_a_handoff_is_that_of_its_work_and_not_of_its_deletion() {
 }
 
 #[test]
-fn a_dry_run_at_the_same_time_does_not_keep_a_clean_from_its_work() {
+fn a_running_dry_run_does_not_block_clean() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
     let dry: Vec<_> = (0..3).map(|_| laptop.handoff(["clean", ID, "--dry-run"]).spawn()).collect();
@@ -169,7 +169,7 @@ fn a_dry_run_at_the_same_time_does_not_keep_a_clean_from_its_work() {
 }
 
 #[test]
-fn what_is_at_work_is_left_alone() {
+fn clean_refuses_a_running_handoff() {
     let laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
     laptop.handoff(["clean", ID]).run().exits(1).says(&format!("handoff stop {ID}")).done();
@@ -181,7 +181,7 @@ fn what_is_at_work_is_left_alone() {
 }
 
 #[test]
-fn a_host_out_of_reach_deletes_nothing_here_or_there() {
+fn clean_of_an_unreachable_host_deletes_nothing() {
     let mut laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
     laptop.hosts[0].vanish();
@@ -194,7 +194,7 @@ fn a_host_out_of_reach_deletes_nothing_here_or_there() {
 }
 
 #[test]
-fn what_somebody_removed_by_hand_is_answered_as_done() {
+fn clean_succeeds_if_the_files_were_already_deleted_by_hand() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
     std::fs::remove_dir_all(laptop.hosts[0].home.join(".handoff/work")).unwrap();
@@ -203,7 +203,7 @@ fn what_somebody_removed_by_hand_is_answered_as_done() {
 }
 
 #[test]
-fn work_that_could_not_be_captured_is_captured_before_anything_goes() {
+fn clean_captures_uncaptured_work_before_it_deletes_anything() {
     let plan = "turn 1\nedit notes.txt <<END\nby the agent\nEND\n\
                 run mv \"$HOME\"/.handoff/cache/*.git/objects \"$HOME/objects\"\nfinish All done.\n";
     for verb in ["pull", "clean"] {
@@ -221,7 +221,7 @@ fn work_that_could_not_be_captured_is_captured_before_anything_goes() {
 }
 
 #[test]
-fn every_host_that_has_something_is_asked() {
+fn clean_asks_every_host_of_a_handoff() {
     let mut laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
     laptop.handoff(["stop", ID]).run().exits(0).done();
@@ -237,7 +237,7 @@ fn every_host_that_has_something_is_asked() {
 }
 
 #[test]
-fn commands_and_sessions_stay_those_of_their_attempts_after_clean_and_resume() {
+fn each_attempt_keeps_its_command_and_session_after_clean_and_resume() {
     let plan = "turn 1\nedit a <<END\na\nEND\nfinish Done.\nturn 2\nedit b <<END\nb\nEND\nfinish Done.\n";
     let laptop = Laptop::with_plan(plan);
     laptop.run([TASK]).run().exits(0).done();

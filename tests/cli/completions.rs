@@ -3,7 +3,7 @@
 use crate::support::laptop::Laptop;
 
 #[test]
-fn for_every_shell() {
+fn every_shell_has_a_completion_script() {
     let laptop = Laptop::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         laptop.handoff(["completions", shell]).run().exits(0).says("takeover").says("handoff").done();
@@ -12,7 +12,7 @@ fn for_every_shell() {
 }
 
 #[test]
-fn for_a_shell_that_can_read_them() {
+fn bash_can_read_its_completion_script() {
     let laptop = Laptop::new();
     let script = laptop.handoff(["completions", "bash"]).run().exits(0).stdout;
     let file = laptop.home().join("completions.bash");

@@ -17,7 +17,7 @@ fn shows_each_attempt_and_only_the_agents_changes() {
 }
 
 #[test]
-fn while_the_agent_runs_it_names_watch_and_after_that_pull() {
+fn diff_of_a_running_attempt_suggests_watch_and_not_pull() {
     let laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
     let ran = laptop.handoff(["diff", ID]).run().exits(1).complains("attempt 1 has not ended");

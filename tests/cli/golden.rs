@@ -137,7 +137,7 @@ fn a_record_is_listed_and_shown_as_it_was_left() {
 }
 
 #[test]
-fn what_ran_then_is_seen_to_be_gone_and_goes_on() {
+fn a_run_of_an_older_version_that_is_gone_is_lost_and_continues() {
     for laptop in each() {
         let shown = laptop.handoff(["show", RUNNING, "--json"]).run().exits(0).json().remove(0);
         assert_eq!((&shown["host"]["watch"], &shown["host"]["task"]), (&"gone".into(), &"gone".into()), "{shown}");
@@ -156,7 +156,7 @@ fn what_ran_then_is_seen_to_be_gone_and_goes_on() {
 }
 
 #[test]
-fn it_is_taken_over() {
+fn a_handoff_of_an_older_version_is_taken_over() {
     for laptop in each() {
         for (id, file, text) in
             [(DONE, "more.txt", "more\n"), (PARKED, "notes.txt", "half\n"), (RUNNING, "notes.txt", "before\n")]
@@ -170,7 +170,7 @@ fn it_is_taken_over() {
 }
 
 #[test]
-fn a_parked_one_is_resumed_in_its_session() {
+fn a_paused_handoff_of_an_older_version_resumes_its_session() {
     for laptop in each() {
         laptop.handoff(["resume", PARKED]).run().exits(0).says("Went on.").done();
         assert_eq!(status(&laptop, PARKED), "done");
@@ -179,7 +179,7 @@ fn a_parked_one_is_resumed_in_its_session() {
 }
 
 #[test]
-fn its_host_lets_go_of_it() {
+fn a_handoff_of_an_older_version_is_cleaned() {
     for laptop in each() {
         for id in [DONE, PARKED] {
             let work = work(&laptop, id);

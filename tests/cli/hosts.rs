@@ -3,7 +3,7 @@
 use crate::support::laptop::Laptop;
 
 #[test]
-fn lists_them() {
+fn list_prints_every_host() {
     let laptop = Laptop::new();
     laptop.handoff(["hosts", "list"]).run().exits(0).says("box").says("tester@127.0.0.1").done();
     let listed = laptop.handoff(["hosts", "list", "--json"]).run().exits(0).json();
@@ -11,7 +11,7 @@ fn lists_them() {
 }
 
 #[test]
-fn adds_one_and_keeps_what_is_written_there() {
+fn add_keeps_the_rest_of_the_file() {
     let laptop = Laptop::new();
     let file = laptop.home().join(".config/handoff/hosts.toml");
     std::fs::write(&file, "# mine\n[host.box] # the first\nport = 1\n").unwrap();
@@ -25,7 +25,7 @@ fn adds_one_and_keeps_what_is_written_there() {
 }
 
 #[test]
-fn says_whether_a_task_would_run_there() {
+fn check_names_what_is_missing_on_the_host() {
     let mut laptop = Laptop::new();
     laptop
         .handoff(["hosts", "check", "box"])
@@ -46,7 +46,7 @@ fn says_whether_a_task_would_run_there() {
 }
 
 #[test]
-fn asks_after_the_login_with_the_environment_and_secrets_of_a_run() {
+fn check_tests_the_login_with_the_environment_and_secrets_of_a_run() {
     let laptop = Laptop::new();
     // Logged in only with both, as an agent is that reads its account from variables.
     let agent = "#!/bin/sh\ncase $1 in\n--version) echo 2026.11.20-5c71b7ed ;;\n\
@@ -70,7 +70,7 @@ fn asks_after_the_login_with_the_environment_and_secrets_of_a_run() {
 }
 
 #[test]
-fn a_name_that_nothing_answers_to_ends_with_what_was_meant() {
+fn a_mistyped_host_gets_a_suggestion() {
     let laptop = Laptop::new();
     std::fs::write(laptop.ssh_config(), {
         std::fs::read_to_string(laptop.ssh_config()).unwrap() + "Host farmhouse\n  HostName 127.0.0.1\n"

@@ -38,7 +38,7 @@ fn follows_a_run_of_another_process_to_its_end() {
 }
 
 #[test]
-fn of_a_detached_run_without_output_it_names_the_command_that_fetches_it() {
+fn logs_of_a_detached_run_without_output_suggests_watch() {
     let laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
     std::fs::write(laptop.truth("attempt-1.log"), "").unwrap();
@@ -49,7 +49,7 @@ fn of_a_detached_run_without_output_it_names_the_command_that_fetches_it() {
 }
 
 #[test]
-fn who_leaves_while_it_grows_is_told_so_by_the_exit_code() {
+fn ctrl_c_of_logs_follow_has_its_own_exit_code() {
     let laptop = Laptop::with_plan(HANGS);
     let running = laptop.run([TASK]).spawn();
     wait_for("the start", || running.stdout().contains("attempt 1 runs"));

@@ -33,7 +33,7 @@ fn a_message_outlives_the_command_that_brought_it() {
 }
 
 #[test]
-fn another_host_gets_the_work() {
+fn resume_on_another_host_carries_the_work() {
     let mut laptop = Laptop::with_plan(HANGS);
     laptop.write("mine.txt", "mine\n");
     laptop.run(["--detach", TASK]).run().exits(0).done();
@@ -51,7 +51,7 @@ fn another_host_gets_the_work() {
 }
 
 #[test]
-fn back_on_a_host_that_could_not_be_told_it_goes_on_once_that_host_was() {
+fn resume_on_a_host_that_was_not_told_works_after_it_was_told() {
     let mut laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
     wait_for("the work", || laptop.hosts[0].running().join(" ").contains("sleep 99731"));
@@ -76,7 +76,7 @@ fn back_on_a_host_that_could_not_be_told_it_goes_on_once_that_host_was() {
 }
 
 #[test]
-fn what_came_too_late_is_told_once() {
+fn a_late_attempt_is_reported_once() {
     let hangs = "turn 1\nedit notes.txt <<END\nby the agent\nEND\nrun sleep 99731 &\nsay Now I wait.\nhang\n";
     let mut laptop = Laptop::with_plan(hangs);
     laptop.add_host("other").write_plan("turn 1\nrun date >>more.txt; echo more >>more.txt\nfinish More.\n");
@@ -104,7 +104,7 @@ fn what_came_too_late_is_told_once() {
 }
 
 #[test]
-fn a_handoff_that_is_done_is_resumed_only_when_that_is_asked_for() {
+fn resume_of_a_done_handoff_needs_an_explicit_option() {
     let plan = "turn 1\nedit a <<END\na\nEND\nfinish Done.\nturn 2\nedit b <<END\nb\nEND\nfinish Done.\n";
     let laptop = Laptop::with_plan(plan);
     laptop.run([TASK]).run().exits(0).done();
@@ -116,7 +116,7 @@ fn a_handoff_that_is_done_is_resumed_only_when_that_is_asked_for() {
 }
 
 #[test]
-fn without_an_id_a_command_is_refused_where_several_handoffs_fit() {
+fn a_command_without_an_id_is_refused_if_several_handoffs_fit() {
     let laptop = Laptop::with_plan("turn 1\nfail 1 Error: Authentication required\n");
     laptop.run([TASK]).run().exits(3).done();
     laptop.handoff(["resume"]).run().exits(3).done();
@@ -130,14 +130,14 @@ fn without_an_id_a_command_is_refused_where_several_handoffs_fit() {
 }
 
 #[test]
-fn what_is_at_work_is_not_resumed() {
+fn resume_refuses_a_running_handoff() {
     let laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
     laptop.handoff(["resume", ID]).run().exits(2).complains("handoff show").done();
 }
 
 #[test]
-fn what_is_done_may_go_on() {
+fn resume_with_a_message_continues_a_done_handoff() {
     let laptop = Laptop::with_plan(&format!("{QUICK}turn 2\nedit more.txt <<END\nmore\nEND\nfinish More.\n"));
     laptop.run([TASK]).run().exits(0).done();
     laptop.handoff(["resume", ID, "--message", "And more."]).run().exits(0).done();

@@ -6,7 +6,7 @@ use crate::support::laptop::Laptop;
 use crate::support::{HANGS, ID, QUICK, TASK, wait, wait_for};
 
 #[test]
-fn shows_what_the_host_says_now_and_does_without_it() {
+fn show_prints_the_host_state_and_works_without_the_host() {
     let mut laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
     laptop.handoff(["show"]).run().exits(0).says(TASK).says("host now  attempt 1: agent running").done();
@@ -31,7 +31,7 @@ fn an_id_is_resolved_by_its_beginning() {
 }
 
 #[test]
-fn a_host_that_is_back_is_told_and_its_end_is_not_waited_for() {
+fn show_tells_a_host_that_is_back_and_does_not_wait_for_its_end() {
     let plan = "turn 1\nrun (trap '' TERM; setsid sh -c 'sleep 99731; sleep 99731') >/dev/null 2>&1 &\nsay Now I wait.\nhang\n";
     let laptop = Laptop::with_plan(plan);
     laptop.run(["--detach", TASK]).run().exits(0).done();
@@ -48,7 +48,7 @@ fn a_host_that_is_back_is_told_and_its_end_is_not_waited_for() {
 }
 
 #[test]
-fn the_trees_of_a_host_are_listed() {
+fn show_host_lists_its_checkouts() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.handoff(["show", "--host", "box"]).run().exits(0).says("box has no checkouts").done();
     laptop.run([TASK]).run().exits(0).done();

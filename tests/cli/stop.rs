@@ -4,7 +4,7 @@ use crate::support::laptop::Laptop;
 use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
 
 #[test]
-fn ends_the_whole_tree_and_keeps_the_work() {
+fn stop_ends_every_process_and_keeps_the_work() {
     let laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
     wait_for("both processes", || {
@@ -20,7 +20,7 @@ fn ends_the_whole_tree_and_keeps_the_work() {
 }
 
 #[test]
-fn is_carried_out_by_the_process_that_drives() {
+fn stop_is_carried_out_by_the_process_that_follows() {
     let laptop = Laptop::with_plan(HANGS);
     let running = laptop.run([TASK]).spawn();
     wait_for("the agent's words", || running.stdout().contains("Now I wait."));
@@ -29,14 +29,14 @@ fn is_carried_out_by_the_process_that_drives() {
 }
 
 #[test]
-fn of_what_has_ended_is_no_error() {
+fn stop_of_an_ended_handoff_succeeds() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
     laptop.handoff(["stop", ID]).run().exits(0).says("not running (done)").done();
 }
 
 #[test]
-fn of_a_watcher_that_is_stopped_ends_the_attempt() {
+fn stop_ends_an_attempt_whose_watcher_is_suspended() {
     for command in [&["stop", ID][..], &["takeover", ID, "--editor", "none"]] {
         let laptop = Laptop::with_plan(HANGS);
         laptop.run(["--detach", TASK]).run().exits(0).done();
@@ -51,7 +51,7 @@ fn of_a_watcher_that_is_stopped_ends_the_attempt() {
 }
 
 #[test]
-fn of_a_host_out_of_reach_ends_and_is_carried_out_when_the_host_is_back() {
+fn stop_of_an_unreachable_host_is_carried_out_when_the_host_is_back() {
     let laptop = Laptop::with_plan(HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();
     laptop.hosts[0].out_of_reach(true);

@@ -50,7 +50,7 @@ fn what_runs_is_stopped_first_and_starts_no_more() {
 }
 
 #[test]
-fn while_another_process_drives() {
+fn takeover_works_while_another_process_follows() {
     let laptop = Laptop::with_plan(HANGS);
     let running = laptop.run([TASK]).spawn();
     wait_for("the agent's words", || running.stdout().contains("Now I wait."));
@@ -137,7 +137,7 @@ fn a_worktree_that_git_still_expects_is_no_place() {
 }
 
 #[test]
-fn a_host_that_is_gone_holds_nobody_up() {
+fn takeover_works_without_the_host() {
     let mut laptop = Laptop::with_plan(HANGS);
     laptop.write("mine.txt", "mine\n");
     laptop.run(["--detach", TASK]).run().exits(0).done();

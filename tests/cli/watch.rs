@@ -39,7 +39,7 @@ fn a_cut_connection_is_not_the_end() {
 }
 
 #[test]
-fn an_end_that_nobody_can_know_has_an_exit_code_of_its_own() {
+fn a_lost_attempt_has_its_own_exit_code() {
     let laptop = Laptop::with_plan("turn 1\nedit a <<END\nby the agent\nEND\nsay Now I wait.\nhang\n");
     laptop.run(["--detach", "--attempts", "1", TASK]).run().exits(0).done();
     wait_for("the work", || String::from_utf8_lossy(&laptop.hosts[0].log(1)).contains("Now I wait."));
@@ -54,7 +54,7 @@ fn an_end_that_nobody_can_know_has_an_exit_code_of_its_own() {
 }
 
 #[test]
-fn of_what_has_ended_says_how() {
+fn watch_of_an_ended_handoff_prints_how_it_ended() {
     let laptop = Laptop::with_plan(crate::support::QUICK);
     laptop.run([TASK]).run().exits(0).done();
     laptop.handoff(["watch", ID]).run().exits(0).says("unchecked").done();
@@ -62,7 +62,7 @@ fn of_what_has_ended_says_how() {
 }
 
 #[test]
-fn what_a_host_parked_alone_is_explained_on_return() {
+fn a_pause_by_the_host_alone_is_explained_by_watch() {
     let laptop = Laptop::new();
     for name in ["agent", "cursor-agent"] {
         std::fs::remove_file(laptop.hosts[0].home.join(".local/bin").join(name)).unwrap();

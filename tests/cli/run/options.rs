@@ -43,7 +43,7 @@ fn a_detached_run_returns_at_once_and_watch_sees_it_end() {
 }
 
 #[test]
-fn ctrl_c_leaves_the_task_at_work() {
+fn ctrl_c_leaves_the_task_running() {
     let laptop = Laptop::with_plan(HANGS);
     let running = laptop.run([TASK]).spawn();
     wait_for("the agent's words", || running.stdout().contains("Now I wait."));
