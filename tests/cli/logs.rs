@@ -43,6 +43,7 @@ fn logs_of_a_detached_run_without_output_suggests_watch() {
     laptop.run(["--detach", TASK]).run().exits(0).done();
     std::fs::write(laptop.truth("attempt-1.log"), "").unwrap();
     laptop.handoff(["logs", ID]).run().exits(0).complains(&format!("`handoff watch {ID}` fetches it")).done();
+    wait_for("the work", || laptop.hosts[0].running().join(" ").contains("sleep 99731"));
     laptop.handoff(["stop", ID]).run().exits(0).done();
     let ran = laptop.handoff(["logs", ID]).run().exits(0).says("Now I wait.");
     assert_eq!(ran.stderr, "", "an attempt that has ended needs no advice");
