@@ -97,7 +97,7 @@ impl Story {
         let on_host: BTreeSet<(String, String)> = self.commits_that_exist().into_iter().collect();
         for (commit, what) in self.commits.iter().filter(|(commit, _)| !held.contains(commit)) {
             let exists = on_host.contains(&(commit.clone(), what.clone()));
-            if !exists || !(self.said.contains(" commit)") || self.said.contains(" commits)")) {
+            if !exists || ![" commit)", " commits)", " commits, "].iter().any(|named| self.said.contains(named)) {
                 self.broken(&format!("{what} ({commit}) is not in a ref on the laptop; on the host: {exists}"));
             }
         }
