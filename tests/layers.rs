@@ -16,6 +16,20 @@ const RANKS: &[&[&str]] = &[
     &["model"],
 ];
 
+/// Rooms of `supervise/` from the top down. A file uses its own room and those below it, so that no two rooms use each other.
+const SUPERVISE: &[&[&str]] = &[
+    &["attempt_loop", "check", "clean", "pull", "resume", "run", "show", "stop", "takeover"],
+    &["custody"],
+    &["attempt"],
+    &["dispatch"],
+    &["record"],
+    &["driver"],
+    &["services"],
+    &["connection", "summaries"],
+    &["error"],
+    &["progress"],
+];
+
 /// Text that may stand only in files whose path under `src/` begins with one of the prefixes. Tests are free of it.
 const OWNED: &[(&str, &[&str])] = &[
     ("clap::", &["cli.rs", "cli/"]),
@@ -38,6 +52,31 @@ fn every_file_keeps_to_its_layer() {
         wrong.extend(violations(&path, &std::fs::read_to_string(&file).unwrap()));
     }
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn every_room_of_the_engine_uses_only_rooms_below_it() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for file in rust_files(&src.join("supervise")) {
+        let path = file.strip_prefix(&src).unwrap().to_str().unwrap().replace('\\', "/");
+        wrong.extend(room_violations(&path, &std::fs::read_to_string(&file).unwrap()));
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// Uses of a room above or next to a file's own in `supervise/`, a line each. `path` is relative to `src/`.
+fn room_violations(path: &str, text: &str) -> Vec<String> {
+    let rank_of = |room: &str| SUPERVISE.iter().position(|rank| rank.contains(&room));
+    let room = path.split('/').nth(1).unwrap().trim_end_matches(".rs");
+    let Some(rank) = rank_of(room) else {
+        return vec![format!("src/{path}: `{room}` has no place in SUPERVISE of tests/layers.rs")];
+    };
+    let code = without_comments(text);
+    let starts = starts_of("crate::supervise::", &code);
+    let used: BTreeSet<String> = starts.flat_map(|at| names_after(&code[at + "crate::supervise::".len()..])).collect();
+    let is_wrong = |other: &&String| *other != room && rank_of(other).is_none_or(|other| other <= rank);
+    used.iter().filter(is_wrong).map(|other| format!("src/{path}: `{room}` uses `{other}`")).collect()
 }
 
 /// What is wrong with one file, a line each. `path` is relative to `src/`.
@@ -193,6 +232,16 @@ fn a_use_of_a_layer_above_or_beside_is_found() {
     assert_eq!(wrong("model.rs", "use super::git::Repo;"), 1, "by super, one deep");
     assert_eq!(wrong("helpers.rs", ""), 1, "a file without a place");
     assert_eq!(wrong("cli/run.rs", "use crate::util::x;"), 1, "a root without a place");
+}
+
+#[test]
+fn a_use_of_a_room_above_or_next_to_it_is_found() {
+    let wrong = |path, text| room_violations(path, text).len();
+    assert_eq!(wrong("supervise/attempt/step.rs", "use crate::supervise::custody::fencing::SHORT;"), 1, "above");
+    assert_eq!(wrong("supervise/run.rs", "use crate::supervise::resume::x;"), 1, "another verb");
+    assert_eq!(wrong("supervise/error.rs", "use crate::supervise::{connection::retry, progress};"), 1, "group");
+    assert_eq!(wrong("supervise/helpers.rs", ""), 1, "a file without a place");
+    assert_eq!(wrong("supervise/custody/fencing.rs", "use crate::supervise::{attempt::step, custody};"), 0);
 }
 
 #[test]

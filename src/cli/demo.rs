@@ -18,7 +18,7 @@ use crate::git::repository::Repository;
 use crate::model::host::Limits;
 use crate::model::profile::DEFAULT_AGENT;
 use crate::state::store::Store;
-use crate::supervise::attempt_loop::Until;
+use crate::supervise::attempt::step::Until;
 use crate::supervise::driver::Driver;
 use crate::supervise::progress::Progress;
 use crate::supervise::run::Plan;

@@ -18,7 +18,7 @@ use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::state::lock::DriverLock;
 use crate::state::log_mirror;
-use crate::supervise::attempt_loop::Until;
+use crate::supervise::attempt::step::Until;
 use crate::supervise::progress::{Progress, Reporter};
 use crate::supervise::services::Services;
 

@@ -6,7 +6,7 @@ use super::error::Error;
 use super::watch::follow;
 use crate::model::handoff::{Handoff, Status};
 use crate::model::id::HandoffId;
-use crate::supervise::attempt_loop::Until;
+use crate::supervise::attempt::step::Until;
 use crate::supervise::driver::Driver;
 
 /// Start another attempt of a handoff that failed, was stopped or needs you

@@ -17,7 +17,7 @@ use crate::model::host::{Host, LOCAL, Limits};
 use crate::model::id::HandoffId;
 use crate::model::profile::DEFAULT_AGENT;
 use crate::state::Error as StateError;
-use crate::supervise::attempt_loop::Until;
+use crate::supervise::attempt::step::Until;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::run::Plan;

@@ -10,9 +10,9 @@ use super::watch::closing;
 use crate::model::event::Kind;
 use crate::model::id::HandoffId;
 use crate::state::journal::Journal;
+use crate::supervise::custody::fencing::PATIENCE as PATIENCE_WITH_HOSTS;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as SuperviseError;
-use crate::supervise::fencing::PATIENCE as PATIENCE_WITH_HOSTS;
 use crate::ui::text::first_line;
 
 /// How long another process has to carry the stop out before we say so.

@@ -12,7 +12,7 @@ use crate::model::attempt::Next;
 use crate::model::handoff::{Attempt, Handoff, Status};
 use crate::model::id::HandoffId;
 use crate::model::verdict::Class;
-use crate::supervise::attempt_loop::Until;
+use crate::supervise::attempt::step::Until;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::progress::Progress;

@@ -1,14 +1,14 @@
 //! `hosts check`: whether an agent can run on a host, checked before anything is sent.
 
-use super::connection::HostConnection;
-use super::driver::Driver;
-use super::error::Error;
-use super::spec;
 use crate::config::secrets;
 use crate::model::host::Host;
 use crate::model::profile::Profile;
 use crate::remote::client::Remote;
 use crate::remote::probe::{AgentQuery, Facts};
+use crate::supervise::connection::HostConnection;
+use crate::supervise::dispatch::spec;
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
 use crate::transport::Options;
 use crate::transport::ssh::resolve::typed::typed_command;
 

@@ -8,10 +8,6 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::driver::Driver;
-use super::error::Error;
-use super::fencing::PATIENCE;
-use super::services::Services;
 use crate::git::pack_file;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::Kind;
@@ -20,6 +16,10 @@ use crate::model::refusal::RefusedRef;
 use crate::remote::client::Remote;
 use crate::remote::refusal::RefusalClass;
 use crate::remote::release::{Answer, Files, Receipt, ReleaseOptions};
+use crate::supervise::custody::fencing::PATIENCE;
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::services::Services;
 
 /// How long another process may keep a handoff that is at rest: another `clean`, a `pull`, a `show`.
 const LOCK: Duration = Duration::from_secs(30);

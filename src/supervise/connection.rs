@@ -1,21 +1,25 @@
 //! The link loop: it reconnects to a host. It never decides about an attempt.
 
+pub mod backoff;
+pub mod retry;
+pub mod sleep_detector;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::Error;
-use super::progress::{Progress, Reporter};
-use super::retry::{Remedy, Retries, Stage, remedy};
-use super::sleep_detector::woken;
 use crate::model::host::Host;
 use crate::model::root::Known;
 use crate::remote::client::Remote;
+use crate::supervise::connection::retry::{Retries, Stage};
+use crate::supervise::connection::sleep_detector::woken;
+use crate::supervise::error::{Error, Remedy, remedy};
+use crate::supervise::progress::{Progress, Reporter};
 use crate::transport::{Connected, Options, Prompter, TransportError, connect};
 
 /// Failures that are shorter than this are not reported.
-pub(super) const QUIET: Duration = Duration::from_secs(3);
+pub(in crate::supervise) const QUIET: Duration = Duration::from_secs(3);
 
 /// Makes connections over the network; a test supplies its own.
 #[async_trait::async_trait]

@@ -1,12 +1,11 @@
 //! What the laptop must have before a host may delete its copy: every log to its last byte, and every capture whole.
 
+mod acknowledged;
+pub mod fencing;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::driver::Driver;
-use super::error::Error;
-use super::ingest::want;
-use super::services::blocking;
 use crate::git::refs;
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::event::Kind;
@@ -15,6 +14,10 @@ use crate::remote::client::Remote;
 use crate::remote::poll::{Message, StateLine, Stream};
 use crate::remote::release::Receipt;
 use crate::state::log_mirror::LogMirror;
+use crate::supervise::attempt::ingest::want;
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::services::blocking;
 
 /// What a host reports of an attempt after its logs were read to their ends.
 struct Found {
@@ -26,7 +29,11 @@ struct Found {
 impl Driver {
     /// Fetches and verifies everything that a host has of the handoff. Returns what is held then and the host's last
     /// attempt, which may be one that it started alone before it heard of a takeover.
-    pub(super) async fn hold_all(&mut self, remote: &Remote, host: &str) -> Result<(Vec<Receipt>, AttemptNo), Error> {
+    pub(in crate::supervise) async fn hold_all(
+        &mut self,
+        remote: &Remote,
+        host: &str,
+    ) -> Result<(Vec<Receipt>, AttemptNo), Error> {
         self.read_secrets().await;
         // Earlier attempts too: two host names may share one directory, and a release covers the whole directory.
         let mut last = self.handoff().last_on(host).unwrap_or(0);

@@ -1,18 +1,11 @@
 //! Starts an attempt on a host: the push and `ensure` travel at the same time.
 
+mod ship;
+pub mod spec;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::backoff::attempt_delays;
-use super::connection::{QUIET, pause};
-use super::driver::Driver;
-use super::error::Error;
-use super::progress::Progress;
-use super::retry::{Retries, Stage};
-use super::services::{Services, blocking};
-use super::ship::Push;
-use super::sleep_detector::woken;
-use super::spec::{Parts, Prompts, Start, files};
 use crate::agent::command;
 use crate::config::secrets;
 use crate::config::templates::{self, PromptKind};
@@ -30,6 +23,16 @@ use crate::remote::error::RemoteError;
 use crate::remote::poll::Launched;
 use crate::remote::refusal::RefusalClass;
 use crate::remote::runner::Verb;
+use crate::supervise::connection::backoff::attempt_delays;
+use crate::supervise::connection::retry::{Retries, Stage};
+use crate::supervise::connection::sleep_detector::woken;
+use crate::supervise::connection::{QUIET, pause};
+use crate::supervise::dispatch::ship::Push;
+use crate::supervise::dispatch::spec::{Parts, Prompts, Start, files};
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::progress::Progress;
+use crate::supervise::services::{Services, blocking};
 
 /// How long a watcher waits for the push, in seconds. The push of a large repository takes long.
 const WAIT_FOR_PUSH: u64 = 3600;
@@ -50,12 +53,12 @@ pub struct DispatchSpec {
 
 /// A dispatch with its spec and secrets. It can be sent any number of times.
 pub struct Prepared {
-    pub(super) ensure: Ensure,
-    pub(super) key: String,
-    pub(super) format: String,
-    pub(super) refs: Vec<(Oid, String)>,
+    pub(in crate::supervise) ensure: Ensure,
+    pub(in crate::supervise) key: String,
+    pub(in crate::supervise) format: String,
+    pub(in crate::supervise) refs: Vec<(Oid, String)>,
     /// The file of a large push's pack, until the host has it.
-    pub(super) outbox: PathBuf,
+    pub(in crate::supervise) outbox: PathBuf,
 }
 
 impl Driver {
@@ -81,7 +84,7 @@ impl Driver {
     }
 
     /// Journals the first attempt of a grant.
-    pub(super) fn record_dispatch(&mut self, grant: &Grant, start: Start) -> Result<(), Error> {
+    pub(in crate::supervise) fn record_dispatch(&mut self, grant: &Grant, start: Start) -> Result<(), Error> {
         let command = self.command(start, grant.first)?;
         let (attempt, host) = (grant.first, grant.host.clone());
         self.journal.append(Kind::Dispatched { attempt, grant: grant.number, host, command })?;
@@ -97,7 +100,7 @@ impl Driver {
     }
 
     /// The command that a host reports that it ran.
-    pub(super) fn command_as(&self, launch: &Launched, n: AttemptNo) -> Result<String, Error> {
+    pub(in crate::supervise) fn command_as(&self, launch: &Launched, n: AttemptNo) -> Result<String, Error> {
         let start = if launch.resumed { Start::Resume } else { Start::Fresh };
         self.command_with(start, launch.session.as_deref(), n)
     }
@@ -304,7 +307,7 @@ fn uuid() -> Result<String, Error> {
 }
 
 /// Facts for a ship, read while the loop continues: of the checkout, or of an earlier base.
-pub(super) async fn facts(repository: &Repository, base: Option<Snapshot>) -> Result<ShipFacts, Error> {
+pub(in crate::supervise) async fn facts(repository: &Repository, base: Option<Snapshot>) -> Result<ShipFacts, Error> {
     let repository = repository.clone();
     Ok(blocking(move || ShipFacts::of(&repository, base.as_ref())).await??)
 }

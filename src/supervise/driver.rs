@@ -3,10 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::connection::HostConnection;
-use super::error::Error;
-use super::progress::Progress;
-use super::services::Services;
 use crate::agent::log_analysis::LogAnalysis;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::Kind;
@@ -18,6 +14,10 @@ use crate::remote::poll::{LONGEST_WAIT, Stream};
 use crate::state::journal::Journal;
 use crate::state::lock::DriverLock;
 use crate::state::log_mirror::{self, LogMirror};
+use crate::supervise::connection::HostConnection;
+use crate::supervise::error::Error;
+use crate::supervise::progress::Progress;
+use crate::supervise::services::Services;
 
 /// Holds the driver's lock, the journal, the connection and the log mirrors of one handoff.
 pub struct Driver {

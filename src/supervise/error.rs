@@ -1,6 +1,5 @@
 //! Why the engine could not do what it was asked.
 
-use super::retry::{Remedy, remedy};
 use crate::model::attempt::AttemptNo;
 use crate::model::id::HandoffId;
 use crate::model::refusal::RefusedRef;
@@ -98,6 +97,34 @@ impl Error {
             Error::Remote(error) => error.is_busy(),
             _ => false,
         }
+    }
+}
+
+/// What follows a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// The user must act.
+    Stop,
+    /// Send again over the same connection.
+    AskAgain,
+    /// Send again over a new connection.
+    Reconnect,
+}
+
+/// What follows a failure on the way to a host: the one table.
+pub fn remedy(error: &Error) -> Remedy {
+    match error {
+        Error::Transport(error) | Error::Remote(RemoteError::Transport(error)) => match error {
+            TransportError::Unreachable { .. } => Remedy::Reconnect,
+            TransportError::Busy { .. } | TransportError::Closed { .. } => Remedy::AskAgain,
+            TransportError::Auth { .. }
+            | TransportError::UnknownHostKey { .. }
+            | TransportError::ChangedHostKey { .. }
+            | TransportError::Config { .. } => Remedy::Stop,
+        },
+        // A broken reply alone says nothing about the connection.
+        Error::Remote(RemoteError::Cut { .. } | RemoteError::Rootless { .. }) => Remedy::AskAgain,
+        _ => Remedy::Stop,
     }
 }
 

@@ -1,9 +1,5 @@
 //! `pull`: fetches an attempt's capture into `refs/handoff/<id>/<n>/` and verifies it. Nothing else changes.
 
-use super::driver::Driver;
-use super::error::Error;
-use super::fencing::PATIENCE;
-use super::progress::{Progress, Throttle};
 use crate::git::pack_file::{self, LARGE, PackFile};
 use crate::git::transfer;
 use crate::model::attempt::{AttemptNo, Outcome};
@@ -16,6 +12,10 @@ use crate::remote::bridge::{Bridge, Service};
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
 use crate::remote::receive_pack::Cache;
+use crate::supervise::custody::fencing::PATIENCE;
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::progress::{Progress, Throttle};
 
 impl Driver {
     /// Fetches the capture of attempt `n` unless it is here. A capture that was not made at the attempt's end is made

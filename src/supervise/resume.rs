@@ -1,12 +1,5 @@
 //! `resume`: a handoff at rest gets a new grant, on the same host or another.
 
-use super::connection::HostConnection;
-use super::dispatch::{DispatchSpec, facts};
-use super::driver::Driver;
-use super::error::Error;
-use super::fencing::PATIENCE;
-use super::progress::Progress;
-use super::spec::Start;
 use crate::model::attempt::{AttemptNo, Grant};
 use crate::model::event::{Kind, Owner};
 use crate::model::handoff::Handoff;
@@ -14,6 +7,13 @@ use crate::model::profile::SessionMode;
 use crate::model::snapshot::Snapshot;
 use crate::model::verdict::Class;
 use crate::remote::client::Remote;
+use crate::supervise::connection::HostConnection;
+use crate::supervise::custody::fencing::PATIENCE;
+use crate::supervise::dispatch::spec::Start;
+use crate::supervise::dispatch::{DispatchSpec, facts};
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::progress::Progress;
 use crate::transport::{TransportError, UnreachableKind};
 
 impl Driver {

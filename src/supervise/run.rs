@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::connection::HostConnection;
-use super::dispatch::{DispatchSpec, facts};
-use super::driver::Driver;
-use super::error::Error;
-use super::progress::Progress;
-use super::services::{Services, blocking};
-use super::spec::Start;
 use crate::git::{refs, snapshot};
 use crate::model::event::Created;
 use crate::model::handoff::Status;
 use crate::model::host::{FilledLimits, Host};
 use crate::model::id::{HandoffId, Uid};
 use crate::state::lock::DriverLock;
+use crate::supervise::connection::HostConnection;
+use crate::supervise::dispatch::spec::Start;
+use crate::supervise::dispatch::{DispatchSpec, facts};
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::progress::Progress;
+use crate::supervise::services::{Services, blocking};
 
 /// The options of the user, with every default filled in.
 pub struct Plan {

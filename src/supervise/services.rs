@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::error::Error;
-use super::progress::{Progress, Reporter};
-use super::record_files::Summaries;
 use crate::agent::profiles::{self, Profiles};
 use crate::config::hosts::Hosts;
 use crate::git::repository::Repository;
 use crate::model::host::Host;
 use crate::model::profile::Profile;
 use crate::state::store::Store;
+use crate::supervise::error::Error;
+use crate::supervise::progress::{Progress, Reporter};
+use crate::supervise::summaries::Summaries;
 use crate::transport::Options;
 use crate::transport::Prompter;
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::connection::HostConnection;
-use super::error::Error;
-use super::services::Services;
 use crate::model::handoff::Handoff;
 use crate::model::id::RemoteName;
 use crate::remote::poll::StateLine;
+use crate::supervise::connection::HostConnection;
+use crate::supervise::error::Error;
+use crate::supervise::services::Services;
 use crate::transport::NonInteractive;
 
 /// Longest time for a look at a host.

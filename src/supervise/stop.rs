@@ -1,9 +1,9 @@
 //! `stop`: ends every process of the attempt and captures what it left.
 
-use super::attempt_loop::Until;
-use super::driver::Driver;
-use super::error::Error;
 use crate::model::event::Kind;
+use crate::supervise::attempt::step::Until;
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
 
 impl Driver {
     /// Stops the handoff. The request is journaled first, and whoever drives the handoff now or later carries it out.

@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::driver::Driver;
-use super::error::Error;
-use super::fencing::PATIENCE;
-use super::progress::Progress;
-use super::record_files::takeover_worktree;
-use super::services::blocking;
 use crate::git::takeover_worktree;
 use crate::model::attempt::Next;
 use crate::model::event::{Kind, Owner};
 use crate::model::phase::Phase;
+use crate::supervise::custody::fencing::PATIENCE;
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::progress::Progress;
+use crate::supervise::record::record_files::takeover_worktree;
+use crate::supervise::services::blocking;
 
 /// Maximum number of files that are named for one reason.
 const MOST_NAMED: usize = 20;

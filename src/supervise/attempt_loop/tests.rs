@@ -13,14 +13,18 @@ use crate::agent::profiles;
 use crate::config::hosts::Hosts;
 use crate::git::repository::Repository;
 use crate::model::attempt::Grant;
+use crate::model::event::Kind;
 use crate::model::handoff::Status;
 use crate::model::host::Host;
 use crate::model::testing::created;
+use crate::remote::poll::LONGEST_WAIT;
 use crate::remote::poll::Stream;
 use crate::state::store::Store;
 use crate::supervise::connection::{Dial, HostConnection};
+use crate::supervise::progress::Progress;
 use crate::supervise::progress::{NullReporter, Reporter};
 use crate::supervise::services::Services;
+use crate::transport::TransportError;
 use crate::transport::{Connected, Exec, Exit, NonInteractive, Options, Output, Transport};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);

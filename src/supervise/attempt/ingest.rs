@@ -1,16 +1,16 @@
 //! Processes what a poll reports: state goes to the journal, bytes to the mirrors, an end becomes a verdict.
 
-use super::driver::Driver;
-use super::error::Error;
-use super::progress::Progress;
 use crate::model::attempt::{AttemptNo, Outcome, Reason, log_name};
 use crate::model::event::Kind;
 use crate::model::id::RemoteName;
 use crate::remote::poll::{StateLine, Stream, Want};
 use crate::state::log_mirror::{Appended, LogMirror};
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::progress::Progress;
 
 /// The request for a stream, given what is already mirrored.
-pub(super) fn want(
+pub(in crate::supervise) fn want(
     name: &RemoteName,
     attempt: AttemptNo,
     stream: Stream,
@@ -24,7 +24,7 @@ pub(super) fn want(
 }
 
 impl Driver {
-    pub(super) fn wants(&mut self, n: AttemptNo) -> Result<Vec<Want>, Error> {
+    pub(in crate::supervise) fn wants(&mut self, n: AttemptNo) -> Result<Vec<Want>, Error> {
         let name = self.name.clone();
         let mut wants = Vec::new();
         for stream in Stream::ALL {
@@ -38,7 +38,7 @@ impl Driver {
         Ok(wants)
     }
 
-    pub(super) fn on_state(&mut self, line: &StateLine) -> Result<(), Error> {
+    pub(in crate::supervise) fn on_state(&mut self, line: &StateLine) -> Result<(), Error> {
         let n = line.attempt;
         let log = self.log(n)?;
         if line.log == Some(0) && log.mirror.inode() != 0 {
@@ -73,7 +73,7 @@ impl Driver {
         Ok(())
     }
 
-    pub(super) fn on_bytes(
+    pub(in crate::supervise) fn on_bytes(
         &mut self,
         n: AttemptNo,
         stream: Stream,
@@ -123,7 +123,7 @@ impl Driver {
     }
 
     /// The log is complete: judges the attempt and journals its end.
-    pub(super) fn on_result(&mut self, n: AttemptNo, outcome: &Outcome) -> Result<(), Error> {
+    pub(in crate::supervise) fn on_result(&mut self, n: AttemptNo, outcome: &Outcome) -> Result<(), Error> {
         for ((_, _), output) in self.outputs.iter().filter(|((of, _), _)| *of == n) {
             output.sync()?;
         }
@@ -146,7 +146,9 @@ impl Driver {
         let ended = Kind::Ended { attempt: n, outcome: Box::new(outcome.clone()), verdict: verdict.clone() };
         if self.append(ended)? {
             self.tell(&Progress::Ended { attempt: n, verdict, active });
-            if let Some(output) = super::record_files::failed_output(&self.services, self.handoff(), n)? {
+            if let Some(output) =
+                crate::supervise::record::record_files::failed_output(&self.services, self.handoff(), n)?
+            {
                 self.tell(&Progress::Output { attempt: n, output });
             }
             if let Some(uncaptured) = outcome.uncaptured.clone() {

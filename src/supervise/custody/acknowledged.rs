@@ -3,17 +3,17 @@
 
 use std::fmt::Write as _;
 
-use super::driver::Driver;
-use super::error::Error;
-use super::services::blocking;
 use crate::git::refs;
 use crate::model::attempt::AttemptNo;
 use crate::model::snapshot::Oid;
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::services::blocking;
 
 impl Driver {
     /// Lines `tree <id>` for files, newest first, and `commit <id>` for history. A ref below `refs/handoff/<id>/` is
     /// created only after everything that it refers to was fetched and verified.
-    pub(super) async fn acknowledged(&self) -> Result<String, Error> {
+    pub(in crate::supervise) async fn acknowledged(&self) -> Result<String, Error> {
         let (repository, below) = (self.services.repository.clone(), refs::of(self.id()));
         let directory = below.clone();
         let held = blocking(move || repository.list_refs(&directory)).await??;

@@ -2,11 +2,6 @@
 
 use std::sync::Arc;
 
-use super::dispatch::Prepared;
-use super::driver::Driver;
-use super::error::Error;
-use super::progress::{Progress, Reporter, Throttle};
-use super::services::blocking;
 use crate::git::pack_file::{self, PackFile};
 use crate::git::repository::Repository;
 use crate::git::transfer;
@@ -17,13 +12,18 @@ use crate::remote::bridge::{Bridge, Service};
 use crate::remote::client::Remote;
 use crate::remote::receive_pack::Cache;
 use crate::remote::refusal::RefusalClass;
+use crate::supervise::dispatch::Prepared;
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::progress::{Progress, Reporter, Throttle};
+use crate::supervise::services::blocking;
 
 /// Maximum number of pushes of one repository that may come first.
 const MOST_RIVALS: u32 = 10;
 
 impl Driver {
     /// Whether the attempt before `n` ended because objects of the ship were missing or damaged on the host.
-    pub(super) fn ship_was_broken(&self, prepared: &Prepared) -> bool {
+    pub(in crate::supervise) fn ship_was_broken(&self, prepared: &Prepared) -> bool {
         let before = prepared.ensure.attempt.checked_sub(1).and_then(|n| self.handoff().attempts.get(&n));
         let outcome = before.filter(|it| it.grant == prepared.ensure.grant).and_then(|it| it.outcome.as_ref());
         outcome.is_some_and(|outcome| outcome.reason == Reason::Ship && outcome.class.is(Class::Network))
@@ -31,7 +31,7 @@ impl Driver {
 }
 
 /// What a push needs.
-pub(super) struct Push<'a> {
+pub(in crate::supervise) struct Push<'a> {
     pub remote: &'a Remote,
     pub prepared: &'a Prepared,
     pub repository: &'a Repository,

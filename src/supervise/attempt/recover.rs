@@ -1,20 +1,20 @@
 //! Recovery of a dispatch that another process began and did not finish, after Ctrl-C, a crash or a power loss.
 
-use super::attempt_loop::KILL_GRACE;
-use super::dispatch::DispatchSpec;
-use super::driver::Driver;
-use super::error::Error;
-use super::progress::Progress;
-use super::spec::Start;
 use crate::model::attempt::{AttemptNo, CancelReason, Next, Outcome, Reason, Writer};
 use crate::model::event::{Kind, Owner};
 use crate::model::verdict::{Class, Verdict};
 use crate::remote::client::Remote;
 use crate::remote::poll::{Alive, StateLine};
+use crate::supervise::attempt::step::KILL_GRACE;
+use crate::supervise::dispatch::DispatchSpec;
+use crate::supervise::dispatch::spec::Start;
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::progress::Progress;
 
 impl Driver {
     /// The newest attempt. One is made if the process that recorded the handoff ended before it could.
-    pub(super) async fn first_attempt(&mut self) -> Result<Option<AttemptNo>, Error> {
+    pub(in crate::supervise) async fn first_attempt(&mut self) -> Result<Option<AttemptNo>, Error> {
         let handoff = self.handoff();
         if let Some((n, _)) = handoff.last_attempt() {
             return Ok(Some(n));
@@ -35,7 +35,7 @@ impl Driver {
     }
 
     /// Whether the watcher may be waiting for a push that another process of ours did not finish.
-    pub(super) fn is_half_sent(&self, line: &StateLine) -> bool {
+    pub(in crate::supervise) fn is_half_sent(&self, line: &StateLine) -> bool {
         let handoff = self.handoff();
         let grant = handoff.attempts.get(&line.attempt).map(|attempt| attempt.grant);
         let begins = handoff.grants.iter().any(|g| {
@@ -48,7 +48,7 @@ impl Driver {
 
     /// Ends an attempt that has a number and has not started: the host learns a higher epoch, under which it starts
     /// nothing. `false`: the attempt started at that moment and must be stopped like any other.
-    pub(super) async fn call_off(&mut self, remote: &Remote, n: AttemptNo) -> Result<bool, Error> {
+    pub(in crate::supervise) async fn call_off(&mut self, remote: &Remote, n: AttemptNo) -> Result<bool, Error> {
         if self.handoff().is_outdated(n) {
             remote.set_epoch(&self.name, self.handoff().epoch).await?;
         } else {

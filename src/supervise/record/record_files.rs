@@ -1,16 +1,9 @@
 //! Keeps the files that people read equal to the journal and the logs.
 
-use std::collections::HashMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
-use super::driver::Driver;
-use super::error::Error;
-use super::masking::covered_summary;
-use super::services::Services;
 use crate::agent::output::Output;
-use crate::agent::summary::{self, Summary};
+use crate::agent::summary::Summary;
 use crate::config::templates;
 use crate::mirror::page::{self, Findings, Found, Story};
 use crate::mirror::place::Place;
@@ -18,9 +11,12 @@ use crate::mirror::{document, files};
 use crate::model::attempt::{AttemptNo, Reason, log_name};
 use crate::model::handoff::Handoff;
 use crate::model::id::RemoteName;
-use crate::model::profile::DialectName;
 use crate::remote::poll::Stream;
 use crate::state::log_mirror;
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::record::masking::covered_summary;
+use crate::supervise::services::Services;
 
 impl Driver {
     /// Renders `handoff.md` and copies the logs, in the worktree that the handoff was given from and in a takeover's.
@@ -36,7 +32,7 @@ impl Driver {
     }
 
     /// Appends to the readable copies of the logs what their mirrors have gained.
-    pub(super) fn mirror_logs(&self) -> Result<(), Error> {
+    pub(in crate::supervise) fn mirror_logs(&self) -> Result<(), Error> {
         let handoff = self.handoff();
         let logs = self.services.readable_logs(handoff)?;
         for worktree in Places::of(&self.services, handoff).all() {
@@ -46,7 +42,7 @@ impl Driver {
     }
 
     /// What the journal and the logs of this handoff contain.
-    pub(super) fn story(&self) -> Result<Story, Error> {
+    pub(in crate::supervise) fn story(&self) -> Result<Story, Error> {
         Ok(page::story(self.handoff(), &self.findings()?))
     }
 
@@ -217,30 +213,4 @@ fn findings(
         }
     }
     Ok(all)
-}
-
-/// Summaries of logs, keyed by their length at that time. A log only grows, and only in its last part.
-#[derive(Default)]
-pub struct Summaries(Mutex<HashMap<PathBuf, (Vec<u64>, Summary)>>);
-
-impl Summaries {
-    /// `None`: there is no log.
-    fn of(&self, path: &Path, dialect: DialectName) -> Result<Option<Summary>, Error> {
-        let fail = |source| Error::Read { path: path.display().to_string(), source };
-        let files = log_mirror::parts(path).into_iter().map(std::fs::File::open).collect::<Result<Vec<_>, _>>();
-        let files = files.map_err(fail)?;
-        if files.is_empty() {
-            return Ok(None);
-        }
-        let lengths = files.iter().map(|file| Ok(file.metadata()?.len())).collect::<Result<Vec<_>, _>>();
-        let lengths = lengths.map_err(fail)?;
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, summary)) = kept.get(path).filter(|(read, _)| *read == lengths) {
-            return Ok(Some(summary.clone()));
-        }
-        let parts = files.into_iter().zip(&lengths).map(|(file, length)| file.take(*length));
-        let summary = summary::summarise_parts(dialect, parts, None).map_err(fail)?;
-        kept.insert(path.to_owned(), (lengths, summary.clone()));
-        Ok(Some(summary))
-    }
 }

@@ -6,10 +6,6 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::driver::Driver;
-use super::error::Error;
-use super::progress::Progress;
-use super::services::Services;
 use crate::agent::summary::Summary;
 use crate::config::mask::Mask;
 use crate::config::secrets;
@@ -18,6 +14,10 @@ use crate::model::attempt::Next;
 use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
 use crate::model::host::SecretSource;
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::progress::Progress;
+use crate::supervise::services::Services;
 
 /// Directory of the masked copies of the logs, in the record's directory.
 const MASKED: &str = "masked";
@@ -55,7 +55,7 @@ impl Services {
 
 impl Driver {
     /// Reads the secrets of the handoff's hosts once, to mask them. Reports those that have no value here.
-    pub(super) async fn read_secrets(&mut self) {
+    pub(in crate::supervise) async fn read_secrets(&mut self) {
         if std::mem::replace(&mut self.asked_for_secrets, true) {
             return;
         }
@@ -72,7 +72,7 @@ impl Driver {
     }
 
     /// An event as it may be written to the journal.
-    pub(super) fn covered(&self, kind: Kind) -> Kind {
+    pub(in crate::supervise) fn covered(&self, kind: Kind) -> Kind {
         if matches!(kind, Kind::Created(_) | Kind::Message { .. } | Kind::Worktree { .. } | Kind::Granted { .. }) {
             return kind;
         }
@@ -121,7 +121,7 @@ fn texts(mut kind: Kind, change: impl Fn(&mut String)) -> Kind {
 }
 
 /// What a log contains, masked.
-pub(super) fn covered_summary(mut summary: Summary) -> Summary {
+pub(in crate::supervise) fn covered_summary(mut summary: Summary) -> Summary {
     let mask = secrets::mask();
     if mask.is_empty() {
         return summary;

@@ -3,20 +3,20 @@
 //! An attempt that may have started is never sent again. While its root is missing, the laptop waits. If its host
 //! answers from a root without the attempt, the attempt ends as lost, and only a new number may start.
 
-use super::attempt_loop::{KILL_GRACE, LoopAction};
-use super::driver::Driver;
-use super::error::Error;
-use super::progress::Progress;
 use crate::model::attempt::{AttemptNo, CancelReason, Outcome, Reason};
 use crate::model::event::Kind;
 use crate::model::root::{Instance, Known};
 use crate::model::verdict::{Class, Verdict};
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
+use crate::supervise::attempt::step::{KILL_GRACE, LoopAction};
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::progress::Progress;
 
 impl Driver {
     /// Journals which root the connection's host showed. `None`: the user gave the old root up.
-    pub(super) fn learn_root(&mut self, instance: Option<Instance>) -> Result<(), Error> {
+    pub(in crate::supervise) fn learn_root(&mut self, instance: Option<Instance>) -> Result<(), Error> {
         let host = self.connection.host.name.clone();
         self.append(Kind::Root { host: host.clone(), instance })?;
         self.connection.know(self.handoff().root_of(&host));
@@ -25,7 +25,7 @@ impl Driver {
 
     /// The host shows another root than the journal knows. Open attempts that are missing there end as lost. All of
     /// them are journaled before the new root, so that no later request sends one of them to it.
-    pub(super) async fn accept_root(&mut self) -> Result<(), Error> {
+    pub(in crate::supervise) async fn accept_root(&mut self) -> Result<(), Error> {
         let remote = self.connection.once().await?;
         let seen = remote.instance().await?;
         let host = self.connection.host.name.clone();
@@ -62,7 +62,12 @@ impl Driver {
     }
 
     /// Ends an attempt that its host no longer has. The host is first asked to stop what may still run of it.
-    pub(super) async fn lose(&mut self, remote: &Remote, n: AttemptNo, why: &str) -> Result<LoopAction, Error> {
+    pub(in crate::supervise) async fn lose(
+        &mut self,
+        remote: &Remote,
+        n: AttemptNo,
+        why: &str,
+    ) -> Result<LoopAction, Error> {
         match remote.cancel(&self.name, n, &CancelReason::Lost, KILL_GRACE).await {
             Ok(_) | Err(RemoteError::Refused { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -73,7 +78,7 @@ impl Driver {
     }
 
     /// The host refused to start an attempt that was started before.
-    pub(super) async fn was_begun(&mut self, n: AttemptNo, refusal: &Error) -> Result<LoopAction, Error> {
+    pub(in crate::supervise) async fn was_begun(&mut self, n: AttemptNo, refusal: &Error) -> Result<LoopAction, Error> {
         let remote = self.connection.once().await?;
         // The newest attempt was sent, which may belong to a new grant.
         let n = self.handoff().last_attempt().map_or(n, |(last, _)| last);
@@ -95,7 +100,7 @@ impl Driver {
     }
 
     /// The user says that the root of the connection's host will not come back: open attempts there end as lost.
-    pub(super) fn give_up_root(&mut self) -> Result<(), Error> {
+    pub(in crate::supervise) fn give_up_root(&mut self) -> Result<(), Error> {
         let host = self.connection.host.name.clone();
         let open =
             self.handoff().attempts.iter().filter(|(_, attempt)| attempt.host == host && attempt.ended.is_none());
@@ -106,7 +111,7 @@ impl Driver {
     }
 
     /// Whether the connection's host answers and has no root directory.
-    pub(super) async fn is_rootless(&mut self) -> Result<bool, Error> {
+    pub(in crate::supervise) async fn is_rootless(&mut self) -> Result<bool, Error> {
         let n = self.handoff().last_on(&self.connection.host.name).unwrap_or(1);
         let remote = self.connection.once().await?;
         match remote.state(&self.name, n).await {

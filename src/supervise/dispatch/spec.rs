@@ -170,12 +170,12 @@ fn agent(profile: &Profile, path: &[String]) -> String {
 }
 
 /// Names of variables that the agent does not get, one a line.
-pub(super) fn unset(profile: &Profile) -> String {
+pub(in crate::supervise) fn unset(profile: &Profile) -> String {
     profile.unset.iter().map(|name| format!("{name}\n")).collect()
 }
 
 /// `export` lines. Values are quoted for sh; names were checked when the file was read.
-pub(super) fn env(profile: &Profile, host: &Host) -> String {
+pub(in crate::supervise) fn env(profile: &Profile, host: &Host) -> String {
     let mut text = String::new();
     for (name, value) in profile.env.iter().chain(&host.env) {
         let quoted = shlex::try_quote(value).unwrap_or_else(|_| "''".into());

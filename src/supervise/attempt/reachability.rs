@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::driver::Driver;
-use super::error::Error;
-use super::progress::Progress;
 use crate::model::event::Kind;
 use crate::remote::error::RemoteError;
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::progress::Progress;
 
 impl Driver {
-    pub(super) fn unreachable(&mut self, error: &Error, retry: Duration) -> Result<(), Error> {
+    pub(in crate::supervise) fn unreachable(&mut self, error: &Error, retry: Duration) -> Result<(), Error> {
         // A retry without a delay is not reported.
         if retry.is_zero() {
             return Ok(());
@@ -49,7 +49,7 @@ impl Driver {
         Ok(news)
     }
 
-    pub(super) fn reachable(&mut self) -> Result<(), Error> {
+    pub(in crate::supervise) fn reachable(&mut self) -> Result<(), Error> {
         let host = self.connection.host.name.clone();
         self.said_out_of_reach = false;
         if self.handoff().unreachable.is_some() && self.append(Kind::Reachable { host: host.clone() })? {
@@ -59,7 +59,7 @@ impl Driver {
     }
 
     /// The error for a host that no longer lets us in while one of our attempts may be running there.
-    pub(super) fn left_alone(&mut self, error: Error) -> Error {
+    pub(in crate::supervise) fn left_alone(&mut self, error: Error) -> Error {
         let way = matches!(error, Error::Transport(_) | Error::Remote(RemoteError::Transport(_)));
         if !way || !self.handoff().status().is_active() {
             return error;

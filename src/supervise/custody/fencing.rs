@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use super::attempt_loop::{LoopAction, Until};
-use super::driver::{Driver, new_connection};
-use super::error::Error;
-use super::progress::Progress;
-use super::spec::Start;
 use crate::git::refs;
 use crate::model::attempt::{AttemptNo, Epoch};
 use crate::model::event::Kind;
 use crate::remote::refusal::RefusalClass;
+use crate::supervise::attempt::step::{LoopAction, Until};
+use crate::supervise::dispatch::spec::Start;
+use crate::supervise::driver::{Driver, new_connection};
+use crate::supervise::error::Error;
+use crate::supervise::progress::Progress;
 
 /// How long a command waits for a host that does not answer.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -87,7 +87,7 @@ impl Driver {
 
     /// Sends an epoch to the connection's host. If the host's root was replaced, the epoch goes to the root that it has
     /// now.
-    pub(super) async fn set_epoch(&mut self, epoch: Epoch) -> Result<(), Error> {
+    pub(in crate::supervise) async fn set_epoch(&mut self, epoch: Epoch) -> Result<(), Error> {
         match self.set_epoch_once(epoch).await {
             Err(error) if error.is_refused(&RefusalClass::OtherRoot) => {
                 self.accept_root().await?;
@@ -125,7 +125,7 @@ impl Driver {
     }
 
     /// Discovers attempts that the connection's host started without contact.
-    pub(super) async fn surface(&mut self) -> Result<(), Error> {
+    pub(in crate::supervise) async fn surface(&mut self) -> Result<(), Error> {
         let host = self.connection.host.name.clone();
         let known: Vec<AttemptNo> =
             self.handoff().attempts.iter().filter(|(_, a)| a.host == host).map(|(n, _)| *n).collect();
@@ -157,7 +157,7 @@ impl Driver {
     }
 
     /// Follows one attempt until its host has nothing more of it.
-    pub(super) async fn read_to_end(&mut self, n: AttemptNo) -> Result<(), Error> {
+    pub(in crate::supervise) async fn read_to_end(&mut self, n: AttemptNo) -> Result<(), Error> {
         while !self.handoff().phase(n).is_some_and(|phase| phase.is_collected()) {
             match self.step(n, Until::Rest).await? {
                 LoopAction::Again => self.journal.refresh()?,

@@ -1,4 +1,4 @@
-//! The one table of what follows a failure on the way to a host: what is tried again, how, and for how long.
+//! How often and after how long something is tried again that failed on the way to a host.
 //!
 //! Before a handoff is recorded, everything may be tried again, but the user waits: tries end soon, and sooner if the
 //! failure looks like a mistake of the user's. After it is recorded, only `ensure` and questions are sent. They may be
@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::backoff::{first_contact_delays, link_delays};
-use super::error::Error;
 use crate::remote::error::RemoteError;
+use crate::supervise::connection::backoff::{first_contact_delays, link_delays};
+use crate::supervise::error::{Error, Remedy, remedy};
 use crate::transport::{TransportError, UnreachableKind};
 
 /// How long the user waits for a first contact, if more than one try may help.
@@ -29,34 +29,6 @@ pub enum Stage {
     FirstContact,
     /// The handoff is recorded, and the host may have it.
     Recorded,
-}
-
-/// What follows a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remedy {
-    /// The user must act.
-    Stop,
-    /// Send again over the same connection.
-    AskAgain,
-    /// Send again over a new connection.
-    Reconnect,
-}
-
-/// The table.
-pub fn remedy(error: &Error) -> Remedy {
-    match error {
-        Error::Transport(error) | Error::Remote(RemoteError::Transport(error)) => match error {
-            TransportError::Unreachable { .. } => Remedy::Reconnect,
-            TransportError::Busy { .. } | TransportError::Closed { .. } => Remedy::AskAgain,
-            TransportError::Auth { .. }
-            | TransportError::UnknownHostKey { .. }
-            | TransportError::ChangedHostKey { .. }
-            | TransportError::Config { .. } => Remedy::Stop,
-        },
-        // A broken reply alone says nothing about the connection.
-        Error::Remote(RemoteError::Cut { .. } | RemoteError::Rootless { .. }) => Remedy::AskAgain,
-        _ => Remedy::Stop,
-    }
 }
 
 /// Maximum number of further tries of a first contact. `None`: as many as fit into [`PATIENCE`].

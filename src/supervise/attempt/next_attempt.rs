@@ -3,19 +3,19 @@
 
 use std::time::Duration;
 
-use super::attempt_loop::{KILL_GRACE, LoopAction, TICK};
-use super::connection::pause;
-use super::dispatch::{DispatchSpec, facts};
-use super::driver::Driver;
-use super::error::Error;
-use super::progress::Progress;
-use super::spec::Start;
 use crate::model::attempt::{AttemptNo, Next};
 use crate::model::event::{Kind, Owner};
 use crate::model::handoff::Attempt;
 use crate::model::profile::SessionMode;
 use crate::remote::client::Remote;
 use crate::remote::poll::{Alive, StateLine};
+use crate::supervise::attempt::step::{KILL_GRACE, LoopAction, TICK};
+use crate::supervise::connection::pause;
+use crate::supervise::dispatch::spec::Start;
+use crate::supervise::dispatch::{DispatchSpec, facts};
+use crate::supervise::driver::Driver;
+use crate::supervise::error::Error;
+use crate::supervise::progress::Progress;
 
 /// Longest time between two requests to a host whose next attempt is not due yet.
 const LONGEST_NAP: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ const LONGEST_SILENCE: u64 = 60;
 
 impl Driver {
     /// The host continues by itself within its grant: follows its next attempt from now on.
-    pub(super) fn take_up(&mut self, n: AttemptNo) -> Result<(), Error> {
+    pub(in crate::supervise) fn take_up(&mut self, n: AttemptNo) -> Result<(), Error> {
         let Some(grant) = self.handoff().grant_of(n).map(|grant| grant.number) else { return Ok(()) };
         let (host, command) = (self.connection.host.name.clone(), self.command(Start::Resume, n)?);
         if self.append(Kind::TakenUp { attempt: n, grant, host: host.clone(), command: command.clone() })? {
@@ -36,7 +36,7 @@ impl Driver {
     }
 
     /// The host does not know the attempt: it is not due yet, or `ensure` never arrived.
-    pub(super) async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<LoopAction, Error> {
+    pub(in crate::supervise) async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<LoopAction, Error> {
         let before = n.checked_sub(1).filter(|before| self.handoff().attempts.contains_key(before));
         if self.handoff().has_started(n) {
             return self.lose(remote, n, "the directory of the attempt is gone").await;
@@ -80,7 +80,7 @@ impl Driver {
     }
 
     /// Sends `ensure` for an attempt again: its watcher died, or never existed.
-    pub(super) async fn ensure_again(&mut self, n: AttemptNo) -> Result<LoopAction, Error> {
+    pub(in crate::supervise) async fn ensure_again(&mut self, n: AttemptNo) -> Result<LoopAction, Error> {
         let handoff = self.handoff();
         let Some(grant) = handoff.attempts.get(&n).and_then(|a| handoff.grants.iter().find(|g| g.number == a.grant))
         else {
@@ -95,7 +95,7 @@ impl Driver {
     }
 
     /// An attempt without a result and without a watcher needs a new watcher.
-    pub(super) async fn after_quiet_poll(
+    pub(in crate::supervise) async fn after_quiet_poll(
         &mut self,
         n: AttemptNo,
         state: Option<StateLine>,
@@ -119,7 +119,7 @@ impl Driver {
     }
 
     /// Reports once that another machine started the attempt. A stop waits as long as that machine shows signs of life.
-    pub(super) fn is_elsewhere(&mut self, line: &StateLine) -> Result<(), Error> {
+    pub(in crate::supervise) fn is_elsewhere(&mut self, line: &StateLine) -> Result<(), Error> {
         if line.watch != Alive::Unknown || line.result {
             return Ok(());
         }
@@ -147,7 +147,7 @@ impl Driver {
 
     /// Starts the attempt after `n` under a new grant when it is due: the old grant has no further number, or its host
     /// lost what it had. In that case the work is shipped again.
-    pub(super) async fn new_grant(&mut self, n: AttemptNo) -> Result<LoopAction, Error> {
+    pub(in crate::supervise) async fn new_grant(&mut self, n: AttemptNo) -> Result<LoopAction, Error> {
         while self.due_in(n) > 0 {
             if pause(TICK).await {
                 self.connection.drop_connection();
@@ -163,14 +163,19 @@ impl Driver {
         self.relaunch_within(checkout, start).await
     }
 
-    pub(super) async fn new_session(&mut self, n: AttemptNo, delay: u64) -> Result<LoopAction, Error> {
+    pub(in crate::supervise) async fn new_session(&mut self, n: AttemptNo, delay: u64) -> Result<LoopAction, Error> {
         let remote = self.connection.once().await?;
         self.decided(&remote, n, Next::Park { why: "a new session follows".into() }).await?;
         self.begin_grant(n, delay, Start::Fresh).await
     }
 
     /// Continues after attempt `n` under a new epoch and a new grant, so that nothing of the old grant can interfere.
-    pub(super) async fn begin_grant(&mut self, n: AttemptNo, delay: u64, start: Start) -> Result<LoopAction, Error> {
+    pub(in crate::supervise) async fn begin_grant(
+        &mut self,
+        n: AttemptNo,
+        delay: u64,
+        start: Start,
+    ) -> Result<LoopAction, Error> {
         self.tell(&Progress::BackingOff { attempt: n + 1, delay: Duration::from_secs(delay) });
         let until = tokio::time::Instant::now() + Duration::from_secs(delay);
         while tokio::time::Instant::now() < until && !pause(TICK).await {
