@@ -149,8 +149,8 @@ impl Driver {
         }
     }
 
-    /// The attempt that the host has begun by itself and that was not known here, where it was allowed to. A host out of reach
-    /// keeps its numbers.
+    /// The attempt that the host started by itself, within its grant, and that was unknown here. A host that is out of
+    /// reach keeps its numbers.
     async fn made_alone(&mut self) -> Result<Option<AttemptNo>, Error> {
         let Some((last, _)) = self.handoff().last_attempt().filter(|(n, _)| self.handoff().may_follow(*n)) else {
             return Ok(None);
@@ -173,7 +173,7 @@ impl Driver {
         let at_rest = !self.handoff().status().is_active();
         let confirmed = at_rest
             && match tokio::time::timeout(PATIENCE, self.set_epoch(epoch)).await {
-                // What it began in the same moment is the fence's, too, and has its number.
+                // An attempt that the host started at the same moment has a number, and fencing stops it.
                 Ok(Ok(())) => self.made_alone().await?.is_none(),
                 Ok(Err(error)) if !error.may_retry() => return Err(error),
                 _ => {
