@@ -148,7 +148,7 @@ pub fn choose(
             found.push((handoff.created, id, line));
         }
     }
-    found.sort_by(|one, next| next.0.cmp(&one.0));
+    found.sort_by_key(|found| std::cmp::Reverse(found.0));
     match &found[..] {
         // The newest is refused with the reason why it does not fit.
         [] => newest(services),
