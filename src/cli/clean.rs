@@ -4,6 +4,7 @@ use super::Global;
 use super::context;
 use super::error::Error;
 use super::exit;
+use crate::model::event::Owner;
 use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::model::refusal::{WORK, accept};
@@ -55,7 +56,7 @@ impl Clean {
         let mut plans = join_all(plans).await;
         for planned in in_order(&plans) {
             for report in planned.reports.iter().filter(|report| report.status == CleanStatus::Held) {
-                warn_of_session(&services, report)?;
+                warn_of_session(&services, report, self.dry_run)?;
             }
         }
         let mut done = Ok(());
@@ -124,15 +125,19 @@ fn in_order(groups: &[Plans]) -> Vec<&Planned> {
     plans.into_iter().map(|(_, planned)| planned).collect()
 }
 
-/// Says what a release costs, before it: the agent's session belongs to the tree that is given back.
-fn warn_of_session(services: &Services, report: &HostReport) -> Result<(), Error> {
+/// Reports, before a release, that it deletes the agent's session, which belongs to the tree that is released.
+fn warn_of_session(services: &Services, report: &HostReport, dry_run: bool) -> Result<(), Error> {
     let journal = services.store.open(&report.id)?;
     let handoff = journal.handoff();
     if let Some(session) = handoff.session.as_ref().filter(|_| handoff.host() == report.host) {
         let (id, host) = (&report.id, &report.host);
-        errln!(
-            "{id} on {host}: this also deletes the agent's session {session}; a later `handoff resume {id}` starts a new one"
-        );
+        let deletes = if dry_run { "would also delete" } else { "also deletes" };
+        // After a takeover there is no resume.
+        let later = match handoff.owner {
+            Owner::Host(_) => format!("; a later `handoff resume {id}` starts a new one"),
+            Owner::Laptop => String::new(),
+        };
+        errln!("{id} on {host}: this {deletes} the agent's session {session}{later}");
     }
     Ok(())
 }

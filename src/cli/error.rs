@@ -175,8 +175,11 @@ impl From<SuperviseError> for Error {
             SuperviseError::Unattended { id, source } => Error::from(*source)
                 .code(exit::UNREACHABLE)
                 .hint(format!("handoff watch {id}  (after that is fixed; the task keeps running)")),
-            SuperviseError::Equivalent { id, .. } => Error::usage(message)
-                .hint(format!("handoff watch {id}"))
+            SuperviseError::Equivalent { id, status } => Error::usage(message)
+                .hint(match status {
+                    "interactive" => format!("handoff show {id}  (its worktree)"),
+                    _ => format!("handoff watch {id}"),
+                })
                 .hint("the same command with --again  (starts another one)"),
             SuperviseError::NotNow { id, .. } => Error::usage(message).hint(format!("handoff show {id}")),
             SuperviseError::Untold { id, host } => Error::failed(message)

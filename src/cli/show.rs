@@ -5,6 +5,7 @@ use super::context;
 use super::error::{Error, on_that_machine};
 use super::exit;
 use super::host_trees;
+use crate::model::attempt::Next;
 use crate::model::event::Owner;
 use crate::model::handoff::Handoff;
 use crate::model::refusal::accept;
@@ -87,6 +88,14 @@ fn print_json(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
     outln!("{}", crate::ui::screen::json(&value));
 }
 
+/// Why nothing more happens by itself, with the command that helps.
+fn pause(handoff: &Handoff) -> Option<&str> {
+    match handoff.last_attempt()?.1.next.as_ref()? {
+        Next::Park { why } if handoff.owner != Owner::Laptop => Some(why),
+        _ => None,
+    }
+}
+
 fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
     let now = jiff::Timestamp::now();
     let ago = |at: jiff::Timestamp| format!("{} ago", age(now.as_second() - at.as_second()));
@@ -131,6 +140,9 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
         notes.for_each(|note| outln!("    note: {}", neutral(note)));
         let lacks = attempt.uncaptured.iter().flat_map(|lacks| uncaptured(&attempt.host, lacks));
         lacks.for_each(|line| outln!("    {line}"));
+    }
+    if let Some(why) = pause(handoff) {
+        outln!("  paused    {}", neutral(why));
     }
     for (label, text) in refused(handoff) {
         outln!("  {label:<9} {text}");

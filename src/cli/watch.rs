@@ -9,6 +9,7 @@ use super::exit;
 use super::interrupt::interrupted;
 use super::logs::{Along, attach};
 use crate::model::attempt::Next;
+use crate::model::event::Owner;
 use crate::model::handoff::{Attempt, Handoff, Status};
 use crate::model::id::HandoffId;
 use crate::model::verdict::Class;
@@ -152,7 +153,10 @@ pub fn closing(services: &Services, handoff: &Handoff) -> String {
         if with_work.any(|(_, attempt)| tree(attempt).as_deref() != Some(start.as_str())) {
             text.push_str(&format!("\n  changes:   handoff diff {id}"));
         }
-        text.push_str(&format!("\n  take over: handoff takeover {id}"));
+        match &handoff.worktree {
+            Some(worktree) if handoff.owner == Owner::Laptop => text.push_str(&format!("\n  worktree:  {worktree}")),
+            _ => text.push_str(&format!("\n  take over: handoff takeover {id}")),
+        }
     }
     if matches!(handoff.status(), Status::Parked | Status::Failed | Status::Stopped) {
         text.push_str(&format!("\n  continue:  handoff resume {id}"));

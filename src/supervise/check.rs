@@ -88,10 +88,10 @@ fn gaps(facts: &Facts, host: &str, agent: &str, (profile, login): (&Profile, Opt
     }
     match &facts.agent {
         None => {
-            let help = profile
-                .install
-                .clone()
-                .unwrap_or_else(|| "put it on the host's PATH, or add `path` in hosts.toml".into());
+            let help = match &profile.install {
+                Some(install) => format!("on {host}: {install}"),
+                None => "put it on the host's PATH, or add `path` in hosts.toml".into(),
+            };
             gap(format!("{agent} was not found on {host} (looked for {})", profile.binary.join(", ")), help);
         }
         Some(_) if facts.login == Some(NO_ANSWER) => {

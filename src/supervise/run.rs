@@ -128,7 +128,7 @@ fn refuse_equivalent(services: &Services, plan: &Plan) -> Result<(), Error> {
         let handoff = summary.handoff();
         let same = handoff.request.task.trim() == plan.task.trim();
         if same && (handoff.status().is_active() || handoff.status() == Status::Interactive) {
-            return Err(Error::Equivalent { id, status: handoff.status().word() });
+            return Err(Error::Equivalent { id, status: handoff.status().label() });
         }
     }
     Ok(())
