@@ -1,6 +1,6 @@
-//! One file a command: parse, call, choose a reporter; errors become text and exit codes here.
+//! The commands, one file each: parse, call the engine, choose a reporter. Errors become text and exit codes here.
 
-/// Prints a line on stdout; a reader that has gone is no reason to panic.
+/// Prints a line on stdout. A reader that has closed the pipe is no reason to panic.
 macro_rules! outln {
     ($($text:tt)*) => {{
         $crate::ui::screen::out(&format!($($text)*));
@@ -67,7 +67,7 @@ pub struct Global {
     pub directory: Option<PathBuf>,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(run::Run),
@@ -91,7 +91,7 @@ pub enum Command {
     Bridge(bridge::Bridge),
 }
 
-/// What `main` calls: parses, runs, and turns an error into text and an exit code.
+/// The program: parses, runs, and turns an error into text and an exit code.
 pub fn main() -> ExitCode {
     let args = Args::try_parse().unwrap_or_else(|error| mistyped::explained(error).exit());
     let found = crate::ui::terminal::Found::now();
@@ -103,7 +103,7 @@ pub fn main() -> ExitCode {
         }
     };
     let result = runtime.block_on(dispatch(args));
-    // A reader of stdin that nobody ends must not hold the process.
+    // A thread that still reads stdin must not keep the process alive.
     runtime.shutdown_background();
     drop(found);
     match result {

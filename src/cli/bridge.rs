@@ -1,4 +1,4 @@
-//! `handoff bridge`: what git runs instead of ssh. Not for people.
+//! `handoff bridge`: the command that git runs in place of ssh. It is not for people.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::exit;
 #[derive(Debug, clap::Args)]
 pub struct Bridge {
     socket: PathBuf,
-    /// What git passes to an ssh command; the other end knows it already
+    /// The arguments that git passes to an ssh command. The other end knows them already.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     _git: Vec<String>,
 }

@@ -51,7 +51,7 @@ impl Clean {
         let options = CleanOptions { host: self.host.clone(), discard: self.discard_ignored, dry: self.dry_run };
         let groups = by_hosts(&services, &ids);
         let mut cleaners: Vec<_> = groups.iter().map(|_| Cleaner::new(&services, options.clone())).collect();
-        // First everything is fetched and looked at, then the first thing is deleted.
+        // Everything is fetched and compared before anything is deleted.
         let plans = groups.iter().zip(&mut cleaners).map(|(group, cleaner)| plan(cleaner, group, &ids));
         let mut plans = join_all(plans).await;
         for planned in in_order(&plans) {
@@ -95,12 +95,12 @@ impl Clean {
     }
 }
 
-/// Whether a host may still have something of it.
+/// Whether a host may still have something of the handoff.
 fn is_cleanable(handoff: &Handoff) -> bool {
     !handoff.status().is_active() && !handoff.is_released()
 }
 
-/// The plans of a group, each with its place in the order of the receipts.
+/// The plans of a group, each with the place of its receipts in the output.
 type Plans = Vec<(usize, Planned)>;
 
 async fn plan(cleaner: &mut Cleaner, group: &[usize], ids: &[HandoffId]) -> Plans {
@@ -118,7 +118,7 @@ async fn carry_out(cleaner: &mut Cleaner, plans: &mut Plans) -> Result<(), Error
     Ok(())
 }
 
-/// All plans in the order of the ids, however many hosts worked on them at once.
+/// All plans in the order of the ids, although several hosts are asked at once.
 fn in_order(groups: &[Plans]) -> Vec<&Planned> {
     let mut plans: Vec<_> = groups.iter().flatten().collect();
     plans.sort_by_key(|(at, _)| *at);
@@ -142,7 +142,7 @@ fn warn_of_session(services: &Services, report: &HostReport, dry_run: bool) -> R
     Ok(())
 }
 
-/// A host that is out of reach counts for more than one that keeps something.
+/// An unreachable host takes precedence over one that keeps something.
 fn worse(code: u8, status: CleanStatus) -> u8 {
     match status {
         CleanStatus::Unreachable => exit::UNREACHABLE,
@@ -208,7 +208,7 @@ fn text(report: &HostReport) -> String {
             text += &format!("  in {}\n", neutral(tree));
         }
     }
-    // The list says as much as a host that only counts.
+    // A host that reports only a number has nothing to list.
     if let Some(why) = report.why.as_deref().filter(|why| files.count == 0 || !why.ends_with("are nowhere else")) {
         text += &format!("  {}\n", first_line(why, 300));
     }
@@ -218,7 +218,7 @@ fn text(report: &HostReport) -> String {
     text
 }
 
-/// Refs that git refused here, and what accepts them where they can still come.
+/// Refs that git refused here, and the command that accepts those that can still be fetched.
 fn refused(report: &HostReport) -> String {
     let (what, host) = (plural(report.refused.len() as u64, "ref"), neutral(&report.host));
     let mut text = match report.status {
@@ -238,7 +238,7 @@ fn refused(report: &HostReport) -> String {
     text
 }
 
-/// The names come from the host: nothing in them is obeyed.
+/// The names come from the host, so control characters in them are made visible.
 fn listing(report: &HostReport) -> String {
     let files = &report.files;
     let line = |(size, name): &(u64, String)| format!("    {size:>10}  {}\n", neutral(name));

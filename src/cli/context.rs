@@ -1,4 +1,4 @@
-//! From the command line to the services that a command needs.
+//! What a command needs before it can act: directories, configuration, repository, services.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::ui::ask::Terminal;
 use crate::ui::text::{first_line, neutral};
 use crate::ui::{json::Json, live::Live, plain::Plain, raw::Raw};
 
-/// How a followed handoff is shown.
+/// How a followed handoff is printed.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Show {
     /// Print one JSON event per line
@@ -52,17 +52,17 @@ pub fn paths() -> Result<Paths, Error> {
     Paths::from_env().map_err(Error::failed)
 }
 
-/// How hosts are connected to.
+/// How handoff connects to hosts.
 pub fn connect() -> Options {
     Options { interactive: Terminal::is_there(), ..Options::default() }
 }
 
-/// Who answers questions: a person, where one is at a terminal.
+/// Who answers questions: the user, if there is a terminal.
 pub fn prompter() -> Arc<dyn Prompter> {
     if Terminal::is_there() { Arc::new(Terminal) } else { Arc::new(NonInteractive) }
 }
 
-/// The hosts file that is in force.
+/// The hosts file that is used.
 pub fn hosts(global: &Global) -> Result<Hosts, Error> {
     let paths = paths()?;
     let file = paths.hosts_file(global.hosts.as_deref(), None);
@@ -71,7 +71,7 @@ pub fn hosts(global: &Global) -> Result<Hosts, Error> {
     Ok(hosts)
 }
 
-/// Built-in agents and the user's.
+/// The built-in agents and the user's.
 pub fn agents() -> Result<Profiles, Error> {
     let file = paths()?.agents_file();
     let text = match std::fs::read_to_string(&file) {
@@ -81,18 +81,19 @@ pub fn agents() -> Result<Profiles, Error> {
     profiles::layered(&text, &file.display().to_string()).map_err(Error::usage)
 }
 
-/// Prints on stdout. A reader that has seen enough (`| head`) is no error.
+/// Prints on stdout. A reader that closes the pipe early (`
+///  head`) is no error.
 pub fn print(text: &str) {
     crate::ui::screen::print(text);
 }
 
-/// A path as a shell takes it.
+/// A path, quoted for a shell.
 pub fn quoted(path: &std::path::Path) -> String {
     let text = path.to_string_lossy();
     shlex::try_quote(&text).map_or_else(|_| text.to_string(), |quoted| quoted.into_owned())
 }
 
-/// Where the user is, or says to be.
+/// The directory of the user, or that of `-C`.
 pub fn here(global: &Global) -> Result<std::path::PathBuf, Error> {
     match &global.directory {
         Some(directory) => match std::fs::metadata(directory) {
@@ -127,8 +128,8 @@ pub fn services(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Serv
     }))
 }
 
-/// The handoff that a command acts on without having been given an id: the only one that it fits. Where several fit, a
-/// person chooses one at a terminal, and a script is refused.
+/// The handoff that a command without an id acts on: the only one that fits. If several fit, the user chooses one on a
+/// terminal; a script is refused.
 pub fn choose(
     services: &Services,
     prefix: Option<&str>,
@@ -150,14 +151,14 @@ pub fn choose(
     }
     found.sort_by_key(|found| std::cmp::Reverse(found.0));
     match &found[..] {
-        // The newest is refused with the reason why it does not fit.
+        // No handoff fits: the newest is chosen, so that it is refused with its reason.
         [] => newest(services),
         [(_, only, _)] => Ok(only.clone()),
         _ => ask_which(services, command, &found),
     }
 }
 
-/// Candidates that are listed; `handoff list` has the rest.
+/// Number of candidates that are listed. `handoff list` shows the rest.
 const LISTED: usize = 10;
 
 fn ask_which(
@@ -188,7 +189,7 @@ fn ask_which(
     }
 }
 
-/// The handoff that a prefix means; the newest when there is none.
+/// The handoff with this prefix; the newest if no prefix is given.
 pub fn resolve(services: &Services, prefix: Option<&str>) -> Result<HandoffId, Error> {
     match prefix {
         Some(prefix) => Ok(services.store.resolve(prefix)?),
@@ -210,7 +211,8 @@ fn newest(services: &Services) -> Result<HandoffId, Error> {
         .ok_or_else(|| Error::usage("this repository has no handoffs yet").hint("handoff run --host HOST \"TASK\""))
 }
 
-/// Where the record of a handoff is, from the worktree it was given from; in the git directory with the reason.
+/// The path of a handoff's record, seen from the worktree that it was given from. If the record is in the git
+/// directory, the reason is added.
 pub fn record_of(services: &Services, handoff: &Handoff) -> String {
     let worktree = given_from(services, handoff);
     let (path, why) = document_of(services, handoff, &worktree);

@@ -1,6 +1,6 @@
-//! `handoff demo`: the main job on a host inside this program.
+//! `handoff demo`: a whole handoff on a host inside this program.
 //!
-//! Only the server and the agent are stand-ins; everything between is what `handoff run` does.
+//! Only the server and the agent are stand-ins. Everything in between is what `handoff run` does.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -140,7 +140,7 @@ impl Place {
         Server::start(setup).await.map_err(io("the embedded server"))
     }
 
-    /// What a user would write, in the demo's own files.
+    /// The files that a user would write, for the demo.
     fn configure(&self, server: &Server) -> Result<(), Error> {
         let (port, key) = (server.port(), self.key());
         let hosts = format!(
@@ -174,7 +174,7 @@ impl Place {
         }))
     }
 
-    /// Where everything lies now, and how to go on.
+    /// Where everything is stored, and the commands that continue.
     fn explain(&self, driver: &Driver) -> Result<(), Error> {
         let handoff = driver.handoff();
         let id = &handoff.request.id;

@@ -39,7 +39,7 @@ impl Diff {
     }
 }
 
-/// The capture of an attempt, or of the last one that has one here.
+/// The capture of an attempt, or of the last attempt with a capture here.
 pub fn work_of(handoff: &Handoff, attempt: Option<u32>) -> Result<crate::model::snapshot::Oid, Error> {
     let found = match attempt {
         Some(n) => handoff.attempts.get(&n).and_then(|attempt| attempt.fetched.clone()),
@@ -48,7 +48,7 @@ pub fn work_of(handoff: &Handoff, attempt: Option<u32>) -> Result<crate::model::
     found.ok_or_else(|| without_work(handoff, attempt))
 }
 
-/// Why there is nothing to compare, and the command that changes that: `pull` only where there is something to fetch.
+/// Why there is nothing to compare, and the command that changes that: `pull` only if there is something to fetch.
 fn without_work(handoff: &Handoff, attempt: Option<u32>) -> Error {
     let id = &handoff.request.id;
     let last = handoff.last_attempt().map(|(n, _)| n);

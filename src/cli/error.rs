@@ -1,4 +1,4 @@
-//! Errors as a person meets them: what happened, to what, and the command that helps. Hints live here and nowhere else.
+//! Errors as the user sees them: what happened, to what, and the command that helps. All hints are in this file.
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +17,7 @@ use crate::state;
 use crate::supervise::error::Error as SuperviseError;
 use crate::transport::{Listed, TransportError, UnreachableKind, WhyUnknown};
 
-/// What ends a command early.
+/// An error that ends a command.
 #[derive(Debug)]
 pub struct Error {
     pub code: u8,
@@ -26,12 +26,12 @@ pub struct Error {
 }
 
 impl Error {
-    /// The user asked for something that cannot be.
+    /// The request itself is wrong.
     pub fn usage(message: impl Display) -> Self {
         Error { code: exit::USAGE, message: message.to_string(), hints: vec![] }
     }
 
-    /// It was asked rightly and did not work.
+    /// The request was right and failed.
     pub fn failed(message: impl Display) -> Self {
         Error { code: exit::FAILED, message: message.to_string(), hints: vec![] }
     }
@@ -50,13 +50,13 @@ impl Error {
         self
     }
 
-    /// The same error where another command helps than the one usually named.
+    /// The same error with another command as its hint.
     #[must_use]
     pub fn instead(self, hint: impl Display) -> Self {
         Error { hints: vec![hint.to_string()], ..self }
     }
 
-    /// On stderr, calm and whole.
+    /// Prints the error and its hints on stderr.
     pub fn print(&self) {
         errln!("{}", self.text());
     }
@@ -67,7 +67,7 @@ impl Error {
     }
 }
 
-/// What helps where the machine that answers is not the one that began an attempt.
+/// The hint for an attempt that another machine started, not the one that answers.
 pub(super) fn on_that_machine(host: &str, command: &str) -> String {
     format!("set `address` of {host} in hosts.toml to the machine that started it, then {command}")
 }

@@ -1,4 +1,4 @@
-//! Exit codes: part of the interface, documented in the README.
+//! Exit codes. They are part of the interface, and the README documents them.
 
 use crate::model::handoff::{Handoff, Status};
 use crate::model::verdict::Class;
@@ -24,7 +24,7 @@ pub const HOST_KEY: u8 = 8;
 /// Ctrl-C: the command ended, and the task keeps running.
 pub const DETACHED: u8 = 130;
 
-/// The code for a handoff at rest.
+/// The exit code of a handoff at rest.
 pub fn of(handoff: &Handoff, require_check: bool) -> u8 {
     let class = handoff.history().last().copied();
     match (handoff.status(), class) {

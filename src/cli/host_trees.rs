@@ -1,4 +1,4 @@
-//! `handoff show --host`: the trees on a host, whose they are, and why one is used no more.
+//! `handoff show --host`: the checkouts on a host, who uses them, and why one is not used again.
 
 use super::Global;
 use super::context;
@@ -11,7 +11,7 @@ use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::progress::NullReporter;
 use crate::ui::text::{first_line, neutral};
 
-/// Asks the host and prints a tree a line.
+/// Asks the host and prints one checkout a line.
 pub async fn show(global: &Global, name: &str, json: bool) -> Result<u8, Error> {
     let host = context::hosts(global)?.resolve(name).map_err(SuperviseError::from)?;
     let mut connection =
@@ -45,7 +45,7 @@ fn text(tree: &Tree) -> String {
     format!("{}\n  {size}, {state}\n", neutral(&tree.path))
 }
 
-/// The handoff's id, which the owner's name begins with.
+/// The handoff's id: the owner's name begins with it.
 fn id(owner: &str) -> String {
     neutral(owner.rsplit_once('-').map_or(owner, |(id, _)| id)).into_owned()
 }

@@ -128,7 +128,7 @@ fn port_of(text: &str) -> Result<u16, Error> {
     })
 }
 
-/// Says on stderr what the way to the host is like.
+/// Reports on stderr how the host is reached.
 struct Notes;
 
 impl Reporter for Notes {

@@ -1,4 +1,4 @@
-//! Ctrl-C, which is heard between two waits, too.
+//! Ctrl-C, also between two waits.
 
 use std::sync::OnceLock;
 
@@ -6,13 +6,13 @@ use tokio::sync::watch;
 
 static PRESSED: OnceLock<watch::Receiver<bool>> = OnceLock::new();
 
-/// Ends when Ctrl-C is pressed, and at once where it was pressed since the first call. Before that call, Ctrl-C ends the
-/// process; after it, nothing else hears it, so a press between two waits must not be forgotten.
+/// Completes when Ctrl-C is pressed, and at once if it was pressed since the first call. Before that call, Ctrl-C ends
+/// the process. After it, a press between two waits must not be forgotten.
 pub async fn interrupted() {
     let pressed = PRESSED.get_or_init(|| {
         let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
-            // Without a handler there is nothing to wait for: Ctrl-C still ends the process.
+            // Without a handler there is nothing to wait for: Ctrl-C ends the process.
             match tokio::signal::ctrl_c().await {
                 Ok(()) => drop(sender.send(true)),
                 Err(_) => std::future::pending().await,

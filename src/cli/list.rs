@@ -24,10 +24,10 @@ pub struct List {
     json: bool,
 }
 
-/// Most characters of a host's name.
+/// Longest name of a host, in characters.
 const HOST: usize = 20;
 
-/// A row, with where it is from.
+/// A row, with the repository that it comes from.
 #[derive(Serialize)]
 struct Row {
     repository: String,
@@ -51,7 +51,7 @@ impl List {
             for id in store.ids()? {
                 match store.summary(&id) {
                     Ok(summary) => rows.push(Row { repository: repository.clone(), summary }),
-                    // One broken record must not hide the others.
+                    // A broken record must not hide the others.
                     Err(error) => errln!("warning: {id}: {error}"),
                 }
             }

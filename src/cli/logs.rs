@@ -1,4 +1,4 @@
-//! `handoff logs`, and reading along while another process drives.
+//! `handoff logs`, and following a log while another process drives the handoff.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use crate::supervise::attempt::step::Until;
 use crate::supervise::progress::{Progress, Reporter};
 use crate::supervise::services::Services;
 
-/// How often the mirror is looked at while following.
+/// How often the mirror is read while following.
 const LOOK: Duration = Duration::from_millis(100);
-/// Looks between two at the lock of the process that drives.
+/// How many reads come between two looks at the lock of the process that drives.
 const FREE: u64 = 10;
 
 /// Print the agent's log as far as it was fetched; contacts no host
@@ -88,15 +88,15 @@ impl Logs {
     }
 }
 
-/// How reading along ended.
+/// How following ended.
 pub enum Along {
-    /// The handoff rests, or went as far as was asked: the exit code.
+    /// The handoff is at rest, or got as far as was asked. The exit code.
     There(u8),
-    /// The process that drove it has gone, and the handoff goes on.
+    /// The process that drove the handoff has ended, and the handoff continues.
     Orphaned,
 }
 
-/// Reads along with a handoff that another process drives, to `until` or as long as that process lives.
+/// Follows a handoff that another process drives, to `until` or until that process ends.
 pub async fn attach(
     services: &Arc<Services>,
     id: &HandoffId,
@@ -105,7 +105,7 @@ pub async fn attach(
     require_check: bool,
 ) -> Result<Along, Error> {
     let mut journal = services.store.open(id)?;
-    // The process that has just recorded it gives it an attempt in a moment.
+    // A handoff that was just recorded gets its first attempt in a moment.
     let n = loop {
         journal.refresh()?;
         match journal.handoff().last_attempt() {
@@ -139,8 +139,8 @@ enum End {
     Left,
 }
 
-/// Follows to the end of the attempt (`onward`: of the handoff). With `until`, also to a start, or to the end of the process
-/// that drives it.
+/// Follows to the end of the attempt (`onward`: of the handoff). With `until`, also to a start or to the end of the
+/// process that drives it.
 async fn attach_from(
     services: &Arc<Services>,
     id: &HandoffId,
@@ -150,9 +150,9 @@ async fn attach_from(
 ) -> Result<End, Error> {
     let mut journal = services.store.open(id)?;
     for look in 0_u64.. {
-        // Before the journal is read: what was written before the other process went is seen then.
+        // The lock comes first: what the other process wrote before it ended is then in the journal.
         let orphaned = until.is_some() && look % FREE == 0 && is_free(services, id);
-        // The state is read before the log: what was written before the end is then read after it.
+        // The state is read before the log, so that everything written before the end is read.
         journal.refresh()?;
         let handoff = journal.handoff();
         tail.read(services)?;
@@ -184,14 +184,14 @@ fn is_free(services: &Services, id: &HandoffId) -> bool {
     matches!(DriverLock::try_take(&services.store.directory(id)), Ok(Some(_)))
 }
 
-/// A mirrored log being read, part after part.
+/// A mirrored log that is being read, part by part.
 struct Tail {
-    /// The bytes are wanted, secrets and all.
+    /// Print the bytes unchanged, secrets included.
     raw: bool,
     attempt: u32,
-    /// Its first part.
+    /// The file of its first part.
     path: std::path::PathBuf,
-    /// Parts before the one that is being read.
+    /// Number of parts before the one that is being read.
     before: usize,
     offset: u64,
     reader: Reader,
@@ -206,14 +206,14 @@ impl Tail {
         Ok(Tail { raw, attempt, path, before: 0, offset: 0, reader: Reader::new(dialect), done: false })
     }
 
-    /// Whether no byte of the log is here.
+    /// Whether the mirror is empty.
     fn is_empty(&self) -> bool {
         self.before == 0 && self.offset == 0
     }
 
-    /// Tells what has come since the last look.
+    /// Reports what has arrived since the last read.
     fn read(&mut self, services: &Services) -> Result<(), Error> {
-        // A part that has a next one no longer grows.
+        // A part that has a successor no longer grows.
         let parts = log_mirror::parts(&self.path);
         loop {
             let Some(part) = parts.get(self.before) else { return Ok(()) };

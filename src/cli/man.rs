@@ -1,4 +1,4 @@
-//! `handoff man`: for packages and for the README's one line of installation. Not shown in the help.
+//! `handoff man`: for packagers and for the installation line of the README. The help does not show it.
 
 use std::path::PathBuf;
 

@@ -37,7 +37,7 @@ impl Resume {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
         let services = context::services(global, self.show.reporter())?;
         let wished = self.again || self.message.is_some() || self.host.is_some();
-        // A handoff that runs is moved only by name of its new host: its own may be out of reach.
+        // A running handoff is moved only if a host is named: its own may be unreachable.
         let fits = |handoff: &Handoff| match handoff.status() {
             Status::Parked | Status::Failed | Status::Stopped => true,
             Status::Done => wished,

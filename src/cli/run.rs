@@ -23,7 +23,7 @@ use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::run::Plan;
 use crate::supervise::services::Services;
 
-/// Longest task, in bytes: a prompt this long is a file that belongs into the repository.
+/// Longest task, in bytes. A longer text is a file that belongs in the repository.
 const LONGEST_TASK: usize = 1 << 20;
 
 /// Send the repository and a task to a host, run an agent there, and follow it
@@ -111,7 +111,7 @@ impl Run {
             again: self.again,
         };
         let mut driver = match start(&services, plan).await? {
-            // Another process was at the same in the same moment.
+            // Another process recorded the same id at the same moment.
             Err(SuperviseError::State(StateError::Exists(id)) | SuperviseError::Driven { id, .. }) => {
                 return again(&services, &id, &task, until, self.require_check, self.show).await;
             }
@@ -153,7 +153,7 @@ impl Run {
     }
 }
 
-/// The one host of the hosts file needs no naming.
+/// With one host in the hosts file, `--host` is optional.
 fn only_host(services: &Services) -> Result<&str, Error> {
     let mut named = services.hosts.hosts.iter().map(|host| host.name.as_str()).filter(|name| *name != LOCAL);
     match (named.next(), named.next()) {
@@ -163,27 +163,27 @@ fn only_host(services: &Services) -> Result<&str, Error> {
     }
 }
 
-/// Ctrl-C before the host has confirmed: what was begun is found again by its record.
+/// Handles Ctrl-C before the host has confirmed the start: the record names what was begun.
 async fn start(services: &Arc<Services>, plan: Plan) -> Result<Result<Driver, SuperviseError>, Error> {
     let (task, host, before) = (plan.task.clone(), plan.host.name.clone(), services.store.ids()?);
     let own = services.clone();
-    // On a thread of its own, because a question to a person holds it: Ctrl-C must be heard there too.
+    // A question to the user blocks its thread, and Ctrl-C must work during the question too.
     let mut started = tokio::spawn(async move { Driver::run(&own, plan).await });
     tokio::select! {
         driver = &mut started => driver.map_err(|error| Error::failed(format!("internal error: {error}"))),
         () = interrupted() => {
             started.abort();
-            // A question on the terminal cannot be aborted, and nothing is recorded while it waits.
+            // A question on the terminal cannot be aborted. Nothing is recorded while it waits.
             let _ = tokio::time::timeout(ABORT, started).await;
             Err(interrupted_start(&host, recorded(services, &task, &before)?))
         }
     }
 }
 
-/// How long a start has to notice that it was interrupted.
+/// How long a start may take to notice the interruption.
 const ABORT: Duration = Duration::from_millis(500);
 
-/// The handoff that was recorded for this task since `before`.
+/// The handoff that was recorded for this task after `before`.
 fn recorded(services: &Services, task: &str, before: &[HandoffId]) -> Result<Option<HandoffId>, Error> {
     let new = services.store.ids()?.into_iter().filter(|id| !before.contains(id));
     let is_it = |id: &HandoffId| services.store.open(id).is_ok_and(|journal| journal.handoff().request.task == task);
@@ -200,8 +200,8 @@ fn interrupted_start(host: &str, id: Option<HandoffId>) -> Error {
     }
 }
 
-/// The same command again, after a crash or beside itself: goes on with what is at work already. An id that is taken by
-/// anything else is refused.
+/// The same command again, after a crash or in a second terminal, follows the handoff that is already running. An id
+/// that belongs to another task is refused.
 async fn again(
     services: &Arc<Services>,
     id: &HandoffId,

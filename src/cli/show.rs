@@ -45,8 +45,8 @@ impl Show {
         let id = context::resolve(&services, self.id.as_deref())?;
         let mut journal = services.store.open(&id)?;
         if !self.offline && !journal.handoff().unfenced_hosts().is_empty() {
-            // A host that could not be told may be back; what stands in the way of telling it is no error of `show`'s, and
-            // what is not over by then the next command goes on with.
+            // A host that did not confirm an epoch may be back. A failure to reach it is no error of `show`; the next
+            // command tries again.
             if let Ok(mut driver) = Driver::open(&services, &id) {
                 _ = tokio::time::timeout(SHORT, driver.settle(SHORT)).await;
             }
@@ -217,7 +217,7 @@ fn says(line: &StateLine) -> String {
     )
 }
 
-/// The word for people; `--json` has the one of the protocol.
+/// The word for people. `--json` has the word of the protocol.
 fn shown(alive: Alive) -> &'static str {
     match alive {
         Alive::Yes => "running",

@@ -15,13 +15,13 @@ use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as SuperviseError;
 use crate::ui::text::first_line;
 
-/// How long another process has to carry the stop out before we say so.
+/// How long another process may take to stop the handoff before that is reported.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Time between two looks at the journal.
+/// Time between two reads of the journal.
 const STEP: Duration = Duration::from_millis(500);
 
-/// How long a host may be out of reach before the command ends; the request to stop stays recorded.
+/// How long a host may be out of reach before the command ends. The request stays recorded.
 const OUT_OF_REACH: Duration = Duration::from_secs(20);
 
 /// Stop the agent and every process it started; keep its work
@@ -76,7 +76,7 @@ impl Stop {
     }
 }
 
-/// Ends when the host has been out of reach for [`OUT_OF_REACH`], with the reason.
+/// Completes with the reason when the host has been out of reach for [`OUT_OF_REACH`].
 async fn out_of_reach(journal: &mut Journal) -> Result<String, Error> {
     let mut left = OUT_OF_REACH;
     loop {

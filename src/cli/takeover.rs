@@ -16,7 +16,7 @@ use crate::supervise::record::record_files::document_of;
 use crate::supervise::services::Services;
 use crate::ui::plain::Plain;
 
-/// How long another process of ours has to let go.
+/// How long another process of ours may take to release the lock.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Take the work over: stop the agent, put its work and record into a new worktree, open an editor
@@ -67,7 +67,7 @@ impl Takeover {
     }
 }
 
-/// The driver's lock; a process that has it sees the change of owner and lets go.
+/// Takes the driver's lock. A process that has it sees the change of owner and releases it.
 async fn take_driver(services: &std::sync::Arc<Services>, id: &HandoffId) -> Result<Driver, Error> {
     let until = tokio::time::Instant::now() + PATIENCE;
     let mut told = false;
@@ -89,7 +89,7 @@ async fn take_driver(services: &std::sync::Arc<Services>, id: &HandoffId) -> Res
     }
 }
 
-/// Opens the worktree and the record in an editor that is there. The editor's name, or `None`.
+/// Opens the worktree and the record in an installed editor. Returns its name, or `None`.
 fn open(wanted: Option<&str>, worktree: &Path, record: &Path) -> Option<&'static str> {
     let has_screen = cfg!(target_os = "macos")
         || ["DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"].iter().any(|name| std::env::var_os(name).is_some());

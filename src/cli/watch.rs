@@ -39,7 +39,8 @@ impl Watch {
     }
 }
 
-/// Drives a handoff that is recorded, or reads along while another process does, and drives it once that one has gone.
+/// Drives a recorded handoff. While another process drives it, this one follows, and drives it when that process has
+/// ended.
 pub async fn go_on(
     services: &Arc<Services>,
     id: &HandoffId,
@@ -65,7 +66,7 @@ pub async fn go_on(
     }
 }
 
-/// Says where an attempt stands that an earlier process sent off, or for what it is parked.
+/// Reports the state of an attempt that an earlier process started, or why the handoff is paused.
 fn join(driver: &Driver) {
     let handoff = driver.handoff();
     let Some((attempt, state)) = handoff.last_attempt() else { return };
@@ -85,7 +86,7 @@ fn join(driver: &Driver) {
     }
 }
 
-/// Follows to `until` or to Ctrl-C, says where things stand, and gives the exit code.
+/// Follows to `until` or to Ctrl-C, prints where the handoff stands, and returns the exit code.
 pub async fn follow(driver: &mut Driver, until: Until, require_check: bool, show: Show) -> Result<u8, Error> {
     let left = tokio::select! {
         done = driver.follow(until) => { done?; false }
@@ -103,19 +104,19 @@ pub async fn follow(driver: &mut Driver, until: Until, require_check: bool, show
         return Ok(exit::OK);
     }
     say(show, &closing(&driver.services, &handoff));
-    // Work that is not here is no success, whatever the agent said.
+    // Work that is missing here is no success, whatever the agent said.
     match exit::of(&handoff, require_check) {
         exit::OK if handoff.refused_work().is_some() => Ok(exit::FAILED),
         code => Ok(code),
     }
 }
 
-/// What is left behind, and how to come back to it.
+/// What keeps running, and how to come back to it.
 pub fn say_detached(handoff: &Handoff, show: Show) {
     say(show, &detached(handoff));
 }
 
-/// Words for a person; programs get events alone.
+/// Prints text for people. With `--json` or `--raw`, stdout is for programs.
 fn say(show: Show, text: &str) {
     if show.json || show.raw { errln!("{text}") } else { outln!("{text}") }
 }
@@ -125,12 +126,12 @@ fn detached(handoff: &Handoff) -> String {
     format!("{id} keeps running on {host}\n  come back: handoff watch {id}\n  stop it:   handoff stop {id}")
 }
 
-/// The verdict behind a status, where the status does not say it.
+/// The verdict behind a status, unless the status says it.
 pub fn in_brackets(status: Status, class: Class) -> String {
     if class.word() == status.word() { String::new() } else { format!(" ({class})") }
 }
 
-/// The last words of a followed handoff.
+/// The last lines of a followed handoff.
 pub fn closing(services: &Services, handoff: &Handoff) -> String {
     let id = &handoff.request.id;
     let record = context::record_of(services, handoff);

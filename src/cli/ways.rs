@@ -1,4 +1,4 @@
-//! How the hosts of this run are reached, for the commands in hints: an error names a host and nothing more.
+//! How hosts are reached in this run, for the commands in hints. An error has only the name of a host.
 
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ use crate::transport::ssh::resolve::typed::typed;
 
 static HOSTS: OnceLock<Hosts> = OnceLock::new();
 
-/// Remembers the hosts file that is in force.
+/// Remembers the hosts file that is used.
 pub fn know(hosts: &Hosts) {
     let _ = HOSTS.set(hosts.clone());
 }
@@ -22,7 +22,7 @@ pub fn ssh(flags: &[&str], host: &str) -> String {
     typed(&known.unwrap_or_else(|| Host::bare(host)), &context::connect(), flags)
 }
 
-/// The host nearest to a name that nothing answers to: one of the hosts file, or an alias of the ssh configuration.
+/// The known name that is nearest to an unknown host: of the hosts file, or an alias of the ssh configuration.
 pub fn nearest(name: &str) -> Option<String> {
     let mut known = aliases();
     if let Some(hosts) = HOSTS.get() {
@@ -32,7 +32,8 @@ pub fn nearest(name: &str) -> Option<String> {
     near(name, known.iter().map(String::as_str)).map(str::to_owned)
 }
 
-/// The plain names of the `Host` lines of the ssh configuration. They are only suggested: `ssh` itself says what they mean.
+/// The plain names of the `Host` lines of the ssh configuration. They are only suggestions; `ssh` decides what they
+/// mean.
 fn aliases() -> Vec<String> {
     let file = config_file(&context::connect()).or_else(|| Some(std::env::home_dir()?.join(".ssh/config")));
     let text = file.and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();

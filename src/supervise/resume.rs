@@ -51,7 +51,7 @@ impl Driver {
         if !active && !begins_again {
             self.finish_last(elsewhere).await?;
             if let Some(n) = self.made_alone().await? {
-                let why = format!("is still at work: {} began attempt {n} by itself", self.connection.host.name);
+                let why = format!("is still running: {} started attempt {n} by itself", self.connection.host.name);
                 return refuse(self.handoff(), why);
             }
         }

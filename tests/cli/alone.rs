@@ -43,7 +43,7 @@ fn stop_ends_the_attempt_that_the_host_began_by_itself() {
 fn resume_gives_the_number_of_an_attempt_that_the_host_began_by_itself_to_no_other() {
     let laptop = begun_alone("done");
     let refused = laptop.handoff(["resume", ID, "--host", "other"]).run();
-    refused.complains("box began attempt 2 by itself").done();
+    refused.complains("box started attempt 2 by itself").done();
     laptop.handoff(["stop", ID]).run().exits(0).done();
     laptop.handoff(["resume", ID, "--host", "other"]).run().done();
     let attempts = laptop.shown()["handoff"]["attempts"].clone();
