@@ -1,4 +1,5 @@
-//! What is wrong before or while it starts: each is said, with the command that helps, and leaves nothing half-made.
+//! Wrong input, before the start or during it. Each fault is reported with the command that helps, and nothing
+//! half-made remains.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use crate::support::site::{HOST, ID, Site};
 use crate::support::sshd::{self, Setup};
 use crate::support::{agent, wait};
 
-/// What needs a person.
+/// The handoff needs a person.
 const BLOCKED: i32 = 3;
 
 #[test]
@@ -20,7 +21,7 @@ fn a_host_without_git() {
     std::fs::set_permissions(tools.path(), PermissionsExt::from_mode(0o755)).unwrap();
     for program in ["/usr/bin", "/bin"].iter().flat_map(|dir| std::fs::read_dir(dir).unwrap().flatten()) {
         if !program.file_name().to_string_lossy().starts_with("git") {
-            // Both directories may be one.
+            // Both directories may be the same one.
             let _ = symlink(program.path(), tools.path().join(program.file_name()));
         }
     }
@@ -48,7 +49,7 @@ fn a_host_without_the_agent() {
 fn an_agent_that_is_not_logged_in() {
     let site = Site::new();
     site.plan("turn 1\nfail 1 Error: Authentication required. Please run 'agent login' first.\n");
-    // The agent by its path: the shell of `ssh HOST COMMAND` does not look in ~/.local/bin.
+    // The agent has an absolute path: the shell of `ssh HOST COMMAND` does not search ~/.local/bin.
     let login = format!("{HOST} {}/.local/bin/agent login`", site.host.user.home.display());
     site.run(&[]).run().fails_with(BLOCKED).says(&[
         "needs you: ",
@@ -112,7 +113,7 @@ fn a_push_that_was_cut_off_is_finished_by_watch() {
 fn a_host_whose_disk_is_read_only_says_so_once() {
     let site = Site::new();
     site.run(&[]).run().success();
-    // The runner is there; nothing else can be written.
+    // The runner is installed. Nothing else can be written.
     let root = site.host.user.home.join(".handoff");
     for folder in [root.clone(), root.join("work"), root.join("cache")] {
         std::fs::set_permissions(folder, PermissionsExt::from_mode(0o555)).unwrap();

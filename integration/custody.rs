@@ -1,4 +1,4 @@
-//! What a host deletes, the laptop holds: `clean` against a real server.
+//! `clean` against a real server: a host deletes only what the laptop has.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use crate::support::site::{HOST, ID, Site};
 use crate::support::sshd::Setup;
 use crate::support::{processes, wait};
 
-/// What is left on the host of any handoff: directories of attempts, and owners of trees.
+/// Everything that a host still has of any handoff: directories of attempts, and owners of trees.
 fn left(site: &Site) -> (usize, usize) {
     let root = site.host.user.home.join(".handoff");
     let owned = agent::folders(&root.join("trees")).into_iter().filter(|tree| tree.join("owner").is_symlink());
     (std::fs::read_dir(root.join("work")).unwrap().count(), owned.count())
 }
 
-/// Every attempt's log and work as the host had them lie on the laptop.
+/// The laptop has every attempt's log and work exactly as the host had them.
 #[track_caller]
 fn is_held(site: &Site, logs: &[(u32, String)]) {
     for (attempt, log) in logs {
@@ -90,7 +90,7 @@ fn a_release_that_is_cut_at_many_points_is_answered_as_done_when_it_is_sent_agai
         assert_eq!(left(&site), (0, 0), "{bytes}");
         is_held(&site, &logs);
     }
-    // How many bytes a host sends differs a little from run to run.
+    // The number of bytes that a host sends differs slightly between runs.
     assert!(cuts >= 4, "only {cuts} of the points were on the way");
 }
 

@@ -1,4 +1,4 @@
-//! The main job where the server is dropbear: other packets, windows and habits than OpenSSH's.
+//! The main job with dropbear as the server. Its packets, windows and behaviour differ from OpenSSH's.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::site::{HOST, ID, Site};
 use crate::support::sshd::Setup;
 use crate::support::{agent, processes, wait};
 
-/// Says something, is quiet for a while, and is done.
+/// Prints a line, is silent for a while, and ends.
 const QUIET: &str = "turn 1\nsay Before.\nsleep 7\nsay After.\nedit new.txt <<END\nnew\nEND\nfinish Done.\n";
 
 fn setup() -> Setup {
@@ -77,10 +77,10 @@ fn a_takeover_ends_the_agent_and_has_its_files() {
     assert_eq!(std::fs::read_to_string(made.join("made.txt")).unwrap(), "made on the host\n");
     assert!(made.join(".cursor/agent-handoffs").join(ID).join("attempt-1.log").exists());
     site.logs_are_mirrored();
-    assert!(processes::of_user(site.host.user.uid).iter().all(|pid| !is_agent(*pid)), "the agent is still at work");
+    assert!(processes::of_user(site.host.user.uid).iter().all(|pid| !is_agent(*pid)), "the agent still runs");
 }
 
-/// Whether a process is of the attempt: it bears its mark.
+/// Whether a process belongs to the attempt, by its mark.
 fn is_agent(pid: i32) -> bool {
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(b"HANDOFF_MARK="))
@@ -109,7 +109,7 @@ fn a_line_that_is_cut_while_the_agent_works() {
     assert_eq!(agent::prompts(&site.host.user).len(), 1);
 }
 
-/// More than its window of 24 KiB at once, both ways.
+/// Sends more than the window of 24 KiB at once, in both directions.
 #[test]
 fn a_log_and_a_file_larger_than_its_window() {
     if !can_run() {
@@ -132,7 +132,7 @@ fn a_log_and_a_file_larger_than_its_window() {
     assert!(back, "the file is in none of these:\n{refs}");
 }
 
-/// `-K`: it asks the client for a sign of life, and hangs up when three questions find no answer.
+/// `-K`: the server sends keepalives, and disconnects after three without an answer.
 #[test]
 fn its_questions_for_a_sign_of_life_are_answered() {
     if !can_run() {
@@ -145,7 +145,7 @@ fn its_questions_for_a_sign_of_life_are_answered() {
     assert_eq!(site.host.logins(), 1, "it hung up:\n{}", site.host.log());
 }
 
-/// `-I`: it hangs up on a connection that carries nothing, whatever waits at its other end.
+/// `-I`: the server disconnects an idle connection, even while the client waits for something.
 #[test]
 fn a_connection_it_closes_for_being_idle_is_made_again() {
     if !can_run() {
@@ -156,5 +156,5 @@ fn a_connection_it_closes_for_being_idle_is_made_again() {
     let ran = site.run_checked("true", &[]).run().success();
     site.logs_are_mirrored();
     assert!(site.host.logins() > 1, "it never hung up:\n{}", site.host.log());
-    assert_eq!(site.attempts(), [1], "an idle line is no attempt\n{ran:#?}");
+    assert_eq!(site.attempts(), [1], "an idle connection costs no attempt\n{ran:#?}");
 }

@@ -1,4 +1,4 @@
-//! The harness itself, with OpenSSH's own client: what these promise, the other tests build on.
+//! Tests of the harness itself, with OpenSSH's own client. The other tests depend on these guarantees.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -100,7 +100,7 @@ fn the_scripted_agent_follows_the_plan_it_is_given() {
     assert_eq!(agent::prompts(&site.host.user), [("s".to_owned(), prompts)]);
 }
 
-/// A server that sends back what it gets.
+/// A server that echoes its input.
 fn echo() -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -131,11 +131,11 @@ fn the_proxy_carries_delays_and_counts() {
 #[test]
 fn the_proxy_counts_round_trips_one_after_another() {
     let proxy = Proxy::to(echo());
-    // Long beside what a busy machine may take between the two.
+    // The delay is long compared with the time that a busy machine may need between the two.
     proxy.round_trip(Duration::from_millis(400));
     let mut line = TcpStream::connect(proxy.address).unwrap();
     for trips in 1..=3 {
-        // Two at once take one round trip together.
+        // Two concurrent requests take one round trip together.
         line.write_all(b"one").unwrap();
         std::thread::sleep(Duration::from_millis(5));
         line.write_all(b"two").unwrap();

@@ -1,4 +1,4 @@
-//! The way to a host: slow, cut, by another road, with other keys.
+//! Connections to a host: slow, cut, through another host, with other keys.
 
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::ssh_config::{Route, known_host};
 use crate::support::sshd::{Setup, keygen};
 use crate::support::wait;
 
-/// A site whose only way leads through a proxy.
+/// A site that is reachable only through a proxy.
 fn by_proxy() -> (Site, Proxy) {
     let site = Site::unknown(Setup::default());
     let proxy = Proxy::to(site.host.address);
@@ -60,7 +60,8 @@ fn a_line_that_is_cut_at_many_points_of_the_dispatch() {
             proxy.cut_after(way, bytes);
             let ran = site.run(&[]).run();
             if ran.code() != 0 {
-                // Before the host knows of the task nothing may go on by itself: the user is told, and types it again.
+                // Nothing may continue by itself before the host knows the task. The user reads that, and gives the
+                // command again.
                 assert!(!proxy.cut_is_due(way), "failed without a cut: {ran:#?}");
                 assert_eq!(site.attempts(), [] as [u32; 0], "cut {way:?} at {bytes}, given up, but started: {ran:#?}");
                 continue;
@@ -205,7 +206,7 @@ fn an_encrypted_key_in_an_agent() {
     job_is_done(&site);
 }
 
-/// Signs a public key with a fresh authority, whose key it returns.
+/// Signs a public key with a new certificate authority. Returns the authority's key.
 fn certify(site: &Site, options: &[&str], key: &std::path::Path) -> std::path::PathBuf {
     let authority = site.host.file("authority");
     keygen(&authority, "");
@@ -221,7 +222,7 @@ fn a_users_certificate() {
     let authority = certify(&site, &["-I", "test", "-n", &login], &site.host.file("login_key.pub"));
     std::fs::copy(authority, site.host.file("trusted")).unwrap();
     site.host.down();
-    // The certificate alone opens the door: the bare key is no longer known.
+    // Only the certificate allows the login. The bare key is no longer known.
     std::fs::write(site.host.file("authorized_keys"), "").unwrap();
     let trusted = format!("TrustedUserCAKeys {}", site.host.file("trusted").display());
     site.host.set(&trusted);

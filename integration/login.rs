@@ -1,4 +1,4 @@
-//! Logins that ask a person: sshd with PAM behind it, and a terminal in front.
+//! Interactive logins: sshd with PAM, and a terminal.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::support::user;
 
 const PASSWORD: &str = "correct horse battery staple";
 
-/// A host that takes a password alone, and asks for it by keyboard-interactive. `None` where there can be none.
+/// A host that accepts only a password, by keyboard-interactive. `None` if this machine cannot provide one.
 fn asking() -> Option<Site> {
     if !user::can_be_made() || !Path::new("/etc/pam.d/sshd").exists() || !terminal::can_be_had() {
         return None;

@@ -1,7 +1,7 @@
-//! Tests against real servers: OpenSSH's sshd, dropbear, real agent CLIs, a network that misbehaves.
+//! Tests against real servers: OpenSSH's sshd, dropbear, real agent CLIs, a faulty network.
 //!
-//! `integration/run sshd` installs what they need and runs them; by hand:
-//! `cargo test --features integration --test integration`. A test that cannot run here is counted as skipped.
+//! `integration/run sshd` installs what they need and runs them. Without it: `cargo test --features integration --test
+//! integration`. A test that cannot run on this machine is counted as skipped.
 
 mod bad_input;
 mod custody;

@@ -6,10 +6,10 @@ use crate::support::agent;
 use crate::support::site::{CHECK, HOST, ID, PATIENCE, Site, TASK};
 use crate::support::{processes, wait};
 
-/// What git says of the user's repository: HEAD, index, files and branches.
+/// Git's view of the user's repository: HEAD, index, files and branches.
 fn state_of(site: &Site) -> String {
     let status = site.laptop.git(&["status", "--porcelain=v2", "--branch", "--untracked-files=all"]);
-    // A takeover makes a branch of its own for its worktree.
+    // A takeover makes a separate branch for its worktree.
     let refs = site.laptop.git(&["for-each-ref", "--exclude=refs/handoff", "--exclude=refs/heads/handoff"]);
     format!("{status}\n{}\n{refs}\n{}", site.laptop.git(&["write-tree"]), site.laptop.git(&["diff", "HEAD"]))
 }
@@ -34,7 +34,7 @@ fn the_second_attempt_resumes_the_session_of_the_first() {
     let [(session, prompts)] = &sessions[..] else { panic!("not one session: {sessions:?}") };
     let [first, second] = &prompts[..] else { panic!("not two turns: {prompts:?}") };
     assert!(first.contains(TASK) && first.contains(CHECK), "{first}");
-    assert_ne!(first, second, "a resumed session is not told everything again");
+    assert_ne!(first, second, "a resumed session does not get the whole prompt again");
     for attempt in [1, 2] {
         assert!(site.on_host(attempt, "log").unwrap().contains(session), "attempt {attempt} has another session");
     }
@@ -71,7 +71,7 @@ fn a_takeover_has_the_files_as_the_agent_left_them() {
     assert!(std::fs::read_to_string(made.join("total.sh")).unwrap().contains("+ 50) / 100"));
     assert_eq!(std::fs::read_to_string(made.join("notes.txt")).unwrap(), "not yet added on the laptop\n");
     let staged = site.laptop.git(&["-C", made.to_str().unwrap(), "diff", "--cached", "--name-only"]);
-    assert_eq!(staged, "staged.txt", "what was staged, and only that, is staged");
+    assert_eq!(staged, "staged.txt", "only the staged file is staged");
     let record = made.join(".cursor/agent-handoffs").join(ID);
     assert!(record.join("attempt-2.log").exists(), "the record is in the worktree");
     assert!(std::fs::read_to_string(record.join("handoff.md")).unwrap().contains("interactive"));

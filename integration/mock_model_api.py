@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""A model that needs no account: Anthropic's Messages and OpenAI's Responses on a loopback port.
+"""A mock model without an account: Anthropic's Messages API and OpenAI's Responses API on a loopback port.
 
 usage: mock_model_api.py LOGFILE MODE      prints its port on one line, then serves until it is ended
 
 MODE  ok       every request is answered
-      429once  the first request is refused with a rate limit, later ones are answered; so also 529once
+      429once  the first request is refused with a rate limit, later ones are answered; 529once is the same for 529
       401, 403, 429, 500, 529   every request is refused
       quota    the account has no money left
       cut      the connection closes in the middle of each answer
 
-Each turn is scripted: write hello.txt with a tool, run a command, say a last word. The step is the number of tool
-results since the last plain prompt, so a resumed session plays the turn again. LOGFILE gets a JSON line a request.
+Each turn is scripted: write hello.txt with a tool, run a command, print a last message. The step is the number of tool
+results since the last plain prompt, so a resumed session repeats the turn. LOGFILE gets a JSON line for each request.
 """
 import json
 import re
@@ -188,7 +188,7 @@ class Model(BaseHTTPRequestHandler):
 
 
 def working_directory(body):
-    """Claude Code tells the model where it works; its Write tool wants an absolute path."""
+    """Claude Code sends its working directory to the model, because its Write tool needs an absolute path."""
     said = re.search(r"orking directory: (/[^\\\"\n]*)", json.dumps(body))
     return said.group(1).rstrip() if said else "."
 

@@ -1,4 +1,4 @@
-//! Real agent CLIs from npm, with a mock model behind them, through a real sshd.
+//! Real agent CLIs from npm with a mock model, through a real sshd.
 
 use std::path::Path;
 
@@ -8,15 +8,15 @@ use crate::support::npm::{self, Package};
 use crate::support::site::{HOST, ID, Site, TASK};
 use crate::support::sshd::Setup;
 
-/// The key that the mock takes; it must never be seen again.
+/// The key that the mock accepts. It must not appear in any output or file.
 const KEY: &str = "sk-mock-0123456789abcdef";
 
-/// A site with a real agent and a model in this mode, or why there is none.
+/// A site with a real agent and a model in this mode, or the reason why there is none.
 fn site(package: &Package, mode: &str) -> Result<(Site, Mock), String> {
     let binary = npm::install(package)?;
     let mock = Mock::start(mode).ok_or("python3 is not installed")?;
     let site = Site::with(Setup::default());
-    // A copy: the user of the host may not be able to enter our own directories.
+    // A copy, because the host's user may not have access to the test's own directories.
     site.host.user.install(&format!(".local/bin/{}", package.binary), [], 0o755);
     let place = site.host.user.home.join(".local/bin").join(package.binary);
     std::fs::copy(binary, &place).unwrap();
@@ -50,7 +50,7 @@ fn codex(mode: &str) -> Result<(Site, Mock), String> {
     Ok((site, mock))
 }
 
-/// The CLIs and the mock understand each other over plain ssh: without this no other test here can pass.
+/// The CLIs and the mock work together over plain ssh. Without this no other test here can pass.
 #[test]
 fn real_agents_work_with_the_mock() {
     let flags = "-p --output-format stream-json --verbose --dangerously-skip-permissions";
@@ -80,7 +80,7 @@ fn real_agents_work_with_the_mock() {
     }
 }
 
-/// Runs the task; the mock's turn writes hello.txt.
+/// Runs the task. The mock's turn writes hello.txt.
 #[track_caller]
 fn writes_the_file(site: &Site) {
     let args = ["run", "--host", HOST, "--id", ID, "--backoff", "1s", "--check", "test -s hello.txt", TASK];
@@ -107,7 +107,7 @@ fn assert_key_is_nowhere(folder: &Path) {
         } else if kind.is_file() {
             let bytes = std::fs::read(entry.path()).unwrap();
             let found = bytes.windows(KEY.len()).any(|window| window == KEY.as_bytes());
-            assert!(!found, "the key stands in {}", entry.path().display());
+            assert!(!found, "the key is in {}", entry.path().display());
         }
     }
 }

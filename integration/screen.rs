@@ -1,4 +1,4 @@
-//! What a person sees on a terminal.
+//! The output that a person sees on a terminal.
 
 use crate::skip;
 use crate::support::site::{HOST, ID, Site, TASK};

@@ -1,4 +1,4 @@
-//! The main job under each shell a host may have, as the login shell and as `/bin/sh`.
+//! The main job under each shell that a host may have, as the login shell and as `/bin/sh`.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::skip;
 use crate::support::site::Site;
 use crate::support::sshd::{self, Setup};
 
-/// Runs the job on a host where `shell` is `/bin/sh` for everything, the runner included.
+/// Runs the job on a host where `shell` is `/bin/sh` for every process, the runner included.
 fn on_a_host_with(shell: &str) {
     let found = ["/bin", "/usr/bin"].map(|dir| Path::new(dir).join(shell)).into_iter().find(|path| path.exists());
     let Some(path) = found else { return skip!("{shell} is not installed") };

@@ -2,8 +2,8 @@
 # The steps of integration/run, which reads this file, and what they need.
 
 install=yes # or no
-one=        # the step that this process runs
-why=        # it was skipped for this reason
+one=        # the step of this process
+why=        # the reason for its skip
 LOGS=$PWD/target/run
 TOOLS=$PWD/target/tools
 CARGO_DENY_VERSION=0.20.2
@@ -13,14 +13,14 @@ MACOS=aarch64-apple-darwin
 FUZZ_SECONDS=60 # each target
 FUZZ_AT_ONCE=2
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}" CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
-export HANDOFF_TEST_TOOLS="$TOOLS" # where the tests with real agents keep what npm brought
+export HANDOFF_TEST_TOOLS="$TOOLS" # the npm packages of the tests with real agents
 export PATH="$TOOLS/bin:$PATH"
 
-# Seconds of each step on two cores, both lanes at work: from a fresh clone, and when everything is built.
+# Seconds of each step on two cores while both lanes run: from a fresh clone, and when everything is built.
 FRESH_SECONDS="format=5 shellcheck=10 lint=240 macos=240 supply-chain=300 fuzz=420 unit=420 sshd=240 faults=660 hostile=610 demo=240 farm=240"
 BUILT_SECONDS="format=5 shellcheck=10 lint=50 macos=40 supply-chain=20 fuzz=260 unit=240 sshd=180 faults=600 hostile=610 demo=20 farm=120"
 
-# To the terminal; what a step says is in its log too.
+# Prints to the terminal, and in a step to its log too.
 say() {
     [ -z "$one" ] || printf '%s\n' "$*"
     printf '%s\n' "${one:+  $one:}$*" >&3
@@ -37,7 +37,7 @@ as_root() {
 may_be_root() { [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; }; }
 
 apt_updated=no
-# packages <apt names> -- <brew names>: installs them, or says why it does not.
+# packages <apt names> -- <brew names>: installs them, or prints why it cannot.
 packages() {
     apt_names='' brew_names='' side=apt
     for name in "$@"; do
@@ -100,7 +100,7 @@ step_lint() {
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --all-features
 }
 
-# No Mac is needed to see that everything compiles for one; nothing is linked or run.
+# Checks that everything compiles for macOS. It links and runs nothing, so no Mac is needed.
 prepare_macos() {
     component clippy clippy
     if ! has_target && [ $install = yes ] && have rustup; then
@@ -114,7 +114,7 @@ step_macos() {
     component clippy clippy || { skip "clippy is not installed"; return; }
     target=$MACOS
     has_target || { skip "Rust's standard library for $target is not installed (rustup target add $target)"; return; }
-    # The cryptography is C in part.
+    # Part of the cryptography is written in C.
     if [ "$(uname -s)" != Darwin ]; then
         macos_compiler || { skip "a C compiler for macOS is not installed"; return; }
         export CC_aarch64_apple_darwin="$TOOLS/macos-cc"
@@ -124,7 +124,7 @@ step_macos() {
 
 has_target() { [ -n "$(ls "$(rustc --print target-libdir --target "$MACOS")" 2>/dev/null)" ]; }
 
-# Makes target/tools/macos-cc, a compiler that a Python package holds.
+# Makes target/tools/macos-cc, a compiler from a Python package.
 macos_compiler() {
     zig=$TOOLS/zig/ziglang/zig
     if [ ! -x "$zig" ]; then
@@ -134,7 +134,7 @@ macos_compiler() {
         python3 -m pip install --quiet --disable-pip-version-check --target "$TOOLS/zig" "ziglang==$ZIGLANG_VERSION" \
             >/dev/null 2>&1 || return 1
     fi
-    # The name of the target is given in words that this compiler does not know.
+    # cargo passes a target name that this compiler does not know.
     cat >"$TOOLS/macos-cc" <<END && chmod +x "$TOOLS/macos-cc"
 #!/bin/sh
 for word; do
@@ -146,7 +146,7 @@ exec '$zig' cc -target aarch64-macos "\$@"
 END
 }
 
-# Every file of the project, bar the ignored ones, that is a shell script by its name or its first line.
+# Every file of the project that is a shell script by its name or its first line, without ignored files.
 scripts() {
     git ls-files -co --exclude-standard | while IFS= read -r file; do
         case ${file##*/} in
@@ -166,7 +166,7 @@ step_shellcheck() {
     printf '%s\n' "$list" | tr '\n' '\0' | xargs -0 shellcheck
 }
 
-# with_skips <command>…: runs tests, and says which of them could not run here.
+# with_skips <command>…: runs tests, and lists the ones that could not run on this machine.
 with_skips() {
     HANDOFF_TEST_SKIPS=$LOGS/$one.skips
     export HANDOFF_TEST_SKIPS
@@ -181,13 +181,13 @@ with_skips() {
 # One set of features for all tests, so that the library is compiled once.
 tests() { cargo test --locked --no-fail-fast --features integration "$@"; }
 
-# Tests with a real server wait more than they compute: one more at once than there are cores.
+# Tests with a real server wait more than they compute, so one more than the number of cores runs at once.
 waiting_tests() {
     cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null) || cores=2
     tests "$@" -- --test-threads $((cores + 1))
 }
 
-# Tests that want one of these and do not find it say so.
+# A test that needs a missing one of these is reported as skipped.
 prepare_unit() {
     need git-crypt git-crypt -- git-crypt
     need git-annex git-annex -- git-annex
@@ -197,10 +197,10 @@ prepare_unit() {
 
 step_unit() { with_skips tests --lib --bins --test layers --test docs --test cli; }
 
-# What users build.
+# Users build the release profile.
 step_demo() { cargo run --locked --release -- demo </dev/null; }
 
-# without_service <unit>…: Debian starts a service for everybody when its package comes; the tests want the program only.
+# without_service <unit>…: Debian starts a package's service at its installation. The tests need only the program.
 without_service() {
     { [ -d /run/systemd/system ] && [ $install = yes ] && have apt-get && may_be_root; } || return 0
     say "  masked, so that no service starts ('systemctl unmask' when you want it): $*"
@@ -209,7 +209,7 @@ without_service() {
 
 has_sshd() { have sshd || [ -x /usr/sbin/sshd ]; }
 
-# Without the others only the tests that want them are skipped, and each says so.
+# If another one is missing, only the tests that need it are skipped, and each one is reported.
 prepare_sshd() {
     has_sshd || { without_service ssh.service ssh.socket; packages openssh-server -- openssh; }
     need ssh openssh-client -- openssh
@@ -237,7 +237,7 @@ prepare_faults() {
     need git-annex git-annex -- git-annex
 }
 
-# One test for each row of the fault matrix, and docs/faults.md compared with what they found.
+# Runs one test for each row of the fault matrix, and compares docs/faults.md with the results.
 step_faults() {
     has_sshd || { skip "OpenSSH's sshd is not installed"; return; }
     HANDOFF_FAULTS=$PWD/target/faults
@@ -256,8 +256,8 @@ prepare_hostile() {
     need ssh openssh-client -- openssh
 }
 
-# The same random stories in each run, for ten minutes: HANDOFF_HOSTILE_SECONDS=36000 for ten hours, HANDOFF_HOSTILE_FIRST=N
-# for others, HANDOFF_SEED=N for one story.
+# Runs the same random stories each time, for ten minutes. HANDOFF_HOSTILE_SECONDS=36000 sets ten hours,
+# HANDOFF_HOSTILE_FIRST=N selects other stories, HANDOFF_SEED=N runs one story.
 step_hostile() {
     has_sshd || { skip "OpenSSH's sshd is not installed"; return; }
     HANDOFF_HOSTILE_SECONDS=${HANDOFF_HOSTILE_SECONDS:-600} HANDOFF_HOSTILE_FIRST=${HANDOFF_HOSTILE_FIRST:-1}
@@ -267,24 +267,24 @@ step_hostile() {
 
 prepare_fuzz() { need c++ g++ --; }
 
-# What a run learned stays in target/fuzz/corpus; an input that breaks a target lies in fuzz/artifacts.
+# A run keeps its corpus in target/fuzz/corpus. An input that breaks a target is stored in fuzz/artifacts.
 step_fuzz() {
     have c++ || { skip "a C++ compiler is not installed"; return; }
     if ! cargo fuzz --version >/dev/null 2>&1; then
         [ $install = yes ] || { skip "cargo-fuzz is not installed (cargo install cargo-fuzz --locked)"; return; }
         say "  cargo install cargo-fuzz $CARGO_FUZZ_VERSION (a minute, once; kept in target/tools)"
-        # Built without optimisation, it comes in a third of the time and is fast enough.
+        # The build without optimisation takes a third of the time, and the result is fast enough.
         cargo install --debug cargo-fuzz --version $CARGO_FUZZ_VERSION --locked --quiet --root "$TOOLS" ||
             { skip "cargo-fuzz could not be installed"; return; }
     fi
     if ! said=$(cargo fetch --locked --quiet --manifest-path fuzz/Cargo.toml 2>&1); then
-        # A lock file that is out of date is our fault, a registry out of reach is not.
+        # An outdated lock file is a fault of the project. An unreachable registry is not.
         case $said in *"lock file"*) printf '%s\n' "$said"; return 1 ;; esac
         skip "the crates cannot be fetched"
         return
     fi
     host=$(rustc -vV | sed -n 's/^host: //p')
-    # The flags for coverage are nightly's; without a sanitizer the stable compiler knows all of them.
+    # The coverage flags need nightly features. Without a sanitizer the stable compiler has all of them.
     RUSTC_BOOTSTRAP=1 cargo fuzz build --sanitizer none --target "$host" --target-dir target/fuzz || return 1
     lanes='' lane=0
     while [ $lane -lt $FUZZ_AT_ONCE ]; do
@@ -305,7 +305,7 @@ fuzz_lane() {
         name=${source##*/}
         name=${name%.rs}
         seeds=fuzz/seeds/$name
-        # The real output of agents is under test elsewhere too.
+        # Other tests use the same real output of agents.
         [ "$name" != dialects ] || seeds=tests/fixtures/agents
         mkdir -p "target/fuzz/corpus/$name" "fuzz/artifacts/$name" || return 1
         if "target/fuzz/$host/release/$name" -max_total_time="$FUZZ_SECONDS" -max_len=16384 -timeout=20 \
@@ -328,7 +328,7 @@ step_supply_chain() {
         cargo install --debug cargo-deny --version $CARGO_DENY_VERSION --locked --quiet --root "$TOOLS" ||
             { skip "cargo-deny could not be installed"; return; }
     fi
-    # The graph holds crates of other systems too, which no build here has brought.
+    # The graph includes crates for other systems, which no build on this machine has fetched.
     cargo fetch --locked --quiet || { skip "the crates cannot be fetched"; return; }
     cargo deny --locked --offline check bans licenses sources || return 1
     if git ls-remote https://github.com/rustsec/advisory-db HEAD >/dev/null 2>&1; then
@@ -338,14 +338,14 @@ step_supply_chain() {
     fi
 }
 
-# A daemon that answers is enough; without one, Debian's has everything to start our own.
+# A running daemon is enough. Without one, Debian's packages have everything to start a private one.
 prepare_farm() {
     integration/compose/farm.sh --probe >/dev/null 2>&1 && return 0
     if ! have docker || ! docker info >/dev/null 2>&1; then
         need debootstrap debootstrap --
         if ! have docker || ! have dockerd; then
             without_service docker.service docker.socket containerd.service
-            # Newer releases of Debian have the client in a package of its own.
+            # Newer releases of Debian have a separate package for the client.
             client=
             apt-cache show docker-cli >/dev/null 2>&1 && client=docker-cli
             # shellcheck disable=SC2086 # a name or none

@@ -1,4 +1,4 @@
-//! What the tests against real servers share: a host, a way there, a laptop, an agent, and a model behind it.
+//! Shared parts of the tests against real servers: a host, a connection to it, a laptop, an agent, and its model.
 
 pub mod agent;
 pub mod dropbear;

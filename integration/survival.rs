@@ -1,4 +1,4 @@
-//! The task outlives the laptop's program, its connection, and the server it came through.
+//! The task outlives the laptop's program, its connection, and the server that it came through.
 
 use crate::support::agent;
 use crate::support::site::{CHECK, Site, TASK};
@@ -11,7 +11,7 @@ fn attempt_two_happens_before_anybody_returns() {
     running.kill();
     let first = site.wait_for_result(1);
     assert!(first.contains("class throttled"), "{first}");
-    // From here on nothing of ours runs on the laptop.
+    // From here on no process of handoff runs on the laptop.
     let second = site.wait_for_result(2);
     assert!(second.contains("class done"), "{second}");
 
@@ -19,7 +19,7 @@ fn attempt_two_happens_before_anybody_returns() {
     let [(session, prompts)] = &sessions[..] else { panic!("not one session: {sessions:?}") };
     let [first, second] = &prompts[..] else { panic!("not two turns: {prompts:?}") };
     assert!(first.contains(TASK) && first.contains(CHECK), "{first}");
-    assert_ne!(first, second, "a resumed session is not told everything again");
+    assert_ne!(first, second, "a resumed session does not get the whole prompt again");
     assert!(site.on_host(2, "log").unwrap().contains(session));
 
     let ran = site.handoff(&["watch"]).run().success();
@@ -49,7 +49,7 @@ fn a_second_command_attaches_and_reads() {
     site.plan("turn 1\nsay Working.\nsleep 3\nedit new.txt <<END\nnew\nEND\nfinish Done.\n");
     let running = site.run_checked("true", &[]).start();
     site.wait_for_log(1, "Working.");
-    // The host has the line; the mirror has it a moment later.
+    // The host has the line. The mirror gets it a moment later.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while !site.handoff(&["logs"]).run().success().stdout.contains("Working.") {
         assert!(std::time::Instant::now() < deadline, "the line never reached the mirror");

@@ -1,4 +1,4 @@
-//! What travels: to the host what the laptop has, once; back what changed.
+//! The transferred bytes: everything that the laptop has goes to the host once, and only changes come back.
 
 use std::io::Read;
 
@@ -9,7 +9,7 @@ use crate::support::sshd::Setup;
 /// Files of 1 MiB that no attempt touches.
 const UNTOUCHED: u64 = 76;
 const MIB: u64 = 1 << 20;
-/// What a request, the log and small changes may take.
+/// Maximum size of a request, the log and small changes.
 const SMALL: u64 = MIB / 2;
 const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
 
@@ -35,7 +35,7 @@ fn what_comes_back_is_what_changed() {
     write(".gitignore", b"*.o\n");
     site.laptop.git(&["add", "-A"]);
     site.laptop.git(&["commit", "-qm", "with large files"]);
-    // An ignored file of the laptop's stays there; one of the agent's stays on the host.
+    // An ignored file of the laptop stays there. One of the agent stays on the host.
     write("built.o", &noise(2 * MIB));
     site.plan(
         "turn 1\nrun head -c 3000000 /dev/urandom >agent.o; cp model.weights pointer; ls *.o; sleep 1\n\
@@ -53,7 +53,7 @@ fn what_comes_back_is_what_changed() {
             site.laptop.git(&["diff", "--name-only", "HEAD", &work, "--", ".", ":!staged.txt", ":!notes.txt"]);
         assert_eq!(changed, "new.txt\npointer", "attempt {attempt}");
         assert_eq!(site.laptop.git(&["show", &format!("{work}:new.txt")]), text);
-        // A pointer is a file like any other, here and there.
+        // An LFS pointer is an ordinary file, on the laptop and on the host.
         assert_eq!(site.laptop.git(&["cat-file", "blob", &format!("{work}:pointer")]), POINTER.trim_end());
     }
     let on_host = site.on_host(1, "log").unwrap();

@@ -1,4 +1,5 @@
-//! Enter until the agent's exec, with the host's cache warm and one file changed, beside one cold `ssh HOST true`.
+//! Time from Enter until the agent's exec, compared with one cold `ssh HOST true`. The host's cache is warm and one
+//! file has changed.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Fetching a log that the laptop has nothing of, beside `ssh HOST cat`.
+//! Time to fetch a log of which the laptop has no byte, compared with `ssh HOST cat`.
 
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ pub fn measure(size: Size, table: &mut Table) {
             std::fs::remove_file(scene.home("ended")).unwrap();
             scene.proxy.round_trip(round_trip);
             pair.theirs.push(scene.time_of_ssh("cat ~/big.log"));
-            // The whole of `watch`: connect, download, verify, judge. Its output is thrown away, as ssh's is.
+            // All of `watch` is measured: connect, download, verify, judge. Its output is discarded, and so is that of
+            // ssh.
             pair.ours.push(scene.laptop.handoff(&["watch", "--raw", &id]).time());
             let mirrored = scene.laptop.record(&id).join("attempt-1.log").metadata().unwrap().len();
             assert!(mirrored >= size.log as u64, "only {mirrored} bytes came");

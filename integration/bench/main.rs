@@ -1,13 +1,13 @@
-//! How fast handoff is beside what everybody has: ssh, `ssh HOST cat`, rsync. Prints a table of ratios.
+//! The speed of handoff compared with common tools: ssh, `ssh HOST cat`, rsync. Prints a table of ratios.
 //!
 //!     cargo bench --features integration --bench dispatch                  everything, some minutes
 //!     cargo bench --features integration --bench dispatch -- dispatch      one part: dispatch, logs or ship
 //!     cargo bench --features integration --bench dispatch -- logs 0        and at one delay only, in ms: 0 or 100
 //!     cargo bench --features integration --bench dispatch -- --quick       fewer rounds, smaller data: does it work?
 //!
-//! A private sshd on this machine is the host, reached through a proxy that adds 0 or 100 ms to every round trip; both
-//! sides of a ratio go through the same proxy and take turns. Needs OpenSSH's sshd and, for `ship`, rsync; as root the
-//! host's user is one of its own. Times are medians; differences under a fifth mean nothing.
+//! The host is a private sshd on this machine. A proxy in front of it adds 0 or 100 ms to every round trip. Both sides
+//! of a ratio use the same proxy and take turns. The benchmark needs OpenSSH's sshd and, for `ship`, rsync. As root, it
+//! makes a separate user for the host. Times are medians. A difference of less than a fifth is noise.
 
 mod dispatch;
 mod logs;
@@ -44,7 +44,7 @@ pub struct Size {
     pub log: usize,
     /// Files of the large repository.
     pub files: usize,
-    /// The one round trip to measure at; `None`: at all of them.
+    /// The only round trip to measure at. `None` means all of them.
     pub only: Option<Duration>,
 }
 

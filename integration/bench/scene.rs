@@ -1,4 +1,4 @@
-//! A laptop, a host behind a proxy, and an agent that leaves the time at which it was started.
+//! A laptop, a host behind a proxy, and an agent that records its start time.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -8,7 +8,7 @@ use crate::support::proxy::Proxy;
 use crate::support::sshd::{Setup, Sshd};
 use crate::support::{agent, wait};
 
-/// The round trips that everything is measured at.
+/// The round trips at which everything is measured.
 pub const ROUND_TRIPS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(100)];
 const HOST: &str = "buildbox";
 const LONG: Duration = Duration::from_secs(600);
@@ -21,7 +21,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// A host that has never seen the repository, with an agent that writes a file and a log of `log` bytes, and ends.
+    /// A host that has never seen the repository. Its agent writes a file and a log of `log` bytes, and ends.
     pub fn new(log: usize) -> Scene {
         let host = Setup::default().start();
         let proxy = Proxy::to(host.address);
@@ -31,7 +31,7 @@ impl Scene {
         Scene { laptop, host, proxy, number: 0 }
     }
 
-    /// Hands a task off and lets it go on; returns when the command has come back, with the id.
+    /// Dispatches a task and leaves it running. Returns the id after the command has ended.
     pub fn hand_off(&mut self) -> String {
         self.number += 1;
         self.hand_off_as(self.number)
@@ -39,14 +39,14 @@ impl Scene {
 
     fn hand_off_as(&self, number: u32) -> String {
         let id = format!("bench-{number}");
-        // Another text each time: the same task twice would be pointed out, not started.
+        // The text differs each time, because handoff does not start the same task twice.
         let task = format!("task {number} of the benchmark");
         let args = ["run", "--host", HOST, "--id", &id, "--detach", &task];
         self.laptop.handoff(&args).run().success();
         id
     }
 
-    /// From Enter until the agent's exec on the host, and the round trips it took.
+    /// Time from Enter until the agent's exec on the host, and the number of round trips.
     pub fn time_to_exec(&mut self) -> (Duration, u64) {
         let mark = self.home("started");
         let _ = std::fs::remove_file(&mark);
@@ -67,7 +67,7 @@ impl Scene {
         (exec.duration_since(enter).unwrap_or_default(), trips)
     }
 
-    /// From Enter until `ssh HOST COMMAND` has ended; its output goes nowhere.
+    /// Time from Enter until `ssh HOST COMMAND` has ended. Its output is discarded.
     pub fn time_of_ssh(&self, command: &str) -> Duration {
         let began = Instant::now();
         let mut ssh = self.laptop.program("ssh");
@@ -87,7 +87,7 @@ impl Scene {
     }
 }
 
-/// Changes one file that is under version control, as a user between two tasks.
+/// Changes one tracked file, as a user does between two tasks.
 pub fn change_a_file(repo: &Path, round: usize) {
     let file = repo.join("README.md");
     std::fs::write(&file, format!("Round {round} at {:?}\n", SystemTime::now())).unwrap();
@@ -99,7 +99,7 @@ fn install_agent(host: &Sshd, log: usize) {
                 \"A line of the length that agents often write, with a path such as src/supervise/dispatcher.rs and \
                 a number or two: 4096, 65536.\"}]},\"session_id\":\"bench\"}\n";
     host.user.install("big.log", line.repeat(log / line.len() + 1), 0o644);
-    // `started` is made by the shell itself, with no process in between; its time is the time of the exec.
+    // The shell itself makes `started`, without another process. The file's time is the time of the exec.
     let script = "#!/bin/sh\n\
         case $* in\n\
         *--print*) ;;\n\

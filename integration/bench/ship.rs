@@ -1,4 +1,4 @@
-//! The first and the repeated ship of a large repository, beside `rsync -a` of the same folder.
+//! The first and the repeated ship of a large repository, compared with `rsync -a` of the same folder.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -40,14 +40,14 @@ fn make_repository(scene: &Scene, files: usize) {
         std::fs::write(folder.join(format!("item-{number}.rs")), line.repeat(20)).unwrap();
     }
     change_a_file(repo, 0);
-    // Nothing tidies up in the background while we do.
+    // Git must not run maintenance in the background during the measurement.
     let quiet = ["config", "gc.auto", "0"];
     for args in [&["init", "-q"][..], &quiet, &["add", "-A"], &["commit", "-qm", "A large repository"], &["gc", "-q"]] {
         scene.laptop.git(args);
     }
 }
 
-/// `rsync -a` of the whole folder, `.git` too, to the host.
+/// Runs `rsync -a` of the whole folder, `.git` included, to the host.
 fn rsync(scene: &Scene) -> Duration {
     let mut source = scene.laptop.repo.as_os_str().to_owned();
     source.push("/");

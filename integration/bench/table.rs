@@ -1,9 +1,9 @@
-//! Medians, and the table they end in.
+//! Medians, and the table that shows them.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Times of ours and of the yardstick, taken in turns.
+/// Times of handoff and of the tool that it is compared with, taken in turns.
 #[derive(Default)]
 pub struct Pair {
     pub ours: Vec<Duration>,
@@ -63,7 +63,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// The middle of some times; of an even number the later one.
+/// The median. Of an even number of times it is the later of the two in the middle.
 pub fn median(times: &[Duration]) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Makes sure that the image debian:bookworm-slim is there: as it is, else pulled, else made with debootstrap.
+# Makes sure that the image debian:bookworm-slim exists. If it is missing, it is pulled, or else made with debootstrap.
 #
 #   integration/compose/base.sh CACHE-DIRECTORY
 #
-# The last way needs root and Debian's package archive, but no image registry. What debootstrap made is kept as
-# CACHE-DIRECTORY/bookworm.tar. Image, daemon: whatever DOCKER_HOST names.
+# debootstrap needs root and Debian's package archive, but no image registry. Its result is kept as
+# CACHE-DIRECTORY/bookworm.tar. The script uses the daemon in DOCKER_HOST.
 set -eu
 image=debian:bookworm-slim
 cache=${1:?a directory for what debootstrap makes}
@@ -21,7 +21,7 @@ if [ ! -s "$cache/bookworm.tar" ]; then
     mkdir -p "$cache"
     root=$(mktemp -d)
     trap 'rm -rf "$root"' EXIT
-    # On a file system mounted nodev or noexec debootstrap fails with a message of its own; TMPDIR moves it.
+    # On a file system mounted nodev or noexec debootstrap fails with its own message. TMPDIR selects another directory.
     debootstrap --variant=minbase bookworm "$root" >"$cache/debootstrap.log" 2>&1 ||
         { tail -n 5 "$cache/debootstrap.log" >&2; exit 1; }
     rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/usr/share/doc/* "$root"/usr/share/man/*

@@ -4,11 +4,12 @@
 #   integration/compose/farm.sh            up, a login and a handoff on every host, down
 #   integration/compose/farm.sh up         brings the farm up, writes keys and a hosts.toml, and says how to use them
 #   integration/compose/farm.sh logins     up, a login on every host, down (no handoff binary needed)
-#   integration/compose/farm.sh down       takes down what `up` left
-#   integration/compose/farm.sh --probe    says whether it can run here: exit 0, or 1 with the reason on stderr
+#   integration/compose/farm.sh down       takes down the farm of `up`
+#   integration/compose/farm.sh --probe    reports whether it can run here: exit 0, or 1 with the reason on stderr
 #
-# Uses the docker daemon that answers; else, as root, starts one of its own (data in target/farm, socket in a private
-# directory, no iptables rules) and ends it with the farm. HANDOFF_BIN names the binary; else the release build is used.
+# Uses a running docker daemon. If there is none, as root, it starts a private one (data in target/farm, socket in a
+# private directory, no iptables rules) and ends it with the farm. HANDOFF_BIN is the binary. The default is the release
+# build.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -36,13 +37,13 @@ probe() {
     command -v dockerd >/dev/null || die "no docker daemon answers, and dockerd is not installed"
 }
 
-# --- a daemon of our own ------------------------------------------------------------------------------------------
+# --- a private daemon ---------------------------------------------------------------------------------------------
 
 start_daemon() {
     docker info >/dev/null 2>&1 && return 0
     export DOCKER_HOST="unix://$DIR/docker.sock"
     for driver in overlay2 vfs; do
-        # In a session of its own: Ctrl-C is for us, who take the hosts down before their daemon.
+        # A session of its own keeps Ctrl-C from the daemon: this script takes the hosts down first.
         setsid dockerd --data-root "$FARM/docker" --exec-root "$DIR/exec" --host "$DOCKER_HOST" --pidfile "$DIR/dockerd.pid" \
             --storage-driver $driver --bridge none --iptables=false --ip6tables=false >"$DIR/dockerd.log" 2>&1 &
         daemon=$!
@@ -59,7 +60,7 @@ start_daemon() {
     die "dockerd does not start here"
 }
 
-# end_process PID: TERM, and KILL after 20 s.
+# end_process PID: sends TERM, and KILL after 20 s.
 end_process() {
     kill "$1" 2>/dev/null || return 0
     tries=0
@@ -89,7 +90,7 @@ up() {
     client_files
 }
 
-# One login key, and one host key that the three share: they are one machine to a laptop that tries them out.
+# Makes one login key and one host key. The three hosts share the host key.
 keys() {
     mkdir -p "$DIR/host"
     ssh-keygen -q -t ed25519 -N '' -C handoff-farm -f "$DIR/key"
@@ -100,7 +101,7 @@ keys() {
     chmod 711 "$DIR"
 }
 
-# ssh_config, known_hosts, and a hosts.toml that says how large each host is.
+# Writes ssh_config, known_hosts, and a hosts.toml with the size of each host.
 client_files() {
     : >"$DIR/known_hosts"
     printf '# written by integration/compose/farm.sh\n' | tee "$DIR/ssh_config" >"$DIR/hosts.toml"
@@ -130,12 +131,12 @@ END
 }
 
 down() {
-    trap '' INT TERM HUP # a second Ctrl-C must not leave half of it
+    trap '' INT TERM HUP # a second Ctrl-C must not interrupt this
     [ -e "$STATE" ] || return 0
     DIR=$(cat "$STATE")
     export HANDOFF_FARM_DIR="$DIR"
     [ ! -S "$DIR/docker.sock" ] || export DOCKER_HOST="unix://$DIR/docker.sock"
-    # A daemon of our own may have been interrupted before it answered, and takes its containers with it.
+    # A private daemon may have been interrupted before it answered. Its end also ends its containers.
     if ! compose down --timeout 2 --volumes >"$DIR/down.log" 2>&1; then
         [ -e "$DIR/daemon" ] || die "the hosts could not be taken down: $(tail -n 1 "$DIR/down.log")"
     fi
@@ -146,7 +147,7 @@ down() {
     rm -rf "$DIR" "$STATE"
 }
 
-# --- what runs on it ----------------------------------------------------------------------------------------------
+# --- logins and handoffs ------------------------------------------------------------------------------------------
 
 logins() {
     for host in $HOSTS; do
@@ -170,7 +171,7 @@ handoffs() {
     (handoff_on_each)
 }
 
-# Runs in a subshell: it moves HOME and the working directory.
+# Runs in a subshell, because it changes HOME and the working directory.
 handoff_on_each() {
     export HOME="$DIR/home" XDG_CONFIG_HOME="$DIR/home/.config" XDG_STATE_HOME="$DIR/home/.local/state"
     export HANDOFF_HOSTS="$DIR/hosts.toml" HANDOFF_SSH_CONFIG="$DIR/ssh_config" GIT_CONFIG_NOSYSTEM=1

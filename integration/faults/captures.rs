@@ -1,4 +1,4 @@
-//! What an agent leaves of its checkout and its git directory: it comes back, or it is named and stays.
+//! Everything that an agent leaves in its checkout and its git directory is fetched, or is named and stays on the host.
 
 use rustix::process::Signal;
 
@@ -17,7 +17,7 @@ fn after(script: &str) -> (Site, crate::support::laptop::Ran) {
     (site, ran.success())
 }
 
-/// Every file that a ref of the first attempt reaches here, one after the other.
+/// The content of every file that a ref of the first attempt reaches on the laptop, one after the other.
 fn everything(site: &Site) -> String {
     let mut shell = site.laptop.program("sh");
     let refs = format!("git rev-list --objects --no-object-names --glob=refs/handoff/{ID}/1 | git cat-file --batch");
@@ -139,7 +139,7 @@ fn r71_killed_in_the_capture() {
     site.host.user.install("go", "", 0o644);
     wait::until("the exit status", PATIENCE, || site.on_host(1, "exit").filter(|status| status.trim() == "0"));
 
-    // What a watcher that is killed while it captures leaves behind.
+    // A watcher that is killed during a capture leaves these files behind.
     let work = site.work().unwrap();
     let name = work.file_name().unwrap().to_string_lossy().into_owned();
     let cache = agent::folders(&site.host.user.home.join(".handoff/cache")).remove(0);

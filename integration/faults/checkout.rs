@@ -1,4 +1,5 @@
-//! What users do to their repository while it is sent and until the work comes back, and what odd things are in it.
+//! Changes that users make to their repository during the ship and until the work comes back, and unusual content in
+//! it.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -14,7 +15,8 @@ use crate::support::wait;
 const PLAN: &str = "turn 1\nsay Working.\nrun until [ -e ~/go ]; do sleep 0.1; done\n\
                     edit new.txt <<END\nmade on the host\nEND\nfinish Done.\n";
 
-/// A program as the owner of the repository, who need not be the one who tests: nothing is unreadable for root.
+/// A program that runs as the owner of the repository. That need not be the user who runs the tests, because root can
+/// read everything.
 fn owner_runs(site: &Site, program: &str, args: &[&str]) -> Output {
     let mut command = site.laptop.program("timeout");
     command.args(["-k", "1", "100", program]).args(args);
@@ -32,7 +34,7 @@ fn owner_git(site: &Site, args: &[&str]) -> String {
     String::from_utf8_lossy(&out.stdout).trim_end().to_owned()
 }
 
-/// The laptop and the key belong to the host's user, where that is another one than ours.
+/// Gives the laptop and the key to the host's user, if that is not the current user.
 fn give_away(site: &Site) {
     if rustix::process::geteuid().is_root() {
         let paths = [site.laptop.path(""), site.host.file("login_key"), site.host.file("known_hosts-buildbox")];
@@ -57,7 +59,7 @@ fn r43_commits_during_the_snapshot() {
                 site.laptop.git(&["add", "one.txt", "two.txt"]);
                 site.laptop.git(&["commit", "-qm", &n.to_string()]);
                 commits.store(n, Ordering::Relaxed);
-                // Slower and slower: a snapshot of a busy machine needs its moment too.
+                // The pauses grow, because a snapshot on a busy machine needs time between two commits.
                 std::thread::sleep(Duration::from_millis(100 << n.min(6)));
                 if stop.load(Ordering::Relaxed) {
                     return;
@@ -67,11 +69,11 @@ fn r43_commits_during_the_snapshot() {
         wait::until("a commit", Duration::from_secs(20), || (commits.load(Ordering::Relaxed) > 0).then_some(()));
         let ran = site.run_checked("true", &[]).run();
         stop.store(true, Ordering::Relaxed);
-        // The user's own commands are asserted by `git`: none failed.
+        // `git` checks that none of the user's own commands failed.
         user.join().unwrap();
         ran.success();
     });
-    assert!(commits.load(Ordering::Relaxed) > 2, "nobody committed meanwhile");
+    assert!(commits.load(Ordering::Relaxed) > 2, "the user made too few commits during the run");
     let base = format!("refs/handoff/{ID}/base");
     let show = |what: &str, file: &str| -> u32 {
         let text = site.laptop.git(&["show", &format!("{what}:{file}")]);
@@ -87,7 +89,7 @@ fn r43_commits_during_the_snapshot() {
     }
     assert_eq!(show(&format!("{base}^2"), "one.txt"), show(&format!("{base}^2"), "two.txt"), "staged together");
 
-    // A lock that somebody else holds is neither waited for nor touched.
+    // handoff neither waits for another process's lock nor touches it.
     let lock = repo.join(".git/index.lock");
     std::fs::write(&lock, "theirs").unwrap();
     std::fs::write(repo.join("one.txt"), "beside the lock\n").unwrap();
@@ -97,7 +99,7 @@ fn r43_commits_during_the_snapshot() {
     assert_eq!(site.laptop.git(&["show", "refs/handoff/locked/base:one.txt"]), "beside the lock");
 }
 
-/// Makes what git hides, cannot hold, or keeps elsewhere.
+/// Makes content that git hides, cannot store, or stores elsewhere.
 fn make_odd(site: &Site) {
     let repo = &site.laptop.repo;
     let write = |name: &str, text: &str| {
@@ -166,7 +168,7 @@ fn r44_odd_repositories() {
     );
     assert!(base("model.weights").contains("oid sha256:4d7a"), "the pointer travels");
 
-    // What would arrive incomplete is refused, with the way out, and leaves no record.
+    // A repository that would arrive incomplete is refused with a hint, and leaves no record.
     let refused = |id: &str, at: &Path, says: &[&str]| {
         let mut args = vec!["-C", at.to_str().unwrap(), bin];
         args.extend(["run", "--host", HOST, "--id", id, "--check", "true", id]);
@@ -213,7 +215,7 @@ fn r45_branch_moved_back() {
     let running = site.run_checked("true", &[]).start();
     running.line("the agent's words", |line| line.contains("Working."));
 
-    // The user thinks better of it, and lets git forget all that was.
+    // The user discards the commit, and git prunes its objects.
     git(&["reset", "-q", "--hard", "HEAD~1"]);
     std::fs::write(repo.join("afterwards.txt"), "not yet added\n").unwrap();
     git(&["reflog", "expire", "--expire=all", "--all"]);

@@ -1,4 +1,4 @@
-//! Watcher, wrapper and agent die, one by one and together, and the host with them.
+//! The watcher, the wrapper and the agent die, one by one and together, and so does the host.
 
 use rustix::process::Signal;
 
@@ -9,10 +9,10 @@ use crate::support::site::{PATIENCE, Site};
 use crate::support::sshd::{Setup, can_choose_shell, can_replace_sh};
 use crate::support::wait;
 
-/// Works, says so, and waits for the file `go` in the home; a second turn ends at once.
+/// Edits a file, prints a line, and waits for the file `go` in the home. A second turn ends at once.
 const WAITS: &str = "turn 1\nedit new.txt <<END\nwritten\nEND\nsay Written.\n\
     run while ! [ -e ~/go ]; do sleep 0.1; done\nfinish Done.\nturn 2\nfinish Done now.\n";
-/// The same, but its first turn never ends.
+/// Like [`WAITS`], but its first turn never ends.
 const HANGS: &str = "turn 1\nedit new.txt <<END\nwritten\nEND\nsay Written.\nhang\nturn 2\nfinish Done now.\n";
 
 fn turns(site: &Site) -> usize {
@@ -78,7 +78,7 @@ fn r24_watcher_killed() {
     assert_eq!((site.attempts(), turns(&site)), (vec![1], 1), "nothing started twice");
     site.logs_are_mirrored();
 
-    // The same with nobody there to start another: the wrapper records how the agent ended.
+    // The same, but no process is left to start another watcher. The wrapper records how the agent ended.
     let alone = Site::new();
     alone.plan(WAITS);
     let running = alone.run_checked("true", &[]).start();
@@ -104,9 +104,9 @@ fn r25_watcher_and_wrapper_killed() {
         signal(site.pid_on_host(1, "task"), Signal::KILL);
         let again = site.handoff(&["watch"]).start();
         wait::until("a second watcher", PATIENCE, || site.link_on_host(1, "watch.2"));
-        // Two of the watcher's looks.
+        // Two ticks of the watcher.
         std::thread::sleep(std::time::Duration::from_secs(2));
-        assert!(processes::of_user(site.host.user.uid).contains(&agent), "an agent that works was ended");
+        assert!(processes::of_user(site.host.user.uid).contains(&agent), "a running agent was ended");
         assert_eq!(site.on_host(1, "result"), None);
         again
     };
@@ -116,7 +116,7 @@ fn r25_watcher_and_wrapper_killed() {
     go(&site);
     let _ = running.end();
     let verdicts = site.verdicts();
-    assert_eq!(verdicts[0].0, "lost", "its end was seen by nobody: {verdicts:?}");
+    assert_eq!(verdicts[0].0, "lost", "no process saw its end: {verdicts:?}");
     assert_eq!(site.on_host(1, "exit").unwrap().trim(), "", "no exit code was made up");
     site.logs_are_mirrored();
 

@@ -1,4 +1,4 @@
-//! The host's file system is full, has no inode left, or lets nobody write.
+//! The host's file system is full, has no free inode, or is read-only.
 
 use crate::row::Row;
 use crate::support::agent;
@@ -37,7 +37,7 @@ fn r31_disk_full_during_the_run() {
     assert!(result.contains("exit 3"), "the true exit code is recorded: {result}");
     let verdicts = site.verdicts();
     assert_eq!(verdicts[0].0, "disk-full", "{verdicts:?}\n{ran:#?}");
-    assert!(ran.stderr.contains("free some space"), "what to do is said: {}", ran.stderr);
+    assert!(ran.stderr.contains("free some space"), "the hint is printed: {}", ran.stderr);
     site.logs_are_mirrored();
     drop(disk);
 }
@@ -54,7 +54,7 @@ fn r32_no_inodes() {
     let result = site.on_host(1, "result").unwrap_or_else(|| panic!("no result: {ran:#?}"));
     assert!(result.contains("exit 0"), "{result}");
     let (class, evidence) = site.verdicts()[0].clone();
-    // The work could not be read into objects: that is said, and success is not claimed.
+    // The work could not be stored as objects. That is reported, and the attempt does not count as a success.
     assert!(!matches!(class.as_str(), "done" | "unchecked" | "no-work"), "{class}: {evidence}");
     assert!(evidence.contains("captured") || class == "disk-full", "{class}: {evidence}");
     site.logs_are_mirrored();

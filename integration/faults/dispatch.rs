@@ -1,4 +1,4 @@
-//! The dispatch, cut, doubled and killed at any point: at most one start an attempt, and the same command finds it.
+//! The dispatch is cut, doubled and killed at any point. An attempt starts at most once, and the same command finds it.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,11 +14,11 @@ use crate::support::site::{HOST, Site, TASK};
 use crate::support::sshd::Setup;
 use crate::support::wait;
 
-/// Ends at once and well.
+/// Ends at once, with success.
 const SHORT: &str = "turn 1\nsay Here.\nedit new.txt <<END\nnew\nEND\nfinish Done.\n";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `handoff run` under an id of its own; several ids share a host.
+/// `handoff run` with an id of its own; several ids share a host.
 fn run(site: &Site, id: &str) -> Call {
     site.laptop.handoff(&["run", "--host", HOST, "--id", id, "--backoff", "1s", "--check", "true", "--again", TASK])
 }
@@ -29,7 +29,7 @@ fn starts_of(site: &Site, id: &str) -> Vec<String> {
     all.filter(|mark| mark.starts_with(&format!("{id}-")) && mark.len() == id.len() + 1 + 16 + 2).collect()
 }
 
-/// The handoff was done by one agent, started once.
+/// Checks that the handoff was done by one agent, started once.
 #[track_caller]
 fn once(site: &Site, id: &str, what: &str) {
     let starts = starts_of(site, id);
@@ -49,7 +49,7 @@ fn r01_reset_while_connecting() {
     run(&site, "fix").run().success();
     assert_eq!((proxy.refused(), proxy.connections(), site.host.logins()), (2, 1, 1));
     once(&site, "fix", "two resets");
-    // A name that leads nowhere, and a port where nobody listens, are told while the person still looks.
+    // A name that does not resolve and a port without a listener are reported before the person has left.
     let began = Instant::now();
     drop(proxy);
     run(&site, "nobody").run().fails_with(5).says(&["refused", "try:"]);
@@ -57,7 +57,7 @@ fn r01_reset_while_connecting() {
     assert!(!site.laptop.record("nobody").exists());
 }
 
-/// A lane of the sweep: a host and a laptop of its own, warm.
+/// A lane of the sweep, with its own host and laptop. Both are warm.
 struct Lane {
     site: Site,
     proxy: Proxy,
@@ -71,15 +71,15 @@ impl Lane {
         Lane { site, proxy }
     }
 
-    /// Bytes of a whole run: the greeting, the dispatch, what is followed, and the work that is fetched.
+    /// Bytes of a whole run: the greeting, the dispatch, the log, and the fetched work.
     fn length(&self, way: Direction) -> u64 {
         let before = self.proxy.bytes(way);
         run(&self.site, "measure").run().success();
         self.proxy.bytes(way) - before
     }
 
-    /// One run, cut at a byte. Even tries go on by themselves; odd ones find no way back and are killed, and the same
-    /// command is typed again.
+    /// Cuts one run at a byte. Runs with an even number reconnect by themselves. Those with an odd number find no
+    /// connection and are killed, and the same command is given again.
     fn cut(&self, way: Direction, bytes: u64, number: usize) {
         let (site, proxy) = (&self.site, &self.proxy);
         let id = format!("cut-{bytes}");
@@ -98,7 +98,7 @@ impl Lane {
             running.kill();
             proxy.refuse(false);
             proxy.cut_no_more();
-            // Where it came to its end before the cut, its id is taken by what is done.
+            // If the run finished before the cut, its id belongs to a finished handoff.
             if starts_of(site, &id).is_empty()
                 || site.laptop.handoff(&["show", &id, "--json"]).run().json()["status"] != "done"
             {
@@ -110,10 +110,10 @@ impl Lane {
     }
 }
 
-/// Runs that are cut somewhere in this direction where nothing else is asked for.
+/// Number of cuts in one direction if HANDOFF_SWEEP is not set.
 const POINTS: u64 = 33;
 
-/// Cuts everywhere: at some bytes, or at every HANDOFF_SWEEPth.
+/// Cuts a run at some bytes, or at every HANDOFF_SWEEPth byte.
 fn sweep(way: Direction) {
     let asked: Option<u64> =
         std::env::var("HANDOFF_SWEEP").ok().map(|step| step.parse().expect("HANDOFF_SWEEP: a step"));
@@ -124,7 +124,7 @@ fn sweep(way: Direction) {
                 let lane = Lane::new();
                 let length = lane.length(way);
                 assert!(length > 8_000, "a run of {length} bytes");
-                // Past the end too: no two runs are of one length.
+                // The sweep includes bytes past the end, because the length differs between runs.
                 let step = asked.unwrap_or((length + 500) / POINTS).max(1);
                 let cuts = (0..).map(|n| n * step + n % step.min(7)).take_while(|at| *at < length + 500);
                 let mine = cuts.enumerate().skip(lane_number as usize).step_by(LANES as usize);
@@ -193,16 +193,17 @@ fn r05_controller_killed_after_dispatching() {
     none_twice(&site.host.user, "controllers that were killed");
 }
 
-/// Beside the rows: while a recorded launch finds no way to the host, the record says so once, and it can be stopped.
+/// Not a row of the matrix: a recorded launch that cannot connect to the host is noted once in the record, and can be
+/// stopped.
 #[test]
 fn a_launch_without_a_way_says_so_once_and_can_be_stopped() {
     let (site, proxy) = by_proxy(Setup::default());
     site.plan(SHORT);
     run(&site, "warm").run().success();
-    // Behind the login, and before the task: the host never hears of it.
+    // The cut comes after the login and before the task, so the host never receives it.
     proxy.cut_for_good_after(Direction::Up, 4_500, End::Reset);
     let running = run(&site, "fix").start();
-    running.line("word of it", |line| line.contains("lost contact"));
+    running.line("the report of the lost contact", |line| line.contains("lost contact"));
     let tries = proxy.refused();
     wait::until("two more tries", PATIENCE, || (proxy.refused() >= tries + 2).then_some(()));
     assert_eq!(running.stdout().matches("lost contact").count(), 1, "{}", running.stdout());
@@ -220,7 +221,7 @@ fn a_launch_without_a_way_says_so_once_and_can_be_stopped() {
     assert_eq!(starts_of(&site, "fix"), [] as [String; 0], "it was stopped before it began");
 }
 
-/// The runners that a host has under a name that is used, and what else lies beside them.
+/// The runners on a host under a name in use, and the other files next to them.
 fn runners(site: &Site) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(site.host.user.home.join(".handoff/lib")) else { return Default::default() };
     let is_used = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("runner-");
@@ -232,7 +233,7 @@ fn r53_runner_upload_cut() {
     let _row = Row::begin(53);
     let (site, proxy) = by_proxy(Setup::default());
     site.plan(SHORT);
-    // The first dispatch to a host carries the runner; how far it goes is counted with it.
+    // The first dispatch to a host carries the runner. The byte count shows how much of it was sent.
     let before = proxy.bytes(Direction::Up);
     run(&site, "whole").run().success();
     let length = proxy.bytes(Direction::Up) - before;

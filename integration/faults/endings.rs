@@ -1,4 +1,4 @@
-//! Ends that are not clean: an agent that is stopped, and one that never exits.
+//! Abnormal ends: an agent that is stopped, and one that never exits.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::processes;
 use crate::support::site::{HOST, PATIENCE, Site};
 use crate::support::wait;
 
-/// Gives the host an agent that does this where the scripted one would begin its work.
+/// Gives the host an agent that runs `work` before the scripted agent begins.
 pub fn agent_does(site: &Site, work: &str) {
     let script = format!(
         "#!/bin/sh\nexport SCRIPTED_AGENT_PAUSE=0 SCRIPTED_AGENT_PLAN=\"$HOME/plan\"\n\
@@ -30,7 +30,7 @@ pub fn nothing_is_left(site: &Site) {
 fn r27_agent_stopped() {
     let _row = Row::begin(27);
     let site = Site::new();
-    // `show` must find it while it stands, and a busy host answers only the second or third.
+    // `show` must find the agent stopped. A busy host answers only the second or third `show`.
     limits(&site, "no-progress = \"10s\"");
     agent_does(&site, "echo Working.; while :; do echo x >>busy; sleep 0.2; done");
     let running = site.run_checked("true", &["--attempts", "1"]).start();

@@ -1,4 +1,4 @@
-//! Getting in: agents that do not answer, known_hosts files as `ssh` reads them, names that nothing answers to.
+//! Logging in: ssh-agents that do not answer, known_hosts files as `ssh` reads them, and names without a server.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

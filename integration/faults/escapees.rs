@@ -1,4 +1,5 @@
-//! Whose processes are ended: all that an agent started, however it hid, and nobody else's, whatever its pid or name.
+//! handoff ends every process that an agent started, however it hides. It ends no other process, whatever its pid or
+//! name.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -14,7 +15,7 @@ use crate::support::wait;
 
 const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
 
-/// What an agent may leave behind; each writes its pid.
+/// Processes that an agent may leave behind. Each one writes its pid.
 const ESCAPEES: &str = "#!/bin/sh\n\
     note='echo $$ >>~/pids; exec'\n\
     setsid sh -c \"$note sleep 7101\" &\n\
@@ -27,7 +28,7 @@ const ESCAPEES: &str = "#!/bin/sh\n\
     sleep 4\n";
 const COUNT: usize = 7;
 
-/// A process of the host's user that is none of ours.
+/// A process of the host's user that does not belong to handoff.
 struct Bystander(Child);
 
 impl Bystander {
@@ -63,7 +64,7 @@ fn alive(pids: &[i32]) -> Vec<i32> {
     processes::all().into_iter().filter(|p| pids.contains(&p.pid) && p.state != 'Z').map(|p| p.pid).collect()
 }
 
-/// A host with an agent that leaves escapees and then does as told; they have all been started when this returns.
+/// A host with an agent that leaves escapees and then ends as `end` says. All escapees are running when this returns.
 fn with_escapees(end: &str) -> (Site, crate::support::laptop::Running) {
     let site = Site::new();
     // With a short limit the watcher looks once a second.
@@ -107,7 +108,8 @@ fn r40_escapees() {
     assert_eq!(site.verdicts()[0].0, "stopped", "{:?}", site.verdicts());
 }
 
-/// Lets the kernel give this pid to a new process. Others start processes meanwhile, so it takes some tries.
+/// Makes the kernel give this pid to a new process. Other processes start at the same time, so this needs several
+/// tries.
 fn recycle(site: &Site, pid: i32) -> Bystander {
     wait::until("the same pid once more", Duration::from_secs(20), || {
         std::fs::write(LAST_PID, (pid - 1).to_string()).unwrap();

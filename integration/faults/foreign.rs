@@ -1,4 +1,4 @@
-//! Laptops and hosts whose git is set up in another way, and repositories with content that git alone does not hold.
+//! Laptops and hosts with an unusual git setup, and repositories with content that git alone cannot store.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,8 @@ fn r72_settings_of_a_disk() {
     }
     site.laptop.git(&["add", "-A"]);
     site.laptop.git(&["commit", "-qm", "more"]);
-    // Made by the user beside its twin, which a git that believes its configuration does not see.
+    // The user makes this file next to one whose name differs only in case. Git does not see it if it trusts its
+    // configuration.
     std::fs::write(site.laptop.repo.join("GUIDE.md"), "shouted").unwrap();
     site.plan(
         "turn 1\nrun mv Other.md OTHER.md && echo whispered >guide.md && chmod +x Guide.md\n\
@@ -116,7 +117,7 @@ fn r74_cache_of_another_format() {
     host_git(&[&format!("--git-dir={}", aside.display()), "cat-file", "-e", &commit]);
 }
 
-/// Gives files to the host's user, where that is another one than ours.
+/// Gives files to the host's user, if that is not the current user.
 fn give(user: &User, path: &Path) {
     let given = Command::new("chown").arg("-R").arg(user.uid.to_string()).arg(path).status().unwrap();
     assert!(given.success());
@@ -175,7 +176,7 @@ fn r76_odd_cursor() {
         if kind != "link by the agent" {
             assert!(told.iter().all(|said| said.contains(&document)), "{kind}: {told:?}");
         }
-        // No capture contains what is at the record's path, so the worktree of a takeover has room for the record there.
+        // No capture contains the record's path, so the worktree of a takeover has room for the record there.
         let document = match kind {
             "link below it" => place.join(format!(".cursor/agent-handoffs/{ID}/handoff.md")).display().to_string(),
             _ => document,
@@ -234,7 +235,7 @@ fn r77_content_that_git_does_not_hold() {
     match has("git-annex") {
         true => {
             run("git", &["annex", "init", "-q"]);
-            // It claims every file for its filter, the other filters' too.
+            // git-annex claims every file for its filter, also the files of the other filters.
             write(".git/info/attributes", "*.bin filter=annex\n");
             write("c.bin", "large\n");
             run("git", &["annex", "add", "-q", "c.bin"]);

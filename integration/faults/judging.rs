@@ -1,4 +1,5 @@
-//! Ends that look like others: an agent that continues after its result, a number that looks like a signal, a log that quotes.
+//! Ends that look like others: an agent that continues after its result, a number that looks like a signal, a log that
+//! quotes.
 
 use crate::endings::agent_does;
 use crate::row::Row;
@@ -9,7 +10,7 @@ const SAYS: &str = r#"echo '{"type":"assistant","message":{"role":"assistant","c
 const RESULT: &str =
     r#"echo '{"type":"result","subtype":"success","is_error":false,"result":"Done.","session_id":"s1"}'"#;
 
-/// The class that the host recorded and the laptop's verdict.
+/// The class that the host recorded, and the laptop's verdict.
 fn classes(site: &Site) -> (String, String) {
     let result = site.on_host(1, "result").unwrap();
     let class = result.lines().find_map(|line| line.strip_prefix("class ")).unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! What else may start and end processes on a host: a batch queue, systemd.
+//! Other programs that may start and end processes on a host: a batch queue, systemd.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::support::site::{PATIENCE, Site};
 use crate::support::sshd::Setup;
 use crate::support::wait;
 
-/// Hands a job to something that outlives it and bears none of its marks, as a queue does, and fails after that.
+/// Submits a job to a process that outlives the agent and has none of its marks, as a queue does. It fails after that.
 const SUBMITS_AND_FAILS: &str = "#!/bin/sh\n\
     case \" $* \" in *\" --print \"*) ;; *) exec ~/.local/lib/scripted-agent \"$@\" ;; esac\n\
     echo submitted >>~/submissions\n\
@@ -39,7 +39,7 @@ fn r49_batch_queue() {
     site.logs_are_mirrored();
 }
 
-/// Whether systemd runs this machine; it makes a user manager for each login that comes by way of PAM.
+/// Whether systemd runs this machine. It makes a user manager for each login through PAM.
 fn has_systemd() -> bool {
     let runs = Command::new("systemctl").arg("is-system-running").output();
     Path::new("/run/systemd/system").exists()

@@ -1,4 +1,4 @@
-//! The line to the host: asleep, swallowed, moved, destroyed.
+//! The connection to the host: asleep, silently dropped, moved, destroyed.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,7 +16,7 @@ use crate::support::ssh_config::known_host;
 use crate::support::sshd::Setup;
 use crate::support::wait;
 
-/// The program is back on the line within seconds of its being there.
+/// The program reconnects within seconds after the network is back.
 const SECONDS: Duration = Duration::from_secs(8);
 
 #[test]
@@ -26,7 +26,7 @@ fn r07_laptop_sleeps() {
     let running = under_way(&site);
     running.signal(Signal::STOP);
     let asleep = Instant::now();
-    // What a night leaves of a connection: nobody says that it is gone. Without a look at the clocks keepalives find out
+    // A night of sleep leaves a dead connection without any notice. Without a look at the clocks, keepalives detect it
     // after a minute.
     proxy.deaden();
     let before = proxy.connections();
@@ -39,14 +39,14 @@ fn r07_laptop_sleeps() {
     wait::until("a new connection", SECONDS, || (proxy.connections() > before).then_some(()));
     running.end().success();
     assert!(awake.elapsed() < wait::stretched(2 * SECONDS), "the end came {:?} after the waking", awake.elapsed());
-    assert_eq!(count_of(&site, "unreachable"), 0, "a nap is nobody's business");
+    assert_eq!(count_of(&site, "unreachable"), 0, "a short sleep is not reported");
     one_attempt(&site, "the laptop slept");
     none_twice(&site.host.user, "the laptop slept");
 }
 
 #[test]
 fn r08_black_hole_for_a_day() {
-    // The day itself passes in `supervise/attempt_loop/tests.rs`, by a clock that is moved; here the hole is real, and short.
+    // `supervise/attempt_loop/tests.rs` tests a whole day with a fake clock. The sleep here is real and short.
     let _row = Row::begin(8);
     let (site, proxy) = by_proxy(Setup::default());
     let running = under_way(&site);
@@ -74,7 +74,7 @@ fn r09_address_changes() {
     let second = Proxy::to(site.host.address);
     let running = under_way(&site);
     let route = site.host.route_by(HOST, second.address);
-    // Both names of the host are known, as they are where a machine has moved.
+    // Both names of the host are known, as they are after a machine has moved.
     let known = [first.address, second.address].map(|address| known_host(address, &site.host.host_key()));
     std::fs::write(&route.known_hosts, known.concat()).unwrap();
     std::fs::write(site.laptop.path("home/.ssh/config"), route.block()).unwrap();
@@ -88,7 +88,7 @@ fn r09_address_changes() {
     none_twice(&site.host.user, "the address changed");
 }
 
-/// `ss -K` on the sockets that lead to an address.
+/// Runs `ss -K` on the sockets that are connected to an address.
 fn destroy(address: SocketAddr) -> bool {
     let port = address.port().to_string();
     let mut ss = Command::new("ss");
@@ -96,7 +96,7 @@ fn destroy(address: SocketAddr) -> bool {
     ss.status().is_ok_and(|status| status.success())
 }
 
-/// Whether this kernel lets us destroy a socket: tried on one of ours.
+/// Whether this kernel allows a socket to be destroyed. The probe uses a socket of its own.
 fn can_destroy() -> bool {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

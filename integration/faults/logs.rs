@@ -1,4 +1,4 @@
-//! The mirror of a log: whatever is done to the host's file, whatever bytes are in it, however much of it there is.
+//! The mirror of a log, whatever happens to the host's file, whatever its bytes are, and however large it is.
 
 use std::io::Read;
 use std::os::unix::fs::chown;
@@ -12,10 +12,10 @@ use crate::support::site::{HOST, ID, PATIENCE, Site};
 use crate::support::sshd::Setup;
 use crate::support::wait;
 
-/// Memory a program that mirrors a log may ever have had resident: a poll's 64 MiB, twice, and what it needs anyway.
+/// Maximum resident memory of a program that mirrors a log: twice the 64 MiB of a poll, and its base size.
 const MOST_MEMORY: u64 = 256 << 20;
 
-/// Lets a step of the agent's plan that waits for `~/<name>` go on.
+/// Releases a step of the agent's plan that waits for `~/<name>`.
 fn go(site: &Site, name: &str) {
     site.host.user.install(name, "", 0o644);
 }
@@ -24,7 +24,7 @@ fn log_on_host(site: &Site) -> PathBuf {
     site.work().expect("the handoff on the host").join("1/log")
 }
 
-/// A part of the log in the record, as the truth has it.
+/// A part of the log, from the record in the git directory.
 fn mirrored(site: &Site, name: &str) -> Option<Vec<u8>> {
     std::fs::read(site.laptop.record(ID).join(name)).ok()
 }
@@ -63,13 +63,13 @@ fn r34_log_replaced() {
     go(&site, "go1");
     wait_for_mirrored(&site, "attempt-1.2.log", "go2");
     let truncated = std::fs::read(&log).unwrap();
-    // Another process reads the parts again and goes on where the last one ends. While nobody looked, the log was cut
-    // and has grown beyond what was mirrored.
+    // Another process reads the parts again and continues after the last one. In between, the log was truncated and has
+    // grown past the mirrored size.
     running.kill();
     let rewritten = "longer than what was there\n".repeat(truncated.len() / 20);
     std::fs::write(&log, &rewritten).unwrap();
     let running = site.handoff(&["watch"]).start();
-    wait::until("what was written meanwhile", PATIENCE, || {
+    wait::until("the bytes written in between", PATIENCE, || {
         mirrored(&site, "attempt-1.3.log").filter(|bytes| *bytes == rewritten.as_bytes())
     });
 
@@ -85,7 +85,7 @@ fn r34_log_replaced() {
     go(&site, "go3");
     let ran = running.end().success();
 
-    // What the agent wrote into files that were taken from their place is at their place again.
+    // The agent wrote into files that had been moved away. The mirror has those bytes in order.
     let last = std::fs::read(&log).unwrap();
     assert!(contains(&last, b"Into a file that lies elsewhere.") && contains(&last, b"All of it is done."));
     let parts: [(&str, &[u8]); 5] = [
@@ -104,7 +104,7 @@ fn r34_log_replaced() {
     }
     let journal = std::fs::read_to_string(site.laptop.record(ID).join("journal.jsonl")).unwrap();
     assert_eq!(journal.matches("\"event\":\"log-replaced\"").count(), 4, "{journal}");
-    // The end that the verdict stands on is in the last part, and everything that reads the log reads all of it.
+    // The last part has the end that decides the verdict. Every reader of the log reads all parts.
     let line = last
         .split(|byte| *byte == b'\n')
         .collect::<Vec<_>>()
@@ -122,7 +122,7 @@ fn r34_log_replaced() {
     }
 }
 
-/// Bytes of no meaning, the same each time: xorshift.
+/// Pseudo-random bytes, the same each time (xorshift).
 struct Noise(u64);
 
 impl Noise {
@@ -133,7 +133,7 @@ impl Noise {
         self.0
     }
 
-    /// A burst without a newline: any other byte, or characters of four bytes cut in the middle.
+    /// A burst without a newline: arbitrary other bytes, or four-byte characters that are cut in the middle.
     fn burst(&mut self, length: usize) -> Vec<u8> {
         let fill = self.next() % 3;
         let byte = |noise: &mut Noise, at: usize| match fill {
@@ -145,7 +145,7 @@ impl Noise {
     }
 }
 
-/// Puts a script before the scripted agent's own work.
+/// Runs a script before the scripted agent's own work.
 fn noise_first(site: &Site, script: &str) {
     let wrapper = format!(
         "#!/bin/sh\nexport SCRIPTED_AGENT_PAUSE=0 SCRIPTED_AGENT_PLAN=\"$HOME/plan\"\n\
@@ -171,7 +171,7 @@ fn r36_binary_log() {
     noise_first(&site, "for burst in ~/bursts/*; do cat \"$burst\"; sleep 0.1; done; echo");
 
     let path = site.laptop.record(ID).join("attempt-1.log");
-    // Each look at the mirror sees a beginning of what the agent writes.
+    // Each read of the mirror finds a prefix of what the agent writes.
     let mirror_reaches = |share: usize| {
         wait::until("more of the mirror", PATIENCE, || {
             let seen = std::fs::read(&path).unwrap_or_default();
@@ -190,13 +190,13 @@ fn r36_binary_log() {
     mirror_reaches(3);
     running.end().success();
     let log = std::fs::read(log_on_host(&site)).unwrap();
-    assert!(log.starts_with(&expected), "the host's own log is not what was written");
+    assert!(log.starts_with(&expected), "the host's own log differs from the agent's output");
     for place in [path, site.laptop.mirror(ID).join("attempt-1.log")] {
         assert!(std::fs::read(&place).unwrap() == log, "{place:?} differs from the host's log");
     }
 }
 
-/// `handoff run` before a terminal that shows little and slowly.
+/// `handoff run` on a terminal that is small and slow.
 struct Slow {
     child: Child,
 }
@@ -217,7 +217,7 @@ impl Slow {
         Slow { child }
     }
 
-    /// The most memory it has ever had resident.
+    /// The peak of the resident memory.
     #[track_caller]
     fn memory_is_bounded(&self) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -264,7 +264,7 @@ fn r35_huge_log_slow_line() {
     let site = Site::unknown(Setup::default());
     let line = Proxy::to(site.host.address);
     site.laptop.knows(&site.host.route_by(HOST, line.address));
-    // Lines of 128 KiB at full speed, then a hole at the end of the log that is one line of 5 GiB.
+    // The agent writes lines of 128 KiB at full speed. The log ends with a hole that is one line of 5 GiB.
     noise_first(
         &site,
         "dd if=/dev/zero bs=131071 count=1 2>/dev/null | tr '\\000' x >~/long; echo >>~/long\n\
@@ -284,7 +284,7 @@ fn r35_huge_log_slow_line() {
     line.throttle(Direction::Down, if whole { 0 } else { 8 << 20 });
     let began = Instant::now();
     go(&site, "go");
-    // The task is over long before its log is here.
+    // The task ends long before its log has been fetched.
     site.wait_for_result(1);
     assert!(began.elapsed() < wait::stretched(Duration::from_secs(30)), "the task took {:?}", began.elapsed());
     assert!(length(&log) > BURST + HOLE);

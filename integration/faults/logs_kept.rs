@@ -1,4 +1,4 @@
-//! A mirror that loses no byte and doubles none, however its writer ends.
+//! A mirror loses no byte and duplicates none, however its writer ends.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::row::Row;
 use crate::support::site::{ID, PATIENCE, Site};
 use crate::support::wait;
 
-/// How often the program is killed before it may come to the end.
+/// Number of times that the program is killed before it may finish.
 const KILLS: u64 = 8;
 /// Longest time from the first new byte in the mirror to the kill, in microseconds.
 const LATEST: u64 = 60_000;
@@ -16,7 +16,7 @@ const LATEST: u64 = 60_000;
 fn r06_controller_killed_while_mirroring() {
     let _row = Row::begin(6);
     let site = Site::new();
-    // Numbered lines as fast as they can be written, until the killing is over; then the scripted agent's own work.
+    // Numbered lines at full speed until the kills are over, then the scripted agent's own work.
     let wrapper = "#!/bin/sh\nexport SCRIPTED_AGENT_PAUSE=0 SCRIPTED_AGENT_PLAN=\"$HOME/plan\"\n\
         case \" $* \" in *' --print '*)\n\
         burst=0\n\

@@ -1,10 +1,9 @@
-//! The fault matrix under test: one test a row, named `r<number>_<name>`, over a private sshd, a proxy that misbehaves
-//! on command, kills by recorded pid, file systems on loop devices, and cgroups.
+//! Tests of the fault matrix: one test for each row, named `r<number>_<name>`. They use a private sshd, a faulty proxy,
+//! kills by recorded pid, file systems on loop devices, and cgroups.
 //!
-//! `integration/run faults` installs what the rows need, runs them, and holds `docs/faults.md` against what was found; by
-//! hand: `cargo test --features integration --test faults r08`. HANDOFF_SWEEP=1 cuts a run at
-//! every byte instead of some (hours), HANDOFF_SWEEP=50 at every 50th; HANDOFF_SEED repeats the random moments that a run
-//! printed.
+//! `integration/run faults` installs what the rows need, runs them, and compares `docs/faults.md` with the results. One
+//! row runs with `cargo test --features integration --test faults r08`. HANDOFF_SWEEP=1 cuts a run at every byte
+//! instead of some (hours), HANDOFF_SWEEP=50 at every 50th. HANDOFF_SEED repeats the random moments that a run printed.
 
 mod captures;
 mod checkout;

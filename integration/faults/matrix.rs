@@ -1,5 +1,5 @@
-//! The fault matrix: what can go wrong between a laptop and a host, what a test injects to show it, and what is promised.
-//! The rows are in one file for each kind of fault.
+//! The fault matrix: each fault between a laptop and a host, its injection by a test, and the promise. The rows are in
+//! one file for each kind of fault.
 
 mod host;
 mod logs;
@@ -11,7 +11,7 @@ mod trees;
 
 use std::sync::LazyLock;
 
-/// One row. `docs/faults.md` consists of these and of the outcome of a run.
+/// One row. `docs/faults.md` consists of the rows and of the results of a run.
 #[derive(Clone, Copy)]
 pub struct Fault {
     pub number: u8,

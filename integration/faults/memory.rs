@@ -1,4 +1,4 @@
-//! The kernel kills what a cgroup has no memory for: the agent, and all that attends it.
+//! The kernel kills processes for which a cgroup has no memory: the agent, its watcher and its wrapper.
 
 use crate::row::Row;
 use crate::support::cgroup::Cgroup;
@@ -6,9 +6,9 @@ use crate::support::processes;
 use crate::support::site::{PATIENCE, Site};
 use crate::support::wait;
 
-/// A whole number of thousands of pages: the kernel divides by a thousand when it weighs who is to go.
+/// A multiple of a thousand pages, because the kernel divides by a thousand when it scores processes.
 const LIMIT: u64 = 24_000 * 4096;
-/// As an agent does: it works, and once the file `go` is there its own memory grows without end.
+/// Works like an agent. Once the file `go` exists, its own memory grows without limit.
 const GREEDY: &str = "#!/bin/sh\n\
     case \" $* \" in\n\
     *' --print '*)\n\
@@ -18,7 +18,7 @@ const GREEDY: &str = "#!/bin/sh\n\
     *) exec ~/.local/lib/scripted-agent \"$@\" ;;\n\
     esac\n";
 
-/// A host whose every process is in a cgroup with little memory, and whose agent wants more.
+/// A host with all of its processes in a cgroup with little memory. Its agent needs more.
 fn site(cgroup: &Cgroup) -> Site {
     let site = Site::new();
     cgroup.add(site.host.pid());
@@ -30,7 +30,7 @@ fn is_oom(site: &Site) {
     let verdicts = site.verdicts();
     assert_eq!(verdicts[0].0, "oom", "{verdicts:?}");
     assert!(verdicts[0].1.contains("oom_kill in /sys/fs/cgroup/"), "{verdicts:?}");
-    assert_eq!(site.attempts(), [1], "what ran out of memory would again");
+    assert_eq!(site.attempts(), [1], "another attempt would run out of memory again");
 }
 
 #[test]
@@ -61,14 +61,14 @@ fn r29_everything_out_of_memory() {
     site.wait_for_log(1, "Working.");
     running.kill();
     let (watcher, wrapper) = (site.pid_on_host(1, "watch.1"), site.pid_on_host(1, "task"));
-    // The kernel takes the agent last: with it, there would be room for the others.
+    // The kernel kills the agent last. Without the agent, the others would have enough memory.
     for (pid, adjustment) in [(watcher, "1000"), (wrapper, "1000")] {
         std::fs::write(format!("/proc/{pid}/oom_score_adj"), adjustment).unwrap();
     }
     site.host.user.install("go", "", 0o644);
     wait::until("the end of all three", PATIENCE, || processes::of_user(site.host.user.uid).is_empty().then_some(()));
     assert!(cgroup.kills() >= 3, "{} were killed", cgroup.kills());
-    assert_eq!(site.on_host(1, "result"), None, "nobody was left to write it");
+    assert_eq!(site.on_host(1, "result"), None, "no process was left to write it");
     let _ = site.handoff(&["watch"]).run();
     is_oom(&site);
     assert_eq!(site.on_host(1, "exit").unwrap().trim(), "", "no exit code was made up");

@@ -1,4 +1,4 @@
-//! Names and texts that would be commands, if anything here took them for such.
+//! Names and texts that a shell would run as commands if handoff did not quote them.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

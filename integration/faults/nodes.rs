@@ -1,11 +1,11 @@
-//! Several machines behind one home, and several ways to run on one machine.
+//! Several machines with one home, and several names for one machine.
 
 use crate::row::Row;
 use crate::support::site::{HOST, ID, PATIENCE, Site};
 use crate::support::sshd::{Setup, can_name_nodes};
 use crate::support::{agent, wait};
 
-/// Works, says so, and waits for the file `go` in the home.
+/// Edits a file, prints a line, and waits for the file `go` in the home.
 const WAITS: &str = "turn 1\nedit new.txt <<END\nwritten\nEND\nsay Written.\n\
     run while ! [ -e ~/go ]; do sleep 0.1; done\nfinish Done.\nturn 2\nfinish Done now.\n";
 
@@ -13,7 +13,7 @@ fn turns(site: &Site) -> usize {
     agent::prompts(&site.host.user).iter().map(|(_, prompts)| prompts.len()).sum()
 }
 
-/// A task at work on one machine, while another one answers.
+/// A task that runs on one machine, while another machine answers.
 fn elsewhere() -> Site {
     let mut site = Site::with(Setup::default().node("login1"));
     site.plan(WAITS);
@@ -48,7 +48,7 @@ fn lives_and_is_followed(site: &Site) {
     let resumed = site.handoff(&["resume"]).run().fails();
     assert!(resumed.stderr.contains("is still running"), "{}", resumed.stderr);
     let watching = site.handoff(&["watch"]).start();
-    watching.line("word of the other machine", |line| line.contains("another machine"));
+    watching.line("the report of the other machine", |line| line.contains("another machine"));
     nothing_was_started(site);
     site.host.user.install("go", "", 0o644);
     watching.end().success();
@@ -57,7 +57,7 @@ fn lives_and_is_followed(site: &Site) {
     site.logs_are_mirrored();
 }
 
-/// The machine at work dies, and an hour passes.
+/// The machine that runs the task dies, and an hour passes.
 fn die(site: &Site) {
     site.host.user.end_processes();
     let beat = format!("active 5 {}\n", jiff::Timestamp::now().as_second() - 3600);
@@ -77,7 +77,7 @@ fn died_and_is_not_judged(mut site: Site) {
     let stopped = stopped.says(&["another machine", &format!("set `address` of {HOST}"), "handoff takeover"]);
     assert!(stopped.took < wait::stretched(PATIENCE / 4), "it waited {:?}", stopped.took);
     nothing_was_started(&site);
-    assert_eq!(site.on_host(1, "result"), None, "what is not known was judged");
+    assert_eq!(site.on_host(1, "result"), None, "an unknown outcome was judged");
 
     site.host.becomes("login1");
     let stopped = site.handoff(&["stop"]).run().success();
@@ -87,7 +87,7 @@ fn died_and_is_not_judged(mut site: Site) {
     site.logs_are_mirrored();
 }
 
-/// Two names for one machine are two hosts to the laptop, and one directory there.
+/// Two names for one machine are two hosts to the laptop. They share one directory on the machine.
 #[test]
 fn two_names_for_one_host() {
     let site = Site::new();
@@ -108,5 +108,5 @@ fn two_names_for_one_host() {
     assert!(site.on_host(2, "log").unwrap().contains("written"), "the first attempt's work is there");
     site.logs_are_mirrored();
     site.handoff(&["clean"]).run().success();
-    assert_eq!(site.work(), None, "both names let go of the one directory");
+    assert_eq!(site.work(), None, "both names released the one directory");
 }

@@ -1,15 +1,15 @@
-//! Objects that git refuses on the way back: named, kept on their host, and no hindrance to the rest.
+//! Objects that git refuses during the fetch are named and stay on their host. Everything else is fetched.
 
 use crate::row::Row;
 use crate::support::laptop::Ran;
 use crate::support::site::{ID, Site};
 
-/// Looks for texts in what a person is shown.
+/// Looks for texts in the output that a person reads.
 fn shows(ran: &Ran, texts: &[&str]) {
     texts.iter().for_each(|text| assert!(ran.stdout.contains(text), "{text:?} in {}", ran.stdout));
 }
 
-/// A step of a plan that makes a branch with one more entry in its tree, made by hand.
+/// A plan step that makes a branch whose tree has one more entry, made by hand.
 fn branch(name: &str, entry: &str) -> String {
     format!(
         "run b=$(echo x | git hash-object -w --stdin); t=$(printf '100644 blob %s\\t{entry}\\n' $b | git mktree); \
@@ -46,7 +46,7 @@ fn r80_refused_work() {
     let _row = Row::begin(80);
     let evil =
         "run printf '[submodule \"../../hooks\"]\\n\\tpath = s\\n\\turl = https://example.com/s\\n' >.gitmodules\n";
-    // Over git's own protocol, and as a pack in a file.
+    // The objects come over git's own protocol, and as a pack in a file.
     for large in ["", "run head -c 36000000 /dev/urandom >large.bin\n"] {
         let site = Site::new();
         site.plan(&format!("turn 1\n{evil}{large}finish Done.\n"));
@@ -56,7 +56,7 @@ fn r80_refused_work() {
         for _ in 0..2 {
             let refused = site.handoff(&["pull"]).run().fails_with(1);
             assert!(refused.stderr.contains("try: git config fetch.fsck.gitmodulesName warn"), "{}", refused.stderr);
-            assert_eq!(pack_files(), before, "nothing of what is refused stays");
+            assert_eq!(pack_files(), before, "no refused object stays");
         }
         assert_eq!(site.laptop.git(&["for-each-ref", &format!("refs/handoff/{ID}/1")]), "");
         site.handoff(&["takeover", "--editor", "none"]).run().fails_with(1);

@@ -1,4 +1,4 @@
-//! Hosts that are set up in their own way: login shells, missing tools, tools that hang, clocks that are wrong.
+//! Hosts with an unusual setup: login shells, missing tools, tools that hang, wrong clocks.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,15 +35,15 @@ fn r19_odd_login_shells() {
         site.logs_are_mirrored();
         site.work_is_back();
     }
-    // Of a shell that ends before any command, nobody gets more than this.
+    // The user sees the output of a shell that exits before it runs any command.
     let site = Site::with(Setup::default().login_shell("/bin/bash"));
     site.host.user.install(".bashrc", "echo No entry today.\nexit 1\n", 0o644);
     let ran = site.run(&[]).run().fails();
-    assert!(ran.stderr.contains("No entry today."), "its words are shown: {}", ran.stderr);
+    assert!(ran.stderr.contains("No entry today."), "its output is shown: {}", ran.stderr);
     assert!(!site.host.user.home.join(".handoff").exists(), "nothing is half-made");
 }
 
-/// Runs a task whose processes spread out, stops it, and looks for what is left of them.
+/// Runs a task with many descendants, stops it, and looks for processes that remain.
 fn stop_ends_all(site: &Site, what: &str) {
     site.plan("turn 1\nsay Working.\nrun sleep 600 & (sleep 601 &) ; sleep 602\nfinish Done.\n");
     let running = site.run_checked("true", &[]).start();

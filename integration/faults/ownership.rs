@@ -1,4 +1,4 @@
-//! One writer: what a host makes after the handoff moved on without it.
+//! One writer: results that a host makes after the handoff has moved to another host.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::{agent, processes, wait};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Another host, `other`, whose agent ends well at once.
+/// Another host, `other`, whose agent succeeds at once.
 fn other(site: &Site) -> Sshd {
     let host = Setup::default().start();
     agent::install(&host.user);
@@ -26,7 +26,7 @@ fn r46_old_attempt_returns() {
     let proxy = Proxy::to(site.host.address);
     site.laptop.knows(&site.host.route_by(HOST, proxy.address));
     let other = other(&site);
-    // Its second attempt is the host's own, begun while nothing passes.
+    // The host begins its second attempt by itself, while the network is down.
     site.plan("turn 1\nrun echo early >>late.txt\nratelimit\nturn 2\nrun echo late >>late.txt\nsay I wait.\nhang\n");
     let before = (site.laptop.git(&["status", "--porcelain=v2"]), site.laptop.git(&["rev-parse", "HEAD"]));
     let running = site.run_checked("test -e other.txt", &[]).start();
@@ -39,7 +39,7 @@ fn r46_old_attempt_returns() {
     assert!(moved.stdout.contains(&format!("warning:   {HOST} has not been told to stop")), "{moved:#?}");
     let page = || std::fs::read_to_string(site.laptop.mirror(ID).join("handoff.md")).unwrap();
     assert!(page().contains(&format!("- Not stopped: {HOST}")), "{}", page());
-    assert!(site.on_host(2, "cancel").is_none() && site.on_host(2, "result").is_none(), "it goes on alone");
+    assert!(site.on_host(2, "cancel").is_none() && site.on_host(2, "result").is_none(), "it continues by itself");
 
     proxy.cut();
     proxy.stall(false);
@@ -57,7 +57,7 @@ fn r46_old_attempt_returns() {
     );
 
     let file = |n: u32| site.laptop.git(&["show", &format!("refs/handoff/{ID}/{n}/work:late.txt")]);
-    assert_eq!((file(1).as_str(), file(2).as_str()), ("early", "early\nlate"), "what it made is kept");
+    assert_eq!((file(1).as_str(), file(2).as_str()), ("early", "early\nlate"), "its late work is kept");
     let diff = site.handoff(&["diff"]).run().success().stdout;
     assert!(diff.contains("+by the other") && !diff.contains("late"), "{diff}");
     site.handoff(&["takeover", "--editor", "none"]).run().success();

@@ -1,4 +1,4 @@
-//! Random moments: controllers and watchers that race and are killed, drawn from a seed that is printed.
+//! Random moments: controllers and watchers race and are killed. The moments come from a seed that is printed.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,17 @@ use crate::support::laptop::Running;
 use crate::support::processes;
 use crate::support::site::{CHECK, HOST, Site, TASK};
 
-/// Handoffs that are harmed, and what is done to each.
+/// Number of handoffs that are disturbed, and the number of blows for each.
 const ROUNDS: usize = 4;
 const BLOWS: usize = 6;
-/// Longest pause between two blows, in milliseconds: about as long as a dispatch takes.
+/// Longest pause between two blows, in milliseconds: about the time that a dispatch takes.
 const PAUSE: u64 = 400;
 
-/// SplitMix64: enough to choose moments, and repeatable.
+/// SplitMix64, which is good enough to choose moments and is repeatable.
 struct Dice(u64);
 
 impl Dice {
-    /// From HANDOFF_SEED, else from the clock; printed either way.
+    /// The seed, from HANDOFF_SEED or else from the clock. It is printed in both cases.
     fn seeded() -> Dice {
         let clock = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
         let seed = std::env::var("HANDOFF_SEED").map_or_else(|_| clock(), |seed| seed.parse().unwrap());
@@ -42,7 +42,7 @@ fn run(site: &Site, id: &str) -> Running {
     site.laptop.handoff(&words).start()
 }
 
-/// Kills one process of the runner's on the host, if there is one: a launcher, a watcher, a poll, or a piece of one.
+/// Kills one process of the runner on the host, if there is one: a launcher, a watcher, a poll, or a child of one.
 fn kill_on_host(site: &Site, dice: &mut Dice) {
     let is_runner = |pid: &i32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -79,11 +79,11 @@ fn at_random_moments_nothing_starts_twice_and_the_end_is_reached() {
             }
         }
         for controller in controllers {
-            // However it ends: refused, or with the handoff at rest; but it does end, and does not crash.
+            // The controller may be refused or may end with the handoff at rest. It must end, and must not crash.
             let ran = controller.end();
             assert_ne!(ran.code(), 101, "{ran:#?}");
         }
-        // Where every controller was killed before the record was made, the last word is the same command again.
+        // If every controller was killed before the record was made, the user gives the same command again.
         let began = Instant::now();
         let _ = match site.laptop.record(&id).exists() {
             true => site.laptop.handoff(&["watch", &id]).run(),

@@ -1,4 +1,4 @@
-//! The record: whatever an agent prints, captures or forges, and wherever its repository is.
+//! The record, whatever an agent prints, captures or forges, and wherever its repository is.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::support::agent;
 use crate::support::site::{HOST, ID, Site};
 use crate::support::terminal::{self, OnTerminal};
 
-/// An agent that runs a script in its checkout, says a text, and ends well. `@S@` in the text is what `$S` holds.
+/// An agent that runs a script in its checkout, prints a text, and succeeds. `@S@` in the text is replaced by `$S`.
 fn runs_and_says(site: &Site, work: &str, text: &str) {
     let event = |value: serde_json::Value| format!("{value}\n");
     let events = [
@@ -36,7 +36,7 @@ fn section<'a>(page: &'a str, name: &str) -> &'a str {
     rest.find("\n## ").map_or(rest, |end| &rest[..end])
 }
 
-/// Every file below a directory that is a file itself, with its content.
+/// Every regular file below a directory, with its content.
 fn files(top: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(top).into_iter().flatten().flatten() {
@@ -69,7 +69,7 @@ fn r85_forged_sections() {
     assert!(section(&first, "Latest Summary").contains("FORGED"), "{first}");
     assert!(!section(&first, "Final Outcome").contains("FORGED"), "{first}");
 
-    // What a person writes into the last section stays, and only that.
+    // Only the text that a person writes into the last section is kept.
     let written = first.replace("## Final Outcome\n\n- Pending.", "## Final Outcome\n\n- Approved by Ada.");
     assert_ne!(written, first);
     std::fs::write(site.laptop.mirror(ID).join("handoff.md"), &written).unwrap();
@@ -89,7 +89,7 @@ fn r86_captured_record_path() {
     let (private, victim) = (site.laptop.path("private.md"), site.laptop.path("victim"));
     std::fs::write(&private, "# n\n\n## Passwords\n\nhunter2\n").unwrap();
     std::fs::write(&victim, "as it was\n").unwrap();
-    // The capture is forged: links of the record's names in the working state and in the index.
+    // The capture is forged: the working state and the index have links with the record's names.
     let work = format!(
         r#"J=$(ls -d ~/.handoff/work/{ID}-*); N=${{J##*/}}
 for C in ~/.handoff/cache/*.git; do [ -z "$(git -C $C for-each-ref refs/handoff/$N)" ] || break; done
@@ -152,7 +152,7 @@ fn r88_output_of_setup_and_check() {
     runs_and_says(&site, "echo w >work.txt", "Done.");
     let hosts = site.laptop.path("home/.config/handoff/hosts.toml");
     let table = std::fs::read_to_string(&hosts).unwrap();
-    // The same id twice: what the first handoff left is cleaned.
+    // The same id is used twice. Everything of the first handoff is cleaned.
     for (step, setup, check) in
         [("setup", "echo WHY-setup >&2; exit 7", "true"), ("check", "true", "echo WHY-check; exit 4")]
     {
@@ -201,7 +201,7 @@ fn r89_echoed_secret() {
     let exact_logs = site.laptop.record(ID).display().to_string();
     for (path, bytes) in files(&site.laptop.path("")) {
         let is_exact = path.starts_with(&format!("{exact_logs}/attempt-")) && path.ends_with(".log");
-        // hosts.toml has the command that prints it.
+        // hosts.toml has the command that prints the secret.
         let is_source = path.ends_with("hosts.toml");
         assert!(is_exact || is_source || !contains(&bytes, "ZQXJ55abc"), "{path}");
     }
@@ -214,7 +214,7 @@ fn r90_foreign_bytes() {
         return row.skip("no `script` to make a terminal with");
     }
     let site = Site::new();
-    // OSC 52 sets the clipboard, DCS asks the terminal to answer, C1 controls are the same in one character.
+    // OSC 52 sets the clipboard. DCS makes the terminal answer. A C1 control is the same sequence in one character.
     let hostile = "\u{1b}]52;c;RVZJTA==\u{7}\u{1b}P$q q\u{1b}\\\u{9b}2J\u{202e}x";
     site.host.user.install("bytes", hostile, 0o644);
     let work =

@@ -1,4 +1,4 @@
-//! `docs/faults.md`, made from the matrix and the outcomes of the run before this one.
+//! `docs/faults.md`, made from the matrix and the results of the preceding run.
 
 use std::path::Path;
 
@@ -15,7 +15,8 @@ const HEAD: &str = "# Faults\n\
     | # | fault injected | what is promised | outcome |\n\
     |---|---|---|---|\n";
 
-/// Compares the page with the run; HANDOFF_FAULTS_WRITE writes it instead. Runs after all others: `integration/run faults`.
+/// Compares the page with the run, or writes it with HANDOFF_FAULTS_WRITE. `integration/run faults` runs this after all
+/// other tests.
 #[test]
 #[ignore = "reads what the other tests of a run recorded"]
 fn the_page_says_what_the_run_found() {
@@ -41,7 +42,7 @@ fn the_page_says_what_the_run_found() {
         let found = outcome(fault);
         ran += u32::from(found == "passed");
         if found.starts_with("skipped: ") && row == line(fault, "passed") {
-            // It passes where the page was made; this machine lacks what it needs.
+            // The row passed on the machine that made the page. This machine lacks a facility for it.
             untried += 1;
             println!("  row {} was not tried here: {found}", fault.number);
             continue;

@@ -1,4 +1,4 @@
-//! The repository on its way: a push that is cut, and what users do to theirs meanwhile.
+//! The repository during the ship: a push that is cut, and changes that users make at the same time.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -17,18 +17,18 @@ use crate::support::site::{HOST, PATIENCE, Site};
 use crate::support::sshd::Setup;
 use crate::support::wait;
 
-/// Adds a file that no pack can make smaller.
+/// Adds a file that a pack cannot compress.
 fn add_incompressible(repo: &Path, name: &str, length: u64) {
     let random = std::io::Read::take(std::fs::File::open("/dev/urandom").unwrap(), length);
     std::io::copy(&mut { random }, &mut std::fs::File::create(repo.join(name)).unwrap()).unwrap();
 }
 
-/// The one cache of the host.
+/// The only cache of the host.
 fn cache(site: &Site) -> Option<PathBuf> {
     folders(&site.host.user.home.join(".handoff/cache")).into_iter().find(|path| path.join("config").exists())
 }
 
-/// Git on the host's own files, as their user.
+/// Runs git on the host's own files, as their user.
 fn host_git(site: &Site, args: &[&str]) -> Option<String> {
     let mut command = Command::new("git");
     command.arg("-c").arg("safe.directory=*").arg("--git-dir").arg(cache(site)?).args(args);
@@ -36,12 +36,12 @@ fn host_git(site: &Site, args: &[&str]) -> Option<String> {
     out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
-/// `handoff run` under another id, of a task that only ships.
+/// `handoff run` with another id, for a task that only ships.
 fn run_as(site: &Site, id: &str) -> Call {
     site.laptop.handoff(&["run", "--host", HOST, "--id", id, "--check", "true", id])
 }
 
-/// Left by a receive-pack that could not clean up.
+/// Files that a killed receive-pack left behind.
 fn leftovers(site: &Site) -> Vec<PathBuf> {
     let objects = cache(site).map(|cache| cache.join("objects")).unwrap_or_default();
     let is_left = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("tmp_objdir-");
@@ -66,7 +66,7 @@ fn r41_push_cut() {
     site.plan("turn 1\nedit new.txt <<END\nnew\nEND\nfinish Done.\n");
     add_incompressible(&site.laptop.repo, "large.bin", 6 << 20);
 
-    // The line is cut in the middle of the pack.
+    // The connection is cut in the middle of the pack.
     line.cut_after(Direction::Up, 3 << 20);
     let running = site.run_checked("true", &[]).start();
     wait::until("the cut", PATIENCE, || (!line.cut_is_due(Direction::Up)).then_some(()));
@@ -75,7 +75,7 @@ fn r41_push_cut() {
     assert!(line.connections() >= 2);
     site.logs_are_mirrored();
 
-    // git's end on the host is killed in the middle of the pack.
+    // Git's process on the host is killed in the middle of the pack.
     add_incompressible(&site.laptop.repo, "larger.bin", 6 << 20);
     line.throttle(Direction::Up, 4 << 20);
     let running = run_as(&site, "killed").start();
@@ -92,13 +92,13 @@ fn r41_push_cut() {
     let left = leftovers(&site);
     assert_ne!(left, [] as [PathBuf; 0], "a killed receive-pack cannot clean up");
 
-    // What it left goes once nobody can be at it any more.
+    // The leftovers are removed once they are too old to be in use.
     let touched = Command::new("find").args(&left).args(["-exec", "touch", "-t", "200001010000", "{}", "+"]).status();
     assert!(touched.unwrap().success());
     run_as(&site, "later").run().success();
     assert_eq!(leftovers(&site), [] as [PathBuf; 0], "it stays for ever");
 
-    // A push that fails for good leaves nothing that waits for it, and can be sent again.
+    // A push that fails permanently leaves no waiting process, and can be repeated.
     let objects = cache(&site).unwrap().join("objects");
     let mode = |mode| std::fs::set_permissions(&objects, std::fs::Permissions::from_mode(mode)).unwrap();
     std::fs::write(site.laptop.repo.join("more.txt"), "more\n").unwrap();
@@ -126,7 +126,7 @@ fn r55_large_push_cut() {
     wait::until("more of the pack", PATIENCE, || (line.bytes(Direction::Up) > 26 << 20).then_some(()));
     assert_eq!(ships(&site), "", "a part of a pack moved a ref");
     running.kill();
-    assert!(outbox.exists(), "what is to be sent is kept");
+    assert!(outbox.exists(), "the outbox is kept");
 
     line.cut_after(Direction::Up, 8 << 20);
     site.laptop.handoff(&["watch"]).run().success();
@@ -164,7 +164,7 @@ fn r56_large_fetch_cut() {
     assert_eq!(folders(&cache(&site).unwrap().join("outgoing")), [] as [PathBuf; 0]);
 }
 
-/// A pack of the cache, the largest.
+/// The largest pack of the cache.
 fn pack(site: &Site) -> PathBuf {
     let packs =
         std::fs::read_dir(cache(site).unwrap().join("objects/pack")).unwrap().flatten().map(|entry| entry.path());
@@ -187,7 +187,7 @@ fn r42_cache_broken() {
     site.laptop.git(&["add", "-A"]);
     site.laptop.git(&["commit", "-qm", "Many files"]);
     site.laptop.git(&["tag", "v2"]);
-    // The work of this one lies on the host alone.
+    // Only the host has the work of this handoff.
     let running = site.run_checked("true", &[]).start();
     site.wait_for_log(1, "Working.");
     running.kill();
@@ -204,16 +204,16 @@ fn r42_cache_broken() {
         assert!(told.contains(says), "{what}: {says:?} is not in\n{told}");
         told
     };
-    // A pack cut short: git's own push finds that objects are missing.
+    // A pack is truncated. Git's own push finds that objects are missing.
     let bytes = std::fs::read(pack(&site)).unwrap();
     std::fs::write(pack(&site), &bytes[..bytes.len() / 2]).unwrap();
     let told = sent_again("truncated", &[]);
     assert!(told.contains("attempt 1: done"), "{told}");
-    // What the first agent made is whole, and comes.
+    // The first agent's work is intact, and is fetched.
     site.handoff(&["watch"]).run().success();
     assert_eq!(site.laptop.git(&["show", "refs/handoff/fix/1/work:new.txt"]), "made on the host");
 
-    // A file's content is damaged: the push does not look at it, the proof of the ship does.
+    // The content of a file is damaged. The push does not check it; the verification of the ship does.
     let (start, length) = blob_in_pack(&site, "v1:README.md");
     let mut damaged = std::fs::read(pack(&site)).unwrap();
     damaged[start + 2..start + length].fill(0x55);
@@ -222,7 +222,7 @@ fn r42_cache_broken() {
     assert!(told.contains("attempt 1: network") && told.contains("attempt 2: done"), "{told}");
     assert_eq!(site.laptop.git(&["show", "refs/handoff/damaged/2/work:new.txt"]), "made on the host");
 
-    // A loose object is empty, as a crash of the host leaves it.
+    // A loose object is empty, as after a crash of the host.
     std::fs::write(site.laptop.repo.join("loose.txt"), "in one loose object\n").unwrap();
     run_as(&site, "loose").run().success();
     let oid = site.laptop.git(&["rev-parse", "refs/handoff/loose/base:loose.txt"]);
@@ -231,7 +231,7 @@ fn r42_cache_broken() {
     std::fs::write(&object, "").unwrap();
     sent_again("emptied", &["--backoff", "1s"]);
 
-    // All that laptops sent is pruned.
+    // Everything that laptops sent is pruned.
     for name in host_git(&site, &["for-each-ref", "--format=%(refname)", "refs/keep", "refs/handoff"]).unwrap().lines()
     {
         host_git(&site, &["update-ref", "-d", name]).unwrap();
@@ -242,7 +242,7 @@ fn r42_cache_broken() {
     assert_eq!(prompts.iter().map(|(_, turns)| turns.len()).sum::<usize>(), 6, "an agent was started on a broken ship");
 }
 
-/// Where a blob of the laptop's lies in the host's pack, and how long it is there.
+/// Offset and length of a blob of the laptop in the host's pack.
 fn blob_in_pack(site: &Site, name: &str) -> (usize, usize) {
     let oid = site.laptop.git(&["rev-parse", name]);
     let index = pack(site).with_extension("idx");
@@ -253,7 +253,8 @@ fn blob_in_pack(site: &Site, name: &str) -> (usize, usize) {
     (words[4].parse().unwrap(), words[3].parse().unwrap())
 }
 
-/// Not a row: handoffs of one repository that begin at once push the same refs to a host that has none of them.
+/// Not a row of the matrix: handoffs of one repository that begin at once push the same refs to a host that has none of
+/// them.
 #[test]
 fn many_handoffs_begin_at_once() {
     let site = Site::new();

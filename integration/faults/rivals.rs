@@ -1,4 +1,4 @@
-//! Ends that meet: an agent exits in the moment that a person or a limit ends it.
+//! Ends that coincide: an agent exits at the moment when a person or a limit ends it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,17 +9,17 @@ use crate::support::laptop::Running;
 use crate::support::site::{HOST, PATIENCE, Site, TASK};
 use crate::support::{agent, wait};
 
-/// Handoffs that end in the same moment.
+/// Number of handoffs that end at the same moment.
 const RACES: usize = 6;
 
-/// Starts so many handoffs and waits until each one's agent has said a word.
+/// Starts that many handoffs and waits for each agent's first output.
 fn start_all(site: &Site, more: &[&str]) -> Vec<(String, Running)> {
     let start = |number: usize| {
         let id = format!("race-{number}");
         let words = ["run", "--host", HOST, "--id", &id, "--attempts", "1", "--check", "true", "--again"];
         let running = site.laptop.handoff(&[&words, more, &[TASK]].concat()).start();
         if number == 0 {
-            // The first brings what all of them share to the host's cache.
+            // The first handoff fills the host's cache for all others.
             wait::until("the first agent", PATIENCE, || attempt_of(site, &id)?.join("task").symlink_metadata().ok());
         }
         (id, running)
@@ -38,7 +38,8 @@ fn result_of(site: &Site, id: &str) -> Option<String> {
     result.filter(|result| result.ends_with("end 1\n"))
 }
 
-/// Each has one result, which says one of two things, is what the laptop says, and stays what it is. Returns their classes.
+/// Each handoff has one result of one of two classes. The laptop reports the same class, and it does not change.
+/// Returns the classes.
 fn each_has_one_end(site: &Site, all: Vec<(String, Running)>, called_off: (&str, &str)) -> Vec<String> {
     let first: Vec<String> =
         all.iter().map(|(id, _)| wait::until("a result", PATIENCE, || result_of(site, id))).collect();
@@ -74,9 +75,9 @@ fn r38_stop_meets_exit() {
     site.plan("turn 1\nedit new.txt <<END\nwritten\nEND\nsay Working.\nrun while ! [ -e ~/go ]; do sleep 0.05; done\nfinish Done.\n");
     let all = start_all(&site, &[]);
     for (_, running) in &all {
-        running.line("the agent at work", |line| line.contains("Working."));
+        running.line("the running agent", |line| line.contains("Working."));
     }
-    // All agents end in one moment; each is stopped a little later than the one before.
+    // All agents end at one moment. Each is stopped slightly later than the one before.
     let stops: Vec<Running> = all
         .iter()
         .enumerate()
@@ -100,7 +101,7 @@ fn r38_stop_meets_exit() {
 fn r39_limit_meets_exit() {
     let _row = Row::begin(39);
     let site = Site::new();
-    // Each agent takes a little longer than the one before; the limit is in the middle.
+    // Each agent takes slightly longer than the one before. The limit is in the middle.
     agent_does(
         &site,
         "number=0; while ! mkdir ~/turn.$number 2>/dev/null; do number=$((number + 1)); done; \

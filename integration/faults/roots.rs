@@ -1,4 +1,4 @@
-//! A host that loses `~/.handoff` or is without it for a while, and processes of ours that are stopped.
+//! A host that loses `~/.handoff` for good or for a while, and handoff's own processes while they are stopped.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ use crate::support::processes::{self, signal};
 use crate::support::site::{PATIENCE, Site};
 use crate::support::{skip, wait};
 
-/// Works and says so; what it does the first time decides the rest.
+/// Prints a line. The first turn decides the rest.
 fn first(command: &str) -> String {
     format!(
         "turn 1\nedit new.txt <<END\nwritten\nEND\nsay Written.\n\
@@ -43,24 +43,24 @@ fn go(site: &Site) {
 #[test]
 fn r57_root_lost() {
     let _row = Row::begin(57);
-    // All of it, by the agent: the attempt waits, and the user says that it was deleted.
+    // The agent deletes all of it. The attempt waits, and the user confirms that it was deleted.
     let deleted = site(&first("rm -rf ~/.handoff"));
     let running = deleted.run_checked("true", &["--attempts", "3"]).start();
-    running.line("the word on it", |line| line.contains("its file system is not mounted"));
+    running.line("the report of the missing root", |line| line.contains("its file system is not mounted"));
     running.kill();
     nothing_is_left(&deleted);
     assert_eq!(starts::unique(&deleted.host.user, "deleted").len(), 1);
     deleted.handoff(&["resume", "--host", "buildbox"]).run().success();
     ended(&deleted, &["lost", "done"]);
 
-    // Only the handoff's part: lost, and another number where one is allowed.
+    // Only the handoff's part is deleted. The attempt is lost, and another one starts if the policy allows it.
     for (attempts, classes) in [("1", &["lost"][..]), ("3", &["lost", "done"])] {
         let site = site(&first("rm -rf ~/.handoff/work; sleep 2"));
         let _ = site.run_checked("true", &["--attempts", attempts]).run();
         ended(&site, classes);
     }
 
-    // An older state of it comes back, and another machine answers under its name.
+    // An older state of the directory comes back, and another machine answers under its name.
     for is_older in [true, false] {
         let site = site(&first(WAITS));
         site.run_checked("true", &["--attempts", "2", "--detach"]).run().success();
@@ -74,7 +74,7 @@ fn r57_root_lost() {
     }
 }
 
-/// The attempts ended so, each was started once, and nothing of them runs.
+/// The attempts ended with these classes, each was started once, and none of their processes runs.
 #[track_caller]
 fn ended(site: &Site, classes: &[&str]) {
     let verdicts = site.verdicts();
@@ -117,7 +117,7 @@ fn away(site: &Site, ends_meanwhile: bool, leave: impl Fn(), come_back: impl Fn(
     let running = site.run_checked("true", &["--attempts", "2"]).start();
     running.line("the agent's words", |line| line.contains("Written."));
     let waits = site.host.user.home.join("once");
-    wait::until("the agent at work", PATIENCE, || waits.exists().then_some(()));
+    wait::until("the running agent", PATIENCE, || waits.exists().then_some(()));
     let agent = site.agent_pid();
     let before = std::fs::read_dir(root(site)).unwrap().count();
     leave();
@@ -126,7 +126,7 @@ fn away(site: &Site, ends_meanwhile: bool, leave: impl Fn(), come_back: impl Fn(
         go(site);
         nothing_is_left_but_connections(site, agent);
     }
-    running.line("the word on it", |line| line.contains("its file system is not mounted"));
+    running.line("the report of the missing root", |line| line.contains("its file system is not mounted"));
     assert_eq!(std::fs::read_dir(root(site)).map_or(0, Iterator::count), 0, "something was made there");
     come_back();
     go(site);
@@ -160,7 +160,7 @@ fn r59_own_processes_stopped() {
             None => skip::record("row 59, a frozen cgroup", "no cgroup can be frozen"),
         }
     }
-    // Without a command: the agent's end is recorded and read.
+    // No command runs on the laptop. The agent's end is recorded, and the next command reads it.
     for name in ["watch.1", "task"] {
         let site = site(&first(WAITS));
         let running = site.run_checked("true", &["--attempts", "1"]).start();

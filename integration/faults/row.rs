@@ -1,11 +1,11 @@
-//! One row of the matrix under test: says at its end how it went, for `docs/faults.md`.
+//! One row of the matrix under test. It records its result for `docs/faults.md` at its end.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use crate::matrix::{FAULTS, Fault};
 
-/// A row that is being tested. Passed when dropped, unless it was skipped or the test panics.
+/// A row under test. It passes when dropped, unless it was skipped or the test panics.
 #[must_use = "the row is recorded when it is dropped"]
 pub struct Row {
     fault: &'static Fault,
@@ -13,7 +13,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Begins the row of this number; the calling test must bear its name.
+    /// Begins the row of this number. The calling test must have its name.
     pub fn begin(number: u8) -> Row {
         let fault = FAULTS.iter().find(|fault| fault.number == number).expect("no such row");
         let test = std::thread::current().name().unwrap_or_default().to_owned();
@@ -22,7 +22,7 @@ impl Row {
         Row { fault, skipped: None }
     }
 
-    /// Ends the row as skipped, because a probe found a facility of this machine missing.
+    /// Ends the row as skipped, because this machine lacks a facility.
     #[allow(dead_code, reason = "every row may run where nothing is missing")]
     pub fn skip(mut self, missing: &str) {
         self.skipped = Some(missing.to_owned());
@@ -40,14 +40,14 @@ impl Drop for Row {
         };
         let path = dir.join(self.fault.number.to_string());
         let written = std::fs::File::create(path).and_then(|mut file| file.write_all(outcome.as_bytes()));
-        // A panic in a panic would hide the first.
+        // A second panic would hide the first.
         if let Err(error) = written {
             eprintln!("row {}: {error}", self.fault.number);
         }
     }
 }
 
-/// Where results are gathered: the directory HANDOFF_FAULTS names.
+/// The folder for results, from HANDOFF_FAULTS.
 pub fn results() -> Option<PathBuf> {
     std::env::var_os("HANDOFF_FAULTS").map(PathBuf::from)
 }

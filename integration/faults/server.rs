@@ -1,4 +1,4 @@
-//! Servers that refuse: connections, sessions, keys.
+//! Servers that refuse connections, sessions or keys.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -13,11 +13,11 @@ use crate::support::site::{HOST, ID, PATIENCE, Site};
 use crate::support::sshd::{Setup, keygen};
 use crate::support::{agent, processes, wait};
 
-/// Says one thing, waits until `~/go` is there, says another and ends.
+/// Prints a line, waits until `~/go` exists, prints another line and ends.
 pub const WAITS: &str = "turn 1\nsay Before.\nrun while ! [ -e ~/go ]; do sleep 0.05; done\nsay After.\n\
     edit new.txt <<END\nnew\nEND\nfinish Done.\n";
 
-/// Starts a handoff whose agent waits for [`go`], and waits for its first words.
+/// Starts a handoff whose agent waits for [`go`], and waits for its first output.
 pub fn under_way(site: &Site) -> Running {
     site.plan(WAITS);
     let running = site.run_checked("true", &[]).start();
@@ -25,12 +25,12 @@ pub fn under_way(site: &Site) -> Running {
     running
 }
 
-/// Lets the agent go on.
+/// Makes the agent continue.
 pub fn go(site: &Site) {
     site.host.user.install("go", "", 0o644);
 }
 
-/// The task was done in one attempt that noticed nothing, and everything of it is here.
+/// Checks that the task was done in one attempt without a disturbance, and that the laptop has all of it.
 #[track_caller]
 pub fn one_attempt(site: &Site, what: &str) {
     site.logs_are_mirrored();
@@ -51,7 +51,7 @@ pub fn events(site: &Site) -> Vec<String> {
     text.lines().map(kind).collect()
 }
 
-/// How often the journal has an event of this kind.
+/// Number of events of this kind in the journal.
 pub fn count_of(site: &Site, kind: &str) -> usize {
     events(site).iter().filter(|event| *event == kind).count()
 }
@@ -121,7 +121,7 @@ fn r14_max_sessions() {
 fn r15_address_penalised() {
     let _row = Row::begin(15);
     let (site, proxy) = by_proxy(Setup::default());
-    // Before anything is recorded a person waits: given up soon, with one clear message.
+    // Before anything is recorded a person is waiting, so handoff gives up soon, with one clear message.
     proxy.refuse(true);
     let began = Instant::now();
     let ran = site.run(&[]).run().fails_with(5).says(&["before the server's greeting", "MaxStartups", "try:"]);
@@ -130,7 +130,7 @@ fn r15_address_penalised() {
     assert!((3..=8).contains(&tries), "{tries} connections in {:?}", began.elapsed());
     assert!(began.elapsed() < wait::stretched(Duration::from_secs(45)), "{:?}", began.elapsed());
     assert!(!site.laptop.record(ID).exists(), "nothing is recorded of a host that was never reached");
-    // While a task runs it is tried as long as it takes, further and further apart.
+    // While a task runs, handoff tries for as long as necessary, with growing pauses.
     proxy.refuse(false);
     let running = under_way(&site);
     proxy.refuse(true);
@@ -139,12 +139,12 @@ fn r15_address_penalised() {
     wait::until("three tries", looked, || (proxy.refused() - tries >= 3).then_some(()));
     std::thread::sleep(looked.saturating_sub(began.elapsed()));
     let tries = proxy.refused() - tries;
-    // Six in the eight seconds, and fewer than one in each that a busy machine took longer.
+    // Six tries in the eight seconds, and fewer than one in each extra second that a busy machine took.
     let most = 6 + began.elapsed().saturating_sub(looked).as_secs() as usize;
     assert!(tries <= most, "{tries} connections in {:?}", began.elapsed());
     proxy.refuse(false);
     go(&site);
-    running.line("word of its return", |line| line.contains(&format!("reconnected to {HOST}")));
+    running.line("the report of the reconnection", |line| line.contains(&format!("reconnected to {HOST}")));
     let ran = running.end().success();
     assert_eq!(ran.stdout.matches("lost contact").count(), 1, "one message: {}", ran.stdout);
     assert_eq!((count_of(&site, "unreachable"), count_of(&site, "reachable")), (1, 1), "{:?}", events(&site));
@@ -166,7 +166,7 @@ fn r16_key_removed() {
     assert_eq!(proxy.connections() - before, 1, "a second try: {}", ran.stderr);
     let shown = site.handoff(&["show"]).run().success();
     assert!(shown.stdout.contains("host unreachable"), "{}", shown.stdout);
-    assert_eq!(site.on_host(1, "result"), None, "the task goes on");
+    assert_eq!(site.on_host(1, "result"), None, "the task keeps running");
     std::fs::write(&keys, key).unwrap();
     go(&site);
     site.handoff(&["watch"]).run().success();

@@ -1,4 +1,4 @@
-//! Counting starts: an agent that notes each of its own, and the handoffs of a host that were sent by way of a proxy.
+//! Counts starts: an agent that records each of its starts, and the handoffs of a host behind a proxy.
 
 use crate::support::agent;
 use crate::support::proxy::Proxy;
@@ -6,7 +6,7 @@ use crate::support::site::{HOST, Site};
 use crate::support::sshd::Setup;
 use crate::support::user::User;
 
-/// Puts a wrapper before the scripted agent that appends a line with the attempt to `~/starts` at each start.
+/// Installs a wrapper of the scripted agent that appends a line with the attempt to `~/starts` at each start.
 pub fn count(user: &User) {
     let wrapper = "#!/bin/sh\n\
         case $* in *--print*) echo \"$HANDOFF_MARK\" >>~/starts ;; esac\n\
@@ -16,13 +16,13 @@ pub fn count(user: &User) {
     user.install(".local/bin/agent", wrapper, 0o755);
 }
 
-/// The attempts that were started, `<id>-<uid>.<n>` each, in order of their start.
+/// The attempts that were started, as `<id>-<uid>.<n>`, in order of their start.
 pub fn starts(user: &User) -> Vec<String> {
     let text = std::fs::read_to_string(user.home.join("starts")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
 
-/// No attempt was started twice, by the agent's own count and by the prompts that it was given.
+/// Checks that no attempt was started twice, by the agent's own count and by the prompts that it was given.
 #[track_caller]
 pub fn none_twice(user: &User, what: &str) {
     let starts = unique(user, what);
@@ -30,7 +30,8 @@ pub fn none_twice(user: &User, what: &str) {
     assert_eq!(turns, starts.len(), "{what}: a prompt for each start: {starts:#?}");
 }
 
-/// No attempt was started twice, by the agent's own count: one that is killed at once may not have read its prompt.
+/// Checks that no attempt was started twice, by the agent's own count. An agent that is killed at once may not have
+/// read its prompt.
 #[track_caller]
 pub fn unique(user: &User, what: &str) -> Vec<String> {
     let starts = starts(user);
@@ -41,7 +42,7 @@ pub fn unique(user: &User, what: &str) -> Vec<String> {
     starts
 }
 
-/// A site with a counting agent, whose only way leads through a proxy.
+/// A site with a counting agent that is reachable only through a proxy.
 pub fn by_proxy(setup: Setup) -> (Site, Proxy) {
     let site = Site::unknown(setup);
     count(&site.host.user);

@@ -1,5 +1,5 @@
-//! Trees on a host: nothing in one is deleted or overwritten that the laptop does not hold, and one that cannot be used
-//! stops no handoff.
+//! Trees on a host: handoff deletes or overwrites nothing that the laptop does not have, and an unusable tree stops no
+//! handoff.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ fn tree(host: &Sshd, k: u32) -> PathBuf {
     host.user.home.join(format!(".handoff/trees/greeter-{k}/greeter"))
 }
 
-/// A site whose agent has run once, with these shell commands.
+/// A site whose agent has run these shell commands once.
 fn ran(commands: &str) -> Site {
     let site = Site::new();
     std::fs::write(site.laptop.repo.join(".gitignore"), "*.o\n").unwrap();
@@ -24,7 +24,7 @@ fn ran(commands: &str) -> Site {
     site
 }
 
-/// Another handoff of the repository, which must run.
+/// Runs another handoff of the repository, which must succeed.
 fn next(site: &Site, id: &str) {
     site.plan("turn 1\nrun pwd >>\"$HOME/places\"\nedit next.txt <<END\nnext\nEND\nfinish Done.\n");
     site.laptop.handoff(&["run", "--host", HOST, "--id", id, "--check", "true", "the next"]).run().success();
@@ -128,7 +128,7 @@ fn r63_directory_of_another_user() {
     assert!(!ran.stdout.contains("released"), "{}", ran.stdout);
     next(&site, "next");
     std::fs::remove_dir_all(first.join("output")).unwrap();
-    // What the laptop holds can be in a directory that the host's user cannot change.
+    // Files that the laptop has can be in a directory that the host's user cannot change.
     chown(first.join("made"), Some(0), Some(0)).unwrap();
     says(&site.handoff(&["clean"]).run().success(), &["released", "cannot be used again"]);
     let listed = site.laptop.handoff(&["show", "--host", HOST]).run().success();

@@ -1,4 +1,4 @@
-//! A program that is newer than what runs on the host.
+//! A program that is newer than the one that runs on the host.
 
 use std::path::{Path, PathBuf};
 
@@ -13,16 +13,16 @@ use crate::support::{processes, wait};
 /// A host on which a call of the present runner reaches an older one, until the upgrade.
 struct Old {
     site: Site,
-    /// Name of the older script, which its watchers run under.
+    /// Name of the older script. Its watchers run under this name.
     name: String,
     shim: PathBuf,
-    /// Release 0.1.0 does not.
+    /// Whether the older runner knows instances of a root. Release 0.1.0 does not.
     knows_instances: bool,
 }
 
-/// A script that calls the older runner to start an attempt, so that its watcher is of that time, and the present one
-/// for all else: verb, nonce, root and shell are what a runner is called with. Release 0.1.0 knows no instance of a root,
-/// which the present program wants to hear.
+/// A script that calls the older runner to start an attempt, so that an older watcher runs. For everything else it
+/// calls the present runner. The arguments of a runner are verb, nonce, root and shell. Release 0.1.0 knows no instance
+/// of a root, but the present program expects one.
 fn call(older: &str, present: &Path, knows_instances: bool) -> String {
     let call_older = format!("\"$4\" \"$3/lib/{older}\" \"$@\"");
     if knows_instances {
@@ -49,7 +49,7 @@ impl Old {
         Old { site, name, shim, knows_instances: text.contains("run_instance") }
     }
 
-    /// Starts an attempt under the older runner and leaves it alone; then the laptop's program is upgraded.
+    /// Starts an attempt under the older runner and stops following it. Then the laptop's program is upgraded.
     fn dispatch(self, plan: &str) -> Site {
         self.site.plan(plan);
         self.site.run_checked("true", &["--detach"]).run().success();
@@ -76,7 +76,7 @@ impl Old {
     }
 }
 
-/// What was released, and the present script with other words in it, each under a name of its own.
+/// The released runners, and the present one with changed text, each under a name of its own.
 fn older_runners() -> Vec<String> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let folders = std::fs::read_dir(golden).unwrap().map(|entry| entry.unwrap().path().join("runner.sh"));
@@ -110,14 +110,14 @@ fn r52_runner_upgraded() {
     });
 }
 
-/// To its end, over an attempt that the older watcher itself begins.
+/// Follows the handoff to its end. The older watcher itself begins an attempt in between.
 fn is_followed(text: &str) {
     let site = Old::new(text).dispatch(
         "turn 1\nedit new.txt <<END\nnew\nEND\nsay Working.\nrun until [ -e ~/go ]; do sleep 0.05; done\nratelimit\n\
          turn 2\nedit more.txt <<END\nmore\nEND\nfinish Done.\n",
     );
     let running = site.handoff(&["watch"]).start();
-    wait::until("the words in the mirror", PATIENCE, || {
+    wait::until("the text in the mirror", PATIENCE, || {
         let log = std::fs::read_to_string(site.laptop.record(ID).join("attempt-1.log")).unwrap_or_default();
         log.contains("Working.").then_some(())
     });

@@ -1,4 +1,4 @@
-//! What happens to our processes after the agent has acted and before it may leave.
+//! Faults in handoff's own processes after the agent has acted and before it may exit.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::laptop::Running;
 use crate::support::processes;
 use crate::support::site::ID;
 
-/// What happens to our processes after the agent has acted and before it may leave.
+/// A fault in handoff's own processes after the agent has acted and before it may exit.
 #[derive(Clone, Copy, Debug)]
 pub enum Blow {
     None,
@@ -23,7 +23,7 @@ pub enum Blow {
     DropConnections,
 }
 
-/// What a blow is drawn from.
+/// The blows to choose from.
 pub const BLOWS: &[Blow] = &[
     Blow::None,
     Blow::None,
@@ -40,7 +40,7 @@ pub const BLOWS: &[Blow] = &[
 ];
 
 impl Story {
-    /// A blow falls; what still runs of the command, or the one that the user types next.
+    /// Executes a blow. Returns the command that still runs, or the next one that the user types.
     pub fn strike(&mut self, running: Running, k: usize) -> Running {
         let blow = self.blows.get(k - 1).copied().unwrap_or(Blow::None);
         self.note(format!("start {k}: {blow:?}"));
@@ -95,7 +95,7 @@ impl Story {
         self.with_words(&["/.local/bin/agent", "--print"])
     }
 
-    /// The parents of the agent: the shells that write down its exit status.
+    /// The parents of the agent: the shells that record its exit status.
     fn wrappers(&self) -> Vec<i32> {
         let agents = self.agents();
         let all = processes::all();

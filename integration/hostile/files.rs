@@ -8,25 +8,26 @@ use std::path::{Path, PathBuf};
 
 use sha1::{Digest, Sha1};
 
-/// A file that an agent left: what must not be lost.
+/// A file that an agent left. It must not be lost.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Kept {
-    /// Below the directory of the checkout, for messages and for the names that the user is told.
+    /// Relative to the checkout's directory, for messages and for the names that the user reads.
     pub path: String,
     /// Git's id of the content.
     pub blob: String,
-    /// The same with LF for CRLF, where every line ends so: what git stores of a file that it checked out with `eol=crlf`.
+    /// The same with LF instead of CRLF, if every line ends with CRLF. Git stores this for a file that it checked out
+    /// with `eol=crlf`.
     pub stored: Option<String>,
 }
 
 impl Kept {
-    /// Whether these ids have its content.
+    /// Whether these ids include its content.
     pub fn is_in(&self, ids: &HashSet<String>) -> bool {
         ids.contains(&self.blob) || self.stored.as_ref().is_some_and(|stored| ids.contains(stored))
     }
 }
 
-/// The content with LF for CRLF, where every line ends with CRLF.
+/// The content with LF instead of CRLF, if every line ends with CRLF.
 fn without_crlf(content: &[u8]) -> Option<Vec<u8>> {
     let lines: Vec<&[u8]> = content.strip_suffix(b"\n")?.split(|byte| *byte == b'\n').collect();
     let plain: Option<Vec<&[u8]>> = lines.into_iter().map(|line| line.strip_suffix(b"\r")).collect();
@@ -41,10 +42,10 @@ pub fn blob_id(content: &[u8]) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Every file with content and every link below a directory but git's own files: any directory or file `.git`, and a git
-/// directory under another name. What those name is checked as commits.
+/// Every file with content and every link below a directory, except git's own files: any directory or file `.git`, and
+/// a git directory under another name. Their commits are checked separately.
 ///
-/// Each directory is opened from its parent, so that a path longer than PATH_MAX is no obstacle.
+/// Each directory is opened from its parent, so that paths longer than PATH_MAX work.
 pub fn below(directory: &Path) -> Vec<Kept> {
     let mut found = Vec::new();
     walk(directory, &OsString::new(), &mut found);

@@ -1,4 +1,5 @@
-//! What must be true after each command: no work is lost, what is only on the host is named, each attempt started once.
+//! The invariants after each command: no work is lost, work that only the host has is named, and each attempt is
+//! started once.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -9,16 +10,16 @@ use crate::story::Story;
 use crate::support::agent::folders;
 use crate::support::site::ID;
 
-/// The user is told the names of so many paths; more are counted.
+/// Maximum number of paths that the user is shown. Further ones are counted.
 const NAMED: usize = 10;
 
 impl Story {
-    /// Notes every file that exists now, and every commit that still does.
+    /// Records every file and every commit that exists now.
     pub fn note_what_exists(&mut self) {
         let trees: Vec<PathBuf> = self.roots().iter().map(|root| root.join("trees")).collect();
         let mut now: Vec<Kept> = Vec::new();
         for place in trees.iter().flat_map(|trees| folders(trees)) {
-            // Of a place, the checkout and what the agent put next to it; our own files are not its work.
+            // Only the checkout and the agent's files next to it count. handoff's own files are not the agent's work.
             let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             for folder in folders(&place) {
                 let next_to_it = (!name(&place).starts_with(&format!("{}-", name(&folder)))).then(|| name(&folder));
@@ -28,7 +29,7 @@ impl Story {
                 }));
             }
         }
-        // What an earlier agent left and this one changed or removed is this one's doing.
+        // This agent may change or remove an earlier agent's files. A file that is gone counts only if the laptop has it.
         let held = self.laptop_objects();
         let here: HashSet<&str> = now.iter().map(|kept| kept.blob.as_str()).collect();
         self.kept.retain(|kept| kept.is_in(&held) || here.contains(kept.blob.as_str()));
@@ -69,12 +70,12 @@ impl Story {
         let all = self.site.laptop.git(&["rev-list", "--objects", "--all"]);
         let mut objects: HashSet<String> =
             all.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
-        // What is not committed on the laptop came from there.
+        // The laptop also has the content of its uncommitted files.
         objects.extend(files::contents(std::slice::from_ref(&self.site.laptop.repo)));
         objects
     }
 
-    /// Promise 1: what an agent left is in a ref on the laptop, or still on the host.
+    /// Promise 1: a ref on the laptop has everything that an agent left, or the host still has it.
     pub fn nothing_is_lost(&mut self, when: &str) {
         let held = self.laptop_objects();
         let on_host = files::contents(&self.roots());
@@ -84,7 +85,7 @@ impl Story {
         }
     }
 
-    /// What is only on the host was named to the user, commits by their number.
+    /// Work that only the host has was named to the user. Commits are named by their number.
     pub fn all_is_named(&mut self) {
         let held = self.laptop_objects();
         let page = self.site.laptop.mirror(ID).join("handoff.md");
@@ -103,7 +104,7 @@ impl Story {
         }
     }
 
-    /// Promise 4: a start for each attempt that the record knows as started, and none twice.
+    /// Promise 4: each attempt that the record knows as started has one start, and none has two.
     pub fn starts_equal_attempts(&mut self) {
         let text = std::fs::read_to_string(self.home("starts")).unwrap_or_default();
         let starts: Vec<&str> = text.lines().collect();
@@ -122,7 +123,7 @@ impl Story {
     }
 }
 
-/// Whether a text names a path, or a directory that it is in. Control characters and foreign bytes are shown as `?`.
+/// Whether a text names a path, or a parent directory of it. Control characters and invalid bytes are shown as `?`.
 fn names(text: &str, path: &str) -> bool {
     let plain = |c: char| if c.is_control() || c == '\u{fffd}' { '?' } else { c };
     let (text, path): (String, String) = (text.chars().map(plain).collect(), path.chars().map(plain).collect());

@@ -1,13 +1,14 @@
-//! Random hostile agents against a real sshd: whatever an agent does to its checkout, to git's files and to our processes,
-//! no byte of its work is lost and no attempt starts twice.
+//! Random hostile agents against a real sshd. Whatever an agent does to its checkout, to git's files and to handoff's
+//! processes, no byte of its work is lost and no attempt starts twice.
 //!
-//! A story is drawn from a seed: what the agent does in each attempt, what happens to our processes while it works, and which
-//! commands the user types. After each step [`invariants`] checks that every file that existed when an agent ended is in a ref
-//! on the laptop, or is still on the host and was named to the user.
+//! A seed determines a story: the agent's moves in each attempt, the faults in handoff's processes, and the user's
+//! commands. After each step [`invariants`] checks every file that existed when an agent ended. A ref on the laptop
+//! must have it, or the host must have it and the user must have been shown its name.
 //!
-//! `HANDOFF_HOSTILE_SECONDS=600` sets how long stories run (20 s by default); `HANDOFF_SEED=N` repeats one story, and prints
-//! everything that its commands printed. `HANDOFF_HOSTILE_FIRST=N` sets the first seed, which is random by default.
-//! `integration/run hostile` runs stories from seed 1 on for ten minutes; `HANDOFF_HOSTILE_SECONDS=36000` sets ten hours.
+//! `HANDOFF_HOSTILE_SECONDS=600` sets how long stories run (20 s by default). `HANDOFF_SEED=N` repeats one story, and
+//! prints everything that its commands printed. `HANDOFF_HOSTILE_FIRST=N` sets the first seed, which is random by
+//! default. `integration/run hostile` runs stories from seed 1 on for ten minutes; `HANDOFF_HOSTILE_SECONDS=36000` sets
+//! ten hours.
 
 mod blows;
 mod files;
@@ -69,7 +70,7 @@ fn no_work_is_lost_and_no_attempt_starts_twice() {
                 let mut seed = first.wrapping_add(lane);
                 while Instant::now() < end {
                     let began = Instant::now();
-                    // A panic has printed its own message; the seed repeats it.
+                    // A panic has printed its own message. The seed repeats the story.
                     let passed = catch_unwind(AssertUnwindSafe(|| story::run(seed))).is_ok();
                     println!(
                         "seed {seed} {} ({} s)",

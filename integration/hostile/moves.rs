@@ -1,18 +1,18 @@
-//! What an agent can do: shell commands that run in the checkout. `$N` is a number that no other move has.
+//! The moves of an agent: shell commands that run in the checkout. `$N` is a number that no other move has.
 //!
-//! A move that makes a commit which must survive writes `<oid> <what it is>` to `~/commits`.
+//! A move that makes a commit which must survive appends `<oid> <description>` to `~/commits`.
 
-/// Writes the id of HEAD to the list of commits that must survive.
+/// Appends the id of HEAD to the list of commits that must survive.
 const COMMITTED: &str = "echo \"$(git rev-parse HEAD) commit $N\" >>~/commits";
 
-/// Seconds that a move may take: git hangs on some of what an earlier move left.
+/// Time limit of a move in seconds. Git hangs on some results of earlier moves.
 const LIMIT: u32 = 10;
 
-/// A move, and the commands it is made of.
+/// A move and its commands.
 pub struct Move {
     pub name: &'static str,
     pub commands: &'static str,
-    /// Whether HEAD is a commit to keep after it.
+    /// Whether HEAD must survive after this move.
     pub commits: bool,
 }
 
@@ -73,7 +73,7 @@ line-$N\"; echo \"odd $N\" >\" lead-$N\"; echo \"odd $N\" >'-q'$N; echo \"odd $N
     plain("directory becomes file", "rm -rf a && echo \"now a file $N\" >a"),
     plain("file becomes directory", "rm -f notes.txt && mkdir -p notes.txt && echo \"below $N\" >notes.txt/file-$N"),
     plain("git name", "mkdir -p sub-$N/.GIT && echo \"case $N\" >sub-$N/.GIT/config"),
-    // The record and its place.
+    // The record and its path.
     plain(
         "record files",
         "mkdir -p .cursor/agent-handoffs/x && echo \"agent's own $N\" >.cursor/agent-handoffs/x/file-$N",
@@ -176,7 +176,7 @@ line-$N\"; echo \"odd $N\" >\" lead-$N\"; echo \"odd $N\" >'-q'$N; echo \"odd $N
         "our locks",
         "for d in ~/.handoff/work/*/capture.git; do true >\"$d/index.lock\"; true >\"$d/config.lock\"; done; for d in ~/.handoff/cache/*.git; do true >\"$d/packed-refs.lock\"; done",
     ),
-    // Our own directory, and the clock.
+    // handoff's own directory, and the clock.
     plain("the work directory is deleted", "rm -rf ~/.handoff/work"),
     plain("the root is deleted", "rm -rf ~/.handoff"),
     plain("clock forwards", "echo 864000 >~/offset"),

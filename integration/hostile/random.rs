@@ -1,6 +1,6 @@
-//! Numbers that a seed repeats.
+//! Random numbers that a seed repeats.
 
-/// SplitMix64 (Steele, Lea and Flood 2014): enough to draw stories.
+/// SplitMix64 (Steele, Lea and Flood 2014), which is good enough to choose stories.
 pub struct Random(u64);
 
 impl Random {
@@ -27,12 +27,12 @@ impl Random {
         (mixed ^ (mixed >> 31)) % end
     }
 
-    /// One of these.
+    /// One of these items.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len() as u64) as usize]
     }
 
-    /// Whether something happens that has one chance in `n`.
+    /// True with a chance of one in `n`.
     pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }

@@ -1,4 +1,5 @@
-//! One story: an agent's moves, what happens to our processes, the user's commands, and the invariant after each of them.
+//! One story: an agent's moves, faults in handoff's processes, the user's commands, and the invariants after each of
+//! them.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -16,18 +17,18 @@ use crate::support::site::{HOST, ID, Site, TASK};
 use crate::support::sshd::Setup;
 use crate::support::wait::is_over;
 
-/// The same machine under another name, with a root of its own.
+/// The same machine under another name, with a separate root.
 const OTHER: &str = "other";
-/// Starts that moves are drawn for; a later start of the agent changes nothing.
+/// Number of starts that have moves. A later start of the agent changes nothing.
 const STARTS: usize = 6;
 /// Longest time for one step of the agent.
 const STEP: Duration = Duration::from_secs(90);
-/// Longest time for one command, the agent's steps in it included.
+/// Longest time for one command, including the agent's steps in it.
 const COMMAND: Duration = Duration::from_secs(180);
-/// What is said of an attempt whose host has lost its root: only the user knows whether that comes back.
+/// The message for an attempt whose host has lost its root. Only the user knows whether the root comes back.
 const WAITS: &str = "The attempt waits for it";
 
-/// The agent: it notes its start, waits until the story lets it act, acts, and waits until the story lets it leave.
+/// The agent records its start, waits until the story lets it act, acts, and waits until the story lets it exit.
 const AGENT: &str = r#"#!/bin/sh
 case " $* " in
   *' --print '*) ;;
@@ -58,27 +59,27 @@ say '"type":"assistant","message":{"role":"assistant","content":[{"type":"text",
 say '"type":"result","subtype":"success","duration_ms":10,"is_error":false,"result":"Done."'
 "#;
 
-/// A handoff between a laptop and a host, and what must not be lost of it.
+/// A handoff between a laptop and a host, with the work that must not be lost.
 pub struct Story {
     seed: u64,
     random: Random,
     pub site: Site,
-    /// Every command, blow and move, and what was printed.
+    /// Every command, blow and move, with its output.
     log: Vec<String>,
-    /// What the commands printed: the names that the user has read.
+    /// The output of the commands: the names that the user has read.
     pub said: String,
-    /// What the agents left, as far as the laptop does not hold it in the end.
+    /// The work that the agents left, except for work that the laptop has at the end.
     pub kept: Vec<Kept>,
     pub commits: BTreeSet<(String, String)>,
-    /// What befalls our processes in each start of the agent, and what the user types after the first command. All of it is
-    /// drawn first, so that a story does not depend on how fast the machine is.
+    /// The blow in each start of the agent, and the user's commands after the first one. All of it is chosen first, so
+    /// that a story does not depend on the speed of the machine.
     pub blows: Vec<Blow>,
     commands: Vec<&'static [&'static str]>,
-    /// Starts of the agent that the story has attended to.
+    /// Number of starts that the story has handled.
     attended: usize,
 }
 
-/// What the user may type after the first command.
+/// The commands that the user may type after the first one.
 const COMMANDS: &[&[&str]] = &[
     &["resume", ID],
     &["resume", ID, "--again"],
@@ -92,7 +93,7 @@ const COMMANDS: &[&[&str]] = &[
     &["takeover", ID, "--editor", "none"],
 ];
 
-/// Runs the story of a seed; panics when the invariant breaks.
+/// Runs the story of a seed. Panics when an invariant is violated.
 pub fn run(seed: u64) -> Vec<String> {
     let mut story = Story::new(seed);
     story.begin();
@@ -135,7 +136,7 @@ impl Story {
         self.log.push(line);
     }
 
-    /// Ends the story: what is wrong, and everything that happened until then.
+    /// Ends the story with the violation and everything that happened before it.
     pub fn broken(&self, what: &str) -> ! {
         panic!("HANDOFF_SEED={}: {what}\n{}", self.seed, self.log.join("\n"))
     }
@@ -148,7 +149,7 @@ impl Story {
         [".handoff", ".handoff2"].map(|root| self.home(root)).to_vec()
     }
 
-    /// Draws what the agent does in each of its starts, and begins the handoff.
+    /// Chooses what the agent does in each of its starts, and begins the handoff.
     fn begin(&mut self) {
         for start in 1..=STARTS {
             let mut script = String::new();
@@ -171,7 +172,7 @@ impl Story {
         self.command(&words);
     }
 
-    /// The last commands fetch what the laptop can hold; then the host deletes the rest.
+    /// The last commands fetch everything that the laptop can store. Then the host deletes the rest.
     fn end(&mut self) {
         self.command(&["stop", ID]);
         self.command(&["watch", ID]);
@@ -180,11 +181,11 @@ impl Story {
         self.command(&["clean", ID]);
         self.all_is_named();
         self.starts_equal_attempts();
-        // The user has read the names, and lets the host delete the rest.
+        // The user has read the names, and allows the host to delete the rest.
         self.run(&["clean", ID, "--discard-ignored"]);
     }
 
-    /// Runs a command; no work is lost by it.
+    /// Runs a command. It must lose no work.
     fn command(&mut self, words: &[&str]) {
         self.run(words);
         self.nothing_is_lost(&format!("after handoff {}", words.join(" ")));
@@ -203,7 +204,7 @@ impl Story {
             if self.home(&format!("began.{}", self.attended + 1)).exists() {
                 running = self.attend(running);
             }
-            // The root is gone for good; the user reads that, and leaves.
+            // The root is gone permanently. The user reads that, and abandons the attempt.
             if running.stdout().contains(WAITS) {
                 running.signal(Signal::INT);
                 interrupted = true;
@@ -219,7 +220,8 @@ impl Story {
         }
     }
 
-    /// One start of the agent: it acts, its files are noted, a blow falls, it leaves. The command that follows it then.
+    /// One start of the agent: it acts, its files are recorded, a blow happens, and it exits. Returns the command that
+    /// follows it then.
     fn attend(&mut self, running: Running) -> Running {
         self.attended += 1;
         let k = self.attended;
@@ -227,7 +229,7 @@ impl Story {
         self.touch(&format!("act.{k}"));
         let began = Instant::now();
         while !self.home(&format!("ready.{k}")).exists() {
-            // A killed agent is not waited for.
+            // The story does not wait for a killed agent.
             if is_over(began, STEP) || self.agents().is_empty() {
                 self.note(format!("start {k}: the agent did not come to its end"));
                 break;

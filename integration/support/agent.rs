@@ -1,10 +1,11 @@
-//! The scripted agent of the demo, installed where Cursor's installer puts the real one: off the PATH of SSH commands.
+//! The demo's scripted agent, installed in the folder that Cursor's installer uses. That folder is not in the PATH of
+//! SSH commands.
 
 use std::path::{Path, PathBuf};
 
 use super::user::User;
 
-/// Installs the scripted agent for a user of a host. Its plan is `~/plan` where that exists, else the demo's.
+/// Installs the scripted agent for a user of a host. Its plan is `~/plan` if that exists, else the demo's.
 pub fn install(user: &User) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo/agent");
     user.install(".local/lib/scripted-agent", std::fs::read(script).unwrap(), 0o755);

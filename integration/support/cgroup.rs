@@ -1,4 +1,4 @@
-//! A memory cgroup of a test's own, of version 1 or 2.
+//! A memory cgroup for one test, of version 1 or 2.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,14 +8,14 @@ use super::{processes, wait};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// Everything in it may use so much memory and no more. Removed when dropped.
+/// Limits the memory of all processes in it. It is removed when dropped.
 pub struct Cgroup {
     dir: PathBuf,
     counter: &'static str,
 }
 
 impl Cgroup {
-    /// Makes one; `None` where this machine lets us make none.
+    /// Makes a cgroup. `None` if this machine does not allow that.
     pub fn new(bytes: u64) -> Option<Cgroup> {
         let name = format!("handoff-t-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let kinds = [
@@ -28,23 +28,23 @@ impl Cgroup {
             }
             let cgroup = Cgroup { dir: Path::new(mount).join(&name), counter };
             std::fs::create_dir(&cgroup.dir).ok()?;
-            // Where the group has no memory controller these fail, and it is removed again.
+            // Without a memory controller these writes fail, and the group is removed again.
             std::fs::write(cgroup.dir.join(limit), bytes.to_string()).ok()?;
             std::fs::read(cgroup.dir.join(counter)).ok()?;
             Some(cgroup)
         })
     }
 
-    /// Moves a process into it; what that starts from now on is in it too.
+    /// Moves a process into it. Later children of the process are in it too.
     pub fn add(&self, pid: i32) {
         std::fs::write(self.dir.join("cgroup.procs"), pid.to_string()).unwrap();
     }
 
-    /// How many processes in it the kernel has killed for want of memory.
+    /// Number of processes in it that the kernel has killed for lack of memory.
     pub fn kills(&self) -> u64 {
         let text = std::fs::read_to_string(self.dir.join(self.counter)).unwrap();
         let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok());
-        count.expect("the kernel counts what it kills")
+        count.expect("the kernel counts its kills")
     }
 
     fn members(&self) -> Vec<i32> {

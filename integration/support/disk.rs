@@ -1,4 +1,4 @@
-//! A small file system of a test's own on a loop device: full, out of inodes, read-only.
+//! A small file system for one test on a loop device: full, out of inodes, read-only.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::user::User;
 
-/// Holds what fills the file system, and is nobody's.
+/// Name of the file that fills the file system. It does not belong to the user.
 const FILLER: &str = ".filler";
 
 /// Mounted in a user's home, and unmounted when dropped.
@@ -18,7 +18,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Mounts an ext4 of `megabytes` on `~/.handoff` of a user. `None` where no loop device can be mounted.
+    /// Mounts an ext4 of `megabytes` on `~/.handoff` of a user. `None` if no loop device can be mounted.
     pub fn mount(user: &User, megabytes: u64, inodes: Option<u32>) -> Option<Disk> {
         let image = tempfile::NamedTempFile::new().unwrap();
         image.as_file().set_len(megabytes << 20).unwrap();
@@ -41,22 +41,22 @@ impl Disk {
         Some(Disk { path, _image: image })
     }
 
-    /// Takes all free blocks.
+    /// Fills all free blocks.
     pub fn fill(&self) {
         let mut file = File::options().create(true).append(true).open(self.path.join(FILLER)).unwrap();
-        // Big writes end before the last blocks are taken.
+        // Large writes fail before the last blocks are used.
         for size in [1 << 20, 4096] {
             let block = vec![0; size];
             while file.write_all(&block).is_ok() {}
         }
     }
 
-    /// Gives the blocks back.
+    /// Frees the blocks.
     pub fn free(&self) {
         std::fs::remove_file(self.path.join(FILLER)).unwrap();
     }
 
-    /// The kernel finds an error in it and lets nobody write any more, whoever has files open.
+    /// Makes the kernel find an error in the file system, which becomes read-only at once, even for open files.
     pub fn fail(&self) {
         let device = rustix::fs::stat(&self.path).unwrap().st_dev;
         let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
@@ -68,7 +68,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Lazily: what runs for the user ends after this.
+        // The unmount is lazy, because the user's processes end after it.
         runs(Command::new("umount").arg("-l").arg(&self.path));
     }
 }

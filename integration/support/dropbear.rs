@@ -1,4 +1,4 @@
-//! dropbear, the SSH server of small machines, where a test wants it in the place of OpenSSH's.
+//! dropbear, the SSH server of small machines, for tests that need it instead of OpenSSH's.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -6,15 +6,16 @@ use std::process::{Command, Stdio};
 
 use super::user::{self, User};
 
-/// What it says of each login with a key.
+/// Its log message for each login with a key.
 pub const ACCEPTED: &str = "Pubkey auth succeeded";
 
-/// Whether it can be started here. It knows no home but that of the password database, so the user must be one of ours.
+/// Whether dropbear can be started here. It takes the home only from the password database, so the user must be one
+/// that the tests made.
 pub fn can_run() -> bool {
     user::can_be_made() && binary().is_some() && key_tool().is_some()
 }
 
-/// What is missing where it cannot run.
+/// The reason for a skip if dropbear cannot run.
 pub const NEEDED: &str = "dropbear with dropbearkey, and root to make a user";
 
 pub fn binary() -> Option<PathBuf> {
@@ -32,7 +33,7 @@ fn installed(name: &str) -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
-/// Makes a host key in dropbear's own format, and its public half as OpenSSH writes it in `<path>.pub`.
+/// Makes a host key in dropbear's own format. Its public half is in OpenSSH's format in `<path>.pub`.
 pub fn keygen(path: &Path) {
     let tool = key_tool().expect("ask can_run first");
     let made = Command::new(&tool).args(["-t", "ed25519", "-f"]).arg(path).stdin(Stdio::null()).output().unwrap();
@@ -43,12 +44,13 @@ pub fn keygen(path: &Path) {
     std::fs::write(path.with_extension("pub"), format!("{public}\n")).unwrap();
 }
 
-/// Lets a key in. It looks in the home alone, and wants home, folder and file to be nobody else's to write.
+/// Authorizes a key. dropbear looks only in the home. No other user may be able to write to the home, the folder or the
+/// file.
 pub fn authorize(user: &User, public_key: &Path) {
     user.install(".ssh/authorized_keys", std::fs::read(public_key).unwrap(), 0o600);
 }
 
-/// In the foreground, with its log on stderr, without passwords.
+/// Runs in the foreground, with its log on stderr, without passwords.
 pub fn arguments(address: SocketAddr, host_key: &Path, pid_file: &Path) -> Vec<String> {
     let [host_key, pid_file] = [host_key, pid_file].map(|path| path.display().to_string());
     ["-F", "-E", "-s", "-r", &host_key, "-P", &pid_file, "-p", &address.to_string()].map(str::to_owned).into()

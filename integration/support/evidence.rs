@@ -1,12 +1,12 @@
-//! What a failed test prints of a host: everything that is needed to say what happened there.
+//! The report about a host after a failed test: everything that is needed to explain the failure.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// Bytes of a file's end that are shown.
+/// Number of bytes from the end of a file that are shown.
 const SHOWN: u64 = 8 << 10;
 
-/// The handoffs below a host's home: the watchers' words, and each attempt's directory with what its files hold.
+/// The handoffs below a host's home: the watchers' output, and each attempt's directory with the contents of its files.
 pub fn of_home(home: &Path) -> String {
     let mut text = String::new();
     let work = home.join(".handoff/work");
@@ -30,7 +30,7 @@ pub fn of_home(home: &Path) -> String {
     text
 }
 
-/// The end of a file, or the beginning of a line that says that there is none.
+/// The end of a file, or a note that it has none.
 pub fn end_of(path: &Path) -> String {
     use std::io::{Read, Seek, SeekFrom};
     let read = || {
@@ -45,10 +45,10 @@ pub fn end_of(path: &Path) -> String {
     read().unwrap_or_else(|error: std::io::Error| format!("({error})"))
 }
 
-/// One line for what has no content, else the name and an indented end of it.
+/// One line for an entry without content, else the name and an indented end of it.
 fn file(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    // A pipe would keep us here.
+    // Reading a pipe would block.
     let plain = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
     if !plain {
         return format!("{name}{}", target(path));
@@ -57,7 +57,7 @@ fn file(path: &Path) -> String {
     format!("{name}:{content}")
 }
 
-/// Where a link leads.
+/// The target of a link.
 fn target(path: &Path) -> String {
     std::fs::read_link(path).map_or_else(|_| String::new(), |target| format!(" -> {}", target.display()))
 }

@@ -1,4 +1,4 @@
-//! A laptop of its own for one test: home, configuration, git identity, ssh, a repository, and the built binary.
+//! An isolated laptop for one test: home, configuration, git identity, ssh, a repository, and the built binary.
 
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -14,15 +14,15 @@ use super::ssh_config::Route;
 use super::transcript::{Collected, Entry, Transcript};
 use super::{processes, wait};
 
-/// Longest time a command may take before its test fails; only what hangs takes it, on a busy machine too.
+/// Time limit of a command. Only a command that hangs reaches it, on a busy machine too.
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// Where the user sits.
+/// The laptop of one user.
 pub struct Laptop {
     dir: TempDir,
-    /// A git repository with a test that fails, and work that is not committed.
+    /// A git repository with a test that fails and with uncommitted work.
     pub repo: PathBuf,
-    /// What every command of the program printed, for a test that fails.
+    /// The output of every command of the program, for a test that fails.
     calls: Transcript,
 }
 
@@ -30,7 +30,7 @@ impl Laptop {
     /// A laptop that knows no host yet.
     pub fn new() -> Laptop {
         let dir = tempfile::Builder::new().prefix("handoff-laptop-").tempdir().unwrap();
-        // One path for git, the journal and us, also where the temporary directory is a symlink (macOS).
+        // Git, the journal and the test use one path, also if the temporary directory is a symlink (macOS).
         let root = dir.path().canonicalize().unwrap();
         let laptop = Laptop { repo: root.join("greeter"), dir, calls: Transcript::default() };
         for folder in ["home/.ssh", "home/.config/handoff", "home/.local/state"] {
@@ -63,7 +63,7 @@ impl Laptop {
         self.append("home/.ssh/config", &route.block());
     }
 
-    /// Adds to hosts.toml.
+    /// Appends to hosts.toml.
     pub fn hosts_toml(&self, text: &str) {
         self.append("home/.config/handoff/hosts.toml", text);
     }
@@ -82,7 +82,7 @@ impl Laptop {
         file.write_all(text.as_bytes()).unwrap();
     }
 
-    /// `handoff ARGS…`, to be run or started: the binary just built, or the one that HANDOFF_BIN names.
+    /// `handoff ARGS…`, to be run or started. The binary is the one just built, or the one in HANDOFF_BIN.
     pub fn handoff(&self, args: &[&str]) -> Call {
         let built = env!("CARGO_BIN_EXE_handoff");
         let mut command = self.program(&std::env::var("HANDOFF_BIN").unwrap_or_else(|_| built.to_owned()));
@@ -90,17 +90,17 @@ impl Laptop {
         Call { command, shown: format!("handoff {}", args.join(" ")), transcript: self.calls.clone() }
     }
 
-    /// `git ARGS…` in the repository; its output without the last newline.
+    /// Runs `git ARGS…` in the repository. Returns its output without the last newline.
     pub fn git(&self, args: &[&str]) -> String {
         let shown = format!("git {}", args.join(" "));
-        // What git prints is in its test's assertions.
+        // Git's output is not in the laptop's transcript, because the test's own assertions show it.
         let transcript = Transcript::default();
         let ran = Call { command: self.program_with("git", args), shown, transcript }.run();
         ran.success().stdout.trim_end_matches('\n').to_owned()
     }
 
-    /// `ssh ALIAS COMMAND` as this laptop's user would type it. OpenSSH asks the password database for the home, not
-    /// HOME: without `-F` it would read the developer's own configuration.
+    /// `ssh ALIAS COMMAND` as this laptop's user types it. OpenSSH takes the home from the password database, not from
+    /// HOME. Without `-F` it would read the developer's own configuration.
     #[must_use = "look at the result: success() or fails_with()"]
     pub fn ssh(&self, alias: &str, command: &str) -> Ran {
         let config = self.path("home/.ssh/config");
@@ -115,7 +115,7 @@ impl Laptop {
         command
     }
 
-    /// A program in the repository, with this laptop's environment and nothing of the developer's but PATH.
+    /// A program in the repository, with this laptop's environment. From the developer's environment it has only PATH.
     pub fn program(&self, program: &str) -> Command {
         let home = self.path("home");
         let path = std::env::var_os("PATH").unwrap();
@@ -129,12 +129,12 @@ impl Laptop {
         command
     }
 
-    /// The record of a handoff: the truth, in the git directory.
+    /// The record of a handoff in the git directory.
     pub fn record(&self, id: &str) -> PathBuf {
         self.repo.join(".git/handoff").join(id)
     }
 
-    /// What people and agents read of a handoff.
+    /// The pages of a handoff that people and agents read.
     pub fn mirror(&self, id: &str) -> PathBuf {
         self.repo.join(".cursor/agent-handoffs").join(id)
     }
@@ -148,7 +148,7 @@ impl Drop for Laptop {
     }
 }
 
-/// A command that has not begun.
+/// A command that has not started.
 #[must_use = "a call does nothing until it is run or started"]
 pub struct Call {
     command: Command,
@@ -173,13 +173,13 @@ impl Call {
         self
     }
 
-    /// Runs to the end.
+    /// Runs the command to its end.
     #[must_use = "look at the result: success() or fails_with()"]
     pub fn run(self) -> Ran {
         self.start().end_within(LIMIT)
     }
 
-    /// Runs to a good end with its output thrown away; how long that took.
+    /// Runs the command, which must succeed, with its output discarded. Returns the duration.
     pub fn time(mut self) -> Duration {
         let began = Instant::now();
         self.command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -188,7 +188,7 @@ impl Call {
         began.elapsed()
     }
 
-    /// Starts and lets it run.
+    /// Starts the command and leaves it running.
     pub fn start(mut self) -> Running {
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{}: {error}", self.shown));
@@ -199,7 +199,7 @@ impl Call {
     }
 }
 
-/// A command that runs; ended by its pid when dropped.
+/// A running command, ended by its pid when dropped.
 #[must_use]
 pub struct Running {
     child: Child,
@@ -211,7 +211,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits for a line of stdout that `wanted` accepts. A program that has ended prints no more.
+    /// Waits for a line of stdout that `wanted` accepts. Fails if the program ends without one.
     #[track_caller]
     pub fn line(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let found = wait::until(&format!("{what} from {}", self.shown), LIMIT, || {
@@ -222,7 +222,7 @@ impl Running {
         found.unwrap_or_else(|| panic!("{} has ended without {what}", self.shown))
     }
 
-    /// Whether the program has ended and all that it printed is read; leaves its status for [`Running::end`].
+    /// Whether the program has ended and all of its output is read. Leaves its status for [`Running::end`].
     fn is_over(&self) -> bool {
         let gone = rustix::process::waitid(
             rustix::process::WaitId::Pid(rustix::process::Pid::from_child(&self.child)),
@@ -233,7 +233,7 @@ impl Running {
         gone.is_ok_and(|status| status.is_some()) && self.stdout.is_whole()
     }
 
-    /// What it has printed so far.
+    /// The output so far.
     pub fn stdout(&self) -> String {
         self.stdout.text()
     }
@@ -246,12 +246,12 @@ impl Running {
         processes::signal(self.child.id() as i32, signal);
     }
 
-    /// Whether it has come to an end by itself.
+    /// Whether the program has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// SIGKILL: no goodbye, as when a laptop's battery dies.
+    /// Sends SIGKILL: the program cannot clean up, as when a laptop's battery dies.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -305,7 +305,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// The exit code; a signal is a failure of the test.
+    /// The exit code. A signal fails the test.
     #[track_caller]
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| panic!("ended by signal {:?}\n{self:#?}", self.status.signal()))
@@ -322,14 +322,14 @@ impl Ran {
         self
     }
 
-    /// Any failure that is an exit code of the program's: neither a crash (101) nor a signal.
+    /// Any failure with one of the program's own exit codes, neither a crash (101) nor a signal.
     #[track_caller]
     pub fn fails(self) -> Ran {
         assert!(!matches!(self.code(), 0 | 101), "{}\n{}\n{}", self.shown, self.stdout, self.stderr);
         self
     }
 
-    /// Stderr holds all of these.
+    /// Checks that stderr contains all of these.
     #[track_caller]
     pub fn says(self, texts: &[&str]) -> Ran {
         for text in texts {
@@ -344,7 +344,7 @@ impl Ran {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{}: {error}\n{}", self.shown, self.stdout))
     }
 
-    /// Stdout as one JSON value a line.
+    /// Stdout as one JSON value for each line.
     #[track_caller]
     pub fn json_lines(&self) -> Vec<Value> {
         let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));

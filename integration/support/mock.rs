@@ -1,4 +1,4 @@
-//! The mock model behind real agent CLIs: `integration/mock_model_api.py` on a loopback port.
+//! The mock model for real agent CLIs: `integration/mock_model_api.py` on a loopback port.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub struct Mock {
 }
 
 impl Mock {
-    /// Starts it in a mode of the script (`ok`, `429once`, …), or `None` when there is no python3.
+    /// Starts the server in a mode of the script (`ok`, `429once`, …). `None` if there is no python3.
     pub fn start(mode: &str) -> Option<Mock> {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("integration/mock_model_api.py");
         let dir = tempfile::tempdir().unwrap();

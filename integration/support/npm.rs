@@ -1,12 +1,12 @@
-//! Real agent CLIs from npm, fetched once and kept.
+//! Real agent CLIs from npm, downloaded once and kept.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-/// An agent CLI as npm has it: a package of one platform, which holds a native binary.
+/// An agent CLI on npm: a package for one platform, with a native binary.
 pub struct Package {
-    /// Name in our own `node_modules`, and the argument of `npm install`.
+    /// Name in the test's own `node_modules`, and the argument of `npm install`.
     pub name: &'static str,
     pub spec: &'static str,
     /// The file name of the binary in the package.
@@ -22,11 +22,11 @@ pub const CLAUDE: Package = Package {
 pub const CODEX: Package =
     Package { name: "codex", spec: "codex@npm:@openai/codex@0.169.0-linux-x64", binary: "codex" };
 
-/// One installation at a time, in this process and in others that keep their tools in the same place: what another has
-/// written in part is no agent.
+/// Allows one installation at a time, in this process and in others that use the same folder for tools. A partly
+/// written package is not a usable agent.
 static NPM: Mutex<()> = Mutex::new(());
 
-/// The binary of a package, installed if need be, or why it cannot be had.
+/// The binary of a package, installed if necessary, or the reason why it is not available.
 pub fn install(package: &Package) -> Result<PathBuf, String> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Err(format!("{} is pinned for linux-x64 only", package.binary));
@@ -55,13 +55,13 @@ pub fn install(package: &Package) -> Result<PathBuf, String> {
     }
 }
 
-/// Where tools are kept: `target/tools`, or what `integration/run` says.
+/// The folder for tools: `target/tools`, or the one that `integration/run` sets.
 fn tools() -> PathBuf {
     let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools");
     std::env::var_os("HANDOFF_TEST_TOOLS").map_or_else(default, PathBuf::from)
 }
 
-/// A file of that name, wherever in the package it lies.
+/// A file of that name, in any folder of the package.
 fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     let entries = std::fs::read_dir(folder).ok()?;
     let (mut folders, mut found) = (Vec::new(), None);

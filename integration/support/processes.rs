@@ -17,7 +17,7 @@ pub struct Process {
     pub state: char,
 }
 
-/// The process table, from /proc where there is one (a bare container has no `ps`), else from `ps`.
+/// The process table, from /proc if it exists (a bare container has no `ps`), else from `ps`.
 pub fn all() -> Vec<Process> {
     if Path::new("/proc/self/stat").exists() { from_proc() } else { from_ps() }
 }
@@ -42,7 +42,8 @@ pub fn shown(uid: u32) -> String {
     all().into_iter().filter(|p| p.uid == uid).map(line).collect()
 }
 
-/// Processes of a user that have this word among their arguments. Other tests, here and in other runs, use the word too.
+/// Processes of a user that have this word among their arguments. Other tests, here and in other runs, use the word
+/// too.
 pub fn with_argument(uid: u32, word: &str) -> Vec<i32> {
     let has = |pid: &i32| match std::fs::read(format!("/proc/{pid}/cmdline")) {
         Ok(line) => line.split(|byte| *byte == 0).any(|arg| arg == word.as_bytes()),
@@ -51,7 +52,7 @@ pub fn with_argument(uid: u32, word: &str) -> Vec<i32> {
     of_user(uid).into_iter().filter(has).collect()
 }
 
-/// Sends a signal; a process that is gone is none of our worry.
+/// Sends a signal. A process that is gone is ignored.
 pub fn signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
         let _ = kill_process(pid, signal);

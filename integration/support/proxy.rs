@@ -1,4 +1,4 @@
-//! A network that misbehaves on command: a TCP proxy that delays, throttles, stalls, cuts and counts.
+//! A faulty network: a TCP proxy that delays, throttles, stalls, cuts and counts on request.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -12,7 +12,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
-/// Bytes that may be on their way in one direction: more than any window, so that delay alone costs no throughput.
+/// Maximum number of bytes in transit in one direction. It is more than any window, so that a delay alone costs no
+/// throughput.
 const IN_FLIGHT: usize = 64 << 20;
 const CHUNK: usize = 32 << 10;
 
@@ -28,7 +29,7 @@ pub enum Direction {
 pub enum End {
     /// Both ends get a reset.
     Reset,
-    /// Both ends are told that nothing more comes.
+    /// Both ends get an end of stream.
     Closed,
 }
 
@@ -39,32 +40,33 @@ pub struct Proxy {
     _runtime: Runtime,
 }
 
-/// What the network does, and what it has done.
+/// The settings of the network, and its counters.
 struct Net {
     target: SocketAddr,
     /// Microseconds in each direction.
     delay: AtomicU64,
-    /// New connections that are closed at once; `usize::MAX`: all.
+    /// New connections that are closed at once. `usize::MAX` means all.
     refuse: AtomicUsize,
-    /// Grows at each cut; connections of an older generation are ended.
+    /// Grows at each cut. Connections of an older generation are ended.
     generation: watch::Sender<u64>,
     /// How a cut ends a connection.
     end: Mutex<End>,
-    /// A cut leaves no way for new connections.
+    /// Whether a cut also refuses new connections.
     for_good: AtomicBool,
     stalled: watch::Sender<bool>,
-    /// Grows when connections go dead: nothing passes on older ones again, and nobody is told.
+    /// Grows when connections go dead. Older connections pass no more bytes, without any notice to either end.
     dead: watch::Sender<u64>,
     connections: AtomicUsize,
     refused: AtomicUsize,
     up: Flow,
     down: Flow,
-    /// What connections from now on are counted by.
+    /// The counter for connections from now on.
     chain: Mutex<Arc<Chain>>,
 }
 
-/// The longest chain of messages each of which may have waited for the one before, at either end: an answer is as deep as
-/// the deepest message its sender had by then, and the laptop's next word one deeper. Each link of it costs a round trip.
+/// The longest chain of messages at either end, where each message may have waited for the one before. An answer is as
+/// deep as the deepest message that its sender had received. The laptop's next message is one deeper. Each step of the
+/// chain costs a round trip.
 #[derive(Default)]
 struct Chain {
     laptop: AtomicU64,
@@ -72,7 +74,7 @@ struct Chain {
 }
 
 impl Chain {
-    /// Depth of what is sent now.
+    /// Depth of the bytes that are sent now.
     fn sent(&self, direction: Direction) -> u64 {
         match direction {
             Direction::Up => self.laptop.load(Ordering::Relaxed) + 1,
@@ -90,14 +92,14 @@ impl Chain {
 #[derive(Default)]
 struct Flow {
     bytes: AtomicU64,
-    /// Cut everything once `bytes` reaches this.
+    /// Cut everything once `bytes` reaches this number.
     cut_at: Mutex<Option<u64>>,
-    /// Bytes a second; 0 is unlimited.
+    /// Bytes per second. 0 is unlimited.
     rate: AtomicU64,
 }
 
 impl Proxy {
-    /// Stands before `target` and does no harm yet.
+    /// A proxy in front of `target`. It adds no faults yet.
     pub fn to(target: SocketAddr) -> Proxy {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -121,12 +123,12 @@ impl Proxy {
         Proxy { address, net, _runtime: runtime }
     }
 
-    /// Adds to every round trip; half of it in each direction.
+    /// Adds to every round trip, half of it in each direction.
     pub fn round_trip(&self, time: Duration) {
         self.net.delay.store(time.as_micros() as u64 / 2, Ordering::Relaxed);
     }
 
-    /// Limits a direction to so many bytes a second, all connections together; 0 lifts it.
+    /// Limits a direction to this number of bytes per second, all connections together. 0 removes the limit.
     pub fn throttle(&self, direction: Direction, bytes_per_second: u64) {
         self.net.flow(direction).rate.store(bytes_per_second, Ordering::Relaxed);
     }
@@ -137,19 +139,19 @@ impl Proxy {
         *flow.cut_at.lock().unwrap() = Some(flow.bytes.load(Ordering::Relaxed) + bytes);
     }
 
-    /// The same, ending connections so.
+    /// The same, but connections end as `end` says.
     pub fn cut_so_after(&self, direction: Direction, bytes: u64, end: End) {
         *self.net.end.lock().unwrap() = end;
         self.cut_after(direction, bytes);
     }
 
-    /// The same, and without a way for new ones until [`Proxy::refuse`] says otherwise.
+    /// The same, but new connections are refused until [`Proxy::refuse`] allows them.
     pub fn cut_for_good_after(&self, direction: Direction, bytes: u64, end: End) {
         self.net.for_good.store(true, Ordering::Relaxed);
         self.cut_so_after(direction, bytes, end);
     }
 
-    /// Forgets a cut that was asked for.
+    /// Cancels a requested cut.
     pub fn cut_no_more(&self) {
         for direction in [Direction::Up, Direction::Down] {
             *self.net.flow(direction).cut_at.lock().unwrap() = None;
@@ -157,23 +159,23 @@ impl Proxy {
         self.net.for_good.store(false, Ordering::Relaxed);
     }
 
-    /// Whether the cut asked for is still to come.
+    /// Whether a requested cut has not happened yet.
     pub fn cut_is_due(&self, direction: Direction) -> bool {
         self.net.flow(direction).cut_at.lock().unwrap().is_some()
     }
 
-    /// Resets every connection now. New ones are let through.
+    /// Resets every connection now. New ones are accepted.
     pub fn cut(&self) {
         self.net.cut();
     }
 
-    /// While true nothing passes, and nobody is told: a laptop that left the room.
+    /// While true nothing passes, and neither end is notified, as when a laptop leaves the room.
     pub fn stall(&self, on: bool) {
         self.net.stalled.send_replace(on);
     }
 
-    /// Nothing passes on the connections there are, for ever, and nobody is told; new ones are let through. What a nap of
-    /// the laptop leaves of them.
+    /// Nothing passes on the present connections any more, and neither end is notified. New ones are accepted. A sleep
+    /// of the laptop leaves connections in this state.
     pub fn deaden(&self) {
         self.net.dead.send_modify(|dead| *dead += 1);
     }
@@ -183,7 +185,7 @@ impl Proxy {
         self.refuse_next(if on { usize::MAX } else { 0 });
     }
 
-    /// The next so many connections are closed at once.
+    /// Closes this number of next connections at once.
     pub fn refuse_next(&self, count: usize) {
         self.net.refuse.store(count, Ordering::Relaxed);
     }
@@ -193,18 +195,18 @@ impl Proxy {
         self.net.refused.load(Ordering::Relaxed)
     }
 
-    /// Connections let through so far.
+    /// Connections accepted so far.
     pub fn connections(&self) -> usize {
         self.net.connections.load(Ordering::Relaxed)
     }
 
-    /// Round trips one after another that what reached the host so far has taken, its last way there included; TCP's
-    /// own handshake is not seen. Means something while there is a delay.
+    /// Consecutive round trips that the bytes at the host have taken so far, including the last trip to the host. TCP's
+    /// own handshake is not counted. Valid only with a delay.
     pub fn round_trips(&self) -> u64 {
         self.net.chain.lock().unwrap().host.load(Ordering::Relaxed)
     }
 
-    /// Counts from nothing again, and new connections only: what is left of old ones is on its way for a while.
+    /// Resets the counter. It counts only new connections, because bytes of old ones are in transit for a while.
     pub fn count_anew(&self) {
         *self.net.chain.lock().unwrap() = Arc::default();
     }
@@ -230,7 +232,7 @@ impl Net {
         self.generation.send_modify(|generation| *generation += 1);
     }
 
-    /// Whether a new connection is to be closed at once.
+    /// Whether a new connection must be closed at once.
     fn refuses(&self) -> bool {
         let fewer = |left: usize| if left == usize::MAX { Some(left) } else { left.checked_sub(1) };
         let refuses = self.refuse.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok();
@@ -272,7 +274,7 @@ async fn connection(mut laptop: TcpStream, mut host: TcpStream, net: Arc<Net>) {
     }
 }
 
-/// Carries one direction to its end, and the end of it too.
+/// Forwards one direction to its end, and then forwards the end.
 async fn carry(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, direction: Direction, net: &Net, chain: &Chain) {
     let (queue, mut due) = mpsc::unbounded_channel::<(Instant, u64, Vec<u8>)>();
     let room = Semaphore::new(IN_FLIGHT);
@@ -294,7 +296,7 @@ async fn carry(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, direction: Directi
             if dead.has_changed().unwrap_or(true) {
                 return std::future::pending().await;
             }
-            // Before the bytes, or an answer could be sent by then.
+            // This happens before the bytes are written, because an answer could otherwise come first.
             chain.received(direction, depth);
             let written = pass(&bytes, &mut to, direction, net).await;
             room.add_permits(bytes.len());
@@ -307,7 +309,7 @@ async fn carry(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, direction: Directi
     tokio::join!(take, give);
 }
 
-/// Writes a chunk at the rate of its direction, up to the byte at which the line is cut.
+/// Writes a chunk at the rate of its direction, up to the byte at which the connection is cut.
 async fn pass(bytes: &[u8], to: &mut WriteHalf<'_>, direction: Direction, net: &Net) -> std::io::Result<()> {
     let flow = net.flow(direction);
     let rate = flow.rate.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! A test that cannot run here says so; `integration/run` prints and counts what was said.
+//! A test that cannot run on this machine reports that. `integration/run` prints and counts the reports.
 
 use std::io::Write;
 
@@ -10,9 +10,9 @@ macro_rules! skip {
     };
 }
 
-/// Writes one line for a skipped test: to stderr, and to the file that HANDOFF_TEST_SKIPS names.
+/// Writes one line for a skipped test: to stderr, and to the file in HANDOFF_TEST_SKIPS.
 ///
-/// With HANDOFF_TEST_NO_SKIPS set it fails instead, for machines that are known to have everything.
+/// With HANDOFF_TEST_NO_SKIPS it fails instead, for machines that must have everything.
 pub fn record(test: &str, why: &str) {
     assert!(std::env::var_os("HANDOFF_TEST_NO_SKIPS").is_none(), "{test} would be skipped: {why}");
     eprintln!("SKIPPED {test}: {why}");

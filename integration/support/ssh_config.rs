@@ -1,9 +1,9 @@
-//! What a laptop's ssh_config says of a host, as text.
+//! The text of a laptop's ssh_config for a host.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// One `Host` block. Nothing outside it is read: no agent, no default key, no system-wide known_hosts.
+/// One `Host` block. ssh reads nothing outside it: no agent, no default key, no system-wide known_hosts.
 #[derive(Clone, Debug)]
 pub struct Route {
     pub alias: String,
@@ -11,7 +11,7 @@ pub struct Route {
     pub user: String,
     pub identity: PathBuf,
     pub known_hosts: PathBuf,
-    /// Further lines, such as `ProxyJump gate`; they override the ones above.
+    /// Further lines, such as `ProxyJump gate`. They override the ones above.
     pub extra: Vec<String>,
 }
 
@@ -20,7 +20,7 @@ impl Route {
     pub fn block(&self) -> String {
         let Route { alias, address, user, identity, known_hosts, extra } = self;
         let mut lines = vec![format!("Host {alias}")];
-        // The first value of a keyword is the one that counts.
+        // ssh uses the first value of a keyword.
         lines.extend(extra.iter().cloned());
         lines.extend([
             format!("HostName {}", address.ip()),
@@ -36,7 +36,7 @@ impl Route {
         lines.join("\n    ") + "\n"
     }
 
-    /// The same host by another address: through a proxy.
+    /// The same host at another address, which is a proxy.
     pub fn by_way_of(mut self, address: SocketAddr) -> Route {
         self.address = address;
         self

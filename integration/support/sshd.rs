@@ -1,4 +1,5 @@
-//! A private SSH server for one test, OpenSSH's or dropbear: its own port, keys, configuration and user, gone when dropped.
+//! A private SSH server for one test, OpenSSH's or dropbear, with its own port, keys, configuration and user. It is
+//! removed when dropped.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
@@ -19,11 +20,11 @@ use super::wait;
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// What is to be special about a server. The default is what a distribution sets up.
+/// The special settings of a server. The default is the setup of a distribution.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
     login_shell: Option<String>,
-    /// Files that stand in the place of others for everything on this host: source, target.
+    /// Files that replace others for every process on this host: source, target.
     mounts: Vec<(PathBuf, PathBuf)>,
     boots: bool,
     jailed: bool,
@@ -40,37 +41,37 @@ impl Setup {
         self
     }
 
-    /// What `/bin/sh` is on this host, for everything that runs on it. Needs [`can_replace_sh`].
+    /// The file that `/bin/sh` is for every process on this host. Needs [`can_replace_sh`].
     pub fn sh(mut self, path: &Path) -> Self {
         self.mounts.push((path.to_owned(), PathBuf::from("/bin/sh")));
         self
     }
 
-    /// Gives the host a boot id of its own, so that [`Sshd::reboot`] can give it another. Needs [`can_replace_sh`].
+    /// Gives the host its own boot id, so that [`Sshd::reboot`] can change it. Needs [`can_replace_sh`].
     pub fn boots(mut self) -> Self {
         self.boots = true;
         self
     }
 
-    /// Lets the host find no commands but those that are put into [`Sshd::bin`].
+    /// The host finds only the commands in [`Sshd::bin`].
     pub fn jailed(mut self) -> Self {
         self.jailed = true;
         self
     }
 
-    /// What the machine is called on which everything of this host runs. Needs [`can_name_nodes`].
+    /// The machine's name for every process of this host. Needs [`can_name_nodes`].
     pub fn node(mut self, name: &str) -> Self {
         self.node = Some(name.to_owned());
         self
     }
 
-    /// A line for sshd_config, such as `MaxSessions 1`. The first line for a keyword is the one that counts.
+    /// A line for sshd_config, such as `MaxSessions 1`. sshd uses the first line for a keyword.
     pub fn setting(mut self, line: &str) -> Self {
         self.settings.push(line.to_owned());
         self
     }
 
-    /// dropbear in the place of OpenSSH; settings are arguments of its command line. Needs [`dropbear::can_run`].
+    /// dropbear instead of OpenSSH. Settings are command line arguments. Needs [`dropbear::can_run`].
     pub fn dropbear(mut self) -> Self {
         self.dropbear = true;
         self
@@ -102,19 +103,19 @@ impl Setup {
     }
 }
 
-/// Whether a mount namespace of our own can be made, in which `/bin/sh` is another file.
+/// Whether this machine allows a mount namespace in which `/bin/sh` is another file.
 pub fn can_replace_sh() -> bool {
     let tried = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
     tried.is_ok_and(|status| status.success())
 }
 
-/// Whether a machine can be called something else for what runs in a namespace of our own.
+/// Whether this machine allows a namespace in which it has another name.
 pub fn can_name_nodes() -> bool {
     let tried = Command::new("unshare").args(["--uts", "true"]).stderr(Stdio::null()).status();
     tried.is_ok_and(|status| status.success())
 }
 
-/// A server that runs.
+/// A running server.
 pub struct Sshd {
     pub user: User,
     pub address: SocketAddr,
@@ -125,7 +126,8 @@ pub struct Sshd {
 
 impl Sshd {
     fn start(setup: Setup) -> Sshd {
-        // Not under the laptop's directory: the user of the host must be able to pass through, and see no more.
+        // Not below the laptop's directory: the host's user must be able to traverse the path, but must not see the
+        // laptop's files.
         let dir = tempfile::Builder::new().prefix("handoff-host-").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o711)).unwrap();
         let user = User::new(dir.path().join("home"), setup.login_shell.as_deref());
@@ -153,11 +155,11 @@ impl Sshd {
 
     /// Starts the server again, at the same address with the same keys.
     pub fn up(&mut self) {
-        // An outgoing connection of another program may hold the port for a moment.
+        // An outgoing connection of another program may use the port for a moment.
         wait::until("a server at the same address", Duration::from_secs(30), || self.try_up().then_some(()));
     }
 
-    /// Starts the server; false where it ends at once.
+    /// Starts the server. False if it ends at once.
     #[must_use]
     fn try_up(&mut self) -> bool {
         assert!(self.child.is_none(), "this server is up");
@@ -181,7 +183,8 @@ impl Sshd {
         }
         self.child = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap());
         let pid = format!("{}\n", self.pid());
-        // It writes this once it listens. A connection would prove less: another server may have taken the port.
+        // sshd writes this message once it listens. A connection would prove less, because another server may have
+        // taken the port.
         wait::until("the server to listen", Duration::from_secs(30), || {
             if self.child.as_mut().unwrap().try_wait().unwrap().is_some() {
                 self.child = None;
@@ -215,7 +218,7 @@ impl Sshd {
         command
     }
 
-    /// Every process of the user dies, and the host comes back with another boot id. Needs [`Setup::boots`].
+    /// Ends every process of the user, and gives the host another boot id. Needs [`Setup::boots`].
     pub fn reboot(&mut self) {
         assert!(self.setup.boots, "only a host that boots can be rebooted");
         self.down();
@@ -223,7 +226,7 @@ impl Sshd {
         self.up();
     }
 
-    /// The same directories and users behind another machine; what runs on the one before goes on there.
+    /// The same directories and users on another machine. Processes on the old machine keep running there.
     pub fn becomes(&mut self, node: &str) {
         self.down();
         self.setup.node = Some(node.to_owned());
@@ -237,14 +240,15 @@ impl Sshd {
             format!("HostKey {}", self.file("host_key").display()),
             format!("AuthorizedKeysFile {}", self.file("authorized_keys").display()),
             format!("PidFile {}", self.file("sshd.pid").display()),
-            // The current user's home is no test's business.
+            // No test may change the current user's home.
             format!("SetEnv HOME={}{}", self.user.home.display(), self.path()),
             "StrictModes no".into(),
             "UsePAM no".into(),
             "PasswordAuthentication no".into(),
             "PermitRootLogin no".into(),
         ]);
-        // A default of 10:30:100 drops logins at random when tests run side by side. Of this keyword the last line counts.
+        // The default of 10:30:100 drops logins at random when tests run side by side. sshd uses the last line for this
+        // keyword.
         if !lines.iter().any(|line| line.starts_with("MaxStartups ")) {
             lines.push("MaxStartups 100".into());
         }
@@ -255,7 +259,7 @@ impl Sshd {
         if self.setup.jailed { format!(" PATH={}", self.bin().display()) } else { String::new() }
     }
 
-    /// The one directory in which a jailed host finds its commands.
+    /// The only directory in which a jailed host finds its commands.
     pub fn bin(&self) -> PathBuf {
         let bin = self.file("bin");
         if !bin.exists() {
@@ -265,7 +269,7 @@ impl Sshd {
         bin
     }
 
-    /// Gives a jailed host every command of this machine but these.
+    /// Gives a jailed host every command of this machine except these.
     pub fn all_but(&self, missing: &[&str]) {
         for entry in ["/usr/bin", "/bin", "/usr/sbin"].iter().flat_map(|dir| std::fs::read_dir(dir).unwrap().flatten())
         {
@@ -279,7 +283,7 @@ impl Sshd {
         }
     }
 
-    /// A script in the place of a command of a jailed host.
+    /// Replaces a command of a jailed host by a script.
     pub fn shim(&self, name: &str, script: &str) {
         let path = self.bin().join(name);
         let _ = std::fs::remove_file(&path);
@@ -287,12 +291,12 @@ impl Sshd {
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
     }
 
-    /// A line more for sshd_config, from the next start on.
+    /// Adds a line to sshd_config, from the next start on.
     pub fn set(&mut self, line: &str) {
         self.setup.settings.push(line.to_owned());
     }
 
-    /// Stops listening and cuts every connection; what runs for the user goes on.
+    /// Stops listening and cuts every connection. The user's processes keep running.
     pub fn down(&mut self) {
         let Some(child) = &self.child else { return };
         let (pid, sessions) = (child.id() as i32, self.sessions());
@@ -303,16 +307,16 @@ impl Sshd {
         sessions.into_iter().for_each(|pid| processes::signal(pid, Signal::TERM));
     }
 
-    /// The server's own processes behind its connections.
+    /// The server's own processes for its connections.
     pub fn sessions(&self) -> Vec<i32> {
         let Some(child) = &self.child else { return Vec::new() };
         let sessions = processes::children_of(child.id() as i32);
-        // Their children are sessions too (privilege separation); what those started is the user's and stays.
+        // Their children are sessions too (privilege separation). Other descendants belong to the user and stay.
         let inner: Vec<_> = sessions.iter().flat_map(|session| processes::children_of(*session)).collect();
         sessions.into_iter().chain(inner.into_iter().filter(|pid| is_sshd(*pid))).collect()
     }
 
-    /// How a laptop reaches this server, with the right key known.
+    /// The way in which a laptop reaches this server, with the right key known.
     pub fn route(&self, alias: &str) -> Route {
         let known_hosts = self.file(&format!("known_hosts-{alias}"));
         std::fs::write(&known_hosts, super::ssh_config::known_host(self.address, &self.host_key())).unwrap();
@@ -326,7 +330,7 @@ impl Sshd {
         }
     }
 
-    /// The same, by way of `address`, under whose name the key is known.
+    /// The same through `address`. The key is known under that address.
     pub fn route_by(&self, alias: &str, address: SocketAddr) -> Route {
         let route = self.route(alias).by_way_of(address);
         std::fs::write(&route.known_hosts, super::ssh_config::known_host(address, &self.host_key())).unwrap();
@@ -338,17 +342,17 @@ impl Sshd {
         self.file("host_key.pub")
     }
 
-    /// A directory on the host's side that goes with it, for keys and the like.
+    /// A directory on the host's side that is removed with it, for keys and similar files.
     pub fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// What sshd has said so far.
+    /// The log of sshd so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.file("sshd.log")).unwrap_or_default()
     }
 
-    /// How often a login was accepted: one for each connection.
+    /// Number of accepted logins, one for each connection.
     pub fn logins(&self) -> usize {
         let accepted = if self.setup.dropbear { dropbear::ACCEPTED } else { "Accepted publickey" };
         self.log().matches(accepted).count()
@@ -374,7 +378,7 @@ fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// OpenSSH's server. sshd wants to be called by its absolute path.
+/// OpenSSH's server. sshd must be called by its absolute path.
 fn binary() -> PathBuf {
     let known = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/opt/homebrew/sbin/sshd"].map(PathBuf::from);
     known.into_iter().find(|path| path.exists()).expect("OpenSSH's sshd is not installed; integration/run installs it")
@@ -395,7 +399,7 @@ fn is_sshd(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("sshd"))
 }
 
-/// Whether tests may choose the login user's shell here.
+/// Whether tests may choose the login user's shell on this machine.
 pub fn can_choose_shell() -> bool {
     user::can_be_made()
 }

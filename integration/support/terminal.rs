@@ -1,4 +1,4 @@
-//! A terminal with a command of ours on it, by script of util-linux.
+//! A command on a terminal, made with util-linux's `script`.
 
 use std::io::{Read, Write};
 use std::path::Path;

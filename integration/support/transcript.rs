@@ -1,4 +1,4 @@
-//! What the commands of a test printed and how they ended, shown when the test fails.
+//! The output and exit status of a test's commands, shown when the test fails.
 
 use std::fmt::Write;
 use std::io::{BufRead, BufReader, Read};
@@ -17,7 +17,7 @@ pub struct Transcript(Arc<Mutex<Vec<Entry>>>);
 pub struct Entry {
     shown: String,
     streams: [(&'static str, Arc<Mutex<Vec<u8>>>); 2],
-    /// The first word on it counts.
+    /// How the command ended. The first value is kept.
     end: Arc<Mutex<Option<String>>>,
 }
 
@@ -52,7 +52,7 @@ impl Entry {
     }
 }
 
-/// A pipe, read by a thread as it comes.
+/// A pipe that a thread reads continuously.
 pub struct Collected {
     text: Arc<Mutex<Vec<u8>>>,
     reader: Option<std::thread::JoinHandle<()>>,
@@ -81,12 +81,12 @@ impl Collected {
         self.reader.as_ref().is_none_or(std::thread::JoinHandle::is_finished)
     }
 
-    /// Everything, once the writer is gone. A descendant that kept the pipe open would keep us here for ever.
+    /// All of the output, after the writer has ended. A descendant that keeps the pipe open would block here for ever.
     pub fn all(&mut self) -> String {
         let reader = self.reader.take().unwrap();
         let end = Instant::now() + Duration::from_secs(5);
         while !reader.is_finished() {
-            assert!(Instant::now() < end, "something the command started still holds its output");
+            assert!(Instant::now() < end, "a descendant of the command still has its output open");
             std::thread::sleep(Duration::from_millis(5));
         }
         self.text()

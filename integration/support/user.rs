@@ -1,4 +1,4 @@
-//! An ordinary user for one test: a name, a home and a login shell of its own where root may make one.
+//! An ordinary user for one test. If the tests run as root, the user has its own name, home and login shell.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,16 +10,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::processes;
 
-/// Held where users are made and removed, for threads; [`Passwd`] is for other runs of the tests too.
+/// Locked by threads that add or remove users. [`Passwd`] also locks out other runs of the tests.
 static PASSWD: Mutex<()> = Mutex::new(());
-/// The lock's file. Nothing is ever in it.
+/// The path of the lock file. The file stays empty.
 const LOCK: &str = "/run/handoff-tests.lock";
 static NEXT: AtomicU32 = AtomicU32::new(0);
-/// The prefix of the names we make; the pid of the test program and a number follow.
+/// The prefix of the names that the tests make. The pid of the test program and a number follow.
 const PREFIX: &str = "handoff-t";
 
-/// useradd and userdel fail when another of them is at work. And a user that is removed twice could take with it the
-/// processes of one that was made in between and got its uid.
+/// useradd and userdel fail while another one runs. In addition, a user must not be removed twice: the second removal
+/// could end the processes of a newer user with the same uid.
 struct Passwd {
     _threads: std::sync::MutexGuard<'static, ()>,
     _runs: File,
@@ -34,7 +34,7 @@ impl Passwd {
     }
 }
 
-/// Whom the tests log in as.
+/// The user that the tests log in as.
 pub struct User {
     pub name: String,
     pub home: PathBuf,
@@ -43,7 +43,7 @@ pub struct User {
     ours: bool,
 }
 
-/// Whether users can be made here; else every test logs in as the current user, with that user's login shell.
+/// Whether tests can make users. If not, every test logs in as the current user, with that user's login shell.
 pub fn can_be_made() -> bool {
     rustix::process::geteuid().is_root() && Path::new("/usr/sbin/useradd").exists()
 }
@@ -60,7 +60,7 @@ impl User {
         let _lock = Passwd::lock();
         remove_stale();
         let name = format!("{PREFIX}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        // The password `*` matches nothing and, unlike `!`, does not make sshd call the account locked.
+        // The password `*` matches nothing. Unlike `!`, it does not make sshd treat the account as locked.
         let made = Command::new("/usr/sbin/useradd")
             .args(["--no-create-home", "--no-log-init", "--password", "*", "--shell", shell, "--home-dir"])
             .args([home.as_os_str(), name.as_ref()])
@@ -79,7 +79,7 @@ impl User {
         User { name: String::from_utf8(name).unwrap().trim().to_owned(), home, uid, ours: false }
     }
 
-    /// Puts a file into the home, as the user's own.
+    /// Installs a file in the home, owned by the user.
     pub fn install(&self, path: &str, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
         let file = self.home.join(path);
         let mut folder = self.home.clone();
@@ -110,7 +110,8 @@ impl User {
         }
     }
 
-    /// Ends every process of a user made for this test, as a reboot would. The current user is left alone.
+    /// Ends every process of a user made for this test, as a reboot does. Processes of the current user are not
+    /// touched.
     pub fn end_processes(&self) {
         if self.ours {
             processes::end_all_of(self.uid);
@@ -141,7 +142,7 @@ fn passwd() -> Vec<(String, u32)> {
     std::fs::read_to_string("/etc/passwd").unwrap().lines().filter_map(entry).collect()
 }
 
-/// Removes users of test programs that were killed before they could.
+/// Removes users of test programs that were killed before they could remove them.
 fn remove_stale() {
     for (name, uid) in passwd() {
         let maker: Option<i32> =

@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
+/// Interval between two checks of a condition.
 const STEP: Duration = Duration::from_millis(20);
 
-/// The most by which a limit is stretched.
+/// The largest factor by which a limit is stretched.
 const MOST: f64 = 8.0;
 
-/// Waits until `condition` gives a value, and fails the test with `what` when it has not within `limit`, or longer where
-/// the machine is busy.
+/// Waits until `condition` returns a value. Fails the test with `what` if it does not within `limit`, which is longer
+/// on a busy machine.
 #[track_caller]
 pub fn until<T>(what: &str, limit: Duration, condition: impl FnMut() -> Option<T>) -> T {
     until_or_show(what, limit, condition, String::new)
 }
 
-/// The same; a failure adds what `shown` says of the state at that moment.
+/// The same. A failure adds `shown`, which describes the state at that moment.
 #[track_caller]
 pub fn until_or_show<T>(
     what: &str,
@@ -37,12 +37,12 @@ pub fn until_or_show<T>(
     }
 }
 
-/// Whether a limit is over, counted from `began` and stretched where the machine is busy.
+/// Whether a limit is over, counted from `began` and stretched on a busy machine.
 pub fn is_over(began: Instant, limit: Duration) -> bool {
     began.elapsed() >= limit && began.elapsed() >= stretched(limit)
 }
 
-/// A limit for what has a time of its own on an idle machine: longer by as much as others keep this one busy.
+/// A limit for something with a fixed duration on an idle machine. It grows with the load of this machine.
 pub fn stretched(limit: Duration) -> Duration {
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
     let waiting = std::fs::read_to_string("/proc/loadavg").ok();
@@ -50,7 +50,7 @@ pub fn stretched(limit: Duration) -> Duration {
     limit.mul_f64((waiting / cores).max(share()).clamp(1.0, MOST))
 }
 
-/// How many times longer than alone a short computation takes now.
+/// The factor by which a short computation is slower now than on an idle machine.
 fn share() -> f64 {
     let processor = || {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
