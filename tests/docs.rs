@@ -1,13 +1,13 @@
-//! Checks that the documents follow the program: every file that they name exists, and every line of the session in the README
-//! is one that the program prints.
+//! Checks that the documents match the program: every file that they name exists, and the program prints every line of
+//! the session in the README.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// Directories of this repository: a word that begins with one of them, in any document, names a file or a directory.
+/// Directories of this repository. A word in a document that begins with one of them names a file or a directory.
 const DIRECTORIES: &[&str] = &["config/", "docs/", "fuzz/", "integration/", "src/", "tests/"];
 
-/// Endings of files of ours: a path with one of them may also be relative to `src/`.
+/// File extensions of this repository. A path with one of them may also be relative to `src/`.
 const ENDINGS: &[&str] = &[".rs", ".sh"];
 
 #[test]
@@ -35,7 +35,7 @@ fn missing_paths(text: &str, top: &Path) -> Vec<String> {
         let of_ours = DIRECTORIES.iter().any(|directory| word.starts_with(directory));
         of_ours || word.contains('/') && ENDINGS.iter().any(|ending| word.ends_with(ending)) && !word.contains('~')
     });
-    // What stands for many files is checked up to there.
+    // A pattern for many files is checked up to the first special character.
     let fixed = paths.map(|path| match path.find(['*', '<', '{']) {
         Some(at) => &path[..path[..at].rfind('/').map_or(0, |slash| slash + 1)],
         None => path,
@@ -44,7 +44,8 @@ fn missing_paths(text: &str, top: &Path) -> Vec<String> {
     fixed.filter(is_missing).map(str::to_owned).collect()
 }
 
-/// Targets of Markdown links to files that do not exist relative to `here`, and links to headings that the text lacks.
+/// Targets of Markdown links to files that do not exist relative to `here`, and links to headings that the text does
+/// not have.
 fn missing_links(text: &str, here: &Path) -> Vec<String> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
     let is_missing = |target: &&str| match target.split_once('#') {
@@ -87,12 +88,12 @@ fn screens(directory: &Path) -> HashSet<Vec<String>> {
     files.flat_map(|text| text.lines().map(fixed_words).collect::<Vec<_>>()).collect()
 }
 
-/// The words of a line that are the same in every run: no number, path, object id, time, host or handoff.
+/// The words of a line that are the same in every run, without numbers, paths, object ids, times, hosts and handoffs.
 fn fixed_words(line: &str) -> Vec<String> {
     let varies = |word: &str| {
         word.contains(|c: char| c.is_ascii_digit() || "/~[]".contains(c))
             || ["buildbox", "demobox", "box", "fix-total"].contains(&word.trim_end_matches(':'))
-            // `after 4 s`, where a shorter attempt has no time.
+            // `after 4 s` is missing for a shorter attempt.
             || ["after", "s", "s:"].contains(&word)
     };
     let words = line.split_whitespace().filter(|word| !varies(word));

@@ -1,7 +1,7 @@
-//! Holds the architecture: who may use whom, and which file may touch each dangerous dependency.
+//! Checks the architecture: which layer may use which, and which file may use each dangerous dependency.
 //!
 //! It reads the paths that begin at the crate root (`use crate::…`, `crate::…` in an expression, and enough `super::`
-//! to get there). A new folder under `src/` fails until it is given a place in [`RANKS`].
+//! to get there). A new folder under `src/` fails until it is listed in [`RANKS`].
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,8 @@ const RANKS: &[&[&str]] = &[
     &["model"],
 ];
 
-/// Rooms of `supervise/` from the top down. A file uses its own room and those below it, so that no two rooms use each other.
+/// Parts of `supervise/` from the top down. A file uses its own part and those below it, so that no two parts use each
+/// other.
 const SUPERVISE: &[&[&str]] = &[
     &["attempt_loop", "check", "clean", "pull", "resume", "run", "show", "stop", "takeover"],
     &["custody"],
@@ -30,7 +31,7 @@ const SUPERVISE: &[&[&str]] = &[
     &["progress"],
 ];
 
-/// Text that may stand only in files whose path under `src/` begins with one of the prefixes. Tests are free of it.
+/// Text that is allowed only in files whose path under `src/` begins with one of the prefixes. Tests are exempt.
 const OWNED: &[(&str, &[&str])] = &[
     ("clap::", &["cli.rs", "cli/"]),
     ("clap_complete::", &["cli.rs", "cli/"]),
@@ -65,7 +66,7 @@ fn every_room_of_the_engine_uses_only_rooms_below_it() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
-/// Uses of a room above or next to a file's own in `supervise/`, a line each. `path` is relative to `src/`.
+/// Uses of a part above or next to a file's own in `supervise/`, one per line. `path` is relative to `src/`.
 fn room_violations(path: &str, text: &str) -> Vec<String> {
     let rank_of = |room: &str| SUPERVISE.iter().position(|rank| rank.contains(&room));
     let room = path.split('/').nth(1).unwrap().trim_end_matches(".rs");
@@ -79,7 +80,7 @@ fn room_violations(path: &str, text: &str) -> Vec<String> {
     used.iter().filter(is_wrong).map(|other| format!("src/{path}: `{room}` uses `{other}`")).collect()
 }
 
-/// What is wrong with one file, a line each. `path` is relative to `src/`.
+/// The violations in one file, one per line. `path` is relative to `src/`.
 fn violations(path: &str, text: &str) -> Vec<String> {
     if ROOTS.contains(&path) {
         return Vec::new();
@@ -116,7 +117,7 @@ fn rank_of(layer: &str) -> Option<usize> {
     RANKS.iter().position(|rank| rank.contains(&layer))
 }
 
-/// The names right below the crate root that a file mentions.
+/// The names directly below the crate root that a file mentions.
 fn roots_used(path: &str, code: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for start in starts_of("crate::", code) {
@@ -135,12 +136,12 @@ fn roots_used(path: &str, code: &str) -> BTreeSet<String> {
     found
 }
 
-/// How many `super::` lead from a file's module to the crate root.
+/// The number of `super::` that lead from a file's module to the crate root.
 fn module_depth(path: &str) -> usize {
     path.split('/').count()
 }
 
-/// Positions at which a path begins, and not within a longer word.
+/// Positions at which a path begins, outside a longer word.
 fn starts_of<'a>(needle: &'a str, code: &'a str) -> impl Iterator<Item = usize> + 'a {
     code.match_indices(needle).map(|(at, _)| at).filter(|at| !code[..*at].ends_with(is_word))
 }
@@ -182,7 +183,7 @@ fn contains_path(code: &str, needle: &str) -> bool {
     starts_of(needle, code).next().is_some()
 }
 
-/// Cuts line comments; `//` inside a URL stays.
+/// Removes line comments. `//` inside a URL stays.
 fn without_comments(text: &str) -> String {
     let cut = |line: &str| {
         let end = line.match_indices("//").find(|(at, _)| line[..*at].trim_end().len() < *at || *at == 0);
@@ -191,7 +192,7 @@ fn without_comments(text: &str) -> String {
     text.lines().map(cut).collect()
 }
 
-/// A file's code before its `#[cfg(test)] mod …`, which by custom comes last.
+/// A file's code before its `#[cfg(test)] mod …`, which comes last by convention.
 fn without_test_module(code: &str) -> &str {
     code.match_indices("#[cfg(test)]")
         .find(|(at, mark)| code[at + mark.len()..].trim_start().starts_with("mod "))

@@ -1,4 +1,4 @@
-//! A host that began the next attempt by itself, and a laptop that was killed before it knew.
+//! A host that began the next attempt by itself, and a laptop that was killed before it received that news.
 
 use crate::support::laptop::Laptop;
 use crate::support::{ID, TASK, wait_for};
@@ -7,7 +7,7 @@ const PLAN: &str = "turn 1\nrun echo 1 >>\"$HOME/starts\"\nedit notes.txt <<END\
     turn 2\nrun echo 2 >>\"$HOME/starts\"\nedit more.txt <<END\nsecond\nEND\nsay Now I wait.\nhang\n\
     turn 3\nrun echo 3 >>\"$HOME/starts\"\nfinish Done.\n";
 
-/// Attempt 2 runs, and the record ends where the laptop had the work of attempt 1. It says that its end was `class`.
+/// Attempt 2 runs. The record ends after the fetch of attempt 1's work, and has `class` as the end of attempt 1.
 fn begun_alone(class: &str) -> Laptop {
     let mut laptop = Laptop::with_plan(PLAN);
     laptop.add_host("other").write_plan("turn 1\nfinish Done.\n");

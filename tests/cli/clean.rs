@@ -1,11 +1,11 @@
-//! `handoff clean`: a host lets go of what the laptop holds, and of nothing else.
+//! `handoff clean`: a host deletes only what the laptop has.
 
 use std::path::PathBuf;
 
 use crate::support::laptop::Laptop;
 use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
 
-/// A plan that leaves ignored files: one in a declared cache, one that is nowhere else.
+/// A plan that leaves two ignored files: one in a declared cache, and one without any other copy.
 const LEAVES: &str = "turn 1\nedit notes.txt <<END\nby the agent\nEND\n\
     run mkdir -p target; echo warm >target/made; printf 12345 >only.o; printf x >\"$(printf 'a\\033[2J.o')\"\n\
     finish All done.\n";

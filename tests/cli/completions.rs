@@ -17,7 +17,7 @@ fn bash_can_read_its_completion_script() {
     let script = laptop.handoff(["completions", "bash"]).run().exits(0).stdout;
     let file = laptop.home().join("completions.bash");
     std::fs::write(&file, script).unwrap();
-    // Not every machine has bash.
+    // Some machines have no bash.
     if let Ok(status) = std::process::Command::new("bash").arg("-n").arg(file).status() {
         assert!(status.success());
     }

@@ -1,4 +1,4 @@
-//! `handoff demo`: what a stranger sees first.
+//! `handoff demo`: the first output that a new user sees.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `handoff diff`: what the agent changed, and not what was there before.
+//! `handoff diff`: only the agent's changes, without the user's earlier changes.
 
 use crate::support::laptop::Laptop;
 use crate::support::{HANGS, ID, TASK};

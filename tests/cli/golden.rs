@@ -1,4 +1,4 @@
-//! What released versions left behind (`tests/golden/`), in the hands of the present one.
+//! The files that released versions left (`tests/golden/`), used by the present version.
 
 mod make;
 
@@ -55,7 +55,7 @@ fn unpack(archive: &Path, into: &Path, laptop: &Laptop) {
     }
 }
 
-/// This machine as a claim names it.
+/// This machine's name in a claim.
 fn node() -> String {
     let functions = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/remote/runner/claim.sh");
     let output =
@@ -65,7 +65,7 @@ fn node() -> String {
     node
 }
 
-/// A mirror knows its host's log by inode.
+/// A mirror identifies its host's log by inode.
 fn name_the_logs(laptop: &Laptop) {
     for work in std::fs::read_dir(laptop.hosts[0].home.join(".handoff/work")).unwrap() {
         let work = work.unwrap().path();
@@ -150,7 +150,7 @@ fn a_run_of_an_older_version_that_is_gone_is_lost_and_continues() {
             let mirror = std::fs::read(record.join(format!("attempt-{attempt}.log"))).unwrap();
             assert_eq!(mirror, std::fs::read(work(&laptop, RUNNING).join(attempt).join("log")).unwrap());
         }
-        // The session of then got its second turn: the plan has no first.
+        // The old session got its second turn. The plan has no first turn.
         laptop.handoff(["diff", RUNNING]).run().exits(0).says("+before").says("+after").done();
     }
 }
@@ -186,7 +186,7 @@ fn a_handoff_of_an_older_version_is_cleaned() {
             laptop.handoff(["clean", id]).run().exits(0).says("on box: released").done();
             assert!(!work.exists());
         }
-        // What ran then is not at rest; stopped, it is.
+        // The handoff still runs, so it must be stopped first.
         laptop.handoff(["stop", RUNNING]).run().exits(0).done();
         let work = work(&laptop, RUNNING);
         laptop.handoff(["clean", RUNNING]).run().exits(0).says("on box: released").done();

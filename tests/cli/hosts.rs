@@ -48,7 +48,7 @@ fn check_names_what_is_missing_on_the_host() {
 #[test]
 fn check_tests_the_login_with_the_environment_and_secrets_of_a_run() {
     let laptop = Laptop::new();
-    // Logged in only with both, as an agent is that reads its account from variables.
+    // The agent is logged in only with both, like an agent that reads its account from variables.
     let agent = "#!/bin/sh\ncase $1 in\n--version) echo 2026.11.20-5c71b7ed ;;\n\
         models) [ \"$SECRET_KEY\" = \"s'3 cret\" ] && [ -n \"$SCRIPTED_AGENT_PAUSE\" ] ;;\nesac\n";
     for name in ["agent", "cursor-agent"] {
@@ -57,7 +57,7 @@ fn check_tests_the_login_with_the_environment_and_secrets_of_a_run() {
     let path = laptop.hosts[0].home.join(".local/bin/cursor-agent");
     let login = format!("-p {} -i ", laptop.hosts[0].port);
     let refused = laptop.handoff(["hosts", "check", "box"]).run().exits(1).says("is not logged in on box");
-    // The command that is printed names the agent by its path, and the host as its entry does.
+    // The printed command names the agent by its path, and the host as its entry does.
     refused.says("try: ssh -t ").says(&login).says(&format!("127.0.0.1 {} login", path.display())).done();
     let file = laptop.home().join(".config/handoff/hosts.toml");
     let text = std::fs::read_to_string(&file).unwrap();

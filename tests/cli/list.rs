@@ -1,4 +1,4 @@
-//! `handoff list`: from the disk alone.
+//! `handoff list`: reads only the disk.
 
 use crate::support::laptop::Laptop;
 use crate::support::{ID, QUICK, TASK};

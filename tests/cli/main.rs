@@ -1,5 +1,5 @@
-//! The program as its users run it: the built binary on an isolated laptop, and hosts that are SSH servers in this
-//! process. One file a command. Needs git and a POSIX shell, no network and no account.
+//! The program as its users run it: the built binary on an isolated laptop, with SSH servers in this process as hosts.
+//! There is one file for each command. The tests need git and a POSIX shell, no network and no account.
 
 mod agents;
 mod alone;

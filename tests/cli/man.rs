@@ -31,7 +31,7 @@ fn every_command_has_a_page() {
     assert_eq!(pages.collect::<BTreeSet<_>>(), wanted.collect());
     let page = std::fs::read_to_string(directory.join("handoff-run.1")).unwrap();
     assert!(page.contains(".SH SYNOPSIS") && page.contains(r"\-\-detach"), "{page}");
-    // Not every machine has man.
+    // Some machines have no man.
     let man = std::process::Command::new("man").args(["-l".as_ref(), directory.join("handoff.1").as_os_str()]).output();
     if let Ok(man) = man.map(|man| String::from_utf8_lossy(&man.stderr).into_owned()) {
         assert!(!man.contains("warning"), "{man}");
@@ -61,7 +61,7 @@ fn the_command_line_reference_has_the_help_of_every_command() {
     assert!(written == text, "{differs}\n{}", first_difference(&written, &text));
 }
 
-/// The first line that is not the same in both.
+/// The first line that differs.
 fn first_difference(written: &str, wanted: &str) -> String {
     let pair = written.lines().chain([""]).zip(wanted.lines().chain([""])).find(|(one, other)| one != other);
     pair.map_or(String::new(), |(written, wanted)| format!("- {written}\n+ {wanted}"))

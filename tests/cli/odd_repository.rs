@@ -1,4 +1,4 @@
-//! Repositories with something where the record would be, with filters, and with places that cannot be written.
+//! Repositories with other files at the record's path, with filters, and with paths that cannot be written.
 
 use std::os::unix::fs::symlink;
 

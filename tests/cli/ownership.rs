@@ -1,6 +1,6 @@
-//! One writer: every meeting of a host's state, an action, a host out of reach, and a death on either side.
+//! One writer: every combination of a host's state, an action, an unreachable host, and a death on either side.
 //!
-//! The rows below are a choice; `HANDOFF_SWEEP=1` walks them all.
+//! The tests run selected rows. `HANDOFF_SWEEP=1` runs all of them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,14 +11,14 @@ use crate::support::laptop::Laptop;
 use crate::support::program::{Ran, Running};
 use crate::support::{ID, TASK, wait_for};
 
-/// Where the host stands when the action comes.
+/// The host's state when the action comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stands {
-    /// In its setup: the agent was not started.
+    /// In its setup: the agent has not been started.
     BeforeIntent,
     Runs,
     InBackoff,
-    /// In an attempt that it started while nobody looked.
+    /// In an attempt that it started by itself, without a laptop.
     Alone,
     EndedUnfetched,
     EndedFetched,
@@ -35,16 +35,16 @@ enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
     There,
-    /// Out of reach when the action comes, and back after it.
+    /// Unreachable when the action comes, and reachable after it.
     Away,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Death {
     Nobody,
-    /// The command is killed on its way and given again.
+    /// The command is killed during the action and given again.
     Command,
-    /// The host's watcher was killed before.
+    /// The host's watcher was killed before the action.
     Watcher,
 }
 
@@ -55,7 +55,7 @@ use Stands::{Alone, BeforeIntent, EndedFetched, EndedUnfetched, InBackoff, Runs}
 
 const ALL: [Stands; 6] = [BeforeIntent, Runs, InBackoff, Alone, EndedUnfetched, EndedFetched];
 
-/// Walks the rows of an action: the chosen ones, or all.
+/// Runs the rows of an action: the selected ones, or all.
 fn walk(action: Action, chosen: &[(Stands, Reach, Death)]) {
     if std::env::var_os("HANDOFF_SWEEP").is_none() {
         return chosen.iter().for_each(|(stands, reach, death)| row(*stands, action, *reach, *death));
@@ -152,7 +152,7 @@ fn resume_here_waits_for_a_host_that_is_away() {
 }
 
 fn walk_away(action: Action, chosen: &[(Stands, Death)]) {
-    // The sweep walks these rows with the others of the action.
+    // The sweep runs these rows with the others of the action.
     if std::env::var_os("HANDOFF_SWEEP").is_none() {
         chosen.iter().for_each(|(stands, death)| row(*stands, action, Away, *death));
     }
@@ -161,7 +161,7 @@ fn walk_away(action: Action, chosen: &[(Stands, Death)]) {
 /// A laptop, its host `box` in some state, and a second host.
 struct Scene {
     laptop: Laptop,
-    /// What of the user's must not change.
+    /// The user's state that must not change.
     before: (Vec<u8>, String, String),
 }
 
@@ -237,7 +237,7 @@ impl Scene {
             InBackoff => wait_for("the end", || has_result(1)),
             _ => wait_for("the agent", || self.starts(host).len() == 1),
         }
-        // Whoever sent it is gone from here on.
+        // The command that dispatched the handoff is gone from here on.
         let _ = running.kill();
         match stands {
             EndedUnfetched => {
@@ -254,7 +254,7 @@ impl Scene {
         for attempt in 1..=3 {
             for watch in ["watch.1", "watch.2"] {
                 if let Some(pid) = host.pid(attempt, watch).and_then(rustix::process::Pid::from_raw) {
-                    // One that has left already is as good.
+                    // A watcher that has already exited is fine.
                     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
                 }
             }
@@ -272,7 +272,7 @@ impl Scene {
         program.spawn()
     }
 
-    /// Until the command has ended, or waits for the host.
+    /// Waits until the command has ended, or waits for the host.
     fn wait_a_while(&self, running: &Running) {
         let until = Instant::now() + Duration::from_secs(3);
         while Instant::now() < until && !running.has_ended() {
@@ -286,12 +286,12 @@ impl Scene {
             let shown = self.laptop.handoff(["show", ID]).run().exits(0).says("taken without confirmation");
             shown.says("has not been told to stop").done();
         } else {
-            // What had ended before needed no word.
+            // A handoff that had already ended needs no stop request.
             assert!(page.contains("confirmed by the host"), "{page}");
         }
     }
 
-    /// What the command said, and then: everything comes to rest, and every host is told.
+    /// Checks what the command reported. After that everything must come to rest, and every host must be informed.
     fn check_end(&self, stands: Stands, action: Action, reach: Reach, ran: &Ran) {
         let at_rest = stands == EndedFetched;
         let text = format!("{}\n{}", ran.text(), ran.stderr);
@@ -335,7 +335,7 @@ impl Scene {
         self.check_applied(attempts, action);
     }
 
-    /// Nothing that came too late is in a diff or in the worktree; what was built on is.
+    /// Checks that no late work is in a diff or in the worktree, and that the work that others build on is.
     fn check_applied(&self, attempts: &serde_json::Map<String, serde_json::Value>, action: Action) {
         let laptop = &self.laptop;
         let diff = laptop.handoff(["diff", ID]).run().text();
@@ -354,7 +354,7 @@ impl Scene {
         let newest = attempts.values().rfind(|a| a["superseded"] == false && !a["fetched"].is_null());
         if let Some(newest) = newest {
             let work = newest["fetched"].as_str().unwrap();
-            // An attempt that was ended before its agent began leaves what it was given.
+            // An attempt that was ended before its agent began leaves its input unchanged.
             if laptop.git(&["ls-tree", work, "notes.txt"]).is_empty() {
                 return;
             }
@@ -373,20 +373,20 @@ impl Scene {
     }
 }
 
-/// A poll of a command that has gone ends by itself, within its 20 s; it starts nothing.
+/// A poll of a command that is gone ends by itself within 20 s. It starts no process.
 fn is_of_a_poll(command: &str) -> bool {
     command.contains(".sh poll ")
         || ["tail -c", "dd bs=65536", "sleep 20."].iter().any(|begin| command.starts_with(begin))
 }
 
-/// Every ref of the user's, and what HEAD is; a takeover's branch is ours.
+/// Every ref of the user, and the target of HEAD. A takeover's branch belongs to handoff.
 fn refs(laptop: &Laptop) -> String {
     let all = laptop.git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
     let ours = |line: &&str| !line.starts_with("refs/handoff/") && !line.starts_with("refs/heads/handoff/");
     all.lines().filter(ours).collect::<Vec<_>>().join("\n") + &laptop.git(&["symbolic-ref", "HEAD"])
 }
 
-/// Attempt and commit of every capture that lies on a host.
+/// Attempt and commit of every capture on a host.
 fn captures(host: &Host) -> Vec<(String, String)> {
     let Ok(all) = std::fs::read_dir(host.home.join(".handoff/work")) else { return vec![] };
     let attempts = all.flat_map(|work| std::fs::read_dir(work.unwrap().path()).unwrap());

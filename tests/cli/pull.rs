@@ -1,4 +1,4 @@
-//! `handoff pull`: into refs of ours, and nowhere else.
+//! `handoff pull` writes only refs below refs/handoff.
 
 use crate::support::laptop::Laptop;
 use crate::support::{ID, QUICK, TASK};
@@ -30,7 +30,7 @@ fn a_ref_that_git_refuses_is_named_and_kept_and_the_work_comes() {
     let kept = laptop.handoff(["clean", ID]).run().exits(1).says("heads/side (tree ").says("box keeps what it had");
     kept.says(accept).says("--discard-ignored").done();
     laptop.handoff(["takeover", ID, "--editor", "none"]).run().exits(0).says("is yours").done();
-    // What was printed works as it is typed.
+    // The printed command works exactly as printed.
     laptop.git(&["config", "fetch.fsck.hasDotgit", "warn"]);
     laptop.handoff(["pull", ID]).run().exits(0).done();
     laptop.git(&["rev-parse", "--verify", &format!("refs/handoff/{ID}/1/heads/side")]);

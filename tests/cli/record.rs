@@ -1,4 +1,4 @@
-//! What the record and every screen say of a step that failed.
+//! The record and every screen report a step that failed.
 
 use crate::support::laptop::Laptop;
 use crate::support::{ID, QUICK, TASK};
@@ -10,7 +10,7 @@ fn section<'a>(page: &'a str, name: &str) -> &'a str {
     rest.find("\n## ").map_or(rest, |end| &rest[..end])
 }
 
-/// Runs a handoff whose `step` fails after 30 lines, the last of which is `WHY`, and looks for that line.
+/// Runs a handoff whose `step` fails after 30 lines, and looks for the last one, which is `WHY`.
 #[track_caller]
 fn shows_why(laptop: &Laptop, check: &str, step: &str) {
     let ran = laptop.run(["--attempts", "1", "--check", check, TASK]).run();

@@ -1,4 +1,4 @@
-//! `handoff resume`: the next attempt, with a word from its user, on the same host or another.
+//! `handoff resume`: the next attempt, with a message from the user, on the same host or another.
 
 use crate::support::laptop::Laptop;
 use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
@@ -47,7 +47,7 @@ fn resume_on_another_host_carries_the_work() {
     assert_eq!(found, "by the agent\nmine\n");
     assert_eq!(laptop.shown()["handoff"]["attempts"]["2"]["host"], "other");
     let diff = laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").says("+more");
-    assert!(!diff.text().contains("+mine"), "what was there before is no change:\n{}", diff.text());
+    assert!(!diff.text().contains("+mine"), "earlier changes are not part of the diff:\n{}", diff.text());
 }
 
 #[test]
@@ -68,11 +68,11 @@ fn resume_on_a_host_that_was_not_told_works_after_it_was_told() {
         "turn 1\nrun cat more.txt notes.txt >\"$HOME/found\" 2>&1\nedit back.txt <<END\nback\nEND\nfinish Back.\n",
     );
     laptop.handoff(back).run().exits(0).says("finished after the handoff had moved on").done();
-    assert!(!laptop.hosts[0].running().join(" ").contains("sleep 99731"), "what ran there was ended first");
+    assert!(!laptop.hosts[0].running().join(" ").contains("sleep 99731"), "the earlier attempt was ended first");
     let found = std::fs::read_to_string(laptop.hosts[0].home.join("found")).unwrap();
     assert!(found.starts_with("more\n") && !found.contains("by the agent"), "the work of the other host: {found}");
     let superseded = laptop.git(&["show", &format!("refs/handoff/{ID}/1/work:notes.txt")]);
-    assert_eq!(superseded, "by the agent\n", "what it had made meanwhile is kept");
+    assert_eq!(superseded, "by the agent\n", "its later work is kept");
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! A host that loses its directory, or part of it: an attempt starts once, and what became of it is reported.
+//! A host that loses its directory, or part of it: an attempt starts once, and its outcome is reported.
 
 use std::path::PathBuf;
 
 use crate::support::laptop::Laptop;
 use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
 
-/// An agent that counts its starts, and the first time does what `first` says.
+/// An agent that counts its starts. In the first one it runs `first`.
 fn once(first: &str) -> Laptop {
     let plan = format!(
         "turn 1\nrun echo start >>\"$HOME/starts\"\nrun [ -e \"$HOME/once\" ] || {{ touch \"$HOME/once\"; {first}; }}\n\
@@ -22,7 +22,7 @@ fn starts(laptop: &Laptop) -> usize {
     std::fs::read_to_string(laptop.hosts[0].home.join("starts")).unwrap_or_default().lines().count()
 }
 
-/// Nothing of ours runs on the host.
+/// Checks that no process of handoff runs on the host.
 fn is_quiet(laptop: &Laptop) {
     laptop.hosts[0].wait_until_empty(|_| false);
 }
@@ -31,16 +31,18 @@ fn is_quiet(laptop: &Laptop) {
 fn an_attempt_that_deletes_the_root_waits_and_is_not_sent_again() {
     let laptop = once("rm -rf \"$HOME/.handoff\"");
     let running = laptop.run(["--attempts", "3", TASK]).spawn();
-    wait_for("the word on it", || running.stdout().contains("was deleted, or its file system is not mounted"));
+    wait_for("the report of the missing root", || {
+        running.stdout().contains("was deleted, or its file system is not mounted")
+    });
     is_quiet(&laptop);
     let shown = laptop.shown();
     assert!(shown["handoff"]["unreachable"].is_array(), "it waits: {shown}");
-    // The agent itself has made the directory of its file again.
+    // The agent itself has made the parent directory of its file again.
     let made = ["lib", "work", "cache", "instance"].map(|name| root(&laptop).join(name).exists());
     assert_eq!(made, [false; 4], "nothing is made there");
     assert_eq!(running.kill().code, None);
     laptop.handoff(["resume", ID]).run().exits(2).done();
-    // The user knows that it was deleted.
+    // The user knows that the directory was deleted.
     laptop.handoff(["resume", ID, "--host", "box"]).run().exits(0).done();
     assert_eq!((starts(&laptop), laptop.verdicts()), (2, vec!["lost".to_owned(), "unchecked".into()]));
 }
@@ -77,7 +79,7 @@ fn an_older_snapshot_is_no_reason_to_start_an_attempt_again() {
     let laptop = once("until [ -e \"$HOME/go\" ]; do sleep 0.05; done");
     laptop.run(["--attempts", "1", "--detach", TASK]).run().exits(0).done();
     wait_for("the start", || starts(&laptop) == 1);
-    // As it was before the attempt was sent.
+    // An older state of the instance file, from before the attempt was sent.
     let instance = root(&laptop).join("instance");
     let text = std::fs::read_to_string(&instance).unwrap();
     std::fs::write(&instance, text.lines().next().unwrap().to_owned() + "\n").unwrap();
@@ -92,11 +94,11 @@ fn a_file_system_that_is_away_for_a_while_changes_nothing() {
     let laptop = once("until [ -e \"$HOME/go\" ]; do sleep 0.05; done");
     let running = laptop.run(["--attempts", "1", TASK]).spawn();
     wait_for("the start", || running.stdout().contains("attempt 1 runs"));
-    wait_for("the agent at work", || laptop.hosts[0].home.join("once").exists());
+    wait_for("the running agent", || laptop.hosts[0].home.join("once").exists());
     let away = laptop.hosts[0].home.join("away");
     std::fs::rename(root(&laptop), &away).unwrap();
     laptop.hosts[0].cut();
-    wait_for("the word on it", || running.stdout().contains("its file system is not mounted"));
+    wait_for("the report of the missing root", || running.stdout().contains("its file system is not mounted"));
     let made = std::process::Command::new("find").arg(root(&laptop)).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&made.stdout), "", "nothing is made there");
     std::fs::rename(&away, root(&laptop)).unwrap();
@@ -126,7 +128,7 @@ fn a_resume_allows_as_many_attempts_as_the_run_and_they_are_made() {
     assert_eq!((starts(&laptop), laptop.verdicts().len()), (4, 4));
 }
 
-/// Another machine answers under the host's name: what the old one had is set aside here.
+/// Another machine answers under the host's name. The test moves the old machine's directory aside.
 fn replace_root(laptop: &Laptop) {
     std::fs::rename(root(laptop), laptop.hosts[0].home.join("before")).unwrap();
     std::fs::create_dir(root(laptop)).unwrap();
@@ -148,7 +150,7 @@ fn another_root_releases_nothing() {
 
 #[test]
 fn what_was_sent_to_an_earlier_root_is_not_reported_as_released() {
-    // Stopped without its host, it is ended as lost by the other machine's answer.
+    // The attempt is stopped without its host. The other machine's answer ends it as lost.
     for attempts in ["1", "2"] {
         let mut laptop = Laptop::with_plan(HANGS);
         laptop.run(["--attempts", attempts, "--detach", TASK]).run().exits(0).done();

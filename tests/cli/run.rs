@@ -1,4 +1,4 @@
-//! `handoff run`: the main job, what arrives, what is refused, and how each end is told.
+//! `handoff run`: the main job, transfer to the host, refused runs, and the report of each kind of end.
 
 mod arrives;
 mod ends;

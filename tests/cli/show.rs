@@ -1,4 +1,4 @@
-//! `handoff show`: the record, and the host's word in at most two seconds.
+//! `handoff show`: the record, and the host's answer if it comes within two seconds.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn show_prints_the_host_state_and_works_without_the_host() {
     let connections = laptop.hosts[0].connections();
     let offline = laptop.handoff(["show", ID, "--offline"]).run().exits(0).says("running").says("ago");
     assert!(!offline.text().contains("the host"), "{}", offline.text());
-    assert_eq!(laptop.hosts[0].connections(), connections, "--offline asks nobody");
+    assert_eq!(laptop.hosts[0].connections(), connections, "--offline opens no connection");
 
     laptop.hosts[0].vanish();
     let ran = laptop.handoff(["show", ID]).run().exits(0).says("running").says("ago").says("host now  no answer");
@@ -39,11 +39,11 @@ fn show_tells_a_host_that_is_back_and_does_not_wait_for_its_end() {
     laptop.hosts[0].out_of_reach(true);
     laptop.takeover().exits(0).says("could not reach box to stop it").done();
     laptop.hosts[0].out_of_reach(false);
-    // What runs there does not heed the first signal: its end takes longer than two looks.
+    // The process on the host ignores the first signal. Its end takes longer than `show` waits.
     let ran = laptop.handoff(["show", ID]).run().exits(0).says("has not been told to stop");
     assert!(ran.took < wait::stretched(Duration::from_secs(4)), "{:?}", ran.took);
     wait_for("a confirmation", || !laptop.handoff(["show", ID]).run().exits(0).text().contains("has not been told"));
-    assert!(!laptop.hosts[0].running().join(" ").contains("sleep 99731"), "what is confirmed has ended");
+    assert!(!laptop.hosts[0].running().join(" ").contains("sleep 99731"), "a confirmed stop has ended the process");
     laptop.hosts[0].wait_until_empty(|_| false);
 }
 

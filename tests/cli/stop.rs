@@ -1,4 +1,4 @@
-//! `handoff stop`: nothing of the attempt is left, and its work is kept.
+//! `handoff stop`: no process of the attempt is left, and its work is kept.
 
 use crate::support::laptop::Laptop;
 use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
@@ -57,9 +57,9 @@ fn stop_of_an_unreachable_host_is_carried_out_when_the_host_is_back() {
     laptop.hosts[0].out_of_reach(true);
     let stopped = laptop.handoff(["stop", ID]).run().exits(5).complains("has not stopped: its host cannot be reached");
     stopped.complains("handoff watch").complains("handoff takeover").done();
-    // The next process says it again, although it is recorded already.
+    // The next process reports the lost contact again, although it is already recorded.
     let watching = laptop.handoff(["watch", ID]).spawn();
-    wait_for("the word on the host", || watching.stdout().contains("lost contact"));
+    wait_for("the report of the lost contact", || watching.stdout().contains("lost contact"));
     laptop.hosts[0].out_of_reach(false);
     watching.wait().exits(1).says("stopped").done();
     laptop.status_is("stopped");

@@ -1,4 +1,5 @@
-//! An isolated laptop and its hosts: nothing of whoever runs the tests is read, and nothing a test starts outlives it.
+//! An isolated laptop and its hosts. The tests read nothing of the developer's environment, and no process outlives its
+//! test.
 
 #[path = "../../integration/support/evidence.rs"]
 pub mod evidence;
@@ -13,13 +14,13 @@ pub mod wait;
 
 use std::time::Duration;
 
-/// Far more than anything here takes, on a busy machine too: only what hangs takes this long.
+/// Time limit of every wait. Only something that hangs reaches it, on a busy machine too.
 pub const DEADLINE: Duration = Duration::from_secs(180);
 
 /// The id that tests give their handoff.
 pub const ID: &str = "20260407-fix-the-till";
 
-/// What they ask for.
+/// The task that tests give their handoff.
 pub const TASK: &str = "Two tests of the till fail. Fix total.sh.";
 
 /// A plan that changes a file and ends well, in one turn.
@@ -30,7 +31,7 @@ pub const HANGS: &str = "turn 1\nedit notes.txt <<END\nby the agent\nEND\n\
     run (setsid sleep 99731 || sleep 99731) >/dev/null 2>&1 &\nsay Now I wait.\nhang\n\
     turn 2\nfinish Went on after all.\n";
 
-/// Waits until `condition` holds; panics with `what` after [`DEADLINE`].
+/// Waits until `condition` is true. Panics with `what` after [`DEADLINE`].
 #[track_caller]
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     wait::until(what, DEADLINE, || condition().then_some(()));

@@ -1,4 +1,4 @@
-//! `handoff takeover`: the work, as the agent left it, in a worktree with the record in it.
+//! `handoff takeover`: the agent's work in a worktree, with the record in it.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -71,7 +71,7 @@ fn a_place_that_is_taken_is_refused_and_kept() {
     assert!(other.join("notes.txt").exists());
 }
 
-/// A `git` in front of the real one, which kills whoever calls it: `before` or `after` the first call that has `words`.
+/// A wrapper of `git` that kills its caller, `before` or `after` the first call that has `words`.
 fn deadly_git(laptop: &Laptop, when: &str, words: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     let git = std::env::split_paths(&path).map(|directory| directory.join("git")).find(|file| file.exists()).unwrap();
@@ -177,6 +177,6 @@ fn the_first_editor_that_is_there_is_opened_on_the_worktree_and_the_record() {
         assert_eq!(std::fs::read_to_string(&opened).unwrap(), expected);
         std::fs::remove_file(&opened).unwrap();
     }
-    // Without a screen nothing is opened that was not asked for.
+    // Without a screen, handoff opens an editor only on request.
     laptop.handoff(["takeover", ID]).env("PATH", &bin).run().exits(0).says("open it:  cursor ").done();
 }

@@ -1,4 +1,4 @@
-//! `handoff watch`: coming back, after leaving and after a crash.
+//! `handoff watch`: following a handoff again, after leaving and after a crash.
 
 use crate::support::laptop::Laptop;
 use crate::support::{ID, TASK, wait, wait_for};
@@ -12,7 +12,7 @@ fn the_host_goes_on_alone_when_the_program_is_killed() {
 
     let host = &laptop.hosts[0];
     wait_for("the end of attempt 2", || host.work().join("2/result").exists());
-    assert_eq!(host.prompts().len(), 2, "one session, two turns, nobody watching");
+    assert_eq!(host.prompts().len(), 2, "one session, two turns, without a watching laptop");
 
     let ran = laptop.handoff(["watch", ID]).run().exits(0).says("throttled").says("the check passes");
     assert!(ran.text().contains("attempt 1") && ran.text().contains("attempt 2"));
@@ -43,7 +43,7 @@ fn a_lost_attempt_has_its_own_exit_code() {
     let laptop = Laptop::with_plan("turn 1\nedit a <<END\nby the agent\nEND\nsay Now I wait.\nhang\n");
     laptop.run(["--detach", "--attempts", "1", TASK]).run().exits(0).done();
     wait_for("the work", || String::from_utf8_lossy(&laptop.hosts[0].log(1)).contains("Now I wait."));
-    // As in a power cut: no process is left to write down how it ended.
+    // As in a power cut, no process is left to record how the attempt ended.
     crate::support::processes::end(&laptop.hosts[0].home);
     let ran = laptop.handoff(["watch", ID]).run().exits(4).says("lost");
     assert!(ran.took < wait::stretched(std::time::Duration::from_secs(15)), "nothing was waited for: {:?}", ran.took);

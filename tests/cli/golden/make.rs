@@ -55,7 +55,7 @@ fn sh(script: &str, paths: &[&Path]) {
     assert!(status.success(), "{script}");
 }
 
-/// Puts marks in place of paths, boot and node.
+/// Replaces paths, boot id and node by placeholders.
 fn forget_the_machine(top: &Path, paths: &[(&str, &str)]) {
     for file in files(top) {
         let bytes = std::fs::read(&file).unwrap();

@@ -1,9 +1,9 @@
-//! What arrives on the host is what was here.
+//! The host receives exactly the files of the laptop.
 
 use crate::support::laptop::Laptop;
 use crate::support::{ID, TASK, wait_for};
 
-/// A plan that tells what the agent finds.
+/// A plan that reports what the agent finds.
 fn looks() -> String {
     "turn 1\nrun git status --porcelain=v2 --branch >\"$HOME/status\"; cat total.sh mine.txt >\"$HOME/files\"\n\
      finish Looked.\n"
@@ -79,7 +79,8 @@ fn ignored_files_that_the_work_needs_go_too_and_never_come_back_as_work() {
     let names = laptop.git(&["ls-tree", "-r", "--name-only", &work]);
     assert!(!names.contains(".env") && !names.contains("local"), "{names}");
     assert_eq!(std::fs::read_to_string(laptop.hosts[0].home.join("status")).unwrap(), "?? seen.txt\n");
-    // As they were at the start, whatever has become of them here; and nothing of them holds the tree back.
+    // The files have their content from the start, even if they have changed on the laptop since. None of them prevents
+    // the reuse of the tree.
     laptop.write(".env", "KEY=2\n");
     laptop.git(&["gc", "-q", "--prune=now"]);
     laptop.handoff(["resume", ID, "--host", "other"]).run().exits(0).done();

@@ -1,4 +1,4 @@
-//! Each way to end has its exit code and its verdict.
+//! Each kind of end has its exit code and its verdict.
 
 use crate::support::laptop::Laptop;
 use crate::support::{QUICK, TASK};

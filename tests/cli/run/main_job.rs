@@ -1,4 +1,4 @@
-//! The main job, seen from every side: a rate limit, a wait, the same session again, a check that passes.
+//! All aspects of the main job: a rate limit, a wait, the same session again, a check that passes.
 
 use std::time::Duration;
 

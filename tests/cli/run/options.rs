@@ -1,4 +1,4 @@
-//! How a run is shown, and how it is left.
+//! The output options of a run, and the ways to leave it.
 
 use crate::support::laptop::Laptop;
 use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
@@ -48,6 +48,6 @@ fn ctrl_c_leaves_the_task_running() {
     let running = laptop.run([TASK]).spawn();
     wait_for("the agent's words", || running.stdout().contains("Now I wait."));
     running.interrupt().exits(130).says("keeps running on box").done();
-    // Its words come a moment before it waits.
-    wait_for("the agent at work", || laptop.hosts[0].running().iter().any(|command| command.contains("sleep 1000000")));
+    // The agent prints its text a moment before it waits.
+    wait_for("the running agent", || laptop.hosts[0].running().iter().any(|command| command.contains("sleep 1000000")));
 }

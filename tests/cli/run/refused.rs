@@ -1,4 +1,4 @@
-//! What is refused, before anything is sent where that can be.
+//! Runs that are refused, if possible before anything is sent.
 
 use crate::support::laptop::Laptop;
 use crate::support::{HANGS, ID, QUICK, TASK};

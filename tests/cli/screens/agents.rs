@@ -1,4 +1,4 @@
-//! What is known of agents, and what a log proves.
+//! The known facts about agents, and the facts that a log proves.
 
 use crate::support::laptop::Laptop;
 use crate::support::screens::Screens;

@@ -1,4 +1,4 @@
-//! The demo: what a stranger sees first.
+//! The demo: the first output that a new user sees.
 
 use crate::support::laptop::Laptop;
 use crate::support::processes;

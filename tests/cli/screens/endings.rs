@@ -1,10 +1,10 @@
-//! Attempts that do not end well, each with what the user can do.
+//! Attempts that fail, each with the user's next step.
 
 use crate::support::laptop::Laptop;
 use crate::support::screens::Screens;
 use crate::support::{HANGS, ID, QUICK, TASK, wait_for};
 
-/// A run that follows `plan`, with more keys of its host and more arguments, and what `show` has of it.
+/// A run that follows `plan`, with more keys of its host and more arguments, and the output of `show`.
 fn ending(screens: &mut Screens, what: &str, plan: &str, keys: &str, more: &[&str]) {
     let mut laptop = Laptop::with_plan(plan);
     laptop.hosts[0].keys = keys.to_owned();
@@ -52,7 +52,7 @@ fn of_an_attempt_that_is_lost() {
     let running = laptop.run(["--attempts", "1", TASK]).spawn();
     wait_for("the agent's words", || running.stdout().contains("Now I wait."));
     running.interrupt().exits(130).done();
-    // As in a power cut: no process is left to write down how it ended.
+    // As in a power cut, no process is left to record how the attempt ended.
     crate::support::processes::end(&laptop.hosts[0].home);
     screens.see(&laptop, &["watch"]);
     screens.see(&laptop, &["list"]);

@@ -1,4 +1,4 @@
-//! Hosts: listed, added, checked, and those that cannot be used.
+//! Hosts: listed, added, checked, and unusable ones.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,4 +1,4 @@
-//! A host: an embedded SSH server with a home of its own and a scripted agent in it.
+//! A host: an embedded SSH server with its own home and a scripted agent.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,9 +12,9 @@ pub struct Host {
     pub home: PathBuf,
     pub port: u16,
     pub known_hosts: String,
-    /// More keys of its table.
+    /// Further keys of its table.
     pub keys: String,
-    /// `None`: it is gone.
+    /// `None` after the server has been removed.
     pub server: Option<Server>,
     pub planned: bool,
 }
@@ -23,7 +23,7 @@ impl Host {
     pub fn start(runtime: &tokio::runtime::Runtime, name: &'static str, home: PathBuf, public: &str) -> Self {
         let bin = home.join(".local/bin");
         std::fs::create_dir_all(&bin).unwrap();
-        // Under both names of Cursor's, or a real one further down the PATH would be taken.
+        // The agent has both of Cursor's names. Otherwise a real one further down the PATH would be used.
         for agent in [bin.join("agent"), bin.join("cursor-agent")] {
             std::fs::write(&agent, include_str!("../../../config/demo/agent")).unwrap();
             std::fs::set_permissions(&agent, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -50,7 +50,7 @@ impl Host {
         self.home.join("plan")
     }
 
-    /// What its agent will do; see the head of `config/demo/agent`.
+    /// Sets the agent's plan. The head of `config/demo/agent` describes the language.
     pub fn write_plan(&mut self, plan: &str) {
         std::fs::write(self.plan_file(), plan).unwrap();
         self.planned = true;
@@ -67,12 +67,12 @@ impl Host {
         path
     }
 
-    /// The log of an attempt, as the host has it.
+    /// The log of an attempt on the host.
     pub fn log(&self, attempt: u32) -> Vec<u8> {
         std::fs::read(self.work().join(attempt.to_string()).join("log")).unwrap()
     }
 
-    /// The prompts of the one session that its agent has had.
+    /// The prompts of the only session of its agent.
     pub fn prompts(&self) -> Vec<String> {
         let sessions = std::fs::read_dir(self.home.join(".scripted-agent")).unwrap();
         let sessions: Vec<PathBuf> = sessions.map(|entry| entry.unwrap().path()).collect();
@@ -80,12 +80,13 @@ impl Host {
         (1..).map_while(|turn| std::fs::read_to_string(sessions[0].join(format!("prompt.{turn}"))).ok()).collect()
     }
 
-    /// Command lines of what runs there now.
+    /// Command lines of the processes that run on the host now.
     pub fn running(&self) -> Vec<String> {
         processes::of_home(&self.home).into_iter().map(|(_, command)| command).collect()
     }
 
-    /// Waits until nothing runs there, bar the commands that `expected` names; a failure lists what does.
+    /// Waits until no process runs on the host, except the commands that `expected` accepts. A failure lists the
+    /// remaining ones.
     #[track_caller]
     pub fn wait_until_empty(&self, expected: impl Fn(&str) -> bool) {
         let left = || self.running().into_iter().filter(|command| !expected(command)).collect::<Vec<_>>();
@@ -93,17 +94,17 @@ impl Host {
         wait::until_or_show("an empty host", DEADLINE, is_empty, || left().join("\n"));
     }
 
-    /// Connections taken so far.
+    /// Connections accepted so far.
     pub fn connections(&self) -> u64 {
         self.server.as_ref().map_or(0, Server::connections)
     }
 
-    /// Cuts what is connected; new connections are taken.
+    /// Cuts the present connections. New connections are accepted.
     pub fn cut(&self) {
         self.server.as_ref().unwrap().drop_connections();
     }
 
-    /// Shuts the door for new connections and cuts the old, or opens it again: out of reach for a while.
+    /// Refuses new connections and cuts the old ones, or accepts connections again. The host is unreachable in between.
     pub fn out_of_reach(&self, yes: bool) {
         let server = self.server.as_ref().unwrap();
         server.refuse(yes);
@@ -112,7 +113,7 @@ impl Host {
         }
     }
 
-    /// The process that a claim of an attempt names (`watch.1`, `task`), if it is there.
+    /// The process in a claim of an attempt (`watch.1`, `task`), if the claim exists.
     pub fn pid(&self, attempt: u32, claim: &str) -> Option<i32> {
         let works = std::fs::read_dir(self.home.join(".handoff/work")).ok()?;
         let work = works.flatten().find(|work| work.file_name().to_string_lossy().starts_with(ID))?.path();
@@ -120,7 +121,7 @@ impl Host {
         link.to_str()?.split(':').next()?.parse().ok()
     }
 
-    /// Takes it off the network; what runs there runs on.
+    /// Removes the host from the network. Its processes keep running.
     pub fn vanish(&mut self) {
         self.server = None;
     }

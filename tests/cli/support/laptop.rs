@@ -15,7 +15,7 @@ pub struct Laptop {
     pub hosts: Vec<Host>,
     public: String,
     runs: AtomicU32,
-    // Dropped in this order: what runs first, then where it runs.
+    // These fields are dropped in this order: first the running programs, then their directories.
     runtime: tokio::runtime::Runtime,
     top: tempfile::TempDir,
 }
@@ -62,7 +62,7 @@ impl Laptop {
         self.hosts.last_mut().unwrap()
     }
 
-    /// Writes hosts.toml and known_hosts as the hosts are now.
+    /// Writes hosts.toml and known_hosts for the present hosts.
     pub fn write_hosts(&self) {
         let tables: Vec<String> = self.hosts.iter().map(|host| host.table(&self.identity())).collect();
         std::fs::write(self.hosts_file(), tables.join("\n")).unwrap();
@@ -74,7 +74,7 @@ impl Laptop {
         self.home().join(".config/handoff/hosts.toml")
     }
 
-    /// Adds to hosts.toml, until it is written again.
+    /// Appends to hosts.toml. The next write of the file removes the text.
     pub fn append_hosts(&self, text: &str) {
         let file = self.hosts_file();
         std::fs::write(&file, std::fs::read_to_string(&file).unwrap() + text).unwrap();
@@ -115,7 +115,7 @@ impl Laptop {
         std::fs::write(self.repository().join(path), text).unwrap();
     }
 
-    /// The variables of every program here, and no others.
+    /// The complete environment of every program here.
     fn environment(&self) -> Vec<(&'static str, OsString)> {
         let home = self.home();
         vec![
@@ -146,7 +146,7 @@ impl Laptop {
         self.handoff(["run", "--host", self.hosts[0].name, "--id", ID]).args(more)
     }
 
-    /// A search path with these programs and no others.
+    /// A search path with only these programs.
     pub fn path_of(&self, programs: &[&str]) -> PathBuf {
         let bin = self.home().join("bin");
         std::fs::create_dir_all(&bin).unwrap();
@@ -176,12 +176,12 @@ impl Laptop {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What people read of the handoff [`ID`]: a file in the repository.
+    /// A file of the pages for people about the handoff [`ID`], in the repository.
     pub fn record(&self, name: &str) -> PathBuf {
         self.repository().join(".cursor/agent-handoffs").join(ID).join(name)
     }
 
-    /// The truth on the laptop: a file of the handoff [`ID`] in the git directory.
+    /// A file of the record of the handoff [`ID`], in the git directory.
     pub fn truth(&self, name: &str) -> PathBuf {
         self.repository().join(".git/handoff").join(ID).join(name)
     }
@@ -195,7 +195,7 @@ impl Laptop {
         std::fs::read_to_string(self.record("handoff.md")).unwrap()
     }
 
-    /// Asserts the status in `handoff.md` and in the record.
+    /// Checks the status in `handoff.md` and in the record.
     #[track_caller]
     pub fn status_is(&self, status: &str) {
         assert!(self.handoff_md().contains(&format!("\n- Status: {status}\n")), "{}", self.handoff_md());
@@ -215,18 +215,18 @@ impl Laptop {
         attempts.map(|attempt| attempt["verdict"]["class"].as_str().unwrap_or("none").to_owned()).collect()
     }
 
-    /// Where a takeover of the handoff [`ID`] goes.
+    /// The worktree of a takeover of the handoff [`ID`].
     pub fn worktree(&self) -> PathBuf {
         self.top().join("work").join(format!("till-handoff-{ID}"))
     }
 
-    /// Takes the handoff over, into no editor.
+    /// Takes the handoff over, without an editor.
     pub fn takeover(&self) -> Ran {
         self.handoff(["takeover", ID, "--editor", "none"]).run()
     }
 }
 
-/// The end of what every program of a test printed, in the order of their starts.
+/// The last output of every program of a test, in the order of their starts.
 fn transcript(runs: &Path) -> String {
     let mut text = String::new();
     for run in (0..).map(|number: u32| runs.join(number.to_string())).take_while(|run| run.exists()) {

@@ -1,18 +1,18 @@
-//! The processes of a host: those that carry its HOME in their environment, whatever session they moved to.
+//! The processes of a host: those with its HOME in their environment, also in other sessions.
 
 use std::path::Path;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Pid and command line of each.
+/// Pid and command line of each process.
 pub fn of_home(home: &Path) -> Vec<(i32, String)> {
     let carried = format!("HOME={}", home.display());
     let Ok(proc) = std::fs::read_dir("/proc") else { return listed(&carried) };
     let mut found = Vec::new();
     for entry in proc.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // A process may end between two looks, or belong to somebody else.
+        // A process may end between the two reads, or belong to another user.
         let Ok(environment) = std::fs::read(entry.path().join("environ")) else { continue };
         if environment.split(|b| *b == 0).any(|variable| variable == carried.as_bytes()) {
             let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -22,7 +22,7 @@ pub fn of_home(home: &Path) -> Vec<(i32, String)> {
     found
 }
 
-/// Where there is no /proc: `ps` shows environments after the commands.
+/// For systems without /proc: `ps` prints environments after the commands.
 fn listed(carried: &str) -> Vec<(i32, String)> {
     let output = Command::new("ps").args(["axeww", "-o", "pid=,command="]).output().expect("ps");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -33,7 +33,7 @@ fn listed(carried: &str) -> Vec<(i32, String)> {
         .collect()
 }
 
-/// Kills them until none is left: one may fork while it is being killed.
+/// Kills the processes until none is left. A process may fork while it is being killed.
 pub fn end(home: &Path) {
     for _ in 0..200 {
         let left = of_home(home);

@@ -1,4 +1,4 @@
-//! One run of the program under test, with a limit on its time and a result that must be looked at.
+//! One run of the program under test, with a time limit and a result that must be used.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,16 +12,16 @@ use serde_json::Value;
 
 use super::{DEADLINE, wait};
 
-/// A run that has not begun.
+/// A run that has not started.
 #[must_use = "it does not run by itself"]
 pub struct Program {
     command: Command,
     input: Option<Vec<u8>>,
-    /// Output goes to files: what outlives the program cannot hold a pipe open.
+    /// Output goes to files, so that a process that outlives the program cannot keep a pipe open.
     output: PathBuf,
 }
 
-/// A run under way; it is ended when this is dropped.
+/// A run in progress. It is ended when dropped.
 #[must_use = "it is killed when this is dropped"]
 pub struct Running {
     child: Child,
@@ -30,20 +30,20 @@ pub struct Running {
     since: Instant,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug)]
 #[must_use = "a run that nobody looks at proves nothing"]
 pub struct Ran {
     pub stdout: Vec<u8>,
     pub stderr: String,
-    /// `None`: killed by a signal.
+    /// `None` if a signal killed it.
     pub code: Option<i32>,
     pub took: Duration,
     line: String,
 }
 
 impl Program {
-    /// A run whose output lies in `output`, a directory of its own.
+    /// A run with its output in `output`, a directory of its own.
     pub fn new(binary: &Path, output: PathBuf) -> Self {
         std::fs::create_dir_all(&output).unwrap();
         let mut command = Command::new(binary);
@@ -91,7 +91,7 @@ impl Program {
     }
 }
 
-/// A command as a person would type it.
+/// A command as a person types it.
 fn line(command: &Command) -> String {
     let words = std::iter::once("handoff".into()).chain(command.get_args().map(|word| word.to_string_lossy()));
     let quote = |word: std::borrow::Cow<'_, str>| match shlex::try_quote(&word) {
@@ -106,18 +106,18 @@ impl Running {
         Pid::from_child(&self.child)
     }
 
-    /// What it has printed so far.
+    /// The output so far.
     pub fn stdout(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.output.join("stdout")).unwrap()).into_owned()
     }
 
-    /// Notes its end for a test that fails later.
+    /// Records its end for a test that fails later.
     fn ended(&self, how: &str) {
-        // A laptop that is gone has no test that could fail.
+        // If the laptop is gone, no test can fail any more.
         let _ = std::fs::write(self.output.join("end"), how);
     }
 
-    /// Whether it has ended; what it said is for [`Running::wait`].
+    /// Whether the program has ended. [`Running::wait`] returns its output.
     pub fn has_ended(&self) -> bool {
         let state = rustix::process::waitid(
             rustix::process::WaitId::Pid(self.pid()),
@@ -128,7 +128,7 @@ impl Running {
         state.is_ok_and(|status| status.is_some())
     }
 
-    /// SIGKILL to the program alone, as a crash: what it started on hosts lives on.
+    /// Sends SIGKILL to the program alone, as a crash does. The processes that it started on hosts keep running.
     pub fn kill(self) -> Ran {
         kill_process(self.pid(), Signal::KILL).unwrap();
         self.wait()
@@ -140,7 +140,7 @@ impl Running {
         self.wait()
     }
 
-    /// To its end; panics when that takes longer than [`DEADLINE`].
+    /// Waits for the end. Panics if that takes longer than [`DEADLINE`].
     pub fn wait(mut self) -> Ran {
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -174,35 +174,35 @@ impl Drop for Running {
 }
 
 impl Ran {
-    /// Asserts the exit code.
+    /// Checks the exit code.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}\n{}", self.line, self.text(), self.stderr);
         self
     }
 
-    /// Asserts a part of stdout.
+    /// Checks a part of stdout.
     #[track_caller]
     pub fn says(self, part: &str) -> Self {
         assert!(self.text().contains(part), "{} does not say {part:?}:\n{}\n{}", self.line, self.text(), self.stderr);
         self
     }
 
-    /// Asserts a part of stderr.
+    /// Checks a part of stderr.
     #[track_caller]
     pub fn complains(self, part: &str) -> Self {
         assert!(self.stderr.contains(part), "{} does not complain of {part:?}:\n{}", self.line, self.stderr);
         self
     }
 
-    /// All that a person sees of it: the command, its output and its exit status.
+    /// Everything that a person sees of the run: the command, its output and its exit status.
     pub fn screen(&self) -> String {
         let code = self.code.map_or("by a signal".to_owned(), |code| code.to_string());
         let stderr = if self.stderr.is_empty() { String::new() } else { format!("[stderr]\n{}", whole(&self.stderr)) };
         format!("$ {}\n{}{stderr}[exit {code}]\n", self.line, whole(&self.text()))
     }
 
-    /// The end of a test that has seen enough.
+    /// Ends the chain of a test that needs no further checks.
     pub fn done(self) {}
 
     pub fn text(&self) -> String {
@@ -217,7 +217,7 @@ impl Ran {
     }
 }
 
-/// A text whose last line is a whole one; where the program did not end it, that shows.
+/// A text that ends with a newline. If the program did not print one, a note shows that.
 fn whole(text: &str) -> String {
     if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}[no newline]\n") }
 }

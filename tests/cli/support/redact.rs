@@ -1,4 +1,4 @@
-//! What differs between two runs of the same screen, by a name in brackets: the one place that decides it.
+//! Replaces text that differs between two runs of the same screen by a name in brackets. No other file does this.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::laptop::Laptop;
 
-/// What is replaced wherever it stands, in this order, and by what.
+/// Patterns and their replacements, applied everywhere in this order.
 const RULES: &[(&str, &str)] = &[
     (r"SHA256:[A-Za-z0-9+/]{43}", "SHA256:[FINGERPRINT]"),
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "[SESSION]"),
@@ -17,30 +17,30 @@ const RULES: &[(&str, &str)] = &[
     (r"\b\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?( UTC|Z)?", "[TIME]"),
     (r"\b[0-9a-f]{10}\b", "[OID]"),
     (r"\b(\d{8}-[a-z-]+)-[0-9A-Za-z]{16}\b", "$1-[UID]"),
-    // Ids that no test chose begin with today's date.
+    // Default ids begin with today's date.
     (r"\b\d{8}-two-tests", "[DATE]-two-tests"),
     (r"\b\d+ (s|min|h|days) ago\b", "[AGE] ago"),
     (r"\b(for|in|after) (\d+ (s|min|h)|\d+:\d\d)\b", "$1 [DURATION]"),
     (r"\bactive for \[DURATION\](, last tick \[AGE\] ago)?", "active for [DURATION]"),
-    // A host counts active time in ticks: a short attempt has none.
+    // A host counts active time in ticks, so a short attempt has none.
     (r"(?m)^(attempt \d+: [a-z-]+) after \[DURATION\]:", "$1:"),
     (r"log saved \(\d+ bytes\)", "log saved ([BYTES] bytes)"),
     (r"\b\d+(\.\d+)?(KiB|MiB|GiB)\b", "[SIZE]"),
     (r"\bprocess \d+ is", "process [PID] is"),
-    // A line of the journal is as long as its time is exact.
+    // The length of a line in the journal depends on the precision of its time.
     (r"\b(at line \d+ column) \d+", "$1 [COLUMN]"),
-    // Words of the operating system.
+    // Messages of the operating system.
     (r"\(os error \d+\)", "(os error [ERRNO])"),
     (r"(?m)(failed to lookup address information): .*$", "$1: [REASON]"),
     (r"(?m)^box: \S+(, \d+ cores?)?(, \[SIZE\])?, git \S+$", "box: [SYSTEM], [CORES], [SIZE], git [VERSION]"),
-    // How much of a path is left of a line that is cut depends on the path.
+    // The length of the path determines how much of it a truncated line shows.
     (r"(?m) was not found in \S*…$", " was not found in [PATH]…"),
 ];
 
 static PATTERNS: LazyLock<Vec<(Regex, &str)>> =
     LazyLock::new(|| RULES.iter().map(|(pattern, name)| (Regex::new(pattern).unwrap(), *name)).collect());
 
-/// `text` without anything of this run of the tests, of this machine or of today.
+/// `text` without anything that depends on this run of the tests, this machine or today's date.
 pub fn redact(laptop: &Laptop, text: &str) -> String {
     let mut text = text.to_owned();
     let mut names = vec![(laptop.repository(), "[REPO]".to_owned()), (laptop.home(), "[HOME]".to_owned())];

@@ -26,7 +26,7 @@ impl Screens {
         self.text(laptop, &ran.screen());
     }
 
-    /// Adds a text that a person reads elsewhere.
+    /// Adds a text that a person reads outside the terminal.
     pub fn text(&mut self, laptop: &Laptop, text: &str) {
         if !self.0.is_empty() {
             self.0 += "\n";
@@ -34,7 +34,7 @@ impl Screens {
         self.0 += &redact(laptop, text);
     }
 
-    /// Adds a line on what happens between two screens.
+    /// Adds a line about an event between two screens.
     pub fn note(&mut self, text: &str) {
         self.0 += &format!("{}# {text}\n", if self.0.is_empty() { "" } else { "\n" });
     }
