@@ -15,6 +15,7 @@ pub mod refusal;
 pub mod release;
 pub mod root;
 pub mod snapshot;
+pub mod status;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod uncaptured;

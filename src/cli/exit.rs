@@ -1,6 +1,7 @@
 //! Exit codes. They are part of the interface, and the README documents them.
 
-use crate::model::handoff::{Handoff, Status};
+use crate::model::handoff::Handoff;
+use crate::model::status::Status;
 use crate::model::verdict::Class;
 
 /// `done` or `unchecked`, or a command that did what it was asked.

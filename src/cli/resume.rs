@@ -4,8 +4,9 @@ use super::Global;
 use super::context::{self, Show};
 use super::error::Error;
 use super::watch::follow;
-use crate::model::handoff::{Handoff, Status};
+use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
+use crate::model::status::Status;
 use crate::supervise::attempt::step::Until;
 use crate::supervise::driver::Driver;
 

@@ -8,7 +8,8 @@ use crate::config::markdown;
 use crate::config::templates::{HandoffPage, PromptContext, PromptKind, TemplateError, render_prompt};
 use crate::model::attempt::{AttemptNo, Next};
 use crate::model::event::Owner;
-use crate::model::handoff::{Attempt, Handoff, Status};
+use crate::model::handoff::{Attempt, Handoff};
+use crate::model::status::Status;
 
 /// Maximum lines of a list in a prompt; the record has all of them.
 const IN_PROMPT: usize = 12;

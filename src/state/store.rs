@@ -9,8 +9,8 @@ use super::Error;
 use super::journal::{self, Journal};
 use crate::model::attempt::AttemptNo;
 use crate::model::event::{Created, Event, Kind};
-use crate::model::handoff::Status;
 use crate::model::id::HandoffId;
+use crate::model::status::Status;
 use crate::model::verdict::Class;
 
 const CACHE: &str = "state.json";

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use crate::agent::output::Output;
 use crate::model::agent_event::AgentEvent;
 use crate::model::attempt::AttemptNo;
-use crate::model::handoff::Status;
 use crate::model::snapshot::{LeftBehind, Snapshot};
+use crate::model::status::Status;
 use crate::model::uncaptured::Uncaptured;
 use crate::model::verdict::Verdict;
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::git::{refs, snapshot};
 use crate::model::event::Created;
-use crate::model::handoff::Status;
 use crate::model::host::{FilledLimits, Host};
 use crate::model::id::{HandoffId, Uid};
+use crate::model::status::Status;
 use crate::state::lock::DriverLock;
 use crate::supervise::connection::HostConnection;
 use crate::supervise::dispatch::spec::Start;

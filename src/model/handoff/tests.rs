@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::attempt::Writer;
+use crate::model::status::Status;
 use crate::model::testing::created;
 
 fn at(second: i64) -> Timestamp {

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::*;
 use crate::model::attempt::{Grant, Writer};
 use crate::model::event::{Created, Event, Kind, Owner};
-use crate::model::handoff::Status;
 use crate::model::snapshot::Oid;
+use crate::model::status::Status;
 use crate::model::testing::created;
 use crate::model::verdict::{Class, Verdict};
 
