@@ -25,13 +25,15 @@ capture_worktrees() {
 }
 
 # Lists everything next to the checkout that is neither ours nor the agent's git directory. Names are relative to the
-# checkout, and a NUL follows each. Only worktrees that the last capture took are left out.
+# checkout, and a NUL follows each. Worktrees that the last capture took and empty directories are left out.
 list_beside() {
   find_git_dir
   for entry in "${tree%/*}"/* "${tree%/*}"/.[!.]* "${tree%/*}"/..?*; do
     [ -e "$entry" ] || [ -h "$entry" ] || continue
     case ${entry##*/} in owner | key | kept | held | index | gone | "${tree##*/}") continue ;; esac
     { [ "$entry" != "$git_dir" ] && [ "$entry" != "$common_dir" ]; } || continue
+    # The words of an error count as content: a directory that cannot be read may have some.
+    if [ -d "$entry" ] && [ ! -h "$entry" ] && [ -z "$(ls -A "$entry" 2>&1)" ]; then continue; fi
     entry=../${entry##*/}
     # grep would take a name with a newline for several patterns.
     case $entry in *"$nl"*) false ;; *) grep -qxF "$entry" "$job/capture.git/captured-worktrees" 2>/dev/null ;; esac ||
