@@ -80,7 +80,7 @@ fn an_unknown_host_key_is_asked_about_on_the_terminal_and_then_known() {
     let mut refused = OnTerminal::start(&site.laptop, &run);
     refused.shows("SHA256:");
     refused.types("no");
-    assert_eq!(refused.end(), Some(1), "{}", refused.screen());
+    assert_eq!(refused.end(), Some(8), "{}", refused.screen());
     assert_eq!(std::fs::read_to_string(&route.known_hosts).unwrap(), "");
     let mut taken = OnTerminal::start(&site.laptop, &run);
     taken.shows("SHA256:");

@@ -37,7 +37,7 @@ fn r27_agent_stopped() {
     site.wait_for_log(1, "Working.");
     processes::signal(site.agent_pid(), Signal::STOP);
     let shown = site.answered_show();
-    assert!(shown.contains("agent stopped, watcher alive"), "{shown}");
+    assert!(shown.contains("agent stopped, watcher running"), "{shown}");
     let _ = running.end();
     let result = site.on_host(1, "result").unwrap();
     assert!(result.contains("class hung\n") && result.contains("reason no-progress\n"), "{result}");

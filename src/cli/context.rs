@@ -128,8 +128,8 @@ pub fn services(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Serv
     }))
 }
 
-/// The handoff that a command without an id acts on: the only one that fits. If several fit, the user chooses one on a
-/// terminal; a script is refused.
+/// The handoff that a command without an id acts on: the only one that fits, if it is the newest of all. Otherwise the user
+/// chooses one on a terminal, and a script is refused: an older handoff may not be the one that is meant.
 pub fn choose(
     services: &Services,
     prefix: Option<&str>,
@@ -153,7 +153,7 @@ pub fn choose(
     match &found[..] {
         // No handoff fits: the newest is chosen, so that it is refused with its reason.
         [] => newest(services),
-        [(_, only, _)] => Ok(only.clone()),
+        [(_, only, _)] if newest(services)? == *only => Ok(only.clone()),
         _ => ask_which(services, command, &found),
     }
 }

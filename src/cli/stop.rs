@@ -6,7 +6,7 @@ use super::Global;
 use super::context::{self, Show};
 use super::error::Error;
 use super::exit;
-use super::watch::closing;
+use super::watch::{closing, say};
 use crate::model::event::Kind;
 use crate::model::id::HandoffId;
 use crate::state::journal::Journal;
@@ -45,7 +45,7 @@ impl Stop {
                 driver.settle(PATIENCE_WITH_HOSTS).await?;
                 journal.refresh()?;
             }
-            outln!("{id} is not running ({})", journal.handoff().status().label());
+            say(self.show, &format!("{id} is not running ({})", journal.handoff().status().label()));
             return Ok(exit::OK);
         }
         match Driver::open(&services, &id) {
@@ -54,10 +54,12 @@ impl Stop {
                     stopped = driver.stop() => stopped?,
                     reason = out_of_reach(&mut journal) => return Err(not_stopped(&journal.handoff().request.id, &reason?)),
                 }
-                outln!("{}", closing(&services, driver.handoff()));
+                say(self.show, &closing(&services, driver.handoff()));
             }
             Err(SuperviseError::Driven { .. }) => {
-                journal.append(Kind::StopRequested)?;
+                if !journal.handoff().stop_requested {
+                    journal.append(Kind::StopRequested)?;
+                }
                 let until = tokio::time::Instant::now() + PATIENCE;
                 while journal.handoff().status().is_active() {
                     if tokio::time::Instant::now() > until {
@@ -68,7 +70,7 @@ impl Stop {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                     journal.refresh()?;
                 }
-                outln!("{}", closing(&services, journal.handoff()));
+                say(self.show, &closing(&services, journal.handoff()));
             }
             Err(error) => return Err(error.into()),
         }

@@ -118,7 +118,7 @@ pub fn say_detached(handoff: &Handoff, show: Show) {
 }
 
 /// Prints text for people. With `--json` or `--raw`, stdout is for programs.
-fn say(show: Show, text: &str) {
+pub fn say(show: Show, text: &str) {
     if show.json || show.raw { errln!("{text}") } else { outln!("{text}") }
 }
 

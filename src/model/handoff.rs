@@ -344,7 +344,7 @@ impl Handoff {
     /// ends it.
     pub fn may_follow(&self, n: AttemptNo) -> bool {
         let next = self.attempts.get(&n).and_then(|attempt| attempt.next.as_ref());
-        !matches!(next, Some(Next::End | Next::Park { .. })) && !self.needs_grant(n) && !self.is_outdated(n)
+        !matches!(next, Some(Next::End | Next::Park { .. })) && !self.needs_grant(n)
     }
 }
 

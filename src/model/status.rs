@@ -79,7 +79,8 @@ impl Handoff {
             (Some(Next::Park { .. }), class) if needs_person(class) => Status::Parked,
             (Some(Next::End), _) if self.stop_requested => Status::Stopped,
             (Some(Next::Park { .. } | Next::End), _) => Status::Failed,
-            _ if self.stop_requested && !self.may_follow(n) => Status::Stopped,
+            // A host that has confirmed a higher epoch starts nothing.
+            _ if self.stop_requested && (self.is_outdated(n) || !self.may_follow(n)) => Status::Stopped,
             _ => Status::Waiting,
         }
     }

@@ -211,7 +211,7 @@ fn silent(host: &str, after: Duration) -> RemoteError {
 
 fn refusal(host: &str, lines: &[String]) -> RemoteError {
     let told = lines.iter().find_map(|line| line.strip_prefix("error "));
-    let (class, text) = told.and_then(|told| told.split_once(' ')).unwrap_or(("unknown", "no reason given"));
+    let (class, text) = told.and_then(|told| told.split_once(' ')).unwrap_or(("request", "no reason given"));
     let class = RefusalClass::from(class);
     if class == RefusalClass::Unmounted {
         return RemoteError::Rootless { host: host.to_owned(), root: text.to_owned() };

@@ -165,8 +165,9 @@ impl Cleaner {
             let report = HostReport::kept(id, &host, "this handoff was never sent there".into(), None);
             reports.push(HostReport { status: CleanStatus::Nothing, ..report });
         }
-        // A plan that only shows what it would do keeps no other process waiting.
-        let driver = (!self.options.dry).then_some(driver);
+        // Only a plan that will be carried out keeps other processes waiting.
+        let releases = reports.iter().any(|report| report.status == CleanStatus::Held);
+        let driver = (!self.options.dry && releases).then_some(driver);
         Planned { reports, driver }
     }
 

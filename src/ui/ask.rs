@@ -1,12 +1,16 @@
 //! Prompts for the user at a terminal.
 
 use std::io::{BufRead, IsTerminal};
+use std::sync::{Mutex, PoisonError};
 
 use secrecy::SecretString;
 
 use super::live::aside;
 use super::screen;
 use crate::transport::Prompter;
+
+/// Only one question is on the terminal at a time: of two, a password for one host could go to the other.
+static ASKING: Mutex<()> = Mutex::new(());
 
 /// Asks on the terminal; without one, it returns no answer.
 pub struct Terminal;
@@ -24,6 +28,7 @@ impl Prompter for Terminal {
             return None;
         }
         let prompt = screen::harmless(prompt);
+        let _turn = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = aside(|| if echo { read_line(&prompt) } else { rpassword::prompt_password(prompt).ok() });
         answer.map(SecretString::from)
     }
@@ -32,6 +37,7 @@ impl Prompter for Terminal {
         if !Terminal::is_there() {
             return None;
         }
+        let _turn = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = aside(|| read_line(&format!("{} (yes/no) ", screen::harmless(prompt))))?;
         Some(matches!(answer.trim(), "y" | "yes" | "Yes" | "YES"))
     }

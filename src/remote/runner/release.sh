@@ -155,11 +155,20 @@ give_back() {
       [ ! -d "$tree/$path" ] || [ -w "$tree/$path" ] || stuck=$path
     done <"$scratch/stuck"
   fi
-  if [ -z "$stuck" ]; then
+  # A worktree that a capture took stays next to the checkout. To the next handoff it would be a file of its own.
+  next_to=
+  while IFS= read -r path; do
+    case $path in ../*) [ ! -e "$tree/$path" ] || next_to=${path#../} ;; esac
+  done 2>/dev/null <"$job/capture.git/captured-worktrees"
+  if [ -z "$stuck$next_to" ]; then
     rm -f "$place/kept" "$place/owner"
   else
     owner=
-    retire_tree "has a directory that cannot be written: ${stuck#./}"
+    if [ -n "$stuck" ]; then
+      retire_tree "has a directory that cannot be written: ${stuck#./}"
+    else
+      retire_tree "has a worktree of an earlier handoff next to it: $next_to"
+    fi
     say "aside $tree"
   fi
 }

@@ -79,10 +79,9 @@ impl Driver {
             Some(Phase::Superseded(Remainder::Capture | Remainder::Nothing)) => handoff.attempts[&n].outcome.clone(),
             // The capture is missing, or what follows was not decided.
             Some(Phase::Ended(outcome) | Phase::Collected(outcome)) => Some(outcome.clone()),
-            // The next attempt needs a grant that an earlier process did not make.
+            // An earlier process ended before it recorded the next attempt, or made the grant for it.
             Some(Phase::Judged(Next::Resume { .. } | Next::ResumeWithCheck { .. } | Next::WaitUntil { .. })) => {
-                let outcome = handoff.attempts[&n].outcome.clone();
-                outcome.filter(|_| is_last && handoff.needs_grant(n))
+                handoff.attempts[&n].outcome.clone().filter(|_| is_last)
             }
             Some(Phase::Judged(Next::End | Next::Park { .. })) => None,
         };
