@@ -166,7 +166,11 @@ fn ask_which(
     command: &str,
     found: &[(jiff::Timestamp, HandoffId, String)],
 ) -> Result<HandoffId, Error> {
-    let error = Error::usage(format!("which handoff? `handoff {command}` without an id fits {}", found.len()));
+    let why = match found.len() {
+        1 => format!("the newest is not one to {command}"),
+        several => format!("{several} could be meant"),
+    };
+    let error = Error::usage(format!("which handoff? {why}"));
     let refused =
         found.iter().take(LISTED).fold(error, |error, (_, id, _)| error.hint(format!("handoff {command} {id}")));
     if !Terminal::is_there() {

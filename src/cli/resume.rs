@@ -13,7 +13,7 @@ use crate::supervise::driver::Driver;
 /// Start another attempt of a handoff that failed, was stopped or needs you
 #[derive(Debug, clap::Args)]
 pub struct Resume {
-    /// Id of the handoff, or an unambiguous prefix (default: the only one that can be resumed)
+    /// Id of the handoff, or an unambiguous prefix (default: the newest, if no other can be resumed)
     id: Option<String>,
     /// Text to add to the agent's next prompt
     #[arg(short, long)]

@@ -126,7 +126,10 @@ fn a_command_without_an_id_is_refused_if_several_handoffs_fit() {
         refused.complains(&format!("handoff {command} another")).complains(&format!("handoff {command} {ID}")).done();
     }
     laptop.handoff(["clean", "another"]).run().exits(0).done();
-    laptop.handoff(["clean"]).run().exits(0).says(&format!("{ID} on box: released")).done();
+    // An older handoff is not taken for the newest one.
+    let refused = laptop.handoff(["clean"]).run().exits(2).complains("the newest is not one to clean");
+    refused.complains(&format!("handoff clean {ID}")).done();
+    laptop.handoff(["clean", ID]).run().exits(0).says(&format!("{ID} on box: released")).done();
 }
 
 #[test]
