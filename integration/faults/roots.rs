@@ -64,7 +64,8 @@ fn r57_root_lost() {
     for is_older in [true, false] {
         let site = site(&first(WAITS));
         site.run_checked("true", &["--attempts", "2", "--detach"]).run().success();
-        site.wait_for_log(1, "Written.");
+        // An attempt that is killed before it has noted that it was there would make the next one wait.
+        wait::until("the agent's wait", PATIENCE, || site.host.user.home.join("once").exists().then_some(()));
         let text = std::fs::read_to_string(root(&site).join("instance")).unwrap();
         let id = if is_older { text.lines().next().unwrap() } else { "fedcba9876543210fedcba9876543210" };
         std::fs::remove_dir_all(root(&site)).unwrap();
