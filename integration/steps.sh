@@ -17,8 +17,8 @@ export HANDOFF_TEST_TOOLS="$TOOLS" # the npm packages of the tests with real age
 export PATH="$TOOLS/bin:$PATH"
 
 # Seconds of each step on two cores while both lanes run: from a fresh clone, and when everything is built.
-FRESH_SECONDS="format=5 shellcheck=10 lint=240 macos=240 supply-chain=300 fuzz=420 unit=420 sshd=240 faults=660 hostile=610 demo=240 farm=240"
-BUILT_SECONDS="format=5 shellcheck=10 lint=50 macos=40 supply-chain=20 fuzz=260 unit=240 sshd=180 faults=600 hostile=610 demo=20 farm=120"
+FRESH_SECONDS="format=5 shellcheck=15 lint=290 macos=105 supply-chain=115 fuzz=650 unit=1500 sshd=235 faults=1070 hostile=640 demo=720 farm=150"
+BUILT_SECONDS="format=5 shellcheck=15 lint=50 macos=40 supply-chain=20 fuzz=260 unit=1000 sshd=200 faults=900 hostile=640 demo=20 farm=120"
 
 # Prints to the terminal, and in a step to its log too.
 say() {
