@@ -323,3 +323,18 @@ impl Reply {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// That a host has nothing of a handoff needs evidence.
+    #[test]
+    fn a_refusal_without_a_reason_does_not_say_that_the_handoff_is_unknown() {
+        for lines in [vec![], vec!["error".to_owned()], vec!["error unknown".to_owned()]] {
+            assert!(!refusal("buildbox", &lines).is_refused(&RefusalClass::Unknown), "{lines:?}");
+        }
+        let refused = refusal("buildbox", &["error unknown no attempt 3".to_owned()]);
+        assert!(refused.is_refused(&RefusalClass::Unknown));
+    }
+}

@@ -73,15 +73,16 @@ impl Driver {
         let remote = self.connection.once().await?;
         let handoff = self.handoff();
         let is_last = handoff.last_attempt().is_some_and(|(last, _)| last == n);
+        let outcome = || handoff.attempts.get(&n)?.outcome.clone();
         let ended = match handoff.phase(n) {
             None | Some(Phase::Granted | Phase::Waiting { .. } | Phase::Running) => None,
             Some(Phase::Superseded(Remainder::End)) => None,
-            Some(Phase::Superseded(Remainder::Capture | Remainder::Nothing)) => handoff.attempts[&n].outcome.clone(),
+            Some(Phase::Superseded(Remainder::Capture | Remainder::Nothing)) => outcome(),
             // The capture is missing, or what follows was not decided.
             Some(Phase::Ended(outcome) | Phase::Collected(outcome)) => Some(outcome.clone()),
             // An earlier process ended before it recorded the next attempt, or made the grant for it.
             Some(Phase::Judged(Next::Resume { .. } | Next::ResumeWithCheck { .. } | Next::WaitUntil { .. })) => {
-                handoff.attempts[&n].outcome.clone().filter(|_| is_last)
+                outcome().filter(|_| is_last)
             }
             Some(Phase::Judged(Next::End | Next::Park { .. })) => None,
         };

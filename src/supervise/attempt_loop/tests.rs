@@ -13,10 +13,12 @@ use crate::agent::profiles;
 use crate::config::hosts::Hosts;
 use crate::git::repository::Repository;
 use crate::model::attempt::Grant;
+use crate::model::attempt::{Next, Outcome, Reason, Writer};
 use crate::model::event::Kind;
 use crate::model::host::Host;
 use crate::model::status::Status;
 use crate::model::testing::created;
+use crate::model::verdict::{Class, Verdict};
 use crate::remote::poll::LONGEST_WAIT;
 use crate::remote::poll::Stream;
 use crate::state::store::Store;
@@ -180,7 +182,7 @@ fn scene(top: &std::path::Path) -> Arc<Services> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_day_in_a_black_hole_is_no_failure_and_no_hammering() {
+async fn a_day_without_answers_is_no_failure_and_sends_few_requests() {
     let directory = tempfile::tempdir().unwrap();
     let services = scene(directory.path());
     let id = "20261121-x".parse().unwrap();
@@ -219,7 +221,7 @@ async fn a_day_in_a_black_hole_is_no_failure_and_no_hammering() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_never_ends_is_asked_anew() {
+async fn a_poll_that_never_ends_is_sent_again() {
     for says_state in [true, false] {
         let directory = tempfile::tempdir().unwrap();
         let services = scene(directory.path());
@@ -252,7 +254,7 @@ impl Reporter for Heard {
 }
 
 #[tokio::test]
-async fn bytes_that_come_twice_are_told_once() {
+async fn bytes_that_arrive_twice_are_reported_once() {
     let directory = tempfile::tempdir().unwrap();
     let mut services = scene(directory.path());
     let heard = Arc::new(Heard::default());
@@ -262,4 +264,29 @@ async fn bytes_that_come_twice_are_told_once() {
         driver.on_bytes(1, Stream::Log, 7, offset as u64, Bytes::from_static(&LOG[offset..end])).unwrap();
     }
     assert_eq!(*heard.0.lock().unwrap(), LOG);
+}
+
+/// The process that decided was killed before it recorded the next attempt, and the host no longer has this one.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_was_decided_is_left_for_the_next_without_asking_the_host() {
+    let directory = tempfile::tempdir().unwrap();
+    let services = scene(directory.path());
+    let id = "20261121-x".parse().unwrap();
+    let host = || "buildbox".to_owned();
+    let mut journal = services.store.open(&id).unwrap();
+    let outcome = Outcome { reason: Reason::Lost, ..Outcome::default() };
+    for kind in [
+        Kind::Granted { grant: Grant { number: 2, epoch: 1, host: host(), first: 2, last: 3, active: 60 } },
+        Kind::Dispatched { attempt: 2, grant: 2, host: host(), command: "agent".into() },
+        Kind::Ended { attempt: 2, outcome: Box::new(outcome), verdict: Verdict::new(Class::Lost, "gone") },
+        Kind::Decided { attempt: 2, next: Next::Resume { delay: 1 }, by: Writer::Laptop },
+    ] {
+        journal.append(kind).unwrap();
+    }
+    let hole = Arc::new(Hole::new(Instant::now() + DAY, Instant::now() + DAY));
+    let mut driver = Driver::open(&services, &id).unwrap();
+    driver.connection = HostConnection::by(Host::bare("buildbox"), Arc::new(Line(hole)), Arc::new(NullReporter));
+    let action = driver.step(2, Until::Rest).await.unwrap();
+    assert!(matches!(action, LoopAction::Attempt(3)));
+    assert!(driver.handoff().attempts.contains_key(&3));
 }

@@ -353,6 +353,10 @@ fn what_is_next_to_the_checkout_is_named_and_stays_until_it_is_discarded() {
         let place = tree(&host).parent().unwrap().to_owned();
         let left = |name: &str| place.join(name).exists();
         assert_eq!([".hidden", "apart", "orphan", "linked"].map(left), [false, false, false, true]);
+        // To the next handoff the worktree would be an unknown file, so the next handoff gets another tree.
+        assert!(reply.contains("\naside "), "{reply}");
+        assert_eq!(owner(&host, 1).as_deref(), Some("kept"));
+        assert!(read(place.join("kept")).contains("has a worktree of an earlier handoff next to it: linked"));
 
         let (host, ack) = ended(&shell, "cd ..; mv .git ../moved.git; echo 'gitdir: ../moved.git' >.git; echo w >w");
         assert!(!host.at(1).join("uncaptured").exists(), "the git directory is read where it is");
