@@ -218,7 +218,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_use_of_a_layer_above_or_beside_is_found() {
+fn a_use_of_a_layer_above_or_next_to_it_is_found() {
     let wrong = |path, text| violations(path, text).len();
     assert_eq!(wrong("git/takeover_worktree.rs", "use crate::supervise::run;"), 1, "above");
     assert_eq!(wrong("git/takeover_worktree.rs", "use crate::transport::Exec;"), 1, "neighbour");

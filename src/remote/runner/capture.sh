@@ -93,7 +93,7 @@ take_capture() {
   read -r agent_head <"$own/agent-head" || agent_head=
   if [ -n "$git_dir" ] && ! steadily fetch_rest 2>>"$job/runner.log"; then say .git | lack; fi
   steadily find_lacking
-  list_beside | tr '\n\0' '?\n' | lack
+  list_siblings | tr '\n\0' '?\n' | lack
   if ! sort -u "$own/kept" | sed "s|^\\([^ ]*\\) \\(.*\\)|update refs/capture/$name/$n/\\2 \\1|" | cache_git update-ref --stdin 2>/dev/null; then
     # If two names exclude each other, both objects are kept under names made of their ids.
     LC_ALL=C awk -v below="refs/capture/$name/$n/" '{ print "update " below ($2 == "work" ? "work" : "reflog/" $1) " " $1 }' "$own/kept" |
@@ -104,8 +104,8 @@ take_capture() {
   ln -s "$work" "$at/capture" && capture=$work && event capture
 }
 
-# Prints the revisions of what a laptop lacks that has the ships of this handoff and the captures of its earlier
-# attempts.
+# Prints the arguments of rev-list for the objects that this capture adds to the ships and the earlier captures of the
+# handoff.
 capture_ends() {
   cache_git for-each-ref --format='%(objectname)' "refs/capture/$name/$n/"
   set -- "refs/handoff/$name/"
@@ -137,5 +137,5 @@ handoff_author='handoff <handoff@localhost> 0 +0000'
 # Prints what the capture lacks, as lines of a reply.
 tell_uncaptured() { sed 's/^/lacks /' "$at/uncaptured" 2>/dev/null; }
 
-# Sets $weight to the number of bytes of what the laptop lacks, empty where git cannot say (before 2.31).
+# Sets $weight to the size of these objects on disk, in bytes; empty if git is older than 2.31.
 weigh() { weight=$(capture_ends | cache_git rev-list --objects --disk-usage --stdin 2>/dev/null); }

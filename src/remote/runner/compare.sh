@@ -106,7 +106,7 @@ tidy_names() {
     done' sh
 }
 
-# Sets $inside to a description of what the agent's repository has that the laptop does not have; empty for nothing.
+# Sets $inside to a description of the content that only the agent's repository has; empty if there is none.
 list_commits() {
   inside=
   [ -d "$tree/.git" ] && [ ! -h "$tree/.git" ] || return 0

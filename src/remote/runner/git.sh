@@ -24,7 +24,7 @@ clean_git() (
 # Calls git in the cache.
 cache_git() { clean_git --git-dir="$cache" "$@"; }
 
-# Calls git in the agent's repository, which nobody but the runner has written at that time.
+# Calls git in the agent's repository. At that time only the runner has written to it.
 tree_git() (cd "$tree" && clean_git --git-dir="$tree/.git" --work-tree="$tree" "$@")
 
 # Calls git with our own git directory over the agent's files, and the objects in the cache. The agent's `.git` is not

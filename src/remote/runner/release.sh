@@ -81,9 +81,9 @@ look_at_tree() {
   fi
   list_uncaptured
   # Files next to the checkout are not compared: they are listed, and stay until they are discarded.
-  list_beside >"$scratch/beside"
-  kept=$((kept + $(tr -cd '\0' <"$scratch/beside" | wc -c)))
-  cat "$scratch/beside" >>"$scratch/kept"
+  list_siblings >"$scratch/siblings"
+  kept=$((kept + $(tr -cd '\0' <"$scratch/siblings" | wc -c)))
+  cat "$scratch/siblings" >>"$scratch/kept"
   unheld=$((unheld + kept))
   bytes=$((bytes + $(count_bytes <"$scratch/kept")))
   tr '\n\0' '?\n' <"$scratch/kept" | head -n 20 | while IFS= read -r file; do
@@ -139,8 +139,8 @@ discard_kept() {
   [ -z "$left" ] || refuse kept "$tree/${left#./} could not be deleted: it belongs to another user, is in use or is immutable"
 }
 
-# Makes a tree available to the next handoff, and records the id of what the laptop has of it. The agent's repository is
-# deleted; its commits were compared with the rest.
+# Makes a tree available to the next handoff, and records the tree id that the laptop has acknowledged. Deletes the
+# agent's repository, whose commits were compared with the files.
 give_back() {
   stuck=
   if [ -d "$tree" ]; then
@@ -155,19 +155,19 @@ give_back() {
       [ ! -d "$tree/$path" ] || [ -w "$tree/$path" ] || stuck=$path
     done <"$scratch/stuck"
   fi
-  # A worktree that a capture took stays next to the checkout. To the next handoff it would be a file of its own.
-  next_to=
+  # A captured worktree stays next to the checkout. The next handoff would take it for its own file.
+  sibling=
   while IFS= read -r path; do
-    case $path in ../*) [ ! -e "$tree/$path" ] || next_to=${path#../} ;; esac
+    case $path in ../*) [ ! -e "$tree/$path" ] || sibling=${path#../} ;; esac
   done 2>/dev/null <"$job/capture.git/captured-worktrees"
-  if [ -z "$stuck$next_to" ]; then
+  if [ -z "$stuck$sibling" ]; then
     rm -f "$place/kept" "$place/owner"
   else
     owner=
     if [ -n "$stuck" ]; then
       retire_tree "has a directory that cannot be written: ${stuck#./}"
     else
-      retire_tree "has a worktree of an earlier handoff next to it: $next_to"
+      retire_tree "has a worktree of an earlier handoff next to it: $sibling"
     fi
     say "aside $tree"
   fi

@@ -24,9 +24,9 @@ capture_worktrees() {
   done
 }
 
-# Lists everything next to the checkout that is neither ours nor the agent's git directory. Names are relative to the
+# Lists everything next to the checkout except our own files and the agent's git directory. Names are relative to the
 # checkout, and a NUL follows each. Worktrees that the last capture took and empty directories are left out.
-list_beside() {
+list_siblings() {
   find_git_dir
   for entry in "${tree%/*}"/* "${tree%/*}"/.[!.]* "${tree%/*}"/..?*; do
     [ -e "$entry" ] || [ -h "$entry" ] || continue
