@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::attempt::{AttemptNo, Epoch, Grant};
+use super::attempt::{AttemptNo, Epoch, Grant, Next};
 use super::event::Owner;
 use super::handoff::{Attempt, Handoff, Refused};
+use super::phase::Phase;
 
 impl Handoff {
     pub(super) fn grant(&mut self, grant: &Grant) -> Result<(), Refused> {
@@ -83,6 +84,19 @@ impl Handoff {
         let told = |host: &str| self.confirmed_epochs.get(host).copied().unwrap_or(0);
         let behind = latest.into_iter().filter(|(host, epoch)| *epoch < self.epoch && told(host) <= *epoch);
         behind.map(|(host, _)| host.to_owned()).collect()
+    }
+
+    /// Whether the last host has nothing left to do, so that a takeover needs no answer of it: it deleted its copy, or the
+    /// `next` of its last attempt is an end there, which no later writer can change. After a move that the host did not
+    /// confirm, that end was decided here and may be unknown to it.
+    pub fn is_over(&self) -> bool {
+        if self.release_of(self.host()).is_some_and(|release| release.confirmed) {
+            return true;
+        }
+        let Some((n, _)) = self.last_attempt() else { return false };
+        // The takeover itself has raised the epoch once.
+        let is_decided_there = self.grant_of(n).is_some_and(|grant| grant.epoch + 1 >= self.epoch);
+        is_decided_there && matches!(self.phase(n), Some(Phase::Judged(Next::End | Next::Park { .. })))
     }
 
     /// The lowest attempt number for a new grant. A number is never granted twice; unused ones are available again only

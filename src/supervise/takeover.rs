@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use crate::git::takeover_worktree;
-use crate::model::attempt::Next;
 use crate::model::event::{Kind, Owner};
-use crate::model::phase::Phase;
 use crate::supervise::custody::fencing::PATIENCE;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
@@ -63,21 +61,10 @@ impl Driver {
 
     /// Fences the hosts that may still continue, as far as they can be reached.
     async fn fence_for_takeover(&mut self) -> Result<(), Error> {
-        if self.is_over() {
+        if self.handoff().is_over() {
             self.append(Kind::Owner { epoch: self.handoff().epoch, owner: Owner::Laptop, confirmed: true })?;
         }
         self.settle(PATIENCE).await
-    }
-
-    /// Whether the host has nothing left to do: the `next` of its last attempt is an end, and no later writer can
-    /// change it.
-    fn is_over(&self) -> bool {
-        let handoff = self.handoff();
-        if handoff.release_of(handoff.host()).is_some_and(|release| release.confirmed) {
-            return true;
-        }
-        let last = handoff.last_attempt().and_then(|(n, _)| handoff.phase(n));
-        matches!(last, Some(Phase::Judged(Next::End | Next::Park { .. })))
     }
 
     /// Fails if the worktree could not be made, before the agent is stopped for it.

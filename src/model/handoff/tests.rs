@@ -183,3 +183,24 @@ fn a_stop_is_carried_out_when_the_host_can_start_nothing_more() {
     run(&mut told, vec![Kind::Owner { epoch: 2, owner: Owner::Host("buildbox".into()), confirmed: true }]);
     assert_eq!(told.status(), Status::Stopped);
 }
+
+#[test]
+fn a_host_that_did_not_confirm_a_move_is_not_over() {
+    let owner = |epoch, owner, confirmed| Kind::Owner { epoch, owner, confirmed };
+    let host = || Owner::Host("buildbox".into());
+    let park = || Kind::Decided { attempt: 1, next: Next::Park { why: "moved".into() }, by: Writer::Laptop };
+    let begun = || {
+        let mut h = new();
+        run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1), ended(1, Class::Crashed)]);
+        h
+    };
+    let mut taken = begun();
+    run(&mut taken, vec![park(), owner(2, Owner::Laptop, false)]);
+    assert!(taken.is_over(), "the host has the decision");
+    let mut moved = begun();
+    run(&mut moved, vec![owner(2, host(), false), park(), owner(3, Owner::Laptop, false)]);
+    assert!(!moved.is_over(), "the host may start attempt 2");
+    let mut open = begun();
+    run(&mut open, vec![owner(2, Owner::Laptop, false)]);
+    assert!(!open.is_over(), "nothing was decided");
+}
