@@ -8,6 +8,7 @@ LOGS=$PWD/target/run
 TOOLS=$PWD/target/tools
 CARGO_DENY_VERSION=0.20.2
 CARGO_FUZZ_VERSION=0.13.1
+CARGO_NEXTEST_VERSION=0.9.143
 ZIGLANG_VERSION=0.17.0 # a C compiler for macOS that runs anywhere
 MACOS=aarch64-apple-darwin
 FUZZ_SECONDS=60 # each target
@@ -179,16 +180,26 @@ with_skips() {
 }
 
 # One set of features for all tests, so that the library is compiled once.
-tests() { cargo test --locked --no-fail-fast --features integration "$@"; }
+FEATURES="--locked --features integration"
 
-# Tests with a real server wait more than they compute, so one more than the number of cores runs at once.
-waiting_tests() {
+# Runs tests with cargo-nextest, each in a process of its own and with a limit of time: .config/nextest.toml.
+# The tests wait more than they compute, so one more than the number of cores runs at once.
+tests() {
     cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null) || cores=2
-    tests "$@" -- --test-threads $((cores + 1))
+    # shellcheck disable=SC2086 # a list of words
+    cargo nextest run $FEATURES --test-threads $((cores + 1)) "$@"
+}
+
+prepare_tests() {
+    cargo nextest --version >/dev/null 2>&1 && return 0
+    [ $install = yes ] || return 1
+    say "  cargo install cargo-nextest $CARGO_NEXTEST_VERSION (minutes, once; kept in target/tools)"
+    cargo install --debug cargo-nextest --version $CARGO_NEXTEST_VERSION --locked --quiet --root "$TOOLS"
 }
 
 # A test that needs a missing one of these is reported as skipped.
 prepare_unit() {
+    prepare_tests
     need git-crypt git-crypt -- git-crypt
     need git-annex git-annex -- git-annex
     need mkfs.vfat dosfstools --
@@ -211,6 +222,7 @@ has_sshd() { have sshd || [ -x /usr/sbin/sshd ]; }
 
 # If another one is missing, only the tests that need it are skipped, and each one is reported.
 prepare_sshd() {
+    prepare_tests
     has_sshd || { without_service ssh.service ssh.socket; packages openssh-server -- openssh; }
     need ssh openssh-client -- openssh
     need busybox busybox --
@@ -222,10 +234,11 @@ prepare_sshd() {
 step_sshd() {
     has_sshd || { skip "OpenSSH's sshd is not installed"; return; }
     have ssh || { skip "OpenSSH's ssh is not installed"; return; }
-    with_skips waiting_tests --test integration
+    with_skips tests --test integration
 }
 
 prepare_faults() {
+    prepare_tests
     has_sshd || { without_service ssh.service ssh.socket; packages openssh-server -- openssh; }
     need ssh openssh-client -- openssh
     for command in fish zsh tcsh; do need $command $command -- $command; done
@@ -243,8 +256,9 @@ step_faults() {
     HANDOFF_FAULTS=$PWD/target/faults
     export HANDOFF_FAULTS
     rm -rf "$HANDOFF_FAULTS" && mkdir -p "$HANDOFF_FAULTS" || return 1
-    with_skips waiting_tests --test faults || return 1
-    rows=$(tests --quiet --test faults -- --ignored --exact --nocapture report::the_page_says_what_the_run_found 2>&1)
+    with_skips tests --test faults || return 1
+    # shellcheck disable=SC2086 # a list of words
+    rows=$(cargo test --quiet $FEATURES --test faults -- --ignored --exact --nocapture report::the_page_says_what_the_run_found 2>&1)
     status=$?
     printf '%s\n' "$rows"
     say "$(printf '%s\n' "$rows" | LC_ALL=C grep -a ' rows passed')"
@@ -262,7 +276,9 @@ step_hostile() {
     has_sshd || { skip "OpenSSH's sshd is not installed"; return; }
     HANDOFF_HOSTILE_SECONDS=${HANDOFF_HOSTILE_SECONDS:-600} HANDOFF_HOSTILE_FIRST=${HANDOFF_HOSTILE_FIRST:-1}
     export HANDOFF_HOSTILE_SECONDS HANDOFF_HOSTILE_FIRST
-    with_skips tests --test hostile -- --nocapture
+    # It is one test, which lasts as long as it is told to.
+    # shellcheck disable=SC2086 # a list of words
+    with_skips cargo test $FEATURES --test hostile -- --nocapture
 }
 
 prepare_fuzz() { need c++ g++ --; }

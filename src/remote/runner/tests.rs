@@ -10,6 +10,8 @@ mod host;
 mod judge;
 mod nested;
 mod no_proc;
+#[path = "../../../tests/cli/support/processes.rs"]
+mod processes;
 mod receive_pack;
 mod release;
 mod root;

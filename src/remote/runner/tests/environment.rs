@@ -72,7 +72,7 @@ fn a_cache_of_another_object_format_is_moved_aside_with_its_captures() {
         let request = format!("name {}\nkey {}\nformat sha1\n\n", host.name, "a".repeat(40));
         let both = [0, 1].map(|_| host.start(&loader(Verb::ReceivePack), request.as_bytes()));
         for child in both {
-            let reply = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+            let reply = String::from_utf8(host.finish(child).stdout).unwrap();
             assert!(reply.ends_with(" end 0\n"), "{reply}");
         }
         host.push();

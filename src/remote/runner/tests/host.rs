@@ -2,11 +2,12 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::*;
+use super::processes;
 use super::wait::is_over;
 
 /// Removes root's right to ignore permissions.
@@ -214,8 +215,30 @@ impl TestHost {
         (child, stdin)
     }
 
+    /// The output of a command. The test fails if the command, or a process that holds its output, does not end.
+    #[track_caller]
+    pub fn finish(&self, child: Child) -> Output {
+        self.try_finish(child).unwrap_or_else(|| {
+            let running: Vec<String> = processes::of_home(&self.home()).into_iter().map(|(_, line)| line).collect();
+            panic!("{}: a command does not end; these run:\n{}", self.shell, running.join("\n"))
+        })
+    }
+
+    /// `None` if it does not end within two minutes on an idle machine.
+    fn try_finish(&self, child: Child) -> Option<Output> {
+        let (began, limit) = (Instant::now(), Duration::from_secs(120));
+        let waiting = std::thread::spawn(move || child.wait_with_output());
+        while !waiting.is_finished() {
+            if is_over(began, limit) {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Some(waiting.join().unwrap().unwrap())
+    }
+
     pub fn exec_raw(&self, line: &str, input: &[u8]) -> Vec<u8> {
-        let output = self.start(line, input).wait_with_output().unwrap();
+        let output = self.finish(self.start(line, input));
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{} wrote to stderr", self.shell);
         output.stdout
     }
@@ -406,11 +429,12 @@ impl Drop for TestHost {
         for attempt in 1..4 {
             if self.at(attempt).exists() {
                 let request = format!("name {}\nattempt {attempt}\nreason over\ngrace 0\n\n", self.name);
-                let _ = self.start(&loader(Verb::Cancel), request.as_bytes()).wait_with_output();
+                let _ = self.try_finish(self.start(&loader(Verb::Cancel), request.as_bytes()));
             }
         }
         // A watcher that was just woken writes its result before it exits.
         std::thread::sleep(Duration::from_millis(100));
+        processes::end(&self.home());
     }
 }
 
