@@ -5,9 +5,12 @@
 //! 2. New objects go to a directory of our own that borrows from the user's; a failure leaves nothing behind.
 //! 3. In a second copy the flags that hide edits are cleared. After `add -A` it becomes the files tree.
 //! 4. The two trees become a stash-shaped commit. Only then are the objects moved into the user's object store.
+//! 5. What git learned about unchanged files is kept for the next snapshot, because an index that is older than the
+//!    files, as in a copied repository, costs a hash of every file. The user's own index may not be refreshed.
 
 mod hidden_edits;
 mod included_ignored;
+mod kept_index;
 mod left_behind;
 mod preconditions;
 mod rewritten;
@@ -22,7 +25,9 @@ use std::time::{Duration, Instant};
 
 use super::{Error, Repository, Result};
 use crate::model::snapshot::{Oid, Snapshot};
-use scratch::Scratch;
+use hidden_edits::Flags;
+use kept_index::KeptIndex;
+use scratch::{Entries, Scratch};
 pub(super) use scratch::{PACK_FROM, folds_case, quoted, remove_stale};
 
 /// How long a snapshot is retried while the user commits or stages.
@@ -38,6 +43,14 @@ const PAUSE: Duration = Duration::from_millis(30);
 /// `include` has patterns as in .gitignore, of ignored files to ship in a tree of their own. The caller keeps its
 /// commit, too.
 pub fn take(repo: &Repository, include: &[String]) -> Result<Snapshot> {
+    match take_once(repo, include) {
+        // The kept index may be the cause, whatever the error says; without it, the result does not depend on it.
+        Err(error) if !matches!(error, Error::Unfit { .. }) && kept_index::forget(repo) => take_once(repo, include),
+        taken => taken,
+    }
+}
+
+fn take_once(repo: &Repository, include: &[String]) -> Result<Snapshot> {
     // Both only read. A failed precondition is reported first, because it may be the cause of the other error.
     let (preconditions, taken) = std::thread::scope(|scope| {
         let preconditions = scope.spawn(|| preconditions::check(repo));
@@ -45,20 +58,32 @@ pub fn take(repo: &Repository, include: &[String]) -> Result<Snapshot> {
         (preconditions.join(), taken)
     });
     preconditions.unwrap_or_else(|_| preconditions::check(repo))?;
-    let (scratch, snapshot) = taken?;
+    let Taken { scratch, snapshot, kept, staged, files, flags } = taken?;
     let commits: Vec<_> = snapshot.extra.iter().map(|extra| &extra.commit).chain([&snapshot.commit]).collect();
-    scratch.migrate(&commits, &snapshot.head)?;
+    std::thread::scope(|scope| {
+        scope.spawn(|| kept.keep(&scratch, &staged, &files, &flags));
+        scratch.migrate(&commits, &snapshot.head)
+    })?;
     Ok(snapshot)
 }
 
 /// A snapshot whose objects are still in our own directory.
-fn take_fit(repo: &Repository, include: &[String]) -> Result<(Scratch, Snapshot)> {
+struct Taken {
+    scratch: Scratch,
+    snapshot: Snapshot,
+    kept: KeptIndex,
+    staged: Entries,
+    files: Entries,
+    flags: Flags,
+}
+
+fn take_fit(repo: &Repository, include: &[String]) -> Result<Taken> {
     let end = Instant::now() + PATIENCE;
     for tries in 1.. {
         let before = Stamp::read(repo)?;
-        let (scratch, snapshot) = attempt(repo, &before, include)?;
+        let taken = attempt(repo, &before, include)?;
         if Stamp::read(repo)? == before {
-            return Ok((scratch, snapshot));
+            return Ok(taken);
         }
         if Instant::now() >= end {
             break;
@@ -68,14 +93,15 @@ fn take_fit(repo: &Repository, include: &[String]) -> Result<(Scratch, Snapshot)
     Err(Error::unfit("the index or HEAD kept changing while it was read", "wait until the other git command is done"))
 }
 
-fn attempt(repo: &Repository, stamp: &Stamp, include: &[String]) -> Result<(Scratch, Snapshot)> {
+fn attempt(repo: &Repository, stamp: &Stamp, include: &[String]) -> Result<Taken> {
     let scratch = Scratch::new(repo)?;
+    let mut kept = KeptIndex::new(repo, scratch.staged());
     scratch.pin_record(scratch.staged(), &stamp.head)?;
     let index_tree = scratch.write_tree(scratch.staged())?;
     let staged = scratch.entries(scratch.staged())?;
 
-    scratch.copy_staged_to_files()?;
-    hidden_edits::clear_flags(repo, &scratch)?;
+    kept.start(&scratch, &staged)?;
+    let flags = hidden_edits::clear_flags(repo, &scratch)?;
     let all_added = scratch.add_all(&stamp.head)?;
     let files = scratch.entries(scratch.files())?;
     let (extra, sent) = included_ignored::take(repo, &scratch, include)?;
@@ -91,7 +117,8 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: &[String]) -> Result<(Scra
     let index_commit = scratch.commit("handoff: what is staged", &index_tree, &[&stamp.head])?;
     let commit = scratch.commit("handoff: what lies in the directory", &files_tree, &[&stamp.head, &index_commit])?;
     let (head, branch) = (stamp.head.clone(), stamp.branch.clone());
-    Ok((scratch, Snapshot { commit, head, index_tree, files_tree, branch, extra, left_behind }))
+    let snapshot = Snapshot { commit, head, index_tree, files_tree, branch, extra, left_behind };
+    Ok(Taken { scratch, snapshot, kept, staged, files, flags })
 }
 
 /// State that must not change while the snapshot is taken, or HEAD and index would not belong together: git moves the

@@ -129,13 +129,7 @@ impl Scratch {
     pub(super) fn with_entries(&self, index: &Path, entries: &Entries) -> Result<PathBuf> {
         let all = self.place("all");
         copy_with_time(index, &all)?;
-        let mut input = Vec::new();
-        for (path, (mode, object)) in entries {
-            input.extend(format!("{mode} {object}\t").into_bytes());
-            input.extend(path);
-            input.push(0);
-        }
-        self.update(&all, input)?;
+        self.update(&all, self.edits(&Entries::new(), entries).1)?;
         Ok(all)
     }
 
@@ -208,7 +202,32 @@ impl Scratch {
         self.write_tree(&tree)
     }
 
-    fn update(&self, index: &Path, input: Vec<u8>) -> Result<()> {
+    /// Number of files whose data on disk differs from an index. Their content is not read.
+    pub(super) fn changed_files(&self, index: &Path) -> Result<usize> {
+        let question = ["--name-only", "-z", "--ignore-submodules=all"];
+        let printed = self.git("diff-files").index(index).args(question).run()?;
+        Ok(printed.iter().filter(|byte| **byte == 0).count())
+    }
+
+    /// The input of [`Scratch::update`] that turns the entries `from` into `to`, and its number of lines.
+    pub(super) fn edits(&self, from: &Entries, to: &Entries) -> (usize, Vec<u8>) {
+        let zero = self.repo.format().zero();
+        // Removals come first, because a file may have the name of a directory.
+        let gone = from.keys().filter(|path| !to.contains_key(*path)).map(|path| (format!("0 {zero}\t"), path));
+        let other = to.iter().filter(|(path, entry)| from.get(*path) != Some(entry));
+        let other = other.map(|(path, (mode, object))| (format!("{mode} {object}\t"), path));
+        let (mut count, mut input) = (0, Vec::new());
+        for (line, path) in gone.chain(other) {
+            count += 1;
+            input.extend(line.into_bytes());
+            input.extend(path);
+            input.push(0);
+        }
+        (count, input)
+    }
+
+    /// Applies lines of `update-index --index-info` to an index.
+    pub(super) fn update(&self, index: &Path, input: Vec<u8>) -> Result<()> {
         if !input.is_empty() {
             self.git("update-index").index(index).args(["-z", "--index-info"]).stdin(input).run()?;
         }
@@ -260,7 +279,7 @@ pub(super) fn path_of(bytes: &[u8]) -> &Path {
 }
 
 /// `<mode> <object> <stage>\t<path>`, of stage 0.
-fn parse_entry(entry: &[u8]) -> Option<(Vec<u8>, (String, String))> {
+pub(super) fn parse_entry(entry: &[u8]) -> Option<(Vec<u8>, (String, String))> {
     let tab = entry.iter().position(|b| *b == b'\t')?;
     let mut words = std::str::from_utf8(&entry[..tab]).ok()?.split(' ');
     let (mode, object, stage) = (words.next()?, words.next()?, words.next()?);
@@ -284,7 +303,7 @@ pub(in crate::git) fn quoted(path: &Path) -> Vec<u8> {
 /// Copies an index with its modification time. git reads every file again that is not older than the index, so a newer
 /// time would make it trust an edit of the same second. One file handle is used, because git replaces the file by a
 /// rename. A repository without an index has nothing staged.
-fn copy_with_time(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy_with_time(from: &Path, to: &Path) -> Result<()> {
     let mut source = match File::open(from) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
