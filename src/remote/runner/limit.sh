@@ -75,10 +75,19 @@ clear_locks() {
   find "$cache"/*.lock "$cache/refs" -name '*.lock' -type f -mmin +10 -exec rm -f {} +
 } 2>/dev/null
 
-# Ends a process and all its descendants.
+# Ends a process and all its descendants. First they are stopped until a look finds no new one, because a process that
+# runs can start another one after the look.
 kill_tree() {
-  # shellcheck disable=SC2046 # a list of pids
-  kill -KILL $(list_descendants "$1")
+  # The process that waits for a step ends the guard when the step is dead; the others must die, too.
+  trap '' TERM
+  tree='' looks=0
+  while seen=$tree tree=$(list_descendants "$1") && [ "$tree" != "$seen" ] && [ "$looks" -lt 10 ]; do
+    # shellcheck disable=SC2086 # a list of pids
+    kill -STOP $tree
+    looks=$((looks + 1))
+  done
+  # shellcheck disable=SC2086
+  kill -KILL $tree
 } 2>/dev/null
 
 # Prints the pids of a process and all its descendants; with `times`, also the CPU time of each.

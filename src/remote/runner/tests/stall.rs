@@ -83,3 +83,38 @@ fn a_comparison_without_progress_is_ended_and_deletes_nothing() {
         assert!(host.work().exists() && super::release::tree(&host).join("sub/new").exists());
     }
 }
+
+/// Runs shell code with the functions for limits, and the sleeps that are left of it.
+fn sleeps_left_after(shell: &str, code: &str, seconds: u32) -> (String, String) {
+    let functions = [include_str!("../descendants.sh"), include_str!("../limit.sh")].concat();
+    let mut words = shell.split(' ');
+    let mut command = std::process::Command::new(words.next().unwrap());
+    let script = format!("proc=yes\n{functions}\n{code}");
+    let output = command.args(words).args(["-c", &script]).stderr(std::process::Stdio::null()).output().unwrap();
+    // A killed process may still be on its way out.
+    let mut left = String::new();
+    for _ in 0..100 {
+        let found = std::process::Command::new("pgrep").args(["-xf", &format!("sleep {seconds}")]).output().unwrap();
+        left = String::from_utf8(found.stdout).unwrap();
+        if left.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    (String::from_utf8(output.stdout).unwrap(), left)
+}
+
+/// With one signal for each of many processes, the shell that waits for the step can go on in the middle of them.
+#[test]
+fn a_step_is_ended_with_everything_it_started() {
+    for (shell, number) in shells().into_iter().zip(0..) {
+        let seconds = 100_000 + std::process::id() * 3 + number;
+        let many = format!("i=0; while [ $i -lt 300 ]; do sleep {seconds} >/dev/null & i=$((i + 1)); done; wait");
+        let code = format!("many() {{ {many}; }}\nwithin 1 many\necho $status");
+        let (status, left) = sleeps_left_after(&shell, &code, seconds);
+        for pid in left.lines() {
+            let _ = std::process::Command::new("kill").args(["-KILL", pid]).status();
+        }
+        assert_eq!((status.as_str(), left.lines().count()), ("124\n", 0), "{shell}");
+    }
+}
