@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::quarantine::Quarantine;
 use super::transfer::{blocking, run};
 use super::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
@@ -105,14 +104,6 @@ impl Repository {
         // For a missing object git prints `<oid> missing`, which does not parse.
         Ok(String::from_utf8_lossy(&printed).lines().filter_map(|line| line.parse().ok()).collect())
     }
-}
-
-/// Puts the objects of a pack file into a quarantine. A damaged pack, or one with a wrong name, is ignored: git then
-/// fetches its objects.
-pub(super) async fn unpack(quarantine: &Quarantine, pack: &PackFile) {
-    let Ok(file) = std::fs::File::open(&pack.path) else { return };
-    let index = quarantine.git("index-pack").args(["--stdin"]).stdin_file(file);
-    _ = blocking(move || index.run()).await;
 }
 
 /// The same name for the same tips in any order.

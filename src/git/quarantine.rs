@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use check::Finding;
 
 use super::command::Git;
+use super::pack_file::PackFile;
 use super::refs::{self, Change};
 use super::snapshot::{PACK_FROM, quoted, remove_stale};
 use super::{Error, Repository, Result};
@@ -44,7 +45,7 @@ pub struct TakenIn {
 }
 
 /// A ref that arrived: its full name here, and its tip.
-type Tip = (String, Oid);
+pub type Tip = (String, Oid);
 
 impl Quarantine {
     /// Makes an empty quarantine for objects of a handoff.
@@ -67,8 +68,8 @@ impl Quarantine {
         Ok(quarantine)
     }
 
-    /// A git command in the bare repository that receives: our refs and settings, and the objects that arrived.
-    pub fn git(&self, verb: &'static str) -> Git {
+    /// A git command in the bare repository that receives: our settings, and the objects that arrived.
+    fn git(&self, verb: &'static str) -> Git {
         self.in_bare("arriving", verb)
     }
 
@@ -104,17 +105,27 @@ impl Quarantine {
         Ok(())
     }
 
-    /// The refs that have arrived below a directory under `refs/handoff/`.
-    pub fn arrived(&self, below: &str) -> Result<Vec<Tip>> {
-        let printed = self.git("for-each-ref").args(["--format=%(objectname) %(refname)", below]).run()?;
-        let text = String::from_utf8_lossy(&printed);
-        let pairs = text.lines().filter_map(|line| line.split_once(' '));
-        pairs.map(|(oid, name)| Ok((name.to_owned(), super::repository::oid(oid)?))).collect()
+    /// Adds the objects of a pack file. `false`: the pack is damaged, or it builds on objects that are not here.
+    pub fn unpack(&self, pack: &PackFile) -> Result<bool> {
+        let file = File::open(&pack.path).map_err(Error::io("read", &pack.path))?;
+        let index = self.git("index-pack").args(["--stdin", "--fix-thin"]).stdin_file(file);
+        match index.run() {
+            Err(Error::Failed { .. }) => Ok(false),
+            indexed => indexed.map(|_| true),
+        }
     }
 
-    /// Checks what has arrived below `below`, publishes what is accepted, and moves those refs in the repository.
-    pub fn take_in(&self, below: &str) -> Result<TakenIn> {
-        let tips = self.arrived(below)?;
+    /// Whether every tip is here with everything that it reaches.
+    pub fn is_connected(&self, tips: &[Tip]) -> Result<bool> {
+        match self.list(&tips.iter().collect::<Vec<_>>()) {
+            Err(Error::Failed { .. }) => Ok(false),
+            listed => listed.map(|_| true),
+        }
+    }
+
+    /// Checks what the tips reach, publishes what is accepted, and moves those refs in the repository. The names of the
+    /// tips begin with `below`.
+    pub fn take_in(&self, below: &str, tips: &[Tip]) -> Result<TakenIn> {
         let all: Vec<&Tip> = tips.iter().collect();
         self.bare("checked")?;
         // A ref that cannot be read is found when each ref is checked alone.
@@ -136,7 +147,7 @@ impl Quarantine {
         for ((name, tip), why) in self.move_refs(&sound)? {
             taken.refused.push(RefusedRef { name: short(&name), tip, faults: vec![why] });
         }
-        for (name, tip) in &tips {
+        for (name, tip) in tips {
             if let Some(faults) = refused.get(name) {
                 taken.refused.push(RefusedRef { name: short(name), tip: tip.clone(), faults: faults.clone() });
             }

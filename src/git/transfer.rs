@@ -1,16 +1,16 @@
-//! Sends objects to a host and fetches them, with git's own push and fetch over a channel that is already open.
+//! Sends objects to a host with git's own push, and takes in what came from one.
 //!
 //! git believes that it starts `ssh`. It starts the bridge, a command that connects its stdin and stdout to `git
-//! receive-pack` or `git upload-pack` on the host. Both functions are asynchronous, because the bridge runs at the same
-//! time.
+//! receive-pack` on the host. The push is asynchronous, because the bridge runs at the same time.
 
+use std::collections::BTreeMap;
 use std::process::{ExitStatus, Stdio};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::command::Git;
 use super::pack_file::PackFile;
-use super::quarantine::{Quarantine, TakenIn};
+use super::quarantine::{Quarantine, TakenIn, Tip};
 use super::refs::{self, check_name};
 use super::{Error, Repository, Result};
 use crate::model::id::{HandoffId, RemoteName};
@@ -25,9 +25,7 @@ const LONGEST: u64 = 1 << 20;
 /// The connection to one repository on a host.
 #[derive(Clone, Debug)]
 pub struct Bridge {
-    /// A shell command that connects stdin and stdout to git's service on the host and ignores its arguments: to
-    /// `receive-pack` for a push, to `upload-pack` for a fetch. The protocol is version 0 unless the command passes on
-    /// `GIT_PROTOCOL`.
+    /// A shell command that connects stdin and stdout to `git receive-pack` on the host and ignores its arguments.
     pub command: String,
 }
 
@@ -96,75 +94,87 @@ pub fn is_race(error: &Error) -> bool {
     command == "send-pack" && stderr.lines().any(refused) && stderr.contains("cannot lock ref")
 }
 
-/// Fetches refs of the host into a quarantine, below `refs/handoff/` there. The repository does not change.
-///
-/// A refspec is `<ref on the host>:<ref under refs/handoff/>`, both with or both without one `*`. git's fetch checks
-/// that everything is connected; the objects are not checked yet.
-async fn fetch(quarantine: &Quarantine, bridge: &Bridge, refspecs: &[String]) -> Result<()> {
-    let pairs: Vec<_> = refspecs.iter().map(|refspec| checked(refspec)).collect::<Result<_>>()?;
-    if pairs.is_empty() {
-        return Ok(());
-    }
-    let mut fetch = bridged(quarantine.git("fetch"), bridge);
-    for setting in [
-        "fetch.fsckObjects=false", // the quarantine is checked as a whole, for all faults at once
-        "fetch.unpackLimit=1",     // one pack instead of a file for each object
-        "fetch.writeCommitGraph=false",
-        "core.logAllRefUpdates=false",
-    ] {
-        fetch = fetch.config(setting);
-    }
-    // git uses the longest matching `insteadOf`. Ours is the whole URL, so no `insteadOf` of the user's applies.
-    fetch = fetch.config(format!("url.{URL}.insteadOf={URL}"));
-    let fetch = fetch
-        .args(["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"])
-        .args(["--no-prune", "--refmap=", "--end-of-options", URL])
-        .args(pairs.iter().map(|(from, to)| format!("+{from}:{to}")));
-    let ran = run(fetch, Vec::new()).await?;
-    if ran.status.success() { Ok(()) } else { Err(ran.failed("fetch")) }
-}
-
 /// Runs blocking work on another thread.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let failed = |error| Error::Io { what: "git was not waited for".into(), source: std::io::Error::other(error) };
     tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
 
-/// Fetches everything that attempt `n` left on the host to `refs/handoff/<id>/<n>/`, and checks that every accepted ref
-/// is complete. `pack` has objects that arrived before. The user's checkout is not touched.
-///
-/// Objects are checked before any of them gets into the repository ([`Quarantine`]). A ref that reaches a refused
-/// object is left out and listed; the others are taken in, the work included.
-pub async fn pull(
-    repo: &Repository,
-    bridge: &Bridge,
-    (id, name): (&HandoffId, &RemoteName),
-    (n, capture): (u32, &Oid),
-    pack: Option<&PackFile>,
-) -> Result<TakenIn> {
-    let quarantine = Quarantine::new(repo, id)?;
-    if let Some(pack) = pack {
-        super::pack_file::unpack(&quarantine, pack).await;
-    }
-    let to = format!("{}{n}/", refs::of(id));
-    let refspec = format!("refs/capture/{}/{n}/*:{to}*", name.as_str());
-    fetch(&quarantine, bridge, &[refspec]).await?;
-    let (repo, capture) = (repo.clone(), capture.clone());
-    let take_in = move || {
-        let work = format!("{to}work");
-        match quarantine.arrived(&to)?.iter().find(|(name, _)| *name == work) {
-            Some((_, oid)) if *oid == capture => {}
-            Some((_, oid)) => {
-                return Err(Error::untrusted(format!("{work} is {}, not {}", oid.short(), capture.short())));
+/// What attempt `n` left on its host, in quarantine. The repository has not changed.
+pub struct Arrival {
+    repo: Repository,
+    quarantine: Quarantine,
+    attempt: u32,
+    below: String,
+    tips: Vec<Tip>,
+    is_connected: bool,
+}
+
+impl Arrival {
+    /// Puts the objects of a pack and the refs of a capture into a quarantine. The refs are named as on the host.
+    /// `None`: the pack is damaged, or it builds on objects that are not here.
+    ///
+    /// # Errors
+    /// A ref is not one of the capture, or git fails.
+    pub async fn of(
+        repo: &Repository,
+        (id, name): (&HandoffId, &RemoteName),
+        attempt: u32,
+        refs: &[(Oid, String)],
+        pack: &PackFile,
+    ) -> Result<Option<Arrival>> {
+        let below = format!("{}{attempt}/", refs::of(id));
+        let tips = refs.iter().map(|(oid, from)| {
+            let bad = || Error::untrusted(format!("{from:?} is not a ref of the capture"));
+            let rest = from.strip_prefix(&format!("refs/capture/{}/{attempt}/", name.as_str())).ok_or_else(bad)?;
+            let to = format!("{below}{rest}");
+            check_name(&to).map(|()| (to, oid.clone()))
+        });
+        let tips: Vec<Tip> = tips.collect::<Result<BTreeMap<_, _>>>()?.into_iter().collect();
+        let (repo, id, pack) = (repo.clone(), id.clone(), pack.clone());
+        let unpack = move || {
+            let quarantine = Quarantine::new(&repo, &id)?;
+            if !quarantine.unpack(&pack)? {
+                return Ok(None);
             }
-            None => return Err(Error::untrusted(format!("the host has no capture of attempt {n}"))),
-        }
-        let taken = quarantine.take_in(&to)?;
-        let tips: Vec<Oid> = taken.refs.iter().map(|(_, tip)| tip.clone()).collect();
-        repo.verify_connected(&tips)?;
-        Ok(taken)
-    };
-    blocking(take_in).await
+            let is_connected = quarantine.is_connected(&tips)?;
+            Ok(Some(Arrival { repo, quarantine, attempt, below, tips, is_connected }))
+        };
+        blocking(unpack).await
+    }
+
+    /// Whether everything is here that the refs reach. If not, only the refs that lack something are refused.
+    pub fn is_connected(&self) -> bool {
+        self.is_connected
+    }
+
+    /// Takes the refs into `refs/handoff/<id>/<n>/`, and checks that every accepted ref is complete. `capture` is the
+    /// commit that the host reported. The user's checkout is not touched.
+    ///
+    /// Objects are checked before any of them gets into the repository ([`Quarantine`]). A ref that reaches a refused
+    /// object is left out and listed; the others are taken in, the work included.
+    ///
+    /// # Errors
+    /// The refs are not those of the capture, or git fails.
+    pub async fn take_in(self, capture: &Oid) -> Result<TakenIn> {
+        let capture = capture.clone();
+        let take_in = move || {
+            let Arrival { repo, quarantine, attempt, below, tips, .. } = self;
+            let work = format!("{below}work");
+            match tips.iter().find(|(name, _)| *name == work) {
+                Some((_, oid)) if *oid == capture => {}
+                Some((_, oid)) => {
+                    return Err(Error::untrusted(format!("{work} is {}, not {}", oid.short(), capture.short())));
+                }
+                None => return Err(Error::untrusted(format!("the host has no capture of attempt {attempt}"))),
+            }
+            let taken = quarantine.take_in(&below, &tips)?;
+            let tips: Vec<Oid> = taken.refs.iter().map(|(_, tip)| tip.clone()).collect();
+            repo.verify_connected(&tips)?;
+            Ok(taken)
+        };
+        blocking(take_in).await
+    }
 }
 
 impl Repository {
@@ -178,17 +188,19 @@ impl Repository {
         walk.args(["--not", &format!("--exclude={}*", refs::ROOT), "--all"]).run()?;
         Ok(())
     }
-}
 
-/// Both sides of a refspec, or an error if it is not one of ours.
-fn checked(refspec: &str) -> Result<(&str, &str)> {
-    let bad = || Error::untrusted(format!("{refspec:?} is not a refspec to below {}", refs::ROOT));
-    let (from, to) = refspec.split_once(':').ok_or_else(bad)?;
-    let star = |name: &str| name.strip_suffix("/*").map(str::len);
-    check_name(to.trim_end_matches("/*"))?;
-    let odd = |c: char| c.is_whitespace() || c.is_control() || "*:^~?[\\".contains(c);
-    let sound = from.starts_with("refs/") && !from.trim_end_matches("/*").contains(odd);
-    if sound && star(from).is_some() == star(to).is_some() { Ok((from, to)) } else { Err(bad()) }
+    /// The tips of what a host need not send of a handoff's work: the handoff's refs, and the refs that were shipped.
+    ///
+    /// # Errors
+    /// git fails.
+    pub fn held_of(&self, id: &HandoffId) -> Result<Vec<Oid>> {
+        let listed =
+            self.git("for-each-ref").args(["--format=%(objectname)", &refs::of(id), "refs/tags", "refs/remotes"]);
+        let mut held: Vec<Oid> = String::from_utf8_lossy(&listed.run()?).lines().flat_map(str::parse).collect();
+        held.sort();
+        held.dedup();
+        Ok(held)
+    }
 }
 
 fn bridged(git: Git, bridge: &Bridge) -> Git {

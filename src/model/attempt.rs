@@ -162,9 +162,6 @@ pub struct Outcome {
     /// Commit of the capture, in the host's cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<String>,
-    /// Size on the host's disk, in bytes, of the objects that the capture adds to the ships and the earlier captures.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weight: Option<u64>,
     /// Tree of the capture's files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,

@@ -1,7 +1,7 @@
-//! Connects git's own push and fetch to a channel of the open connection.
+//! Connects git's own push to a channel of the open connection.
 //!
 //! git runs `handoff bridge SOCKET` as its ssh command. That command copies bytes to a socket of this process, and this
-//! process copies them to `git receive-pack` or `git upload-pack` in the host's cache. The runner's frame mark comes
+//! process copies them to `git receive-pack` in the host's cache. The runner's frame mark comes
 //! before git's bytes.
 
 use std::io::{Read, Write};
@@ -19,13 +19,11 @@ use super::request::Request;
 use super::runner::Verb;
 use crate::model::id::RemoteName;
 
-/// One of git's two services.
+/// The service of git on the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     /// The host receives: our push. With `whole`, the host advertises no refs to build on, so everything is sent.
     Receive { whole: bool },
-    /// The host sends: our fetch.
-    Upload,
 }
 
 /// A socket for git, which exists as long as this value.
@@ -72,13 +70,12 @@ impl Bridge {
     async fn reply(&self) -> Result<Reply, RemoteError> {
         let verb = match self.service {
             Service::Receive { .. } => Verb::Receive,
-            Service::Upload => Verb::Upload,
         };
         let request = || {
             let request = Request::new().line("name", &self.name).line("key", &self.key).line("format", &self.format);
             match self.service {
                 Service::Receive { whole: true } => request.line("whole", "yes"),
-                _ => request,
+                Service::Receive { whole: false } => request,
             }
         };
         let mut reply = self.remote.begin(verb, request, false).await?;

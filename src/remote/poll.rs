@@ -339,7 +339,6 @@ pub fn read_result(text: &str) -> Option<Outcome> {
             "check" => outcome.check = value.parse().ok(),
             "check_before" => outcome.check_before = value.parse().ok(),
             "capture" => outcome.capture = kept(),
-            "weight" => outcome.weight = value.parse().ok(),
             "tree" => outcome.tree = kept(),
             "uncaptured" => count = value.parse().unwrap_or(0),
             "lacks" => lacks.push(value),

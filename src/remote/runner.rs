@@ -14,8 +14,6 @@ pub enum Verb {
     Probe,
     /// `git receive-pack` on the cache: everything after `serving` is git's protocol.
     Receive,
-    /// `git upload-pack` on the cache, in the same way.
-    Upload,
     /// Make sure that an attempt runs, at most once.
     Ensure,
     /// Send state and log bytes as they appear.
@@ -34,7 +32,7 @@ pub enum Verb {
     RepairCache,
     /// Receive the objects of a large push as a file, continuing where the last connection was cut.
     ReceivePack,
-    /// Send a large capture as a file, in the same way.
+    /// Send a capture as a pack of what the laptop lacks, in the same way.
     SendPack,
     /// List the trees.
     Trees,
@@ -44,10 +42,9 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 15] = [
+    pub const ALL: [Verb; 14] = [
         Verb::Probe,
         Verb::Receive,
-        Verb::Upload,
         Verb::Ensure,
         Verb::Poll,
         Verb::SetNext,
@@ -67,7 +64,6 @@ impl Verb {
         match self {
             Verb::Probe => "probe",
             Verb::Receive => "receive",
-            Verb::Upload => "upload",
             Verb::Ensure => "ensure",
             Verb::Poll => "poll",
             Verb::SetNext => "set-next",

@@ -1,8 +1,10 @@
-//! `send-pack`: fetches a large capture as a file, and continues where the last connection was cut.
+//! `send-pack`: fetches a capture as a pack of what is missing here, and continues where the last connection was cut.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
 
 use super::client::Remote;
 use super::error::RemoteError;
@@ -16,10 +18,25 @@ use crate::model::snapshot::Oid;
 
 /// Bytes requested at once. They stay in memory until they are written.
 const AT_A_TIME: u64 = 32 << 20;
+/// Maximum refs of a capture that are read. A runner makes fewer than a thousand.
+const MAX_REFS: usize = 4096;
+
+/// The refs of a capture, named as on the host, and the pack of their objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedPack {
+    pub refs: Vec<(Oid, String)>,
+    pub pack: PackFile,
+}
+
+/// One reply: the refs, and the pack's length.
+struct Answer {
+    refs: Vec<(Oid, String)>,
+    length: u64,
+}
 
 impl Remote {
-    /// Fetches the pack of attempt `n`'s capture into the directory `inbox`, continuing a partial file there.
-    /// `received` is called with the number of bytes here and the total.
+    /// Fetches attempt `n`'s capture into the directory `inbox`, continuing a partial file there. `held` are tips of what
+    /// is here. `received` is called with the number of bytes here and the total.
     ///
     /// # Errors
     /// The bytes that arrived before an error stay.
@@ -27,16 +44,18 @@ impl Remote {
         &self,
         cache: Cache<'_>,
         n: AttemptNo,
+        held: &[Oid],
         inbox: &Path,
         mut received: impl FnMut(u64, u64),
-    ) -> Result<PackFile, RemoteError> {
+    ) -> Result<FetchedPack, RemoteError> {
+        let held: Bytes = held.iter().map(|oid| format!("{oid}\n")).collect::<String>().into();
         let mut part = Part::find(inbox, n);
         loop {
             let before = part.as_ref().map(|part| (part.hash.clone(), part.have));
-            let length = self.fetch_more(cache, n, inbox, &mut part, &mut received).await?;
+            let Answer { refs, length } = self.fetch_more(cache, n, &held, inbox, &mut part, &mut received).await?;
             match &part {
                 Some(Part { hash, have, path, .. }) if *have == length => {
-                    return Ok(PackFile { path: path.clone(), hash: hash.clone(), length });
+                    return Ok(FetchedPack { refs, pack: PackFile { path: path.clone(), hash: hash.clone(), length } });
                 }
                 Some(part) if before != Some((part.hash.clone(), part.have)) => {}
                 _ => return Err(self.garbled(Verb::SendPack, "the pack is incomplete")),
@@ -44,35 +63,37 @@ impl Remote {
         }
     }
 
-    /// Fetches one more piece, and returns the pack's length.
+    /// Fetches one more piece.
     async fn fetch_more(
         &self,
         cache: Cache<'_>,
         n: AttemptNo,
+        held: &Bytes,
         inbox: &Path,
         part: &mut Option<Part>,
         received: &mut impl FnMut(u64, u64),
-    ) -> Result<u64, RemoteError> {
+    ) -> Result<Answer, RemoteError> {
         let request = || {
-            let request = of(cache, n).line("max", AT_A_TIME);
+            let request = of(cache, n).line("max", AT_A_TIME).part("held", held.clone());
             match &part {
                 Some(part) => request.line("pack", &part.hash).line("have", part.have),
                 None => request,
             }
         };
         let mut reply = self.open(Verb::SendPack, request).await?;
-        let mut lines = Vec::new();
-        let mut length = None;
+        let (mut refs, mut lines, mut length) = (Vec::new(), Vec::new(), None);
         while let Some(piece) = reply.next().await? {
             match (piece, length) {
-                (Piece::Line(line), None) => match read_pack(&line) {
-                    Some((hash, whole)) => {
+                (Piece::Line(line), None) => match (read_pack(&line), read_ref(&line)) {
+                    (Some((hash, whole)), _) => {
                         if part.as_ref().is_none_or(|part| part.hash != hash) {
                             *part = Some(Part::new(inbox, n, hash).map_err(RemoteError::Pack)?);
                         }
                         length = Some(whole);
                     }
-                    None => lines.push(line),
+                    (None, Some(found)) if refs.len() < MAX_REFS => refs.push(found),
+                    (None, None) if lines.len() < 16 => lines.push(line),
+                    _ => return Err(reply.garbled("unexpected lines")),
                 },
                 (Piece::Data { header, at, bytes }, Some(length)) => {
                     let Some(part) = part
@@ -84,7 +105,7 @@ impl Remote {
                     part.add(&bytes).map_err(RemoteError::Pack)?;
                     received(part.have, length);
                 }
-                (Piece::End(0), Some(length)) => return Ok(length),
+                (Piece::End(0), Some(length)) => return Ok(Answer { refs, length }),
                 _ => return Err(reply.refused(&lines)),
             }
         }
@@ -144,6 +165,12 @@ impl Part {
 fn read_pack(line: &str) -> Option<(Oid, u64)> {
     let (hash, length) = line.strip_prefix("pack ")?.split_once(' ')?;
     Some((hash.parse().ok()?, length.parse().ok()?))
+}
+
+/// `ref <object> <name>`.
+fn read_ref(line: &str) -> Option<(Oid, String)> {
+    let (oid, name) = line.strip_prefix("ref ")?.split_once(' ')?;
+    Some((oid.parse().ok()?, name.to_owned()))
 }
 
 /// The offset in `d <name> <n> pack <offset> <bytes>`.

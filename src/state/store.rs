@@ -76,7 +76,7 @@ impl Store {
         self.directory(id).join("outbox")
     }
 
-    /// Directory for the pack of a large capture, until it is complete.
+    /// Directory for the pack of a capture, until its objects are in the repository.
     pub fn inbox(&self, id: &HandoffId) -> PathBuf {
         self.directory(id).join("inbox")
     }

@@ -1,21 +1,23 @@
 //! `pull`: fetches an attempt's capture into `refs/handoff/<id>/<n>/` and verifies it. Nothing else changes.
 
-use crate::git::pack_file::{self, LARGE, PackFile};
-use crate::git::transfer;
+use crate::git::pack_file::{self, LARGE};
+use crate::git::transfer::Arrival;
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
 use crate::model::refusal::RefusedRef;
 use crate::model::snapshot::Oid;
 use crate::model::uncaptured::Uncaptured;
-use crate::remote::bridge::{Bridge, Service};
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
 use crate::remote::receive_pack::Cache;
+use crate::remote::runner::Verb;
+use crate::remote::send_pack::FetchedPack;
 use crate::supervise::custody::fencing::PATIENCE;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::progress::{Progress, Throttle};
+use crate::supervise::services::blocking;
 
 impl Driver {
     /// Fetches the capture of attempt `n` unless it is here. A capture that was not made at the attempt's end is made
@@ -85,26 +87,12 @@ impl Driver {
         let (services, id, name) = (self.services.clone(), self.id().clone(), self.name.clone());
         let repository = &services.repository;
         let (key, format) = (repository.cache_key_of(&self.handoff().request.base.head)?, repository.format().word());
-        let weight = self.handoff().attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref()?.weight);
         let cache = Cache { name: &name, key: &key, format };
-        let pack = match weight.is_some_and(|weight| weight >= LARGE) {
-            true => self.bring(remote, n, cache).await?,
-            false => None,
-        };
-        let bridge = Bridge::new(remote, Service::Upload, &name, &key, format)?;
-        let command = transfer::Bridge { command: bridge.command() };
-        let fetched = transfer::pull(repository, &command, (&id, &name), (n, commit), pack.as_ref());
-        tokio::pin!(fetched);
-        let taken = tokio::select! {
-            biased;
-            result = &mut fetched => result?,
-            served = bridge.serve() => match served {
-                Err(error) => return Err(error.into()),
-                Ok(()) => fetched.await?,
-            },
-        };
-        if pack.is_some() {
-            pack_file::forget(&services.store.inbox(&id))?;
+        let (arrival, length) = self.bring(remote, n, cache).await?;
+        let taken = arrival.take_in(commit).await?;
+        pack_file::forget(&services.store.inbox(&id))?;
+        // The host deletes a small pack with the next one, or at the release.
+        if length >= LARGE {
             remote.forget_packs(cache, n).await?;
         }
         self.on_refused(n, taken.refused)?;
@@ -155,19 +143,35 @@ impl Driver {
         Err(Error::Refused { id, host, attempt: n, refused })
     }
 
-    /// Downloads the objects of a large capture as a file, so that git has only refs to fetch. If that fails, git
-    /// fetches the objects too.
-    async fn bring(&self, remote: &Remote, n: AttemptNo, cache: Cache<'_>) -> Result<Option<PackFile>, Error> {
-        let inbox = self.services.store.inbox(self.id());
+    /// Fetches a capture into a quarantine, and returns it with the length of its pack. A pack that turns out to be of no use is fetched again, once: a transfer that
+    /// was cut may continue a pack that builds on objects that are no longer here.
+    async fn bring(&self, remote: &Remote, n: AttemptNo, cache: Cache<'_>) -> Result<(Arrival, u64), Error> {
+        let (inbox, repository) = (self.services.store.inbox(self.id()), &self.services.repository);
         let mut throttle = Throttle::default();
-        let received = |received, length| {
-            if throttle.is_due(received == length) {
+        let mut received = |received, length| {
+            if length >= LARGE && throttle.is_due(received == length) {
                 self.tell(&Progress::Receiving { attempt: n, received, length });
             }
         };
-        match remote.fetch_pack(cache, n, &inbox, received).await {
-            Err(RemoteError::Refused { .. }) => Ok(None),
-            fetched => Ok(Some(fetched?)),
+        let mut is_last = false;
+        loop {
+            let (repo, id) = (repository.clone(), self.id().clone());
+            let held = blocking(move || repo.held_of(&id)).await??;
+            let FetchedPack { refs, pack } = remote.fetch_pack(cache, n, &held, &inbox, &mut received).await?;
+            let arrived = Arrival::of(repository, (self.id(), &self.name), n, &refs, &pack).await?;
+            match arrived {
+                Some(arrival) if arrival.is_connected() || is_last => return Ok((arrival, pack.length)),
+                None if is_last => {
+                    let host = self.connection.host.name.clone();
+                    let what = "a pack that is damaged, or that builds on objects that are not here".to_owned();
+                    return Err(RemoteError::Garbled { host, verb: Verb::SendPack.word(), what }.into());
+                }
+                _ => {
+                    pack_file::forget(&inbox)?;
+                    remote.forget_packs(cache, n).await?;
+                }
+            }
+            is_last = true;
         }
     }
 

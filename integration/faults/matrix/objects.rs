@@ -48,7 +48,7 @@ pub const FAULTS: &[Fault] = &[
     row(
         80,
         "refused_work",
-        "the work itself has an object that could harm whoever checks it out, by git's protocol and in a pack of 32 \
+        "the work itself has an object that could harm whoever checks it out, in a small pack and in one of 32 \
          MiB",
         "refused each time, and nothing of it stays; the printed command accepts it",
     ),

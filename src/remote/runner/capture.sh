@@ -104,27 +104,6 @@ take_capture() {
   ln -s "$work" "$at/capture" && capture=$work && event capture
 }
 
-# Prints the arguments of rev-list for the objects that this capture adds to the ships and the earlier captures of the
-# handoff.
-capture_ends() {
-  cache_git for-each-ref --format='%(objectname)' "refs/capture/$name/$n/"
-  set -- "refs/handoff/$name/"
-  before=$n
-  while [ "$before" -gt 1 ]; do
-    before=$((before - 1))
-    set -- "$@" "refs/capture/$name/$before/"
-  done
-  cache_git for-each-ref --format='%(objecttype) %(objectname)' "$@" >"$at/.held"
-  sed 's/^[a-z]* /^/' "$at/.held"
-  # Git only omits files that the laptop has if a commit that is sent has their commit as a parent. This commit is sent
-  # for that.
-  sed -n 's/^commit //p' "$at/.held" >"$at/.held.commits"
-  if read -r oid <"$at/.held.commits" && oid=$(cache_git rev-parse -q --verify "$oid^{tree}"); then
-    commit_text "$oid" "what is held of" <"$at/.held.commits" | cache_git hash-object -t commit -w --stdin
-  fi
-  rm -f "$at/.held" "$at/.held.commits"
-}
-
 # Prints a commit of the tree $1 whose parents are the commits of stdin, as git stores it. The result is the same at
 # each call.
 commit_text() {
@@ -136,6 +115,3 @@ handoff_author='handoff <handoff@localhost> 0 +0000'
 
 # Prints what the capture lacks, as lines of a reply.
 tell_uncaptured() { sed 's/^/lacks /' "$at/uncaptured" 2>/dev/null; }
-
-# Sets $weight to the size of these objects on disk, in bytes; empty if git is older than 2.31.
-weigh() { weight=$(capture_ends | cache_git rev-list --objects --disk-usage --stdin 2>/dev/null); }

@@ -94,8 +94,6 @@ make_cache() {
 [core]
 	hooksPath = /dev/null
 	logAllRefUpdates = false
-[uploadpack]
-	allowAnySHA1InWant = true
 END
   # If another request made the cache first, the rename moves ours into it.
   mv "$new" "$cache" 2>/dev/null

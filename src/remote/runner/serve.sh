@@ -1,19 +1,17 @@
-# The verbs `receive` and `upload`: git's own push and fetch, over the bytes that follow the request's header.
+# The verb `receive`: git's own push, over the bytes that follow the request's header.
 
 # Serves git's protocol in both directions after the line `begin`. Only the handoff's own refs and the shared tips are
 # advertised: advertising every ref in a cache of many handoffs would cost more than a small push.
-serve() {
+run_receive() {
   read_request
   begin
   open_cache
-  set -- "$1" -c transfer.hideRefs=refs/ -c "transfer.hideRefs=!refs/keep/" -c "transfer.hideRefs=!refs/handoff/$name/"
+  set -- -c transfer.hideRefs=refs/ -c "transfer.hideRefs=!refs/keep/" -c "transfer.hideRefs=!refs/handoff/$name/"
   # A laptop that is to send everything is shown no refs to build on.
   [ -n "$all" ] || set -- "$@" -c "transfer.hideRefs=!refs/capture/$name/"
-  service=$1
-  shift
-  [ "$service" != receive-pack ] || sweep_cache
+  sweep_cache
   say "serving"
-  clean_git "$@" "$service" "$cache"
+  clean_git "$@" receive-pack "$cache"
   exit $?
 }
 
@@ -39,8 +37,3 @@ sweep_cache() {
     recent=$(find "$left" -mmin -10080 2>/dev/null) && [ -z "$recent" ] && rm -rf "$left"
   done
 }
-
-# The verb `receive`.
-run_receive() { serve receive-pack; }
-# The verb `upload`.
-run_upload() { serve upload-pack; }

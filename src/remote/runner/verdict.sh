@@ -178,7 +178,7 @@ write_result() {
   detail=$(printf %s "${note-}${detail-}" | tr '\n\t' '  ' | tr -cd '\040-\176' | cut -c 1-500)
   text="class $class${nl}reason $reason$nl"
   for line in "exit $exit" "signal $signal" "check $check" "check_before $check_before" "baseline $baseline" "start_head $start_head" \
-    "tree $files" "capture $capture" "uncaptured $uncaptured" "weight $weight" "head $agent_head" "oom $oom" "disk $disk_state" "resumed $resumed" \
+    "tree $files" "capture $capture" "uncaptured $uncaptured" "head $agent_head" "oom $oom" "disk $disk_state" "resumed $resumed" \
     "active ${active:-$spent}" "session $(link_of "$job/session")" "detail $detail"; do
     [ -z "${line#* }" ] || text=$text$line$nl
   done

@@ -56,7 +56,7 @@ claim_attempt() {
 
 # Resets the variables that describe an attempt.
 reset_facts() {
-  class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' weight='' uncaptured='' agent_head='' start_head=''
+  class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' uncaptured='' agent_head='' start_head=''
   spent=0 served=0 active='' note='' detail='' task_place='' session='' session_mode=none agent='' terminal_at=''
   seen_size=0 moved_at=0 base='' ended='' lacking='' signal='' resumed='' oom='' disk_state='' seen='' seen_to=0 ends=''
   find_path "$spec/agent"
@@ -141,11 +141,7 @@ conclude() {
   read_log
   watch_session
   hold_claim
-  if take_capture; then
-    weigh
-  else
-    note="${note}the work could not be captured; " files=
-  fi
+  take_capture || { note="${note}the work could not be captured; " && files=; }
   if [ -f "$spec/check" ] && [ ! -h "$at/cancel" ]; then
     case $reason in
       exit | grace)

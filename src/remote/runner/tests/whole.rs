@@ -255,15 +255,3 @@ fn a_step_that_hangs_is_ended_and_the_files_are_captured() {
         assert_eq!(host.lacking(), ["other .git"], "{}", result.0);
     }
 }
-
-#[test]
-fn unchanged_shipped_files_have_no_weight() {
-    let mut host = TestHost::shipped(shells().remove(0), "echo w >w");
-    let noise: Vec<u8> = (0..400_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
-    std::fs::write(host.laptop().join("untracked and large"), noise).unwrap();
-    host.ship_again();
-    host.ensure(1, &[]);
-    let result = host.result(1);
-    let weight: u64 = result.get("weight").unwrap().parse().unwrap();
-    assert!(weight < 100_000, "{weight}: {}", result.0);
-}
