@@ -2,12 +2,13 @@
 
 pub mod agent_event;
 pub mod attempt;
+pub mod attempts;
 pub mod event;
 pub mod handoff;
 pub mod host;
 pub mod id;
 pub mod judgement;
-mod ownership;
+pub mod ownership;
 pub mod phase;
 pub mod policy;
 pub mod profile;

@@ -9,7 +9,7 @@ pub mod store;
 
 use std::path::{Path, PathBuf};
 
-use crate::model::handoff::Refused;
+use crate::model::event::Refused;
 use crate::model::id::HandoffId;
 
 /// An error of a record on this machine.

@@ -129,11 +129,11 @@ fn in_order(groups: &[Plans]) -> Vec<&Planned> {
 fn warn_of_session(services: &Services, report: &HostReport, dry_run: bool) -> Result<(), Error> {
     let journal = services.store.open(&report.id)?;
     let handoff = journal.handoff();
-    if let Some(session) = handoff.session.as_ref().filter(|_| handoff.host() == report.host) {
+    if let Some(session) = handoff.session().filter(|_| handoff.host() == report.host) {
         let (id, host) = (&report.id, &report.host);
         let deletes = if dry_run { "would also delete" } else { "also deletes" };
         // After a takeover there is no resume.
-        let later = match handoff.owner {
+        let later = match handoff.owner() {
             Owner::Host(_) => format!("; a later `handoff resume {id}` starts a new one"),
             Owner::Laptop => String::new(),
         };

@@ -144,9 +144,9 @@ pub fn choose(
         let Ok(journal) = services.store.open(&id) else { continue };
         let handoff = journal.handoff();
         if fits(handoff) {
-            let task = first_line(&handoff.request.task, 50);
+            let task = first_line(&handoff.request().task, 50);
             let line = format!("{id}  {} on {}: {task}", handoff.status().label(), neutral(handoff.host()));
-            found.push((handoff.created, id, line));
+            found.push((handoff.created_at(), id, line));
         }
     }
     found.sort_by_key(|found| std::cmp::Reverse(found.0));
@@ -205,7 +205,7 @@ fn newest(services: &Services) -> Result<HandoffId, Error> {
     let mut newest = None;
     for id in services.store.ids()? {
         let Ok(journal) = services.store.open(&id) else { continue };
-        let created = journal.handoff().created;
+        let created = journal.handoff().created_at();
         if newest.as_ref().is_none_or(|(when, _)| created > *when) {
             newest = Some((created, id));
         }

@@ -177,17 +177,17 @@ impl Place {
     /// Where everything is stored, and the commands that continue.
     fn explain(&self, driver: &Driver) -> Result<(), Error> {
         let handoff = driver.handoff();
-        let id = &handoff.request.id;
+        let id = &handoff.request().id;
         let record = self.repository().join(crate::mirror::RECORD).join(id.as_str());
         outln!("\nthe record, in your repository:");
         outln!("  {}", record.join("handoff.md").display());
-        for n in handoff.attempts.keys() {
+        for n in handoff.attempts().keys() {
             outln!("  {}", record.join(format!("attempt-{n}.log")).display());
         }
         outln!("the host's side:\n  {}", self.home().join(".handoff").display());
         outln!("\nthe diff (handoff diff {id}):");
         let work = work_of(handoff, None)?;
-        let diff = driver.services.repository.diff(&handoff.request.base.commit, &work)?;
+        let diff = driver.services.repository.diff(&handoff.request().base.commit, &work)?;
         for line in String::from_utf8_lossy(&diff).lines() {
             outln!("  {}", crate::ui::text::neutral(line));
         }

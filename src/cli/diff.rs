@@ -28,7 +28,7 @@ impl Diff {
         let journal = services.store.open(&id)?;
         let handoff = journal.handoff();
         let commit = work_of(handoff, self.attempt)?;
-        let base = &handoff.request.base.commit;
+        let base = &handoff.request().base.commit;
         let repository = &services.repository;
         let text = if self.stat { repository.diff_stat(base, &commit) } else { repository.diff(base, &commit) }?;
         if text.is_empty() {
@@ -42,7 +42,7 @@ impl Diff {
 /// The capture of an attempt, or of the last attempt with a capture here.
 pub fn work_of(handoff: &Handoff, attempt: Option<u32>) -> Result<crate::model::snapshot::Oid, Error> {
     let found = match attempt {
-        Some(n) => handoff.attempts.get(&n).and_then(|attempt| attempt.fetched.clone()),
+        Some(n) => handoff.attempt(n).and_then(|attempt| attempt.fetched.clone()),
         None => handoff.lineage().rev().find_map(|(_, attempt)| attempt.fetched.clone()),
     };
     found.ok_or_else(|| without_work(handoff, attempt))
@@ -50,9 +50,9 @@ pub fn work_of(handoff: &Handoff, attempt: Option<u32>) -> Result<crate::model::
 
 /// Why there is nothing to compare, and the command that changes that: `pull` only if there is something to fetch.
 fn without_work(handoff: &Handoff, attempt: Option<u32>) -> Error {
-    let id = &handoff.request.id;
+    let id = &handoff.request().id;
     let last = handoff.last_attempt().map(|(n, _)| n);
-    let Some((n, state)) = attempt.or(last).and_then(|n| handoff.attempts.get_key_value(&n)) else {
+    let Some((n, state)) = attempt.or(last).and_then(|n| handoff.attempts().get_key_value(&n)) else {
         return match attempt {
             Some(n) => Error::usage(format!("{id} has no attempt {n}")).hint(format!("handoff show {id}")),
             None => Error::failed(format!("{id} has no attempt yet")).hint(format!("handoff watch {id}")),

@@ -53,7 +53,7 @@ impl Logs {
         let journal = services.store.open(&id)?;
         let last = journal.handoff().last_attempt().map(|(n, _)| n);
         let n = self.attempt.or(last).ok_or_else(|| Error::failed(format!("{id} has no attempt yet")))?;
-        if !journal.handoff().attempts.contains_key(&n) {
+        if !journal.handoff().attempts().contains_key(&n) {
             return Err(Error::usage(format!("{id} has no attempt {n}")).hint(format!("handoff show {id}")));
         }
         let mut tail = Tail::new(&services, journal.handoff(), n, self.show.raw)?;
@@ -156,7 +156,7 @@ async fn attach_from(
         journal.refresh()?;
         let handoff = journal.handoff();
         tail.read(services)?;
-        let attempt = handoff.attempts.get(&tail.attempt);
+        let attempt = handoff.attempt(tail.attempt);
         let ended = attempt.is_some_and(|attempt| attempt.ended.is_some());
         if ended {
             tail.finish(services);
@@ -200,8 +200,8 @@ struct Tail {
 
 impl Tail {
     fn new(services: &Services, handoff: &Handoff, attempt: u32, raw: bool) -> Result<Tail, Error> {
-        let dialect = services.profile(&handoff.request.agent)?.dialect;
-        let exact = services.store.log(&handoff.request.id, attempt);
+        let dialect = services.profile(&handoff.request().agent)?.dialect;
+        let exact = services.store.log(&handoff.request().id, attempt);
         let path = if raw { exact } else { services.readable_logs(handoff)?.join(log_name(attempt, 1)) };
         Ok(Tail { raw, attempt, path, before: 0, offset: 0, reader: Reader::new(dialect), done: false })
     }

@@ -26,7 +26,7 @@ impl Pull {
                 None => outln!("nothing new"),
             }
         }
-        for (n, attempt) in &driver.handoff().attempts {
+        for (n, attempt) in driver.handoff().attempts() {
             if let Some(commit) = &attempt.fetched {
                 let superseded = if attempt.superseded { "  (superseded)" } else { "" };
                 outln!("refs/handoff/{id}/{n}/work  {}{superseded}", commit.short());

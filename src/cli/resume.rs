@@ -47,7 +47,7 @@ impl Resume {
         };
         let id = context::choose(&services, self.id.as_deref(), "resume", fits)?;
         let journal = services.store.open(&id)?;
-        if !wished && journal.handoff().status() == Status::Done && !journal.handoff().read_only {
+        if !wished && journal.handoff().status() == Status::Done && !journal.handoff().is_read_only() {
             return Err(is_done(&id));
         }
         let mut driver = Driver::open(&services, &id)?;

@@ -186,7 +186,7 @@ const ABORT: Duration = Duration::from_millis(500);
 /// The handoff that was recorded for this task after `before`.
 fn recorded(services: &Services, task: &str, before: &[HandoffId]) -> Result<Option<HandoffId>, Error> {
     let new = services.store.ids()?.into_iter().filter(|id| !before.contains(id));
-    let is_it = |id: &HandoffId| services.store.open(id).is_ok_and(|journal| journal.handoff().request.task == task);
+    let is_it = |id: &HandoffId| services.store.open(id).is_ok_and(|journal| journal.handoff().request().task == task);
     Ok(new.into_iter().find(is_it))
 }
 
@@ -212,7 +212,7 @@ async fn again(
 ) -> Result<u8, Error> {
     let journal = services.store.open(id)?;
     let handoff = journal.handoff();
-    if handoff.request.task.trim() != task.trim() || !handoff.status().is_active() {
+    if handoff.request().task.trim() != task.trim() || !handoff.status().is_active() {
         return Err(Error::usage(format!("{id} already exists")).hint(format!("handoff show {id}")));
     }
     errln!("this task is already running as {id}; following it");

@@ -82,8 +82,8 @@ fn print_json(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
         Err(error) => serde_json::json!({ "error": error }),
     });
     let value = serde_json::json!({
-        "id": handoff.request.id, "status": handoff.status(), "handoff": handoff,
-        "age_seconds": now.as_second() - handoff.changed.as_second(), "host": host,
+        "id": handoff.request().id, "status": handoff.status(), "handoff": handoff,
+        "age_seconds": now.as_second() - handoff.changed_at().as_second(), "host": host,
     });
     outln!("{}", crate::ui::screen::json(&value));
 }
@@ -91,7 +91,7 @@ fn print_json(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
 /// Why nothing more happens by itself, with the command that helps.
 fn pause(handoff: &Handoff) -> Option<&str> {
     match handoff.last_attempt()?.1.next.as_ref()? {
-        Next::Park { why } if handoff.owner != Owner::Laptop => Some(why),
+        Next::Park { why } if !handoff.is_taken_over() => Some(why),
         _ => None,
     }
 }
@@ -99,8 +99,8 @@ fn pause(handoff: &Handoff) -> Option<&str> {
 fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
     let now = jiff::Timestamp::now();
     let ago = |at: jiff::Timestamp| format!("{} ago", age(now.as_second() - at.as_second()));
-    let request = &handoff.request;
-    outln!("{}  {}, last change {}", request.id, handoff.status().label(), ago(handoff.changed));
+    let request = handoff.request();
+    outln!("{}  {}, last change {}", request.id, handoff.status().label(), ago(handoff.changed_at()));
     outln!("  task      {}", first_line(&request.task, 100));
     let model = request.model.as_deref().map_or(String::new(), |model| format!(", {}", neutral(model)));
     outln!("  agent     {}{model}", neutral(&request.agent));
@@ -112,20 +112,20 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
     if let Some(check) = &request.check {
         outln!("  check     {}", first_line(check, 100));
     }
-    if let Some(session) = &handoff.session {
+    if let Some(session) = handoff.session() {
         outln!("  session   {}", neutral(session));
     }
-    match &handoff.owner {
-        Owner::Host(host) => outln!("  owner     {} (epoch {})", neutral(host), handoff.epoch),
-        Owner::Laptop if handoff.confirmed => {
-            outln!("  owner     you (epoch {}), confirmed by the host", handoff.epoch)
+    match handoff.owner() {
+        Owner::Host(host) => outln!("  owner     {} (epoch {})", neutral(host), handoff.epoch()),
+        Owner::Laptop if handoff.ownership().is_confirmed() => {
+            outln!("  owner     you (epoch {}), confirmed by the host", handoff.epoch())
         }
-        Owner::Laptop => outln!("  owner     you (epoch {}), taken without confirmation", handoff.epoch),
+        Owner::Laptop => outln!("  owner     you (epoch {}), taken without confirmation", handoff.epoch()),
     }
-    if let Some(worktree) = &handoff.worktree {
+    if let Some(worktree) = handoff.worktree() {
         outln!("  worktree  {}", neutral(worktree));
     }
-    for (n, attempt) in &handoff.attempts {
+    for (n, attempt) in handoff.attempts() {
         let state = match (&attempt.verdict, attempt.started) {
             (Some(verdict), _) => format!("{}: {}", verdict.class, first_line(&verdict.evidence, 90)),
             (None, Some(started)) => format!("running for {}", age(now.as_second() - started.as_second())),
@@ -163,8 +163,8 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
             }
         }
     }
-    if let Some((since, reason)) = &handoff.unreachable {
-        outln!("  host unreachable, first seen {} ({})", ago(*since), first_line(reason, 80));
+    if let Some((since, reason)) = handoff.unreachable() {
+        outln!("  host unreachable, first seen {} ({})", ago(since), first_line(reason, 80));
     }
     match host {
         Some(Ok(line)) => {
@@ -191,7 +191,7 @@ pub fn refused(handoff: &Handoff) -> Vec<(&'static str, String)> {
             all.push(one.clone());
         }
     }
-    let id = &handoff.request.id;
+    let id = &handoff.request().id;
     let accept = accept(&all);
     lines.extend(accept.iter().map(|command| ("accept", format!("{} && handoff pull {id}", neutral(command)))));
     lines

@@ -52,12 +52,12 @@ impl Stop {
             Ok(mut driver) => {
                 tokio::select! {
                     stopped = driver.stop() => stopped?,
-                    reason = out_of_reach(&mut journal) => return Err(not_stopped(&journal.handoff().request.id, &reason?)),
+                    reason = out_of_reach(&mut journal) => return Err(not_stopped(&journal.handoff().request().id, &reason?)),
                 }
                 say(self.show, &closing(&services, driver.handoff()));
             }
             Err(SuperviseError::Driven { .. }) => {
-                if !journal.handoff().stop_requested {
+                if !journal.handoff().is_stop_requested() {
                     journal.append(Kind::StopRequested)?;
                 }
                 let until = tokio::time::Instant::now() + PATIENCE;
@@ -84,9 +84,9 @@ async fn out_of_reach(journal: &mut Journal) -> Result<String, Error> {
     loop {
         tokio::time::sleep(STEP).await;
         journal.refresh()?;
-        match &journal.handoff().unreachable {
+        match journal.handoff().unreachable() {
             None => left = OUT_OF_REACH,
-            Some((_, reason)) if left.is_zero() => return Ok(reason.clone()),
+            Some((_, reason)) if left.is_zero() => return Ok(reason.to_owned()),
             Some(_) => left = left.saturating_sub(STEP),
         }
     }

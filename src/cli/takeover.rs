@@ -76,8 +76,8 @@ async fn take_driver(services: &std::sync::Arc<Services>, id: &HandoffId) -> Res
             Err(SuperviseError::Driven { .. }) if tokio::time::Instant::now() < until => {
                 if !told {
                     let mut journal = services.store.open(id)?;
-                    let epoch = journal.handoff().epoch + 1;
-                    if journal.handoff().owner != Owner::Laptop {
+                    let epoch = journal.handoff().epoch() + 1;
+                    if !journal.handoff().is_taken_over() {
                         journal.append(Kind::Owner { epoch, owner: Owner::Laptop, confirmed: false })?;
                     }
                     told = true;

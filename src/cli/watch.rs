@@ -9,8 +9,8 @@ use super::exit;
 use super::interrupt::interrupted;
 use super::logs::{Along, attach};
 use crate::model::attempt::Next;
-use crate::model::event::Owner;
-use crate::model::handoff::{Attempt, Handoff};
+use crate::model::attempts::Attempt;
+use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::model::status::Status;
 use crate::model::verdict::Class;
@@ -94,7 +94,7 @@ pub async fn follow(driver: &mut Driver, until: Until, require_check: bool, show
         () = interrupted() => true,
     };
     let handoff = driver.handoff().clone();
-    driver.tell(&Progress::Rest { id: handoff.request.id.to_string(), status: handoff.status() });
+    driver.tell(&Progress::Rest { id: handoff.request().id.to_string(), status: handoff.status() });
     if left {
         driver.update_record()?;
         say(show, &detached(&handoff));
@@ -123,7 +123,7 @@ pub fn say(show: Show, text: &str) {
 }
 
 fn detached(handoff: &Handoff) -> String {
-    let (id, host) = (&handoff.request.id, handoff.host());
+    let (id, host) = (&handoff.request().id, handoff.host());
     format!("{id} keeps running on {host}\n  come back: handoff watch {id}\n  stop it:   handoff stop {id}")
 }
 
@@ -134,7 +134,7 @@ pub fn in_brackets(status: Status, class: Class) -> String {
 
 /// The last lines of a followed handoff.
 pub fn closing(services: &Services, handoff: &Handoff) -> String {
-    let id = &handoff.request.id;
+    let id = &handoff.request().id;
     let record = context::record_of(services, handoff);
     let mut text = format!("{id}: {}", handoff.status().label());
     let class = handoff.history().last().copied();
@@ -150,13 +150,13 @@ pub fn closing(services: &Services, handoff: &Handoff) -> String {
     }
     let mut with_work = handoff.lineage().filter(|(_, attempt)| attempt.fetched.is_some()).peekable();
     if with_work.peek().is_some() {
-        let start = &handoff.request.base.files_tree;
+        let start = &handoff.request().base.files_tree;
         let tree = |attempt: &Attempt| attempt.outcome.as_ref().and_then(|outcome| outcome.tree.clone());
         if with_work.any(|(_, attempt)| tree(attempt).as_deref() != Some(start.as_str())) {
             text.push_str(&format!("\n  changes:   handoff diff {id}"));
         }
-        match &handoff.worktree {
-            Some(worktree) if handoff.owner == Owner::Laptop => text.push_str(&format!("\n  worktree:  {worktree}")),
+        match handoff.worktree() {
+            Some(worktree) if handoff.is_taken_over() => text.push_str(&format!("\n  worktree:  {worktree}")),
             _ => text.push_str(&format!("\n  take over: handoff takeover {id}")),
         }
     }

@@ -7,8 +7,8 @@ use crate::agent::summary::{Item, Items, Summary};
 use crate::config::markdown;
 use crate::config::templates::{HandoffPage, PromptContext, PromptKind, TemplateError, render_prompt};
 use crate::model::attempt::{AttemptNo, Next};
-use crate::model::event::Owner;
-use crate::model::handoff::{Attempt, Handoff};
+use crate::model::attempts::Attempt;
+use crate::model::handoff::Handoff;
 use crate::model::status::Status;
 
 /// Maximum lines of a list in a prompt; the record has all of them.
@@ -66,11 +66,20 @@ pub fn story(handoff: &Handoff, findings: &Findings) -> Story {
     }
 }
 
+/// Where the worktrees of a handoff are now, which may not be where they were when they were recorded.
+pub struct Located<'a> {
+    /// The worktree that the handoff was given from.
+    pub workspace: &'a str,
+    /// The worktree of a takeover.
+    pub worktree: Option<&'a str>,
+}
+
 /// The page's values. `logs`: the names of the files next to it. `overrides`: the user's templates, which are also used
 /// for the two prompts.
 pub fn page(
     handoff: &Handoff,
     findings: &Findings,
+    places: &Located<'_>,
     logs: &[String],
     repo: &str,
     overrides: Option<&std::path::Path>,
@@ -80,21 +89,21 @@ pub fn page(
     let last = handoff.last_attempt();
     let verdict = last_verdict(handoff).map(|(_, verdict)| format!("{} ({})", verdict.class, verdict.evidence));
     Ok(HandoffPage {
-        id: handoff.request.id.to_string(),
+        id: handoff.request().id.to_string(),
         status: handoff.status().word().to_owned(),
-        task: handoff.request.task.clone(),
-        model: handoff.request.model.clone(),
+        task: handoff.request().task.clone(),
+        model: handoff.request().model.clone(),
         session: session(handoff),
-        workspace: handoff.request.workspace.clone(),
-        started: time(handoff.created),
+        workspace: places.workspace.to_owned(),
+        started: time(handoff.created_at()),
         current_attempt: last.map_or(1, |(n, _)| n),
         host: Some(handoff.host().to_owned()),
-        agent: Some(handoff.request.agent.clone()),
+        agent: Some(handoff.request().agent.clone()),
         verdict,
         ended: last.and_then(|(_, attempt)| attempt.ended).map(time),
-        unreachable_since: handoff.unreachable.as_ref().map(|(since, why)| format!("{} ({why})", time(*since))),
-        extra: extra(handoff),
-        commands: handoff.attempts.iter().map(|(n, attempt)| command(*n, attempt)).collect(),
+        unreachable_since: handoff.unreachable().map(|(since, why)| format!("{} ({why})", time(since))),
+        extra: extra(handoff, places.worktree),
+        commands: handoff.attempts().iter().map(|(n, attempt)| command(*n, attempt)).collect(),
         logs: logs.to_vec(),
         latest_summary: latest_summary(handoff, findings),
         resume_prompt: prompt(PromptKind::Resume)?,
@@ -122,10 +131,10 @@ pub fn with_context<T>(
     };
     let (tried, blockers) = (list(&story.tried), list(&story.blockers));
     render(&PromptContext {
-        task: &handoff.request.task,
+        task: &handoff.request().task,
         repo,
-        branch: handoff.request.base.branch.as_deref(),
-        check: handoff.request.check.as_deref(),
+        branch: handoff.request().base.branch.as_deref(),
+        check: handoff.request().check.as_deref(),
         state: story.state.as_deref(),
         next_step: prompt_step(handoff),
         message,
@@ -155,7 +164,7 @@ fn session(handoff: &Handoff) -> Option<String> {
         Some((_, attempt)) if attempt.session.is_some() => attempt.session.clone(),
         // The host has yet to make it.
         Some((_, attempt)) if attempt.started.is_none() && attempt.command.contains(" SESSION ") => None,
-        _ => handoff.session.clone(),
+        _ => handoff.session().map(str::to_owned),
     }
 }
 
@@ -188,7 +197,7 @@ fn of_line<'a>(
     handoff: &'a Handoff,
     findings: &'a Findings,
 ) -> impl DoubleEndedIterator<Item = &'a (AttemptNo, Found)> {
-    findings.iter().filter(|(n, _)| handoff.attempts.get(n).is_some_and(|attempt| !attempt.superseded))
+    findings.iter().filter(|(n, _)| handoff.attempts().get(n).is_some_and(|attempt| !attempt.superseded))
 }
 
 /// The output of the newest attempt if its setup or check failed.
@@ -205,7 +214,7 @@ fn latest_summary(handoff: &Handoff, findings: &Findings) -> Option<String> {
     if running {
         _ = writeln!(text, "Partial: attempt {n} is still running.\n");
     }
-    if let Some(attempt) = handoff.attempts.get(n).filter(|attempt| attempt.verdict.is_some()) {
+    if let Some(attempt) = handoff.attempts().get(n).filter(|attempt| attempt.verdict.is_some()) {
         _ = writeln!(text, "{}\n", ended(*n, attempt));
     }
     if let Some(said) = &summary.said {
@@ -229,7 +238,7 @@ fn ended(n: AttemptNo, attempt: &Attempt) -> String {
 }
 
 fn next_step(handoff: &Handoff) -> Option<String> {
-    let id = &handoff.request.id;
+    let id = &handoff.request().id;
     let step = match handoff.status() {
         Status::Queued | Status::Running => return None,
         Status::Waiting => "Wait: the next attempt starts by itself.".to_owned(),
@@ -262,14 +271,15 @@ fn prompt_step(handoff: &Handoff) -> Option<&'static str> {
     }
 }
 
-fn extra(handoff: &Handoff) -> Vec<(String, String)> {
-    let mut lines = vec![("Base".to_owned(), handoff.request.base.head.to_string())];
-    if let Some(check) = &handoff.request.check {
+fn extra(handoff: &Handoff, worktree: Option<&str>) -> Vec<(String, String)> {
+    let mut lines = vec![("Base".to_owned(), handoff.request().base.head.to_string())];
+    if let Some(check) = &handoff.request().check {
         lines.push(("Check".to_owned(), check.clone()));
     }
-    if handoff.owner == Owner::Laptop {
-        let how = if handoff.confirmed { "confirmed by the host" } else { "taken without confirmation" };
-        lines.push(("Owner".to_owned(), format!("interactive since epoch {}, {how}", handoff.epoch)));
+    if handoff.is_taken_over() {
+        let how =
+            if handoff.ownership().is_confirmed() { "confirmed by the host" } else { "taken without confirmation" };
+        lines.push(("Owner".to_owned(), format!("interactive since epoch {}, {how}", handoff.epoch())));
     }
     for host in handoff.unfenced_hosts() {
         let text =
@@ -279,11 +289,11 @@ fn extra(handoff: &Handoff) -> Vec<(String, String)> {
     for (n, attempt) in handoff.superseded() {
         let class = attempt.verdict.as_ref().map_or("not known to have ended", |verdict| verdict.class.word());
         let kept = attempt.fetched.as_ref().map_or(String::new(), |_| {
-            format!(", saved as refs/handoff/{}/{n}/work and not applied", handoff.request.id)
+            format!(", saved as refs/handoff/{}/{n}/work and not applied", handoff.request().id)
         });
         lines.push(("Superseded".to_owned(), format!("attempt {n} on {}: {class}{kept}", attempt.host)));
     }
-    for (n, attempt) in &handoff.attempts {
+    for (n, attempt) in handoff.attempts() {
         let Some(lacks) = &attempt.uncaptured else { continue };
         for path in &lacks.first {
             let text =
@@ -295,8 +305,8 @@ fn extra(handoff: &Handoff) -> Vec<(String, String)> {
             lines.push((format!("Not captured of attempt {n}"), text));
         }
     }
-    if let Some(worktree) = &handoff.worktree {
-        lines.push(("Worktree".to_owned(), worktree.clone()));
+    if let Some(worktree) = worktree {
+        lines.push(("Worktree".to_owned(), worktree.to_owned()));
     }
     lines
 }

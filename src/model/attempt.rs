@@ -30,6 +30,13 @@ pub struct Grant {
     pub active: u64,
 }
 
+impl Grant {
+    /// Whether the number is one of the grant's.
+    pub fn covers(&self, n: AttemptNo) -> bool {
+        self.first <= n && n <= self.last
+    }
+}
+
 words! {
     /// Why an attempt ended, as its watcher recorded it.
     Reason {

@@ -1,124 +1,67 @@
 //! The state of a handoff, which is a fold over its events.
+//!
+//! Its parts are in files of their own: [`Ownership`], [`Releases`], [`Roots`] and [`Attempt`]. Each has an `apply` for
+//! its events, and [`Handoff::apply`] dispatches to them.
+
+mod queries;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome};
-use super::event::{Created, Event, FORMAT, Kind, Owner};
-use super::refusal::RefusedRef;
-use super::release::Release;
-use super::root::Instance;
-use super::snapshot::Oid;
-use super::uncaptured::Uncaptured;
-use super::verdict::{Class, Verdict};
-
-/// One attempt, as far as the laptop knows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Attempt {
-    pub host: String,
-    pub grant: u32,
-    /// The exact command, for people: first as planned, and as run after the host has shown the start.
-    pub command: String,
-    /// The session that it was given or opened.
-    #[serde(default)]
-    pub session: Option<String>,
-    pub dispatched: Timestamp,
-    pub started: Option<Timestamp>,
-    pub ended: Option<Timestamp>,
-    pub outcome: Option<Outcome>,
-    pub verdict: Option<Verdict>,
-    pub next: Option<Next>,
-    /// Number of files with its mirrored log: more than one if the host's log was truncated, replaced or deleted.
-    pub log_parts: u32,
-    /// Its capture, once it is in this repository.
-    pub fetched: Option<Oid>,
-    /// What the capture lacks, which is only on the host.
-    #[serde(default)]
-    pub uncaptured: Option<Uncaptured>,
-    /// Refs of its capture that git refused here. The host keeps them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub refused: Vec<RefusedRef>,
-    /// The handoff moved on without it: it is kept under its own number and never built on.
-    pub superseded: bool,
-}
+use super::attempt::{AttemptNo, Grant};
+use super::attempts::{Attempt, AttemptEvent, Attempts, last_on, unset};
+use super::event::{Created, Event, FORMAT, Kind, Refused};
+use super::ownership::{Ownership, OwnershipEvent};
+use super::release::{Release, ReleaseEvent, Releases};
+use super::root::Roots;
 
 /// A handoff.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Handoff {
     #[serde(rename = "made")]
-    pub request: Created,
-    pub created: Timestamp,
+    request: Created,
+    #[serde(rename = "created")]
+    created_at: Timestamp,
     /// The last event's time.
-    pub changed: Timestamp,
-    pub epoch: Epoch,
-    pub owner: Owner,
-    /// Whether the previous owner confirmed the last change of owner.
-    pub confirmed: bool,
-    /// The highest epoch that each host has confirmed, with nothing of an older one left there.
-    #[serde(rename = "told")]
-    pub confirmed_epochs: BTreeMap<String, Epoch>,
-    pub session: Option<String>,
-    pub grants: Vec<Grant>,
+    #[serde(rename = "changed")]
+    changed_at: Timestamp,
+    #[serde(flatten)]
+    ownership: Ownership,
+    session: Option<String>,
     /// The user's additions to prompts, by number of the grant.
-    pub messages: BTreeMap<u32, String>,
-    pub attempts: BTreeMap<AttemptNo, Attempt>,
+    messages: BTreeMap<u32, String>,
+    attempts: Attempts,
     /// Since when the host is unreachable, and why.
-    pub unreachable: Option<(Timestamp, String)>,
-    pub stop_requested: bool,
-    pub worktree: Option<String>,
-    /// Hosts that verified the base.
-    pub shipped: Vec<String>,
-    /// Hosts that were asked to delete what they have.
-    #[serde(default)]
-    pub released: BTreeMap<String, Release>,
-    /// The root directory that each host showed last.
-    #[serde(default)]
-    pub instances: BTreeMap<String, Instance>,
-    /// Hosts whose root directory was replaced, with the last attempt sent before that.
-    #[serde(default)]
-    pub replaced: BTreeMap<String, AttemptNo>,
+    unreachable: Option<(Timestamp, String)>,
+    stop_requested: bool,
+    worktree: Option<String>,
+    #[serde(flatten)]
+    releases: Releases,
+    #[serde(flatten)]
+    roots: Roots,
     /// An event of a newer program was read, so nothing may be appended.
-    pub read_only: bool,
-}
-
-/// Why an event is not applied: its content is already so, or is no longer possible.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Refused {
-    #[error("the journal does not begin with the handoff's creation")]
-    NotCreated,
-    #[error("the journal creates the handoff twice")]
-    CreatedTwice,
-    #[error("this record was written by a newer version; upgrade handoff to change it")]
-    ReadOnly,
-    #[error("{0}")]
-    Stale(&'static str),
+    read_only: bool,
 }
 
 impl Handoff {
     /// The state after the first event.
     pub fn created(event: &Event) -> Result<Handoff, Refused> {
-        let Kind::Created(made) = &event.kind else { return Err(Refused::NotCreated) };
+        let Kind::Created(request) = &event.kind else { return Err(Refused::NotCreated) };
         Ok(Handoff {
-            request: (**made).clone(),
-            created: event.at,
-            changed: event.at,
-            epoch: 1,
-            owner: Owner::Host(made.host.clone()),
-            confirmed: true,
-            confirmed_epochs: BTreeMap::new(),
+            request: (**request).clone(),
+            created_at: event.at,
+            changed_at: event.at,
+            ownership: Ownership::of(&request.host),
             session: None,
-            grants: Vec::new(),
             messages: BTreeMap::new(),
-            attempts: BTreeMap::new(),
+            attempts: Attempts::new(),
             unreachable: None,
             stop_requested: false,
             worktree: None,
-            shipped: Vec::new(),
-            released: BTreeMap::new(),
-            instances: BTreeMap::new(),
-            replaced: BTreeMap::new(),
+            releases: Releases::default(),
+            roots: Roots::default(),
             read_only: event.v > FORMAT,
         })
     }
@@ -132,113 +75,108 @@ impl Handoff {
         self.apply_kind(event)?;
         // What is deleted on a host says nothing new about the work.
         if !matches!(event.kind, Kind::Released { .. }) {
-            self.changed = event.at;
+            self.changed_at = event.at;
         }
         Ok(())
     }
 
+    /// Every kind is named here, so that a new one cannot be forgotten.
     fn apply_kind(&mut self, event: &Event) -> Result<(), Refused> {
         let at = event.at;
         match &event.kind {
-            Kind::Created(_) => return Err(Refused::CreatedTwice),
-            Kind::Unknown => {}
-            Kind::Granted { grant } => self.grant(grant)?,
-            Kind::Message { grant, text } => _ = self.messages.insert(*grant, text.clone()),
-            Kind::Dispatched { attempt, grant, host, command } => {
-                self.dispatch(*attempt, *grant, host, command, at)?;
+            Kind::Created(_) => Err(Refused::CreatedTwice),
+            Kind::Unknown => Ok(()),
+            Kind::Granted { grant } => self.grant(grant),
+            Kind::Owner { epoch, owner, confirmed } => {
+                let from = self.host().to_owned();
+                let change = OwnershipEvent::Owner { epoch: *epoch, owner, confirmed: *confirmed, from: &from };
+                self.ownership.apply(change, &self.attempts)
             }
-            Kind::TakenUp { attempt, grant, host, command } => self.dispatch(*attempt, *grant, host, command, at)?,
-            Kind::Surfaced { attempt, grant, host, command } => self.surface(*attempt, *grant, host, command, at)?,
-            Kind::Told { host, epoch } => self.tell(host, *epoch)?,
+            Kind::Told { host, epoch } => {
+                self.ownership.apply(OwnershipEvent::Told { host, epoch: *epoch }, &self.attempts)
+            }
+            Kind::Dispatched { attempt, grant, host, command } | Kind::TakenUp { attempt, grant, host, command } => {
+                self.dispatch(*attempt, *grant, host, command, at)
+            }
+            Kind::Surfaced { attempt, grant, host, command } => self.surface(*attempt, *grant, host, command, at),
             Kind::Started { attempt, command, session } => {
-                let started = self.open_attempt(*attempt)?;
-                unset(&started.started, "the attempt is already known to have started")?;
-                started.started = Some(at);
-                if let Some(command) = command {
-                    started.command.clone_from(command);
-                }
+                self.attempt_mut(*attempt)?.apply(AttemptEvent::Started { command: command.as_ref() }, at)?;
                 if let Some(session) = session {
                     self.use_session(*attempt, session);
                 }
-            }
-            Kind::Session { session, attempt } => {
-                let n = attempt.or_else(|| self.newest_of_last_grant());
-                let of_attempt = n.and_then(|n| self.attempts.get(&n)).map(|attempt| &attempt.session);
-                let known = of_attempt.is_none_or(|known| known.as_ref() == Some(session));
-                if known && self.session.as_ref() == Some(session) {
-                    return Err(Refused::Stale("the session is already known"));
-                }
-                match n {
-                    Some(n) if self.attempts.contains_key(&n) => self.use_session(n, session),
-                    _ => self.session = Some(session.clone()),
-                }
+                Ok(())
             }
             Kind::Ended { attempt, outcome, verdict } => {
-                let attempt = self.open_attempt(*attempt)?;
-                attempt.ended = Some(at);
-                attempt.uncaptured = outcome.uncaptured.clone();
-                attempt.outcome = Some((**outcome).clone());
-                attempt.verdict = Some(verdict.clone());
+                self.attempt_mut(*attempt)?.apply(AttemptEvent::Ended { outcome, verdict }, at)
             }
             Kind::LogReplaced { attempt, part } => {
-                let attempt = self.attempt_mut(*attempt)?;
-                if *part <= attempt.log_parts {
-                    return Err(Refused::Stale("the log is already known to go on in that part"));
-                }
-                attempt.log_parts = *part;
+                self.attempt_mut(*attempt)?.apply(AttemptEvent::LogReplaced { part: *part }, at)
             }
-            Kind::Decided { attempt, next, .. } => {
-                let attempt = self.attempt_mut(*attempt)?;
-                unset(&attempt.next, "what follows the attempt is already decided")?;
-                attempt.next = Some(next.clone());
+            Kind::Decided { attempt, next, by: _ } => {
+                self.attempt_mut(*attempt)?.apply(AttemptEvent::Decided { next }, at)
             }
             Kind::Fetched { attempt, commit, uncaptured } => {
-                let attempt = self.attempt_mut(*attempt)?;
-                if attempt.fetched.as_ref() == Some(commit) {
-                    return Err(Refused::Stale("the capture is already fetched"));
-                }
-                attempt.fetched = Some(commit.clone());
-                if uncaptured.is_some() {
-                    attempt.uncaptured = uncaptured.clone();
-                }
+                let uncaptured = uncaptured.as_ref();
+                self.attempt_mut(*attempt)?.apply(AttemptEvent::Fetched { commit, uncaptured }, at)
             }
             Kind::RefsRefused { attempt, refused } => {
-                let attempt = self.attempt_mut(*attempt)?;
-                if attempt.refused == *refused {
-                    return Err(Refused::Stale("the refs are already known to be refused"));
-                }
-                attempt.refused = refused.clone();
+                self.attempt_mut(*attempt)?.apply(AttemptEvent::RefsRefused { refused }, at)
             }
-            Kind::Unreachable { reason, .. } => {
+            Kind::Shipped { host, commit: _ } => self.releases.apply(ReleaseEvent::Shipped { host }),
+            Kind::Released { host, last, confirmed } => {
+                let has_more = self.status().is_active() || self.last_on(host).is_some_and(|n| n > *last);
+                let release = Release { at, last: *last, confirmed: *confirmed };
+                self.releases.apply(ReleaseEvent::Released { host, release, has_more })
+            }
+            Kind::Root { host, instance } => {
+                if self.roots.apply(host, instance.as_ref(), last_on(&self.attempts, host))? {
+                    self.releases.apply(ReleaseEvent::RootReplaced { host })?;
+                }
+                Ok(())
+            }
+            Kind::Message { grant, text } => {
+                self.messages.insert(*grant, text.clone());
+                Ok(())
+            }
+            Kind::Session { session, attempt } => self.learn_session(session, *attempt),
+            Kind::Unreachable { host: _, reason } => {
                 unset(&self.unreachable, "the host is already known to be out of reach")?;
                 self.unreachable = Some((at, reason.clone()));
+                Ok(())
             }
-            Kind::Reachable { .. } => {
-                self.unreachable.take().ok_or(Refused::Stale("the host was never out of reach"))?;
+            Kind::Reachable { host: _ } => {
+                self.unreachable.take().map(drop).ok_or(Refused::Stale("the host was never out of reach"))
             }
             Kind::StopRequested => {
                 if self.stop_requested || !self.status().is_active() {
                     return Err(Refused::Stale("nothing is left to stop"));
                 }
                 self.stop_requested = true;
+                Ok(())
             }
-            Kind::Owner { epoch, owner, confirmed } => self.change_owner(*epoch, owner, *confirmed)?,
             Kind::Worktree { path } => {
-                if self.owner == Owner::Laptop {
+                if self.is_taken_over() {
                     self.leave_behind();
                 }
                 self.worktree = Some(path.clone());
+                Ok(())
             }
-            Kind::Shipped { host, .. } => {
-                if self.shipped.contains(host) {
-                    return Err(Refused::Stale("the ship is already proved"));
-                }
-                self.shipped.push(host.clone());
-            }
-            Kind::Root { host, instance } => self.see_root(host, instance.as_ref())?,
-            Kind::Released { host, last, confirmed } => self.release(host, *last, *confirmed, at)?,
         }
+    }
+
+    fn grant(&mut self, grant: &Grant) -> Result<(), Refused> {
+        self.ownership.apply(OwnershipEvent::Granted(grant), &self.attempts)?;
+        self.stop_requested = false;
+        self.leave_behind();
         Ok(())
+    }
+
+    /// Supersedes the attempts that have not been fetched, because a later grant or a worktree on the laptop continues
+    /// the work.
+    fn leave_behind(&mut self) {
+        for attempt in self.attempts.values_mut().filter(|attempt| !attempt.is_collected()) {
+            attempt.superseded = true;
+        }
     }
 
     fn dispatch(&mut self, n: AttemptNo, grant: u32, host: &str, command: &str, at: Timestamp) -> Result<(), Refused> {
@@ -257,27 +195,24 @@ impl Handoff {
     }
 
     fn insert(&mut self, n: AttemptNo, grant: u32, host: &str, command: &str, at: Timestamp) -> Result<(), Refused> {
-        let granted = self.grants.iter().find(|g| g.number == grant && g.first <= n && n <= g.last);
+        let granted = self.ownership.grant_with(grant).filter(|granted| granted.covers(n));
         let granted = granted.ok_or(Refused::Stale("no grant covers the attempt"))?;
-        let superseded = self.is_left_behind(granted);
-        let attempt = Attempt {
-            host: host.to_owned(),
-            grant,
-            command: command.to_owned(),
-            session: None,
-            dispatched: at,
-            started: None,
-            ended: None,
-            outcome: None,
-            verdict: None,
-            next: None,
-            log_parts: 1,
-            fetched: None,
-            uncaptured: None,
-            refused: Vec::new(),
-            superseded,
-        };
-        self.attempts.insert(n, attempt);
+        let superseded = self.ownership.has_left_behind(granted, self.worktree.is_some());
+        self.attempts.insert(n, Attempt::new(host, grant, command, at, superseded));
+        Ok(())
+    }
+
+    fn learn_session(&mut self, session: &String, attempt: Option<AttemptNo>) -> Result<(), Refused> {
+        let n = attempt.or_else(|| self.newest_of_last_grant());
+        let of_attempt = n.and_then(|n| self.attempt(n)).map(|attempt| &attempt.session);
+        let known = of_attempt.is_none_or(|known| known.as_ref() == Some(session));
+        if known && self.session.as_ref() == Some(session) {
+            return Err(Refused::Stale("the session is already known"));
+        }
+        match n {
+            Some(n) if self.attempts.contains_key(&n) => self.use_session(n, session),
+            _ => self.session = Some(session.clone()),
+        }
         Ok(())
     }
 
@@ -293,63 +228,81 @@ impl Handoff {
     /// The attempt that an event without a number is about: the newest, unless the last grant has none yet.
     fn newest_of_last_grant(&self) -> Option<AttemptNo> {
         let (n, attempt) = self.attempts.last_key_value()?;
-        (self.grants.last()?.number == attempt.grant).then_some(*n)
+        (self.grants().last()?.number == attempt.grant).then_some(*n)
     }
 
     fn attempt_mut(&mut self, n: AttemptNo) -> Result<&mut Attempt, Refused> {
         self.attempts.get_mut(&n).ok_or(Refused::Stale("the attempt was never dispatched"))
     }
 
-    fn open_attempt(&mut self, n: AttemptNo) -> Result<&mut Attempt, Refused> {
-        let attempt = self.attempt_mut(n)?;
-        unset(&attempt.ended, "the attempt has already ended")?;
-        Ok(attempt)
+    /// What the user asked for.
+    pub fn request(&self) -> &Created {
+        &self.request
     }
 
-    /// The attempt with the highest number that was not superseded.
-    pub fn last_attempt(&self) -> Option<(AttemptNo, &Attempt)> {
-        self.lineage().next_back()
+    pub fn created_at(&self) -> Timestamp {
+        self.created_at
     }
 
-    /// The host that runs the handoff or ran it last.
-    pub fn host(&self) -> &str {
-        match (self.last_attempt(), self.grants.last()) {
-            (Some((_, attempt)), _) => &attempt.host,
-            (None, Some(grant)) => &grant.host,
-            (None, None) => &self.request.host,
-        }
+    /// The time of the last event that says something about the work.
+    pub fn changed_at(&self) -> Timestamp {
+        self.changed_at
     }
 
-    /// Classes of the ended attempts that were not superseded, in order.
-    pub fn history(&self) -> Vec<Class> {
-        self.lineage().filter_map(|(_, attempt)| attempt.verdict.as_ref()).map(|v| v.class).collect()
+    /// Who may start attempts, and under which grants.
+    pub fn ownership(&self) -> &Ownership {
+        &self.ownership
     }
 
-    /// How many more attempts the newest grant allows. An attempt that only met a usage limit does not count, so this
-    /// may be more than the grant has numbers for.
-    pub fn left(&self) -> u32 {
-        let Some(grant) = self.grants.last() else { return self.request.limits.attempts };
-        let is_charged =
-            |attempt: &Attempt| attempt.verdict.as_ref().is_none_or(|verdict| verdict.class != Class::Limited);
-        let used = self.lineage().filter(|(_, attempt)| attempt.grant == grant.number && is_charged(attempt)).count();
-        (grant.last - grant.first + 1).saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))
+    /// Which hosts have the base, and which were asked to delete it.
+    pub fn releases(&self) -> &Releases {
+        &self.releases
     }
 
-    /// Whether the attempt after `n` needs a new grant: the grant has no further number, or its host lost what it had.
-    pub fn needs_grant(&self, n: AttemptNo) -> bool {
-        self.is_gone(n) || self.grant_of(n).is_none_or(|grant| n >= grant.last)
+    /// The root directories that hosts showed.
+    pub fn roots(&self) -> &Roots {
+        &self.roots
     }
 
-    /// Whether the host may start an attempt after `n` by itself: its grant has another number, and nothing that was decided
-    /// ends it.
-    pub fn may_follow(&self, n: AttemptNo) -> bool {
-        let next = self.attempts.get(&n).and_then(|attempt| attempt.next.as_ref());
-        !matches!(next, Some(Next::End | Next::Park { .. })) && !self.needs_grant(n)
+    /// The newest session of the agent, as far as it was not superseded.
+    pub fn session(&self) -> Option<&str> {
+        self.session.as_deref()
     }
-}
 
-fn unset<T>(slot: &Option<T>, why: &'static str) -> Result<(), Refused> {
-    if slot.is_some() { Err(Refused::Stale(why)) } else { Ok(()) }
+    /// The user's addition to the prompts of a grant.
+    pub fn message(&self, grant: u32) -> Option<&str> {
+        self.messages.get(&grant).map(String::as_str)
+    }
+
+    /// Every attempt, superseded ones too.
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
+    }
+
+    /// The attempt with this number.
+    pub fn attempt(&self, n: AttemptNo) -> Option<&Attempt> {
+        self.attempts.get(&n)
+    }
+
+    /// Since when the host is unreachable, and why.
+    pub fn unreachable(&self) -> Option<(Timestamp, &str)> {
+        self.unreachable.as_ref().map(|(since, why)| (*since, why.as_str()))
+    }
+
+    /// Whether the user asked to stop it since the last grant.
+    pub fn is_stop_requested(&self) -> bool {
+        self.stop_requested
+    }
+
+    /// The stored path of a takeover's worktree.
+    pub fn worktree(&self) -> Option<&str> {
+        self.worktree.as_deref()
+    }
+
+    /// Whether an event of a newer program was read, so that nothing may be appended.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
 }
 
 #[cfg(test)]

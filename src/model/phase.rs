@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::attempt::{AttemptNo, Next, Outcome};
-use super::handoff::{Attempt, Handoff};
+use super::attempts::Attempt;
+use super::handoff::Handoff;
 
 /// How far an attempt has come, as far as the journal tells. Whether the host has the attempt and its verified tree is not
 /// journaled: a poll asks the host.
@@ -73,7 +74,7 @@ impl Attempt {
 impl Handoff {
     /// The phase of attempt `n`. `None`: it was never dispatched.
     pub fn phase(&self, n: AttemptNo) -> Option<Phase<'_>> {
-        let attempt = self.attempts.get(&n)?;
+        let attempt = self.attempt(n)?;
         Some(match (&attempt.outcome, &attempt.next) {
             (None, _) if attempt.superseded => Phase::Superseded(Remainder::End),
             (Some(_), _) if attempt.superseded && !attempt.is_collected() => Phase::Superseded(Remainder::Capture),
@@ -99,7 +100,7 @@ impl Handoff {
 
     /// Whether the start of attempt `n` is recorded.
     pub fn has_started(&self, n: AttemptNo) -> bool {
-        self.attempts.get(&n).is_some_and(|attempt| attempt.started.is_some())
+        self.attempt(n).is_some_and(|attempt| attempt.started.is_some())
     }
 }
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::attempt::AttemptNo;
-use super::handoff::{Attempt, Handoff};
+use super::attempts::Attempt;
+use super::handoff::Handoff;
 use super::snapshot::Oid;
 
 /// The ref of a capture that has the work itself.
@@ -93,7 +94,7 @@ impl Handoff {
         let kept = |attempt: &Attempt| {
             !attempt.refused.is_empty() && !self.release_of(&attempt.host).is_some_and(|release| release.confirmed)
         };
-        self.attempts.iter().filter(move |(_, attempt)| kept(attempt)).map(|(n, attempt)| (*n, attempt))
+        self.attempts().iter().filter(move |(_, attempt)| kept(attempt)).map(|(n, attempt)| (*n, attempt))
     }
 }
 

@@ -1,13 +1,15 @@
-//! What hosts were asked to delete, because the laptop has it.
+//! Which hosts have the shipped base, and what hosts were asked to delete because the laptop has it.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::attempt::AttemptNo;
-use super::handoff::{Handoff, Refused};
+use super::event::Refused;
 
 /// The release of one host's part of a handoff.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Release {
     pub at: Timestamp,
     /// The last attempt on the host.
@@ -16,61 +18,70 @@ pub struct Release {
     pub confirmed: bool,
 }
 
-impl Handoff {
-    pub(super) fn release(
-        &mut self,
-        host: &str,
-        last: AttemptNo,
-        confirmed: bool,
-        at: Timestamp,
-    ) -> Result<(), Refused> {
+/// What hosts verified, and what they were asked to delete.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Releases {
+    /// Hosts that verified the base and have it.
+    shipped: Vec<String>,
+    /// Hosts that were asked to delete what they have.
+    released: BTreeMap<String, Release>,
+}
+
+/// An event about what a host has of a handoff.
+pub(super) enum ReleaseEvent<'a> {
+    Shipped {
+        host: &'a str,
+    },
+    /// `has_more`: the handoff is running, or the host was given attempts after the released ones.
+    Released {
+        host: &'a str,
+        release: Release,
+        has_more: bool,
+    },
+    /// The host's root directory was replaced or given up.
+    RootReplaced {
+        host: &'a str,
+    },
+}
+
+impl Releases {
+    /// The only way to change it. A refused event leaves it unchanged.
+    pub(super) fn apply(&mut self, event: ReleaseEvent<'_>) -> Result<(), Refused> {
+        match event {
+            ReleaseEvent::Shipped { host } => {
+                if self.is_shipped_to(host) {
+                    return Err(Refused::Stale("the ship is already proved"));
+                }
+                self.shipped.push(host.to_owned());
+            }
+            ReleaseEvent::Released { host, release, has_more } => self.release(host, release, has_more)?,
+            ReleaseEvent::RootReplaced { host } => self.shipped.retain(|shipped| shipped != host),
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, host: &str, release: Release, has_more: bool) -> Result<(), Refused> {
+        let Release { last, confirmed, .. } = release;
         let known = self.released.get(host);
         if known.is_some_and(|known| known.last > last || (known.last == last && (known.confirmed || !confirmed))) {
             return Err(Refused::Stale("the host's part is already released"));
         }
-        if self.status().is_active() || self.last_on(host).is_some_and(|n| n > last) {
+        if has_more {
             return Err(Refused::Stale("the host has been given more to do"));
         }
-        self.released.insert(host.to_owned(), Release { at, last, confirmed });
+        self.released.insert(host.to_owned(), release);
         self.shipped.retain(|shipped| shipped != host);
         Ok(())
     }
 
-    /// The hosts that have had attempts, in the order of their first.
-    pub fn hosts(&self) -> Vec<&str> {
-        let mut hosts: Vec<&str> = Vec::new();
-        for attempt in self.attempts.values() {
-            if !hosts.contains(&attempt.host.as_str()) {
-                hosts.push(&attempt.host);
-            }
-        }
-        hosts
+    /// Whether the host has the base, verified.
+    pub fn is_shipped_to(&self, host: &str) -> bool {
+        self.shipped.iter().any(|shipped| shipped == host)
     }
 
-    /// The last attempt that was sent to a host.
-    pub fn last_on(&self, host: &str) -> Option<AttemptNo> {
-        self.attempts.iter().rev().find(|(_, attempt)| attempt.host == host).map(|(n, _)| *n)
-    }
-
-    /// The release of everything that a host had; `None` if it may still have something.
-    pub fn release_of(&self, host: &str) -> Option<&Release> {
-        self.released.get(host).filter(|release| self.last_on(host).is_none_or(|last| last <= release.last))
-    }
-
-    /// Whether every host that had something has confirmed its release.
-    pub fn is_released(&self) -> bool {
-        let hosts = self.hosts();
-        let is_gone = |host: &&str| self.release_of(host).is_some_and(|release| release.confirmed);
-        !hosts.is_empty() && hosts.iter().all(is_gone)
-    }
-
-    /// Whether a host has the newest work in a tree of this handoff, as far as the attempts before `n` show.
-    pub fn has_tree(&self, host: &str, n: AttemptNo) -> bool {
-        let released = self.released.get(host).map_or(0, |release| release.last);
-        let gone = released.max(self.replaced.get(host).copied().unwrap_or(0));
-        let before = self.attempts.range(gone + 1..n.max(gone + 1)).rev();
-        let mut here = before.take_while(|(n, attempt)| attempt.host == host && !self.is_gone(**n));
-        here.any(|(_, attempt)| attempt.started.is_some())
+    /// The last release of a host, whatever was sent to it later.
+    pub fn last_of(&self, host: &str) -> Option<&Release> {
+        self.released.get(host)
     }
 }
 
@@ -79,6 +90,7 @@ mod tests {
     use super::*;
     use crate::model::attempt::{Grant, Next, Writer};
     use crate::model::event::{Event, Kind};
+    use crate::model::handoff::Handoff;
     use crate::model::testing::created;
     use crate::model::verdict::{Class, Verdict};
 

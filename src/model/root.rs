@@ -1,10 +1,12 @@
 //! Identifies the root directory of a host, so that a wiped or restored one is distinguished from the one in which an
 //! attempt was started.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::attempt::AttemptNo;
-use super::handoff::{Handoff, Refused};
+use super::event::Refused;
 
 /// The identity of a host's root directory (`~/.handoff/instance`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,52 +50,47 @@ pub enum Known {
     Instance(Instance),
 }
 
-impl Handoff {
-    /// Records that the host showed this root, or that the user gave its root up (`None`).
-    pub(super) fn see_root(&mut self, host: &str, instance: Option<&Instance>) -> Result<(), Refused> {
+/// The root directories that hosts showed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Roots {
+    /// The root directory that each host showed last.
+    instances: BTreeMap<String, Instance>,
+    /// Hosts whose root directory was replaced, with the last attempt sent before that.
+    replaced: BTreeMap<String, AttemptNo>,
+}
+
+impl Roots {
+    /// A host showed this root, or the user gave its root up (`None`). `latest` is the last attempt that was sent to the
+    /// host. Returns whether another root is gone by that.
+    pub(super) fn apply(
+        &mut self,
+        host: &str,
+        instance: Option<&Instance>,
+        latest: Option<AttemptNo>,
+    ) -> Result<bool, Refused> {
         let known = self.instances.get(host);
         if known.is_some() && known == instance {
             return Err(Refused::Stale("the host's root is already known"));
         }
-        if instance.is_none_or(|seen| known.is_some_and(|known| !seen.follows(known))) {
-            let last = self.last_on(host).unwrap_or(0);
-            self.replaced.insert(host.to_owned(), last);
-            self.shipped.retain(|shipped| shipped != host);
+        let is_replaced = instance.is_none_or(|seen| known.is_some_and(|known| !seen.follows(known)));
+        if is_replaced {
+            self.replaced.insert(host.to_owned(), latest.unwrap_or(0));
         }
         match instance {
             Some(instance) => drop(self.instances.insert(host.to_owned(), instance.clone())),
             None => drop(self.instances.remove(host)),
         }
-        Ok(())
+        Ok(is_replaced)
     }
 
-    /// What is known of a host's root.
-    pub fn root_of(&self, host: &str) -> Known {
-        if let Some(instance) = self.instances.get(host) {
-            return Known::Instance(instance.clone());
-        }
-        let replaced = self.replaced.get(host).copied().unwrap_or(0);
-        let used =
-            |(_, attempt): (&AttemptNo, &super::handoff::Attempt)| attempt.host == host && attempt.started.is_some();
-        if self.attempts.range(replaced + 1..).any(used) { Known::Used } else { Known::Nothing }
+    /// The root directory that a host showed last.
+    pub fn instance(&self, host: &str) -> Option<&Instance> {
+        self.instances.get(host)
     }
 
-    /// The attempts that were sent to a root which the host no longer shows.
-    pub fn sent_before(&self, host: &str) -> Vec<AttemptNo> {
-        let replaced = self.replaced.get(host).copied().unwrap_or(0);
-        self.attempts.iter().filter(|(n, attempt)| **n <= replaced && attempt.host == host).map(|(n, _)| *n).collect()
-    }
-
-    /// Whether the attempt ended because its host no longer had it.
-    pub fn is_gone(&self, n: AttemptNo) -> bool {
-        self.attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref()).is_some_and(|outcome| outcome.is_gone())
-    }
-
-    /// The attempts whose processes may still run on a host that no longer has their directories.
-    pub fn strays(&self, host: &str) -> Vec<AttemptNo> {
-        let there = self.attempts.iter().filter(|(_, attempt)| attempt.host == host);
-        let stray = there.filter(|(n, attempt)| self.is_gone(**n) || attempt.ended.is_none() && attempt.superseded);
-        stray.map(|(n, _)| *n).collect()
+    /// The last attempt that was sent to a root which the host no longer shows; 0 if there was none.
+    pub fn replaced_after(&self, host: &str) -> AttemptNo {
+        self.replaced.get(host).copied().unwrap_or(0)
     }
 }
 
@@ -104,6 +101,7 @@ mod tests {
     use super::*;
     use crate::model::attempt::{Grant, Outcome, Reason};
     use crate::model::event::{Event, Kind};
+    use crate::model::handoff::Handoff;
     use crate::model::testing::created;
     use crate::model::verdict::{Class, Verdict};
 
@@ -117,21 +115,27 @@ mod tests {
         Kind::Root { host: "box".to_owned(), instance }
     }
 
-    fn started() -> Handoff {
+    /// A handoff whose first attempt was started on a host that showed this root.
+    fn started_at(instance: Option<Instance>) -> Handoff {
         let event = |kind| Event::new(Timestamp::UNIX_EPOCH, kind);
         let mut handoff = Handoff::created(&event(Kind::Created(Box::new(created("20261121-x"))))).unwrap();
         let host = "box".to_owned();
-        let commit = handoff.request.base.commit.clone();
-        for kind in [
-            Kind::Granted { grant: Grant { number: 1, epoch: 1, host: host.clone(), first: 1, last: 2, active: 60 } },
+        let commit = handoff.request().base.commit.clone();
+        let grant = Grant { number: 1, epoch: 1, host: host.clone(), first: 1, last: 2, active: 60 };
+        let sent = [
+            Kind::Granted { grant },
             Kind::Dispatched { attempt: 1, grant: 1, host: host.clone(), command: "agent".into() },
-            root(Some(instance(ID, 4))),
-            Kind::Shipped { host, commit },
-            Kind::Started { attempt: 1, command: None, session: None },
-        ] {
+        ];
+        let shown = instance.map(|instance| root(Some(instance)));
+        let begun = [Kind::Shipped { host, commit }, Kind::Started { attempt: 1, command: None, session: None }];
+        for kind in sent.into_iter().chain(shown).chain(begun) {
             handoff.apply(&event(kind)).unwrap();
         }
         handoff
+    }
+
+    fn started() -> Handoff {
+        started_at(Some(instance(ID, 4)))
     }
 
     fn see(handoff: &mut Handoff, seen: Option<Instance>) -> Result<(), Refused> {
@@ -160,9 +164,9 @@ mod tests {
             let mut handoff = started();
             see(&mut handoff, Some(instance(ID, 8))).unwrap();
             assert!(see(&mut handoff, Some(instance(ID, 8))).is_err(), "once");
-            assert!(handoff.has_tree("box", 2) && !handoff.shipped.is_empty());
+            assert!(handoff.has_tree("box", 2) && handoff.releases().is_shipped_to("box"));
             see(&mut handoff, seen.clone()).unwrap();
-            assert!(!handoff.has_tree("box", 2) && handoff.shipped.is_empty(), "{seen:?}");
+            assert!(!handoff.has_tree("box", 2) && !handoff.releases().is_shipped_to("box"), "{seen:?}");
             assert_eq!((handoff.sent_before("box"), handoff.sent_before("other")), (vec![1], vec![]));
             let known = seen.map_or(Known::Nothing, Known::Instance);
             assert_eq!(handoff.root_of("box"), known);
@@ -171,8 +175,7 @@ mod tests {
 
     #[test]
     fn a_host_of_an_earlier_version_counts_as_used() {
-        let mut handoff = started();
-        handoff.instances.clear();
+        let handoff = started_at(None);
         assert_eq!((handoff.root_of("box"), handoff.root_of("other")), (Known::Used, Known::Nothing));
     }
 

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::attempt::Next;
-use super::event::Owner;
 use super::handoff::Handoff;
 use super::phase::Phase;
 use super::verdict::Class;
@@ -60,11 +59,11 @@ impl Status {
 impl Handoff {
     /// The status of the handoff.
     pub fn status(&self) -> Status {
-        if self.owner == Owner::Laptop {
+        if self.is_taken_over() {
             return Status::Interactive;
         }
         let Some((n, last)) = self.last_attempt() else {
-            return if self.stop_requested { Status::Stopped } else { Status::Queued };
+            return if self.is_stop_requested() { Status::Stopped } else { Status::Queued };
         };
         let Some(verdict) = &last.verdict else {
             return match self.phase(n) {
@@ -77,10 +76,10 @@ impl Handoff {
             (_, Class::Stopped) => Status::Stopped,
             (None | Some(Next::End), Class::Done | Class::Unchecked) => Status::Done,
             (Some(Next::Park { .. }), class) if needs_person(class) => Status::Parked,
-            (Some(Next::End), _) if self.stop_requested => Status::Stopped,
+            (Some(Next::End), _) if self.is_stop_requested() => Status::Stopped,
             (Some(Next::Park { .. } | Next::End), _) => Status::Failed,
             // A host that has confirmed a higher epoch starts nothing.
-            _ if self.stop_requested && (self.is_outdated(n) || !self.may_follow(n)) => Status::Stopped,
+            _ if self.is_stop_requested() && (self.is_outdated(n) || !self.may_follow(n)) => Status::Stopped,
             _ => Status::Waiting,
         }
     }

@@ -8,8 +8,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use crate::model::event::{Event, Kind};
-use crate::model::handoff::{Handoff, Refused};
+use crate::model::event::{Event, Kind, Refused};
+use crate::model::handoff::Handoff;
 
 /// File name in a handoff's directory.
 pub const NAME: &str = "journal.jsonl";
@@ -90,9 +90,9 @@ impl Journal {
         let mut file =
             OpenOptions::new().read(true).write(true).open(&self.path).map_err(Error::io("open", &self.path))?;
         self.read_on(&mut file)?;
-        let event = Event::new(jiff::Timestamp::now().max(self.handoff.changed), kind);
-        let refused = |refused| Error::Refused { id: self.handoff.request.id.to_string(), refused };
-        if self.handoff.read_only {
+        let event = Event::new(jiff::Timestamp::now().max(self.handoff.changed_at()), kind);
+        let refused = |refused| Error::Refused { id: self.handoff.request().id.to_string(), refused };
+        if self.handoff.is_read_only() {
             return Err(refused(Refused::ReadOnly));
         }
         let mut after = self.handoff.clone();

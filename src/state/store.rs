@@ -182,18 +182,18 @@ impl Store {
 fn summarize(journal: &Journal) -> Summary {
     let handoff = journal.handoff();
     Summary {
-        id: handoff.request.id.clone(),
+        id: handoff.request().id.clone(),
         status: handoff.status(),
         verdict: handoff.history().last().copied(),
         host: handoff.host().to_owned(),
-        agent: handoff.request.agent.clone(),
-        task: handoff.request.task.clone(),
+        agent: handoff.request().agent.clone(),
+        task: handoff.request().task.clone(),
         attempts: handoff.last_attempt().map_or(0, |(n, _)| n),
         superseded: handoff.superseded().count(),
-        created: handoff.created,
-        changed: handoff.changed,
-        unreachable_since: handoff.unreachable.as_ref().map(|(since, _)| *since),
-        worktree: handoff.worktree.clone(),
+        created: handoff.created_at(),
+        changed: handoff.changed_at(),
+        unreachable_since: handoff.unreachable().map(|(since, _)| since),
+        worktree: handoff.worktree().map(str::to_owned),
         released: handoff.is_released(),
     }
 }
@@ -229,7 +229,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::new(directory.path());
         let mut journal = store.create(created("20261121-x")).unwrap();
-        let id = journal.handoff().request.id.clone();
+        let id = journal.handoff().request().id.clone();
         assert_eq!(store.summary(&id).unwrap().status, Status::Queued);
         let cache = store.directory(&id).join(CACHE);
         let marked = std::fs::read_to_string(&cache).unwrap().replace("\"fix\"", "\"from the cache\"");

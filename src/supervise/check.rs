@@ -68,7 +68,7 @@ impl Driver {
         let facts = remote.probe(Some(&query), &self.connection.host.path).await.ok();
         let path = facts.and_then(|facts| facts.agent).map(|(path, _)| path);
         login_line(
-            self.services.profile(&self.handoff().request.agent).ok()?,
+            self.services.profile(&self.handoff().request().agent).ok()?,
             &self.connection.host,
             &self.services.connect,
             path.as_deref(),

@@ -60,7 +60,7 @@ impl Driver {
             self.on_result(n, outcome)?;
         }
         let recorded = found.outcome.as_ref().and_then(|outcome| outcome.capture.as_deref()?.parse::<Oid>().ok());
-        let known = self.handoff().attempts.get(&n).and_then(|attempt| attempt.fetched.clone());
+        let known = self.handoff().attempt(n).and_then(|attempt| attempt.fetched.clone());
         let (capture, lacks) = match recorded.or(known) {
             Some(commit) => (Some(commit), None),
             // No capture was made because the watcher died or the disk was full.
@@ -70,7 +70,7 @@ impl Driver {
             None => (None, None),
         };
         // The user may have accepted by now what git refused.
-        let refused = self.handoff().attempts.get(&n).is_some_and(|attempt| !attempt.refused.is_empty());
+        let refused = self.handoff().attempt(n).is_some_and(|attempt| !attempt.refused.is_empty());
         if let Some(commit) = &capture
             && (refused || !self.is_held(n, commit).await?)
         {

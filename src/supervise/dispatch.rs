@@ -13,7 +13,7 @@ use crate::git::repository::Repository;
 use crate::git::ship_facts::ShipFacts;
 use crate::mirror::page;
 use crate::model::attempt::{AttemptNo, Grant};
-use crate::model::event::{Kind, Owner};
+use crate::model::event::Kind;
 use crate::model::profile::SessionMode;
 use crate::model::root::Known;
 use crate::model::snapshot::{Oid, Snapshot};
@@ -65,11 +65,11 @@ impl Driver {
     /// Journals grant and attempt before the host hears of them.
     pub fn grant(&mut self, launch: &DispatchSpec) -> Result<(Grant, AttemptNo), Error> {
         let handoff = self.handoff();
-        let number = handoff.grants.last().map_or(1, |grant| grant.number + 1);
+        let number = handoff.grants().last().map_or(1, |grant| grant.number + 1);
         let first = handoff.next_grant_first();
         let last = first + launch.attempts.max(1) - 1;
-        let (epoch, host) = (handoff.epoch, self.connection.host.name.clone());
-        let active = handoff.request.limits.timeout;
+        let (epoch, host) = (handoff.epoch(), self.connection.host.name.clone());
+        let active = handoff.request().limits.timeout;
         let grant = Grant { number, epoch, host: host.clone(), first, last, active };
         self.journal.append(Kind::Granted { grant: grant.clone() })?;
         if let Some(text) = launch.message.clone() {
@@ -96,7 +96,7 @@ impl Driver {
         // A fresh start gets a session of its own. The known session belongs to an earlier attempt unless it was
         // created for this one.
         let is_its_own = start == Start::Resume || self.profile.session == SessionMode::Preset;
-        self.command_with(start, self.handoff().session.as_deref().filter(|_| is_its_own), n)
+        self.command_with(start, self.handoff().session().filter(|_| is_its_own), n)
     }
 
     /// The command that a host reports that it ran.
@@ -106,7 +106,7 @@ impl Driver {
     }
 
     fn command_with(&self, start: Start, session: Option<&str>, n: AttemptNo) -> Result<String, Error> {
-        let request = &self.handoff().request;
+        let request = self.handoff().request();
         let launch = match start {
             Start::Fresh => command::Launch::Fresh,
             Start::Resume => command::Launch::Resume,
@@ -130,9 +130,9 @@ impl Driver {
         let prompts = self.prompts(launch, facts)?;
         let retries = grant.last.saturating_sub(grant.first).max(1) as usize;
         let seed = u64::from(grant.number) ^ fold(self.name.as_str());
-        let first_delay = Duration::from_secs(handoff.request.limits.backoff);
+        let first_delay = Duration::from_secs(handoff.request().limits.backoff);
         let delays = attempt_delays(first_delay, retries, seed);
-        let agent = handoff.request.agent.clone();
+        let agent = handoff.request().agent.clone();
         let held = self.acknowledged().await?;
         let spec = files(&Parts {
             handoff,
@@ -143,7 +143,7 @@ impl Driver {
             ship: &launch.ship,
             checkout: launch.checkout,
             start: launch.start,
-            session: handoff.session.as_deref(),
+            session: handoff.session(),
             prompts: &prompts,
             delays: &delays,
             held: &held,
@@ -209,7 +209,7 @@ impl Driver {
             }
             let Some(delay) = self.connection.failed(&error, &mut retries) else { return Err(error) };
             self.journal.refresh()?;
-            if self.handoff().stop_requested || self.handoff().owner == Owner::Laptop {
+            if self.handoff().is_stop_requested() || self.handoff().is_taken_over() {
                 return Ok(());
             }
             // A short failure is not reported.
@@ -277,9 +277,9 @@ impl Driver {
         };
         Ok(Prompts {
             // A new session of a handoff with a history starts with the resume prompt.
-            fresh: render(if handoff.attempts.len() > 1 { PromptKind::Resume } else { PromptKind::Fresh })?,
+            fresh: render(if handoff.attempts().len() > 1 { PromptKind::Resume } else { PromptKind::Fresh })?,
             resume: render(PromptKind::Resume)?,
-            check_head: if handoff.request.check.is_some() { render(PromptKind::CheckHead)? } else { String::new() },
+            check_head: if handoff.request().check.is_some() { render(PromptKind::CheckHead)? } else { String::new() },
             check_foot: render(PromptKind::CheckFoot)?,
         })
     }

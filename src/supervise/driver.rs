@@ -68,8 +68,8 @@ impl Driver {
     pub(super) fn new(services: &Arc<Services>, journal: Journal, lock: DriverLock) -> Result<Driver, Error> {
         let handoff = journal.handoff();
         let host = services.host(handoff.host())?;
-        let profile = services.profile(&handoff.request.agent)?.clone();
-        let name = RemoteName::new(&handoff.request.id, &handoff.request.uid);
+        let profile = services.profile(&handoff.request().agent)?.clone();
+        let name = RemoteName::new(&handoff.request().id, &handoff.request().uid);
         let connection = new_connection(services, handoff, host);
         let services = services.clone();
         let (logs, outputs) = (BTreeMap::new(), BTreeMap::new());
@@ -95,7 +95,7 @@ impl Driver {
     }
 
     pub fn id(&self) -> &HandoffId {
-        &self.journal.handoff().request.id
+        &self.journal.handoff().request().id
     }
 
     pub fn tell(&self, progress: &Progress) {

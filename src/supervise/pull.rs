@@ -23,7 +23,7 @@ impl Driver {
     /// Fetches the capture of attempt `n` unless it is here. A capture that was not made at the attempt's end is made
     /// now.
     pub(super) async fn fetch(&mut self, remote: &Remote, n: AttemptNo, outcome: &Outcome) -> Result<(), Error> {
-        let here = self.handoff().attempts.get(&n).and_then(|attempt| attempt.fetched.clone());
+        let here = self.handoff().attempt(n).and_then(|attempt| attempt.fetched.clone());
         let (commit, lacks) = match outcome.capture.as_deref().and_then(|oid| oid.parse::<Oid>().ok()) {
             Some(commit) => (commit, None),
             None if here.is_none() && self.lacks_capture(n) => match self.capture(remote, n).await? {
@@ -33,7 +33,7 @@ impl Driver {
             None => return Ok(()),
         };
         // The user may have accepted by now what git refused.
-        let refused = self.handoff().attempts.get(&n).is_some_and(|attempt| !attempt.refused.is_empty());
+        let refused = self.handoff().attempt(n).is_some_and(|attempt| !attempt.refused.is_empty());
         if here.as_ref() == Some(&commit) && !refused {
             return Ok(());
         }
@@ -44,7 +44,7 @@ impl Driver {
     /// was full.
     fn lacks_capture(&self, n: AttemptNo) -> bool {
         let handoff = self.handoff();
-        handoff.attempts.get(&n).is_some_and(|attempt| {
+        handoff.attempt(n).is_some_and(|attempt| {
             let captured = attempt.outcome.as_ref().is_none_or(|outcome| outcome.capture.is_some());
             attempt.started.is_some()
                 && !handoff.is_gone(n)
@@ -86,7 +86,7 @@ impl Driver {
     ) -> Result<(), Error> {
         let (services, id, name) = (self.services.clone(), self.id().clone(), self.name.clone());
         let repository = &services.repository;
-        let (key, format) = (repository.cache_key_of(&self.handoff().request.base.head)?, repository.format().word());
+        let (key, format) = (repository.cache_key_of(&self.handoff().request().base.head)?, repository.format().word());
         let cache = Cache { name: &name, key: &key, format };
         let (arrival, length) = self.bring(remote, n, cache).await?;
         let taken = arrival.take_in(commit).await?;
@@ -111,9 +111,9 @@ impl Driver {
             self.tell(&Progress::Uncaptured { attempt: n, host, uncaptured: uncaptured.clone() });
         }
         if self.append(Kind::Fetched { attempt: n, commit: commit.clone(), uncaptured: lacks })? {
-            let lacks = self.handoff().attempts.get(&n).and_then(|attempt| attempt.uncaptured.as_ref());
+            let lacks = self.handoff().attempt(n).and_then(|attempt| attempt.uncaptured.as_ref());
             let uncaptured = lacks.map_or(0, |lacks| lacks.count);
-            let is_changed = captured.files_tree != self.handoff().request.base.files_tree;
+            let is_changed = captured.files_tree != self.handoff().request().base.files_tree;
             self.tell(&Progress::Fetched { attempt: n, commit: commit.to_string(), uncaptured, is_changed });
         }
         Ok(())
@@ -122,11 +122,11 @@ impl Driver {
     /// Journals and reports the refs of a capture that git refused. The host keeps them until the user accepts them
     /// here or discards them by name.
     fn on_refused(&mut self, n: AttemptNo, refused: Vec<RefusedRef>) -> Result<(), Error> {
-        let known = self.handoff().attempts.get(&n).is_some_and(|attempt| attempt.refused == refused);
+        let known = self.handoff().attempt(n).is_some_and(|attempt| attempt.refused == refused);
         if !known {
             self.append(Kind::RefsRefused { attempt: n, refused })?;
         }
-        let Some(attempt) = self.handoff().attempts.get(&n).filter(|attempt| !attempt.refused.is_empty()) else {
+        let Some(attempt) = self.handoff().attempt(n).filter(|attempt| !attempt.refused.is_empty()) else {
             return Ok(());
         };
         for refused in &attempt.refused {
@@ -187,13 +187,13 @@ impl Driver {
 
     /// Fetches every capture that this repository lacks, as far as the journal tells. Returns how many arrived.
     pub async fn pull(&mut self) -> Result<usize, Error> {
-        let here = |handoff: &Handoff| handoff.attempts.values().filter(|attempt| attempt.fetched.is_some()).count();
+        let here = |handoff: &Handoff| handoff.attempts().values().filter(|attempt| attempt.fetched.is_some()).count();
         let before = here(self.handoff());
         self.settle(PATIENCE).await?;
         let host = &self.connection.host.name;
         let missing: Vec<(AttemptNo, Outcome)> = self
             .handoff()
-            .attempts
+            .attempts()
             .iter()
             .filter(|(_, attempt)| attempt.fetched.is_none() || !attempt.refused.is_empty())
             .filter(|(_, attempt)| attempt.host == *host && self.handoff().release_of(host).is_none())

@@ -20,8 +20,8 @@ impl Driver {
     /// Starts the next attempt of a handoff at rest. `message` goes into its prompt; `host` moves the handoff.
     pub async fn resume(&mut self, message: Option<String>, host: Option<&str>) -> Result<AttemptNo, Error> {
         self.settle(PATIENCE).await?;
-        let refuse = |handoff: &Handoff, why: String| Err(Error::NotNow { id: handoff.request.id.clone(), why });
-        if self.handoff().owner == Owner::Laptop {
+        let refuse = |handoff: &Handoff, why: String| Err(Error::NotNow { id: handoff.request().id.clone(), why });
+        if self.handoff().is_taken_over() {
             return refuse(self.handoff(), "was taken over; continue in its worktree".to_owned());
         }
         // A host that was fenced just now has stopped its attempts, and their work is here. Otherwise it might still
@@ -59,14 +59,14 @@ impl Driver {
         // On another host, or one that was asked to delete its copy, nothing is assumed to be there. The work is
         // shipped again.
         let checkout = !handoff.has_tree(host.unwrap_or(handoff.host()), AttemptNo::MAX);
-        let has_session = handoff.session.is_some() || self.profile.session == SessionMode::None;
+        let has_session = handoff.session().is_some() || self.profile.session == SessionMode::None;
         if checkout && !out_of_reach {
             self.pull_if_possible().await;
             self.need_work()?;
         }
         let start = if checkout || !has_session { Start::Fresh } else { Start::Resume };
-        let ship = if checkout { self.last_work()? } else { self.handoff().request.base.clone() };
-        let attempts = self.handoff().request.limits.attempts;
+        let ship = if checkout { self.last_work()? } else { self.handoff().request().base.clone() };
+        let attempts = self.handoff().request().limits.attempts;
         let contact = self.first_contact(host).await?;
         self.raise_epoch(host).await?;
         if let Some(host) = host {
@@ -75,7 +75,7 @@ impl Driver {
         if let Some(remote) = contact {
             self.connection.reuse(remote);
         }
-        if start == Start::Fresh && self.handoff().session.is_some() {
+        if start == Start::Fresh && self.handoff().session().is_some() {
             let text = format!(
                 "the agent's earlier session is not on {}; a new session starts from the resume prompt",
                 self.connection.host.name
@@ -108,7 +108,7 @@ impl Driver {
 
     /// A new grant under the present epoch, with its first attempt dispatched.
     pub(super) async fn relaunch(&mut self, launch: &DispatchSpec) -> Result<AttemptNo, Error> {
-        let facts = facts(&self.services.repository, Some(self.handoff().request.base.clone())).await?;
+        let facts = facts(&self.services.repository, Some(self.handoff().request().base.clone())).await?;
         let (grant, attempt) = self.grant(launch)?;
         let (host, command) = (self.connection.host.name.clone(), self.command(launch.start, attempt)?);
         self.tell(&Progress::Dispatched { attempt, host, command });
@@ -157,18 +157,18 @@ impl Driver {
         };
         match tokio::time::timeout(PATIENCE, self.surface()).await {
             Ok(Err(error)) if !error.may_retry() => Err(error),
-            _ => Ok(self.handoff().attempts.keys().next_back().copied().filter(|newest| *newest > last)),
+            _ => Ok(self.handoff().attempts().keys().next_back().copied().filter(|newest| *newest > last)),
         }
     }
 
     /// The same owner, or `host`, under a higher epoch. Granted numbers that were not used return when the host that
     /// had them has confirmed.
     pub(super) async fn raise_epoch(&mut self, host: Option<&str>) -> Result<(), Error> {
-        if self.handoff().attempts.is_empty() {
+        if self.handoff().attempts().is_empty() {
             return Ok(());
         }
-        let epoch = self.handoff().epoch + 1;
-        let owner = host.map_or_else(|| self.handoff().owner.clone(), |host| Owner::Host(host.to_owned()));
+        let epoch = self.handoff().epoch() + 1;
+        let owner = host.map_or_else(|| self.handoff().owner().clone(), |host| Owner::Host(host.to_owned()));
         // A running attempt is stopped later, by fencing.
         let at_rest = !self.handoff().status().is_active();
         let confirmed = at_rest
@@ -195,7 +195,7 @@ impl Driver {
         let handoff = self.handoff();
         let mut before = handoff.lineage().rev().filter(|(number, _)| *number < n);
         let Some(commit) = before.find_map(|(_, attempt)| attempt.fetched.clone()) else {
-            return Ok(handoff.request.base.clone());
+            return Ok(handoff.request().base.clone());
         };
         let captured = self.services.repository.read_capture(&commit)?;
         Ok(Snapshot {
@@ -203,8 +203,8 @@ impl Driver {
             head: captured.head,
             index_tree: captured.index_tree,
             files_tree: captured.files_tree,
-            branch: handoff.request.base.branch.clone(),
-            extra: handoff.request.base.extra.clone(),
+            branch: handoff.request().base.branch.clone(),
+            extra: handoff.request().base.extra.clone(),
             left_behind: vec![],
         })
     }
@@ -213,8 +213,8 @@ impl Driver {
     pub(super) fn dispatch_spec_of(&self, grant: &Grant) -> Result<DispatchSpec, Error> {
         let handoff = self.handoff();
         let RelaunchSpec { checkout, start } = relaunch_spec(handoff, grant);
-        let ship = if checkout { self.work_before(grant.first)? } else { handoff.request.base.clone() };
-        let message = handoff.messages.get(&grant.number).cloned();
+        let ship = if checkout { self.work_before(grant.first)? } else { handoff.request().base.clone() };
+        let message = handoff.message(grant.number).map(str::to_owned);
         Ok(DispatchSpec { ship, checkout, start, message, attempts: grant.last - grant.first + 1 })
     }
 }
@@ -230,7 +230,7 @@ struct RelaunchSpec {
 fn relaunch_spec(handoff: &Handoff, grant: &Grant) -> RelaunchSpec {
     let checkout = !handoff.has_tree(&grant.host, grant.first);
     // After a grant that produced nothing, the next one starts fresh.
-    let before = handoff.attempts.range(..grant.first).next_back();
+    let before = handoff.attempts().range(..grant.first).next_back();
     let class = before.and_then(|(_, attempt)| attempt.verdict.as_ref()).map(|verdict| verdict.class);
     let session_is_over = matches!(class, Some(Class::Context | Class::Session));
     RelaunchSpec { checkout, start: if checkout || session_is_over { Start::Fresh } else { Start::Resume } }
@@ -246,7 +246,7 @@ mod tests {
     fn after(class: Class) -> Handoff {
         let event = |kind| Event::new(jiff::Timestamp::UNIX_EPOCH, kind);
         let mut handoff = Handoff::created(&event(Kind::Created(Box::new(created("20261121-x"))))).unwrap();
-        let (host, commit) = ("buildbox".to_owned(), handoff.request.base.commit.clone());
+        let (host, commit) = ("buildbox".to_owned(), handoff.request().base.commit.clone());
         let verdict = Verdict::new(class, "e");
         for kind in [
             Kind::Granted { grant: grant(1, "buildbox", 1) },

@@ -78,7 +78,7 @@ impl Driver {
         }
         let mut driver = Driver::new(services, journal, lock)?;
         driver.connection = connection;
-        let attempts = driver.handoff().request.limits.attempts;
+        let attempts = driver.handoff().request().limits.attempts;
         let launch = DispatchSpec { ship: snapshot, checkout: true, start: Start::Fresh, message: None, attempts };
         let (grant, attempt) = driver.grant(&launch)?;
         driver.update_record()?;
@@ -126,7 +126,7 @@ fn refuse_equivalent(services: &Services, plan: &Plan) -> Result<(), Error> {
     for id in services.store.ids()? {
         let Ok(summary) = services.store.open(&id) else { continue };
         let handoff = summary.handoff();
-        let same = handoff.request.task.trim() == plan.task.trim();
+        let same = handoff.request().task.trim() == plan.task.trim();
         if same && (handoff.status().is_active() || handoff.status() == Status::Interactive) {
             return Err(Error::Equivalent { id, status: handoff.status().label() });
         }

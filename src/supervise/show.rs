@@ -34,10 +34,10 @@ async fn ask(services: &Services, handoff: &Handoff) -> Result<Option<StateLine>
         services.reporter.clone(),
     );
     let remote = connection.once().await?;
-    let name = RemoteName::new(&handoff.request.id, &handoff.request.uid);
+    let name = RemoteName::new(&handoff.request().id, &handoff.request().uid);
     let state = remote.state(&name, attempt).await?;
     // An attempt that is not due yet is known by the attempt before it.
-    match (state, attempt.checked_sub(1).filter(|before| handoff.attempts.contains_key(before))) {
+    match (state, attempt.checked_sub(1).filter(|before| handoff.attempts().contains_key(before))) {
         (None, Some(before)) => Ok(remote.state(&name, before).await?),
         (state, _) => Ok(state),
     }

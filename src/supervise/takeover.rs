@@ -25,7 +25,7 @@ impl Driver {
     /// Raises the epoch, stops what runs, fetches it, and makes the worktree at `destination` (`None`: next to the
     /// repository). A handoff that was taken over before keeps its worktree.
     pub async fn takeover(&mut self, destination: Option<PathBuf>) -> Result<TakeoverResult, Error> {
-        if self.handoff().owner == Owner::Laptop
+        if self.handoff().is_taken_over()
             && let Some(worktree) = takeover_worktree(&self.services, self.handoff())
         {
             self.settle(PATIENCE).await?;
@@ -33,7 +33,7 @@ impl Driver {
             self.update_record()?;
             return Ok(TakeoverResult { worktree, untold: self.handoff().unfenced_hosts() });
         }
-        if self.handoff().attempts.is_empty() {
+        if self.handoff().attempts().is_empty() {
             let (id, why) =
                 (self.id().clone(), "was never sent to a host, so there is nothing to take over".to_owned());
             return Err(Error::NotNow { id, why });
@@ -43,8 +43,8 @@ impl Driver {
             // The user may have accepted the work by now. Without it, the takeover would use older work.
             self.pull().await?;
         }
-        if self.handoff().owner != Owner::Laptop {
-            let epoch = self.handoff().epoch + 1;
+        if !self.handoff().is_taken_over() {
+            let epoch = self.handoff().epoch() + 1;
             self.journal.append(Kind::Owner { epoch, owner: Owner::Laptop, confirmed: false })?;
         }
         self.fence_for_takeover().await?;
@@ -62,7 +62,7 @@ impl Driver {
     /// Fences the hosts that may still continue, as far as they can be reached.
     async fn fence_for_takeover(&mut self) -> Result<(), Error> {
         if self.handoff().is_over() {
-            self.append(Kind::Owner { epoch: self.handoff().epoch, owner: Owner::Laptop, confirmed: true })?;
+            self.append(Kind::Owner { epoch: self.handoff().epoch(), owner: Owner::Laptop, confirmed: true })?;
         }
         self.settle(PATIENCE).await
     }
@@ -92,7 +92,7 @@ impl Driver {
             let text = format!("{} exists from an earlier takeover and is not changed", landed.path.display());
             self.tell(&Progress::Note { text });
         }
-        if let Some(extra) = self.handoff().request.base.extra.clone().filter(|_| !landed.before) {
+        if let Some(extra) = self.handoff().request().base.extra.clone().filter(|_| !landed.before) {
             let worktree = landed.path.clone();
             // The work is complete without these.
             if let Err(error) = blocking(move || takeover_worktree::add_ignored(&worktree, &extra.tree)).await? {

@@ -7,7 +7,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::hosts::NotAHostName;
 use crate::config::secrets::{SecretError, Why};
 use crate::config::templates::TemplateError;
-use crate::model::handoff::Refused;
+use crate::model::event::Refused;
 use crate::model::id::HandoffId;
 use crate::model::refusal::{Fault, RefusedRef};
 use crate::model::snapshot::Oid;

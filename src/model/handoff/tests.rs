@@ -1,9 +1,11 @@
 //! The rules of the fold, one test for each rule.
 
 use super::*;
-use crate::model::attempt::Writer;
+use crate::model::attempt::{Epoch, Next, Writer};
+use crate::model::event::Owner;
 use crate::model::status::Status;
 use crate::model::testing::created;
+use crate::model::verdict::{Class, Verdict};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_795_000_000 + second).unwrap()
@@ -107,7 +109,7 @@ fn an_event_of_a_newer_program_makes_the_record_read_only() {
     let event: Event = serde_json::from_str(line).unwrap();
     let mut h = new();
     h.apply(&event).unwrap();
-    assert!(h.read_only);
+    assert!(h.is_read_only());
 }
 
 #[test]
@@ -132,7 +134,7 @@ fn a_wait_for_a_usage_limit_does_not_count_as_an_attempt() {
 #[test]
 fn each_grant_by_the_user_allows_the_attempts_it_says() {
     let mut h = new();
-    assert_eq!(h.left(), h.request.limits.attempts, "before the first grant");
+    assert_eq!(h.left(), h.request().limits.attempts, "before the first grant");
     run(&mut h, vec![grant(1, 1, 1, 2), dispatched(1, 1)]);
     assert_eq!(h.left(), 1);
     run(&mut h, vec![ended(1, Class::Crashed), dispatched(2, 1), ended(2, Class::Crashed)]);
@@ -203,4 +205,16 @@ fn a_host_that_did_not_confirm_a_move_is_not_over() {
     let mut open = begun();
     run(&mut open, vec![owner(2, Owner::Laptop, false)]);
     assert!(!open.is_over(), "nothing was decided");
+}
+
+#[test]
+fn the_parts_of_a_handoff_are_one_object_in_json() {
+    let mut h = new();
+    run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1)]);
+    let value = serde_json::to_value(&h).unwrap();
+    let mut keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    let known = "attempts changed confirmed created epoch grants instances made messages owner read_only released \
+                 replaced session shipped stop_requested told unreachable worktree";
+    assert_eq!(keys.join(" "), known);
 }

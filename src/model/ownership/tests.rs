@@ -56,20 +56,20 @@ fn kind(h: &Handoff, step: &Step) -> Option<Kind> {
     Some(match step {
         Step::Grant { host, back, count } => {
             let first = (h.next_grant_first() + 1).saturating_sub(*back).max(1);
-            let number = h.grants.last().map_or(1, |grant| grant.number + 1);
+            let number = h.grants().last().map_or(1, |grant| grant.number + 1);
             let (host, last) = (HOSTS[*host].into(), first + count - 1);
-            Kind::Granted { grant: Grant { number, epoch: h.epoch, host, first, last, active: 60 } }
+            Kind::Granted { grant: Grant { number, epoch: h.epoch(), host, first, last, active: 60 } }
         }
         Step::Dispatch => {
-            let grant = h.grants.last()?;
+            let grant = h.grants().last()?;
             Kind::Dispatched { attempt: grant.first, grant: grant.number, host: grant.host.clone(), command: command() }
         }
         Step::TakeUp => {
-            let (n, attempt) = h.attempts.last_key_value()?;
+            let (n, attempt) = h.attempts().last_key_value()?;
             Kind::TakenUp { attempt: n + 1, grant: attempt.grant, host: attempt.host.clone(), command: command() }
         }
         Step::Surface { n, grant } => {
-            let grant = h.grants.get(*grant)?;
+            let grant = h.grants().get(*grant)?;
             Kind::Surfaced { attempt: *n, grant: grant.number, host: grant.host.clone(), command: command() }
         }
         Step::End { n, captured } => {
@@ -80,22 +80,24 @@ fn kind(h: &Handoff, step: &Step) -> Option<Kind> {
         Step::Fetch { n } => Kind::Fetched { attempt: *n, commit: "1".repeat(40).parse().unwrap(), uncaptured: None },
         Step::Owner { laptop, host, confirmed } => {
             let owner = if *laptop { Owner::Laptop } else { Owner::Host(HOSTS[*host].into()) };
-            Kind::Owner { epoch: h.epoch + 1, owner, confirmed: *confirmed }
+            Kind::Owner { epoch: h.epoch() + 1, owner, confirmed: *confirmed }
         }
-        Step::Confirm => Kind::Owner { epoch: h.epoch, owner: h.owner.clone(), confirmed: true },
-        Step::Told { host, behind } => Kind::Told { host: HOSTS[*host].into(), epoch: h.epoch.saturating_sub(*behind) },
+        Step::Confirm => Kind::Owner { epoch: h.epoch(), owner: h.owner().clone(), confirmed: true },
+        Step::Told { host, behind } => {
+            Kind::Told { host: HOSTS[*host].into(), epoch: h.epoch().saturating_sub(*behind) }
+        }
         Step::Worktree => Kind::Worktree { path: "/w".into() },
     })
 }
 
 /// Checks the conditions of a grant at the moment it is made.
 fn sound(h: &Handoff, made: &Grant) {
-    for earlier in h.grants.iter().filter(|grant| grant.number < made.number && grant.last >= made.first) {
-        let told = h.confirmed_epochs.get(&earlier.host).copied().unwrap_or(0);
+    for earlier in h.grants().iter().filter(|grant| grant.number < made.number && grant.last >= made.first) {
+        let told = h.ownership().confirmed_epoch(&earlier.host);
         assert!(told > earlier.epoch, "{made:?} takes numbers of {earlier:?}, whose host knows of epoch {told}");
     }
-    assert!(h.attempts.keys().all(|n| *n < made.first), "{made:?} grants a number that was used");
-    assert_eq!(made.epoch, h.epoch);
+    assert!(h.attempts().keys().all(|n| *n < made.first), "{made:?} grants a number that was used");
+    assert_eq!(made.epoch, h.epoch());
 }
 
 proptest! {
@@ -112,11 +114,11 @@ proptest! {
             if let Some(grant) = granted {
                 sound(&h, &grant);
             }
-            prop_assert!(h.epoch >= before.epoch);
-            prop_assert!(h.confirmed_epochs.values().all(|told| *told <= h.epoch));
+            prop_assert!(h.epoch() >= before.epoch());
+            prop_assert!(HOSTS.iter().all(|host| h.ownership().confirmed_epoch(host) <= h.epoch()));
             // A superseded attempt stays superseded and is never built on.
             for (n, _) in before.superseded() {
-                prop_assert!(h.attempts[&n].superseded);
+                prop_assert!(h.attempts()[&n].superseded);
             }
             prop_assert!(h.last_attempt().is_none_or(|(_, attempt)| !attempt.superseded));
         }

@@ -32,7 +32,7 @@ pub fn follow_up(
     let before = &history[..history.len().saturating_sub(1)];
     let decision = decide(verdict.class, before);
     // After a stop nothing follows, whatever the end was called.
-    if decision == Decision::End || handoff.stop_requested {
+    if decision == Decision::End || handoff.is_stop_requested() {
         return FollowUp::Next(Next::End);
     }
     if decision == Decision::WaitReset {
@@ -40,7 +40,7 @@ pub fn follow_up(
         return FollowUp::Next(Next::WaitUntil { at });
     }
     let park = |why: String| FollowUp::Next(Next::Park { why });
-    let id = &handoff.request.id;
+    let id = &handoff.request().id;
     match decision {
         Decision::Park => park(repair(handoff, n, verdict, profile)),
         Decision::Climb if verdict.standing.is_some_and(is_of_the_service) => park(format!(
@@ -64,7 +64,7 @@ pub fn follow_up(
         }),
         _ if handoff.left() == 0 => park(format!(
             "all attempts are used: `handoff resume {id}` allows {} more, `handoff takeover {id}` continues by hand",
-            handoff.request.limits.attempts
+            handoff.request().limits.attempts
         )),
         Decision::NewSession => FollowUp::NewSession { delay },
         Decision::ResumeWithEvidence if verdict.class == Class::CheckFailed => {
@@ -91,7 +91,7 @@ pub fn overrules(stands: &Next, ours: &Next) -> bool {
 pub fn in_words(stands: Next, ours: Next, handoff: &Handoff, n: AttemptNo, profile: &Profile) -> Next {
     match (stands, ours) {
         (Next::Park { .. }, ours @ Next::Park { .. }) => ours,
-        (Next::Park { .. }, _) => match handoff.attempts.get(&n).and_then(|attempt| attempt.verdict.as_ref()) {
+        (Next::Park { .. }, _) => match handoff.attempt(n).and_then(|attempt| attempt.verdict.as_ref()) {
             Some(verdict) => Next::Park { why: repair(handoff, n, verdict, profile) },
             None => Next::Park { why: String::new() },
         },
@@ -101,7 +101,7 @@ pub fn in_words(stands: Next, ours: Next, handoff: &Handoff, n: AttemptNo, profi
 
 /// The exact command that fixes what the user must fix. `profile.login` is the whole line that is typed here.
 fn repair(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile) -> String {
-    let (id, host, agent) = (&handoff.request.id, handoff.host(), &handoff.request.agent);
+    let (id, host, agent) = (&handoff.request().id, handoff.host(), &handoff.request().agent);
     let resume = format!("then `handoff resume {id}`");
     match verdict.class {
         Class::Auth => match &profile.login {
@@ -129,7 +129,7 @@ fn repair(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile)
 }
 
 fn is_missing(handoff: &Handoff, n: AttemptNo) -> bool {
-    let outcome = handoff.attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref());
+    let outcome = handoff.attempt(n).and_then(|attempt| attempt.outcome.as_ref());
     outcome.is_some_and(|outcome| outcome.reason == Reason::AgentMissing)
 }
 

@@ -46,7 +46,7 @@ impl Driver {
         }
         if line.intent {
             let host = self.connection.host.name.clone();
-            let commit = self.handoff().request.base.commit.clone();
+            let commit = self.handoff().request().base.commit.clone();
             if self.append(Kind::Shipped { host: host.clone(), commit })? {
                 self.tell(&Progress::Shipped { host: host.clone() });
             }
@@ -152,7 +152,7 @@ impl Driver {
                 self.tell(&Progress::Output { attempt: n, output });
             }
             if let Some(uncaptured) = outcome.uncaptured.clone() {
-                let host = self.handoff().attempts.get(&n).map_or(String::new(), |attempt| attempt.host.clone());
+                let host = self.handoff().attempt(n).map_or(String::new(), |attempt| attempt.host.clone());
                 self.tell(&Progress::Uncaptured { attempt: n, host, uncaptured });
             }
         }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::model::attempt::{AttemptNo, Next};
-use crate::model::event::{Kind, Owner};
-use crate::model::handoff::Attempt;
+use crate::model::attempts::Attempt;
+use crate::model::event::Kind;
 use crate::model::profile::SessionMode;
 use crate::remote::client::Remote;
 use crate::remote::poll::{Alive, StateLine};
@@ -37,7 +37,7 @@ impl Driver {
 
     /// The host does not know the attempt: it is not due yet, or `ensure` never arrived.
     pub(in crate::supervise) async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<LoopAction, Error> {
-        let before = n.checked_sub(1).filter(|before| self.handoff().attempts.contains_key(before));
+        let before = n.checked_sub(1).filter(|before| self.handoff().attempts().contains_key(before));
         if self.handoff().has_started(n) {
             return self.lose(remote, n, "the directory of the attempt is gone").await;
         }
@@ -63,7 +63,7 @@ impl Driver {
     }
 
     fn grant_number(&self, n: AttemptNo) -> Option<u32> {
-        self.handoff().attempts.get(&n).map(|attempt| attempt.grant)
+        self.handoff().attempt(n).map(|attempt| attempt.grant)
     }
 
     /// Waits for half of the time until attempt `n` is due, at most 10 s, or until the user stops or takes over.
@@ -82,13 +82,12 @@ impl Driver {
     /// Sends `ensure` for an attempt again: its watcher died, or never existed.
     pub(in crate::supervise) async fn ensure_again(&mut self, n: AttemptNo) -> Result<LoopAction, Error> {
         let handoff = self.handoff();
-        let Some(grant) = handoff.attempts.get(&n).and_then(|a| handoff.grants.iter().find(|g| g.number == a.grant))
-        else {
+        let Some(grant) = handoff.attempt(n).and_then(|a| handoff.grants().iter().find(|g| g.number == a.grant)) else {
             return Ok(LoopAction::Left);
         };
         let grant = grant.clone();
         let launch = self.dispatch_spec_of(&grant)?;
-        let facts = facts(&self.services.repository, Some(self.handoff().request.base.clone())).await?;
+        let facts = facts(&self.services.repository, Some(self.handoff().request().base.clone())).await?;
         let prepared = self.prepare(&grant, n, &launch, &facts).await?;
         self.dispatch(&prepared).await?;
         Ok(LoopAction::Again)
@@ -141,7 +140,7 @@ impl Driver {
 
     /// Seconds until the attempt after this one is due.
     fn due_in(&self, before: AttemptNo) -> u64 {
-        let due = self.handoff().attempts.get(&before).and_then(Attempt::next_due).unwrap_or(0);
+        let due = self.handoff().attempt(before).and_then(Attempt::next_due).unwrap_or(0);
         u64::try_from(due - jiff::Timestamp::now().as_second()).unwrap_or(0)
     }
 
@@ -158,7 +157,7 @@ impl Driver {
             }
         }
         let checkout = !self.handoff().has_tree(&self.connection.host.name, AttemptNo::MAX);
-        let has_session = self.handoff().session.is_some() || self.profile.session == SessionMode::None;
+        let has_session = self.handoff().session().is_some() || self.profile.session == SessionMode::None;
         let start = if checkout || !has_session { Start::Fresh } else { Start::Resume };
         self.relaunch_within(checkout, start).await
     }
@@ -180,7 +179,7 @@ impl Driver {
         let until = tokio::time::Instant::now() + Duration::from_secs(delay);
         while tokio::time::Instant::now() < until && !pause(TICK).await {
             self.journal.refresh()?;
-            if self.handoff().stop_requested || self.handoff().owner == Owner::Laptop {
+            if self.handoff().is_stop_requested() || self.handoff().is_taken_over() {
                 return Ok(LoopAction::Left);
             }
         }
@@ -194,7 +193,7 @@ impl Driver {
             return Ok(LoopAction::Left);
         }
         self.raise_epoch(None).await?;
-        let ship = if checkout { self.last_work()? } else { self.handoff().request.base.clone() };
+        let ship = if checkout { self.last_work()? } else { self.handoff().request().base.clone() };
         let attempt = self.relaunch(&DispatchSpec { ship, checkout, start, message: None, attempts }).await?;
         Ok(LoopAction::Attempt(attempt))
     }

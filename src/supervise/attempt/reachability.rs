@@ -34,7 +34,7 @@ impl Driver {
             self.tell(&Progress::Note { text });
             return Ok(());
         }
-        let begun = self.handoff().attempts.values().last().is_some_and(|attempt| attempt.started.is_some());
+        let begun = self.handoff().attempts().values().last().is_some_and(|attempt| attempt.started.is_some());
         self.tell(&Progress::Unreachable { host, reason, retry, begun });
         Ok(())
     }
@@ -52,7 +52,7 @@ impl Driver {
     pub(in crate::supervise) fn reachable(&mut self) -> Result<(), Error> {
         let host = self.connection.host.name.clone();
         self.said_out_of_reach = false;
-        if self.handoff().unreachable.is_some() && self.append(Kind::Reachable { host: host.clone() })? {
+        if self.handoff().unreachable().is_some() && self.append(Kind::Reachable { host: host.clone() })? {
             self.tell(&Progress::Reachable { host });
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Recovery of a dispatch that another process began and did not finish, after Ctrl-C, a crash or a power loss.
 
 use crate::model::attempt::{AttemptNo, CancelReason, Next, Outcome, Reason, Writer};
-use crate::model::event::{Kind, Owner};
+use crate::model::event::Kind;
 use crate::model::verdict::{Class, Verdict};
 use crate::remote::client::Remote;
 use crate::remote::poll::{Alive, StateLine};
@@ -19,17 +19,17 @@ impl Driver {
         if let Some((n, _)) = handoff.last_attempt() {
             return Ok(Some(n));
         }
-        if !handoff.status().is_active() || handoff.owner == Owner::Laptop || handoff.stop_requested {
+        if !handoff.status().is_active() || handoff.is_taken_over() || handoff.is_stop_requested() {
             return Ok(None);
         }
         // A grant was journaled and not used. The host never heard of it, so it is used now.
-        if let Some(grant) = handoff.grants.last().filter(|grant| grant.epoch == handoff.epoch).cloned() {
+        if let Some(grant) = handoff.grants().last().filter(|grant| grant.epoch == handoff.epoch()).cloned() {
             let launch = self.dispatch_spec_of(&grant)?;
             self.record_dispatch(&grant, launch.start)?;
             self.ensure_again(grant.first).await?;
             return Ok(Some(grant.first));
         }
-        let (ship, attempts) = (handoff.request.base.clone(), handoff.request.limits.attempts);
+        let (ship, attempts) = (handoff.request().base.clone(), handoff.request().limits.attempts);
         let launch = DispatchSpec { ship, checkout: true, start: Start::Fresh, message: None, attempts };
         self.relaunch(&launch).await.map(Some)
     }
@@ -37,12 +37,12 @@ impl Driver {
     /// Whether the watcher may be waiting for a push that another process of ours did not finish.
     pub(in crate::supervise) fn is_half_sent(&self, line: &StateLine) -> bool {
         let handoff = self.handoff();
-        let grant = handoff.attempts.get(&line.attempt).map(|attempt| attempt.grant);
-        let begins = handoff.grants.iter().any(|g| {
-            let unproved = !handoff.shipped.contains(&g.host);
+        let grant = handoff.attempt(line.attempt).map(|attempt| attempt.grant);
+        let begins = handoff.grants().iter().any(|g| {
+            let unproved = !handoff.releases().is_shipped_to(&g.host);
             Some(g.number) == grant && (g.first == line.attempt || unproved)
         });
-        let wanted = !handoff.stop_requested && handoff.owner != Owner::Laptop && !handoff.is_outdated(line.attempt);
+        let wanted = !handoff.is_stop_requested() && !handoff.is_taken_over() && !handoff.is_outdated(line.attempt);
         begins && wanted && !line.intent && !line.result && self.sent != grant
     }
 
@@ -50,9 +50,9 @@ impl Driver {
     /// nothing. `false`: the attempt started at that moment and must be stopped like any other.
     pub(in crate::supervise) async fn call_off(&mut self, remote: &Remote, n: AttemptNo) -> Result<bool, Error> {
         if self.handoff().is_outdated(n) {
-            remote.set_epoch(&self.name, self.handoff().epoch).await?;
+            remote.set_epoch(&self.name, self.handoff().epoch()).await?;
         } else {
-            let (epoch, owner) = (self.handoff().epoch + 1, self.handoff().owner.clone());
+            let (epoch, owner) = (self.handoff().epoch() + 1, self.handoff().owner().clone());
             remote.set_epoch(&self.name, epoch).await?;
             self.append(Kind::Owner { epoch, owner, confirmed: true })?;
         }

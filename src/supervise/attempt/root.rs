@@ -51,7 +51,7 @@ impl Driver {
     async fn find_lost(&self, remote: &Remote, host: &str) -> Result<Vec<AttemptNo>, Error> {
         let mut lost = Vec::new();
         let open =
-            self.handoff().attempts.iter().filter(|(_, attempt)| attempt.host == host && attempt.ended.is_none());
+            self.handoff().attempts().iter().filter(|(_, attempt)| attempt.host == host && attempt.ended.is_none());
         for (n, attempt) in open {
             let state = remote.state(&self.name, *n).await?;
             if state.is_none_or(|line| attempt.started.is_some() && !line.intent) {
@@ -103,7 +103,7 @@ impl Driver {
     pub(in crate::supervise) fn give_up_root(&mut self) -> Result<(), Error> {
         let host = self.connection.host.name.clone();
         let open =
-            self.handoff().attempts.iter().filter(|(_, attempt)| attempt.host == host && attempt.ended.is_none());
+            self.handoff().attempts().iter().filter(|(_, attempt)| attempt.host == host && attempt.ended.is_none());
         for n in open.map(|(n, _)| *n).collect::<Vec<_>>() {
             self.end_as_lost(n, format!("{host} has lost its directory"))?;
         }

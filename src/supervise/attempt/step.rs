@@ -62,7 +62,7 @@ impl Driver {
         match phase {
             Phase::Granted | Phase::Waiting { .. } | Phase::Running | Phase::Ended(_) => false,
             // After a takeover the attempt is read to its end, and no further.
-            Phase::Collected(_) | Phase::Judged(_) => handoff.owner == Owner::Laptop || !handoff.status().is_active(),
+            Phase::Collected(_) | Phase::Judged(_) => handoff.is_taken_over() || !handoff.status().is_active(),
             Phase::Superseded(remainder) => remainder == Remainder::Nothing,
         }
     }
@@ -73,7 +73,7 @@ impl Driver {
         let remote = self.connection.once().await?;
         let handoff = self.handoff();
         let is_last = handoff.last_attempt().is_some_and(|(last, _)| last == n);
-        let outcome = || handoff.attempts.get(&n)?.outcome.clone();
+        let outcome = || handoff.attempt(n)?.outcome.clone();
         let ended = match handoff.phase(n) {
             None | Some(Phase::Granted | Phase::Waiting { .. } | Phase::Running) => None,
             Some(Phase::Superseded(Remainder::End)) => None,
@@ -182,10 +182,10 @@ impl Driver {
         self.fetch(remote, n, &outcome).await?;
         self.update_record()?;
         let superseded = matches!(self.handoff().phase(n), Some(Phase::Superseded(_)));
-        if self.handoff().owner == Owner::Laptop || superseded {
+        if self.handoff().is_taken_over() || superseded {
             return Ok(LoopAction::Left);
         }
-        let attempt = self.handoff().attempts.get(&n);
+        let attempt = self.handoff().attempt(n);
         let Some(verdict) = attempt.and_then(|a| a.verdict.clone()) else { return Ok(LoopAction::Again) };
         let next = match attempt.and_then(|a| a.next.clone()) {
             Some(next) => next,
@@ -272,9 +272,9 @@ impl Driver {
         if !handoff.phase(n)?.is_open() {
             return None;
         }
-        match handoff.owner {
+        match handoff.owner() {
             Owner::Laptop => Some(CancelReason::Takeover),
-            Owner::Host(_) if handoff.stop_requested => Some(CancelReason::Stop),
+            Owner::Host(_) if handoff.is_stop_requested() => Some(CancelReason::Stop),
             // The handoff was moved, and nothing waits for what the host has begun.
             Owner::Host(_) if handoff.is_outdated(n) => Some(CancelReason::Moved),
             Owner::Host(_) => None,
@@ -282,7 +282,7 @@ impl Driver {
     }
 
     fn delay(&self, n: AttemptNo) -> u64 {
-        let first = Duration::from_secs(self.handoff().request.limits.backoff);
+        let first = Duration::from_secs(self.handoff().request().limits.backoff);
         let delays = crate::supervise::connection::backoff::attempt_delays(first, n as usize, u64::from(n));
         delays.last().copied().unwrap_or(first.as_secs())
     }

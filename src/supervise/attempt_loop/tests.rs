@@ -196,7 +196,7 @@ async fn a_day_without_answers_is_no_failure_and_sends_few_requests() {
     tokio::time::sleep_until(from + DAY / 2).await;
     let journal = services.store.open(&id).unwrap();
     assert_eq!(journal.handoff().status(), Status::Running);
-    let (since, reason) = journal.handoff().unreachable.clone().expect("it is said since when");
+    let (since, reason) = journal.handoff().unreachable().clone().expect("it is said since when");
     assert!(reason.contains("no answer"), "{reason} since {since}");
     assert!(services.store.summary(&id).unwrap().unreachable_since.is_some(), "a listing says so");
     let page = directory.path().join(".cursor/agent-handoffs/20261121-x/handoff.md");
@@ -209,8 +209,8 @@ async fn a_day_without_answers_is_no_failure_and_sends_few_requests() {
     let (fewest, most) = (DAY.as_secs() as usize / 61, DAY.as_secs() as usize / 44);
     assert!((fewest..=most).contains(&dials), "{dials} connections in a day");
     let journal = services.store.open(&id).unwrap();
-    let attempt = &journal.handoff().attempts[&1];
-    assert_eq!(journal.handoff().attempts.len(), 1, "no attempt was counted");
+    let attempt = &journal.handoff().attempts()[&1];
+    assert_eq!(journal.handoff().attempts().len(), 1, "no attempt was counted");
     assert_eq!(attempt.verdict.as_ref().unwrap().class.word(), "stopped", "judged by what the host recorded");
     let text = std::fs::read_to_string(services.store.directory(&id).join("journal.jsonl")).unwrap();
     for kind in ["unreachable", "reachable"] {
@@ -237,7 +237,7 @@ async fn a_poll_that_never_ends_is_sent_again() {
         assert!(took > POLL && took < 5 * POLL, "a poll may take its time, and is then given up: {took:?}");
         assert_eq!(hole.dials.load(Ordering::Relaxed), 2, "over a new connection");
         let journal = services.store.open(&id).unwrap();
-        assert_eq!(journal.handoff().attempts[&1].verdict.as_ref().unwrap().class.word(), "stopped");
+        assert_eq!(journal.handoff().attempts()[&1].verdict.as_ref().unwrap().class.word(), "stopped");
     }
 }
 
@@ -288,5 +288,5 @@ async fn an_attempt_that_was_decided_is_left_for_the_next_without_asking_the_hos
     driver.connection = HostConnection::by(Host::bare("buildbox"), Arc::new(Line(hole)), Arc::new(NullReporter));
     let action = driver.step(2, Until::Rest).await.unwrap();
     assert!(matches!(action, LoopAction::Attempt(3)));
-    assert!(driver.handoff().attempts.contains_key(&3));
+    assert!(driver.handoff().attempts().contains_key(&3));
 }

@@ -17,7 +17,7 @@ impl Driver {
         let (repository, below) = (self.services.repository.clone(), refs::of(self.id()));
         let directory = below.clone();
         let held = blocking(move || repository.list_refs(&directory)).await??;
-        let base = &self.handoff().request.base;
+        let base = &self.handoff().request().base;
         let extra = base.extra.as_ref().map(|extra| &extra.commit);
         Ok(lines(&held, &below, &base.commit, extra))
     }

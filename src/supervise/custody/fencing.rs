@@ -59,7 +59,7 @@ impl Driver {
     /// Sends the epoch to the connection's host and reads the work of its attempts to the end. `false`: the host was
     /// out of reach, or for part of that time.
     async fn fence(&mut self, patience: Duration) -> Result<bool, Error> {
-        let epoch = self.handoff().epoch;
+        let epoch = self.handoff().epoch();
         match tokio::time::timeout(patience, self.set_epoch(epoch)).await {
             Ok(Ok(())) => {}
             Err(_) => {
@@ -113,7 +113,7 @@ impl Driver {
         let host = self.connection.host.name.clone();
         let open: Vec<AttemptNo> = self
             .handoff()
-            .attempts
+            .attempts()
             .iter()
             .filter(|(_, a)| a.host == host && !a.is_collected())
             .map(|(n, _)| *n)
@@ -128,7 +128,7 @@ impl Driver {
     pub(in crate::supervise) async fn surface(&mut self) -> Result<(), Error> {
         let host = self.connection.host.name.clone();
         let known: Vec<AttemptNo> =
-            self.handoff().attempts.iter().filter(|(_, a)| a.host == host).map(|(n, _)| *n).collect();
+            self.handoff().attempts().iter().filter(|(_, a)| a.host == host).map(|(n, _)| *n).collect();
         let remote = self.connection.once().await?;
         // The laptop may know a number before the host has made its directory.
         let mut last = 0;
@@ -140,13 +140,13 @@ impl Driver {
         }
         for n in known.first().map_or(1, |first| *first)..=last {
             let grant = self.handoff().grant_of(n).filter(|g| g.host == host).map(|grant| grant.number);
-            let (Some(grant), false) = (grant, self.handoff().attempts.contains_key(&n)) else { continue };
+            let (Some(grant), false) = (grant, self.handoff().attempts().contains_key(&n)) else { continue };
             // A grant that was cut short leaves unused numbers below those of a later grant.
             if n < last && remote.state(&self.name, n).await?.is_none() {
                 continue;
             }
             let (host, command) = (host.clone(), self.command(Start::Resume, n)?);
-            let newest = self.handoff().attempts.last_key_value().is_none_or(|(last, _)| *last < n);
+            let newest = self.handoff().attempts().last_key_value().is_none_or(|(last, _)| *last < n);
             self.append(if newest {
                 Kind::TakenUp { attempt: n, grant, host, command }
             } else {
@@ -176,13 +176,13 @@ impl Driver {
     /// Journals that a host has confirmed the present epoch, and reports what it did in the meantime.
     fn confirm(&mut self, host: &str) -> Result<(), Error> {
         let handoff = self.handoff();
-        let (epoch, owner) = (handoff.epoch, handoff.owner.clone());
-        let event = if !handoff.confirmed && handoff.host() == host {
+        let (epoch, owner) = (handoff.epoch(), handoff.owner().clone());
+        let event = if !handoff.ownership().is_confirmed() && handoff.host() == host {
             Kind::Owner { epoch, owner, confirmed: true }
         } else {
             Kind::Told { host: host.to_owned(), epoch }
         };
-        let told = handoff.confirmed_epochs.get(host).copied().unwrap_or(0);
+        let told = handoff.ownership().confirmed_epoch(host);
         if !self.append(event)? {
             return Ok(());
         }

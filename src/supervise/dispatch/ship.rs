@@ -24,7 +24,7 @@ const MOST_RIVALS: u32 = 10;
 impl Driver {
     /// Whether the attempt before `n` ended because objects of the ship were missing or damaged on the host.
     pub(in crate::supervise) fn ship_was_broken(&self, prepared: &Prepared) -> bool {
-        let before = prepared.ensure.attempt.checked_sub(1).and_then(|n| self.handoff().attempts.get(&n));
+        let before = prepared.ensure.attempt.checked_sub(1).and_then(|n| self.handoff().attempt(n));
         let outcome = before.filter(|it| it.grant == prepared.ensure.grant).and_then(|it| it.outcome.as_ref());
         outcome.is_some_and(|outcome| outcome.reason == Reason::Ship && outcome.class.is(Class::Network))
     }

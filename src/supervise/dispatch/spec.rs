@@ -55,7 +55,7 @@ pub struct Parts<'a> {
 /// An argument of the profile cannot be written to a script.
 pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
     let Parts { handoff, host, profile, facts, prompts, .. } = *parts;
-    let model = handoff.request.model.as_deref();
+    let model = handoff.request().model.as_deref();
     let mut files = BTreeMap::new();
     let mut put = |name: &str, text: String| {
         files.insert(name.to_owned(), Bytes::from(text));
@@ -75,7 +75,7 @@ pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
     if let Some(setup) = &host.setup {
         put("setup", format!("{setup}\n"));
     }
-    if let Some(check) = &handoff.request.check {
+    if let Some(check) = &handoff.request().check {
         put("check", format!("{check}\n"));
         put("check_files", host_rules::check_files(check).iter().map(|name| format!("{name}\n")).collect());
     }
@@ -92,7 +92,7 @@ pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
 
 fn grant(parts: &Parts) -> String {
     let Parts { handoff, grant, profile, session, start, delays, .. } = parts;
-    let limits = handoff.request.limits;
+    let limits = handoff.request().limits;
     let mode = match profile.session {
         SessionMode::Create => "create",
         SessionMode::Preset => "preset",
@@ -122,8 +122,8 @@ fn grant(parts: &Parts) -> String {
 
 /// What the check returned before the first attempt. Later attempts are compared with that.
 fn check_at_base(handoff: &Handoff) -> Option<i32> {
-    handoff.request.check.as_ref()?;
-    handoff.attempts.values().find_map(|attempt| attempt.outcome.as_ref()?.check_before)
+    handoff.request().check.as_ref()?;
+    handoff.attempts().values().find_map(|attempt| attempt.outcome.as_ref()?.check_before)
 }
 
 fn ship(parts: &Parts) -> String {
@@ -148,7 +148,7 @@ fn ship(parts: &Parts) -> String {
     if let Some((remote, merge)) = &facts.upstream {
         line("upstream", &format!("{remote} {merge}"));
     }
-    line("subdir", &handoff.request.subdir);
+    line("subdir", &handoff.request().subdir);
     line("author", &facts.author_name);
     line("email", &facts.author_email);
     line("adopt", if *checkout { "yes" } else { "no" });

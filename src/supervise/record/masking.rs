@@ -25,8 +25,8 @@ const MASKED: &str = "masked";
 impl Services {
     /// The secrets of every host that was part of a handoff.
     pub fn secrets_of(&self, handoff: &Handoff) -> BTreeMap<String, SecretSource> {
-        let granted = handoff.grants.iter().map(|grant| grant.host.as_str());
-        let names = granted.chain(handoff.hosts()).chain([handoff.request.host.as_str()]);
+        let granted = handoff.grants().iter().map(|grant| grant.host.as_str());
+        let names = granted.chain(handoff.hosts()).chain([handoff.request().host.as_str()]);
         // The secrets of a host that was removed from the hosts file are unknown.
         names.filter_map(|name| self.host(name).ok()).flat_map(|host| host.secrets).collect()
     }
@@ -34,7 +34,7 @@ impl Services {
     /// The directory of the logs that people may read: the mirrors themselves if no secret was sent, else masked
     /// copies. A process without a secret's value leaves the copies unchanged.
     pub fn readable_logs(&self, handoff: &Handoff) -> Result<PathBuf, Error> {
-        let exact = self.store.directory(&handoff.request.id);
+        let exact = self.store.directory(&handoff.request().id);
         let secrets = self.secrets_of(handoff);
         if secrets.is_empty() {
             return Ok(exact);

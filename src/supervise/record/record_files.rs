@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::agent::output::Output;
 use crate::agent::summary::Summary;
 use crate::config::templates;
-use crate::mirror::page::{self, Findings, Found, Story};
+use crate::mirror::page::{self, Findings, Found, Located, Story};
 use crate::mirror::place::Place;
 use crate::mirror::{document, files};
 use crate::model::attempt::{AttemptNo, Reason, log_name};
@@ -57,10 +57,10 @@ impl Driver {
 fn logs(services: &Services, handoff: &Handoff) -> Result<Vec<String>, Error> {
     let store = &services.store;
     let mut names = Vec::new();
-    for (n, attempt) in &handoff.attempts {
+    for (n, attempt) in handoff.attempts() {
         names.extend((1..=attempt.log_parts).map(|part| log_name(*n, part)));
         for stream in Stream::ALL.into_iter().filter(|stream| *stream != Stream::Log) {
-            for path in log_mirror::parts(&store.output(&handoff.request.id, *n, stream.word())) {
+            for path in log_mirror::parts(&store.output(&handoff.request().id, *n, stream.word())) {
                 let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
                 let says = std::fs::metadata(&path).is_ok_and(|meta| meta.len() > 0);
                 names.extend(name.filter(|_| says));
@@ -84,13 +84,16 @@ pub fn render(services: &Services, handoff: &Handoff) -> Result<String, Error> {
 fn render_with(services: &Services, handoff: &Handoff, findings: &Findings) -> Result<String, Error> {
     let templates = Some(services.templates.as_path());
     let places = Places::of(services, handoff);
-    let shown = |path: &Path| path.display().to_string();
-    let mut located = handoff.clone();
-    located.request.workspace = places.given_from.as_deref().map_or(located.request.workspace, shown);
-    located.worktree = places.takeover.as_deref().map(shown).or(located.worktree);
+    let shown = |path: Option<&Path>| path.map(|path| path.display().to_string());
+    let (given_from, takeover) = (shown(places.given_from.as_deref()), shown(places.takeover.as_deref()));
+    let located = Located {
+        workspace: given_from.as_deref().unwrap_or(&handoff.request().workspace),
+        worktree: takeover.as_deref().or(handoff.worktree()),
+    };
     let mut page = page::page(
-        &located,
+        handoff,
         findings,
+        &located,
         &logs(services, handoff)?,
         &crate::git::ship_facts::directory_name(services.repository.top()),
         templates,
@@ -113,10 +116,10 @@ struct Places {
 impl Places {
     fn of(services: &Services, handoff: &Handoff) -> Places {
         let repository = &services.repository;
-        let stored = Path::new(&handoff.request.workspace);
+        let stored = Path::new(&handoff.request().workspace);
         // Release 0.1.0 stored only a path. If that is no worktree of the repository any more, the main worktree is
         // meant.
-        let name = handoff.request.worktree.clone().or_else(|| repository.worktree_at(stored)).unwrap_or_default();
+        let name = handoff.request().worktree.clone().or_else(|| repository.worktree_at(stored)).unwrap_or_default();
         Places { given_from: repository.worktree_named(&name), takeover: takeover_worktree(services, handoff) }
     }
 
@@ -129,23 +132,23 @@ impl Places {
 /// The present place of the worktree that a handoff was given from, or its place at that time if the present one is
 /// unknown.
 pub fn worktree_of(services: &Services, handoff: &Handoff) -> PathBuf {
-    Places::of(services, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.request.workspace))
+    Places::of(services, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.request().workspace))
 }
 
 /// The present place of a takeover's worktree. `None`: there was none, or it is gone.
 pub fn takeover_worktree(services: &Services, handoff: &Handoff) -> Option<PathBuf> {
-    let stored = Path::new(handoff.worktree.as_ref()?);
+    let stored = Path::new(handoff.worktree()?);
     let repository = &services.repository;
     if repository.worktree_at(stored).is_some() {
         return Some(stored.to_owned());
     }
     // git names its data about a worktree after the worktree's first name.
-    let made_as = format!("handoff-{}", RemoteName::new(&handoff.request.id, &handoff.request.uid));
+    let made_as = format!("handoff-{}", RemoteName::new(&handoff.request().id, &handoff.request().uid));
     repository.worktrees_called(&made_as).iter().find_map(|name| repository.worktree_named(name))
 }
 
 fn write(services: &Services, handoff: &Handoff, findings: &Findings, worktree: &Path) -> Result<(), Error> {
-    let (truth, id) = (services.store.directory(&handoff.request.id), &handoff.request.id);
+    let (truth, id) = (services.store.directory(&handoff.request().id), &handoff.request().id);
     let record = match Place::of(worktree, id) {
         Place::Worktree => files::Record::open(worktree, id)?,
         Place::GitDirectory { .. } => files::Record::in_git_directory(&truth)?,
@@ -158,7 +161,7 @@ fn write(services: &Services, handoff: &Handoff, findings: &Findings, worktree: 
 
 /// Updates the copies of the logs in a worktree. The logs themselves are in the git directory.
 fn copy_logs(handoff: &Handoff, worktree: &Path, logs: &Path) -> Result<(), Error> {
-    let id = &handoff.request.id;
+    let id = &handoff.request().id;
     if Place::of(worktree, id) == Place::Worktree {
         files::Record::open(worktree, id)?.copy_logs(logs)?;
     }
@@ -167,7 +170,7 @@ fn copy_logs(handoff: &Handoff, worktree: &Path, logs: &Path) -> Result<(), Erro
 
 /// Where people find `handoff.md` of a worktree, with the reason if that is in the git directory.
 pub fn document_of(services: &Services, handoff: &Handoff, worktree: &Path) -> (PathBuf, Option<String>) {
-    let id = &handoff.request.id;
+    let id = &handoff.request().id;
     let place = Place::of(worktree, id);
     let path = place.document(worktree, id, &services.store.directory(id));
     (path, if let Place::GitDirectory { why } = place { Some(why) } else { None })
@@ -175,12 +178,12 @@ pub fn document_of(services: &Services, handoff: &Handoff, worktree: &Path) -> (
 
 /// The present place of the worktree that a handoff was given from.
 pub fn given_from(services: &Services, handoff: &Handoff) -> PathBuf {
-    Places::of(services, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.request.workspace))
+    Places::of(services, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.request().workspace))
 }
 
 /// The end of the output that shows why an attempt failed: of its check, or of the setup before it.
 pub fn failed_output(services: &Services, handoff: &Handoff, n: AttemptNo) -> Result<Option<Output>, Error> {
-    let Some(outcome) = handoff.attempts.get(&n).and_then(|attempt| attempt.outcome.as_ref()) else { return Ok(None) };
+    let Some(outcome) = handoff.attempt(n).and_then(|attempt| attempt.outcome.as_ref()) else { return Ok(None) };
     let (step, stream, status) = match (&outcome.reason, outcome.check) {
         (Reason::Setup, _) => ("setup", Stream::Setup, None),
         (_, Some(status)) if status != 0 => ("check", Stream::Check, Some(status)),
@@ -199,9 +202,9 @@ fn findings(
     known: impl Fn(AttemptNo) -> Option<Summary>,
 ) -> Result<Findings, Error> {
     let mut all = Findings::new();
-    let profile = services.profile(&handoff.request.agent)?;
+    let profile = services.profile(&handoff.request().agent)?;
     let logs = services.readable_logs(handoff)?;
-    for n in handoff.attempts.keys() {
+    for n in handoff.attempts().keys() {
         let log = logs.join(log_name(*n, 1));
         let summary = match known(*n) {
             Some(summary) => Some(summary),
