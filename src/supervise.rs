@@ -13,6 +13,7 @@ pub mod custody;
 pub mod dispatch;
 pub mod driver;
 pub mod error;
+mod logs;
 pub mod progress;
 pub mod pull;
 pub mod record;

@@ -26,7 +26,7 @@ const SUPERVISE: &[&[&str]] = &[
     &["record"],
     &["driver"],
     &["services"],
-    &["connection", "summaries"],
+    &["connection", "logs", "summaries"],
     &["error"],
     &["progress"],
 ];

@@ -1,5 +1,7 @@
 //! Reads a log once for its events, its summary and its verdict.
 
+use std::io::Read;
+
 use jiff::Zoned;
 
 use crate::agent::classify::{Log, classify_log};
@@ -19,6 +21,29 @@ impl LogAnalysis {
     /// A log of which nothing was read yet.
     pub fn new(profile: &Profile) -> LogAnalysis {
         LogAnalysis { log: Log::new(profile), summary: SummaryBuilder::new(None) }
+    }
+
+    /// Analyses a log in parts as far as it is there. More may follow, so an incomplete last line is not read as a line.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn read(profile: &Profile, parts: impl IntoIterator<Item = impl Read>) -> std::io::Result<LogAnalysis> {
+        let mut analysis = LogAnalysis::new(profile);
+        let mut chunk = vec![0; 256 << 10];
+        for (index, mut part) in parts.into_iter().enumerate() {
+            if index > 0 {
+                analysis.begin_part();
+            }
+            loop {
+                match part.read(&mut chunk) {
+                    Ok(0) => break,
+                    Ok(length) => drop(analysis.push(&chunk[..length])),
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(analysis)
     }
 
     /// Takes the next bytes, and returns the events of the lines that they complete, each with its line number from 1.
@@ -58,7 +83,7 @@ mod tests {
     use super::*;
     use crate::agent::classify::classify;
     use crate::agent::profiles;
-    use crate::agent::summary::{summarise, summarise_parts};
+    use crate::agent::summary::summarise;
     use crate::model::verdict::Class;
 
     #[test]
@@ -77,7 +102,9 @@ mod tests {
         let outcome = Outcome { exit: Some(0), check: Some(0), ..Outcome::default() };
         let verdict = analysis.classify(profile, &outcome);
         assert_eq!((verdict.class, verdict.pointer(2).as_deref()), (Class::Done, Some("attempt-2.2.log:2")));
-        let whole = summarise_parts(profile.dialect, parts.map(str::as_bytes), None).unwrap();
+        let mut read = LogAnalysis::read(profile, parts.map(str::as_bytes)).unwrap();
+        read.finish();
+        let whole = read.summary(profile);
         assert_eq!(analysis.summary(profile), whole);
         assert_eq!(whole.finished, Some(true));
         let failed = Outcome { exit: Some(1), ..Outcome::default() };

@@ -84,31 +84,17 @@ pub struct Summary {
 
 /// Summarises a log. `workspace` is removed from the front of paths. Errors are those of reading.
 pub fn summarise(dialect: DialectName, log: impl Read, workspace: Option<&str>) -> std::io::Result<Summary> {
-    summarise_parts(dialect, [log], workspace)
-}
-
-/// Like [`summarise`], for a log in parts.
-pub fn summarise_parts(
-    dialect: DialectName,
-    parts: impl IntoIterator<Item = impl Read>,
-    workspace: Option<&str>,
-) -> std::io::Result<Summary> {
     let mut reader = Reader::new(dialect);
     let mut builder = SummaryBuilder::new(workspace);
-    for (index, part) in parts.into_iter().enumerate() {
-        if index > 0 {
-            reader.begin_part().iter().for_each(|(line, event)| builder.note(*line, event));
+    let mut log = std::io::BufReader::with_capacity(64 * 1024, log);
+    loop {
+        let chunk = std::io::BufRead::fill_buf(&mut log)?;
+        if chunk.is_empty() {
+            break;
         }
-        let mut part = std::io::BufReader::with_capacity(64 * 1024, part);
-        loop {
-            let chunk = std::io::BufRead::fill_buf(&mut part)?;
-            if chunk.is_empty() {
-                break;
-            }
-            let (length, events) = (chunk.len(), reader.push(chunk));
-            std::io::BufRead::consume(&mut part, length);
-            events.iter().for_each(|(line, event)| builder.note(*line, event));
-        }
+        let (length, events) = (chunk.len(), reader.push(chunk));
+        std::io::BufRead::consume(&mut log, length);
+        events.iter().for_each(|(line, event)| builder.note(*line, event));
     }
     reader.finish().iter().for_each(|(line, event)| builder.note(*line, event));
     Ok(builder.summary(dialect, &reader))

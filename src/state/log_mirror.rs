@@ -196,6 +196,19 @@ pub fn parts(path: &Path) -> Vec<PathBuf> {
     all.take_while(|part| part.exists()).collect()
 }
 
+/// The files of a log, open for reading as far as they reach now.
+///
+/// # Errors
+/// One of them cannot be read.
+pub fn open_parts(path: &Path) -> std::io::Result<Vec<std::io::Take<File>>> {
+    let open = |part: PathBuf| {
+        let file = File::open(part)?;
+        let length = file.metadata()?.len();
+        Ok(file.take(length))
+    };
+    parts(path).into_iter().map(open).collect()
+}
+
 /// `attempt-1.log` and 2 → `attempt-1.2.log`; for a later part, the one after it.
 fn successor(path: &Path, k: u32) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

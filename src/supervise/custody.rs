@@ -3,18 +3,12 @@
 mod acknowledged;
 pub mod fencing;
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-
 use crate::git::refs;
 use crate::model::attempt::{AttemptNo, Outcome};
-use crate::model::event::Kind;
 use crate::model::snapshot::Oid;
 use crate::remote::client::Remote;
-use crate::remote::poll::{Message, StateLine, Stream};
+use crate::remote::poll::{Message, StateLine};
 use crate::remote::release::Receipt;
-use crate::state::log_mirror::LogMirror;
-use crate::supervise::attempt::ingest::want;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::services::blocking;
@@ -97,36 +91,16 @@ impl Driver {
 
     /// Reads the missing part of the logs, without waiting for more.
     async fn read_logs(&mut self, remote: &Remote, n: AttemptNo) -> Result<Found, Error> {
-        let (name, store, id) = (self.name.clone(), self.services.store.clone(), self.id().clone());
-        let path = |stream: Stream| match stream {
-            Stream::Log => store.log(&id, n),
-            stream => store.output(&id, n, stream.word()),
-        };
-        let mut mirrors = BTreeMap::from([(Stream::Log, LogMirror::open(&path(Stream::Log))?)]);
-        for stream in Stream::ALL.into_iter().filter(|stream| path(*stream).exists()) {
-            mirrors.insert(stream, LogMirror::open(&path(stream))?);
-        }
         let (mut state, mut outcome) = (None, None);
         loop {
-            let wants = Stream::ALL.map(|stream| want(&name, n, stream, mirrors.get(&stream)));
-            let wants = wants.into_iter().collect::<Result<Vec<_>, _>>()?;
+            let wants = self.logs.wants(&self.name, n)?;
             let mut poll = remote.poll(&wants, 0).await?;
             let mut grew = false;
             while let Some(message) = poll.next().await? {
                 match message {
                     Message::State(line) if line.attempt == n => state = Some(line),
                     Message::Bytes { attempt, stream, inode, offset, bytes } if attempt == n => {
-                        let mirror = match mirrors.entry(stream) {
-                            Entry::Occupied(mirror) => mirror.into_mut(),
-                            Entry::Vacant(place) => place.insert(LogMirror::open(&path(stream))?),
-                        };
-                        if mirror.starts_again(inode, offset) {
-                            if stream == Stream::Log {
-                                self.append(Kind::LogReplaced { attempt: n, part: mirror.part() + 1 })?;
-                            }
-                            mirror.begin_part()?;
-                        }
-                        mirror.append(inode, offset, &bytes)?;
+                        self.mirror(n, stream, inode, offset, &bytes)?;
                         grew = true;
                     }
                     Message::Result { attempt, outcome: end } if attempt == n => outcome = Some(*end),
@@ -137,8 +111,8 @@ impl Driver {
                 break;
             }
         }
-        mirrors.values().try_for_each(LogMirror::sync)?;
-        let log = mirrors.get(&Stream::Log).map_or(0, LogMirror::len);
+        self.logs.sync(n)?;
+        let log = self.logs.length(n)?;
         Ok(Found { state, outcome, log })
     }
 }

@@ -1,21 +1,19 @@
 //! The process that drives a handoff, and what it holds.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::agent::log_analysis::LogAnalysis;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
 use crate::model::host::Host;
 use crate::model::id::{HandoffId, RemoteName};
 use crate::model::profile::Profile;
-use crate::remote::poll::{LONGEST_WAIT, Stream};
+use crate::remote::poll::LONGEST_WAIT;
 use crate::state::journal::Journal;
 use crate::state::lock::DriverLock;
-use crate::state::log_mirror::{self, LogMirror};
 use crate::supervise::connection::HostConnection;
 use crate::supervise::error::Error;
+use crate::supervise::logs::AttemptLogs;
 use crate::supervise::progress::Progress;
 use crate::supervise::services::Services;
 
@@ -36,16 +34,8 @@ pub struct Driver {
     pub(super) said_out_of_reach: bool,
     /// Whether the secrets of the handoff's hosts were read, or the reason was reported why not.
     pub(super) asked_for_secrets: bool,
-    pub(super) logs: BTreeMap<AttemptNo, Log>,
-    /// Mirrors of what setup and check print.
-    pub(super) outputs: BTreeMap<(AttemptNo, Stream), LogMirror>,
+    pub(super) logs: AttemptLogs,
     _lock: DriverLock,
-}
-
-/// The log of an attempt: its mirror and the analysis so far.
-pub(super) struct Log {
-    pub mirror: LogMirror,
-    pub analysis: LogAnalysis,
 }
 
 impl Driver {
@@ -71,8 +61,8 @@ impl Driver {
         let profile = services.profile(&handoff.request().agent)?.clone();
         let name = RemoteName::new(&handoff.request().id, &handoff.request().uid);
         let connection = new_connection(services, handoff, host);
+        let logs = AttemptLogs::new(&services.store, &handoff.request().id, &profile);
         let services = services.clone();
-        let (logs, outputs) = (BTreeMap::new(), BTreeMap::new());
         Ok(Driver {
             services,
             journal,
@@ -85,7 +75,6 @@ impl Driver {
             asked_for_secrets: false,
             longest_wait: LONGEST_WAIT,
             logs,
-            outputs,
             _lock: lock,
         })
     }
@@ -123,38 +112,6 @@ impl Driver {
         }
         Ok(())
     }
-
-    /// The mirror of attempt `n`'s log, with the mirrored part already analysed.
-    pub(super) fn log(&mut self, n: AttemptNo) -> Result<&mut Log, Error> {
-        if !self.logs.contains_key(&n) {
-            let path = self.services.store.log(self.id(), n);
-            let mirror = LogMirror::open(&path)?;
-            let mut analysis = LogAnalysis::new(&self.profile);
-            for (index, part) in log_mirror::parts(&path).iter().enumerate() {
-                if index > 0 {
-                    analysis.begin_part();
-                }
-                replay(part, &mut analysis)?;
-            }
-            self.logs.insert(n, Log { mirror, analysis });
-        }
-        self.logs.get_mut(&n).ok_or_else(|| Error::Inner("the log's mirror is gone".into()))
-    }
-
-    /// The mirror of what another step of an attempt printed, created if it is missing.
-    pub(super) fn output(&mut self, n: AttemptNo, stream: Stream) -> Result<&mut LogMirror, Error> {
-        let key = (n, stream);
-        if !self.outputs.contains_key(&key) {
-            let path = self.services.store.output(self.id(), n, stream.word());
-            self.outputs.insert(key, LogMirror::open(&path)?);
-        }
-        self.outputs.get_mut(&key).ok_or_else(|| Error::Inner("the mirror of an output is gone".into()))
-    }
-
-    /// Whether some of that output is here.
-    pub(super) fn has_output(&self, n: AttemptNo, stream: Stream) -> bool {
-        self.services.store.output(self.id(), n, stream.word()).exists()
-    }
 }
 
 /// A connection to a host of the handoff, with what is known of its root.
@@ -164,21 +121,4 @@ pub(super) fn new_connection(services: &Services, handoff: &Handoff, host: Host)
         HostConnection::new(host, services.connect.clone(), services.prompter.clone(), services.reporter.clone());
     connection.know(known);
     connection
-}
-
-/// Analyses what is already mirrored, without reporting it.
-fn replay(path: &std::path::Path, analysis: &mut LogAnalysis) -> Result<(), Error> {
-    use std::io::Read;
-    let fail = |source| Error::Read { path: path.display().to_string(), source };
-    let mut file = match std::fs::File::open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(fail)?,
-    };
-    let mut buffer = vec![0u8; 256 << 10];
-    loop {
-        match file.read(&mut buffer).map_err(fail)? {
-            0 => return Ok(()),
-            length => drop(analysis.push(&buffer[..length])),
-        }
-    }
 }

@@ -1,48 +1,31 @@
 //! Processes what a poll reports: state goes to the journal, bytes to the mirrors, an end becomes a verdict.
 
+use bytes::Bytes;
+
 use crate::model::attempt::{AttemptNo, Outcome, Reason, log_name};
 use crate::model::event::Kind;
-use crate::model::id::RemoteName;
-use crate::remote::poll::{StateLine, Stream, Want};
-use crate::state::log_mirror::{Appended, LogMirror};
+use crate::remote::poll::{StateLine, Stream};
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
+use crate::supervise::logs::Events;
 use crate::supervise::progress::Progress;
 
-/// The request for a stream, given what is already mirrored.
-pub(in crate::supervise) fn want(
-    name: &RemoteName,
-    attempt: AttemptNo,
-    stream: Stream,
-    mirror: Option<&LogMirror>,
-) -> Result<Want, Error> {
-    let (inode, offset, end) = match mirror {
-        Some(mirror) => (mirror.inode(), mirror.len(), mirror.end_sum()?),
-        None => (0, 0, None),
-    };
-    Ok(Want { name: name.clone(), attempt, stream, inode, offset, end })
+/// What came of the bytes of a poll.
+pub(in crate::supervise) struct Received {
+    /// The last events of the part before, if these bytes began a new part.
+    last_events: Option<Events>,
+    /// The bytes that were not mirrored before.
+    pub bytes: Bytes,
+    events: Events,
 }
 
 impl Driver {
-    pub(in crate::supervise) fn wants(&mut self, n: AttemptNo) -> Result<Vec<Want>, Error> {
-        let name = self.name.clone();
-        let mut wants = Vec::new();
-        for stream in Stream::ALL {
-            let mirror = match stream {
-                Stream::Log => Some(&self.log(n)?.mirror),
-                stream if self.has_output(n, stream) => Some(&*self.output(n, stream)?),
-                _ => None,
-            };
-            wants.push(want(&name, n, stream, mirror)?);
-        }
-        Ok(wants)
-    }
-
     pub(in crate::supervise) fn on_state(&mut self, line: &StateLine) -> Result<(), Error> {
         let n = line.attempt;
-        let log = self.log(n)?;
-        if line.log == Some(0) && log.mirror.inode() != 0 {
-            self.next_part(n)?;
+        self.logs.analyse(n)?;
+        if line.log == Some(0) && self.logs.is_begun(n)? {
+            let events = self.begin_part(n)?;
+            self.tell_replaced(n, events)?;
         }
         if line.intent {
             let host = self.connection.host.name.clone();
@@ -73,72 +56,75 @@ impl Driver {
         Ok(())
     }
 
+    /// Mirrors and reports bytes of a poll.
     pub(in crate::supervise) fn on_bytes(
         &mut self,
         n: AttemptNo,
         stream: Stream,
         inode: u64,
         offset: u64,
-        bytes: bytes::Bytes,
+        bytes: &Bytes,
     ) -> Result<(), Error> {
-        if stream != Stream::Log {
-            let output = self.output(n, stream)?;
-            if output.starts_again(inode, offset) {
-                output.begin_part()?;
-            }
-            output.append(inode, offset, &bytes)?;
-            return Ok(());
+        self.logs.analyse(n)?;
+        let Received { last_events, bytes, events } = self.mirror(n, stream, inode, offset, bytes)?;
+        if let Some(last_events) = last_events {
+            self.tell_replaced(n, last_events)?;
         }
-        if self.log(n)?.mirror.starts_again(inode, offset) {
-            self.next_part(n)?;
-        }
-        let log = self.log(n)?;
-        let Appended::New(length) = log.mirror.append(inode, offset, &bytes)? else { return Ok(()) };
-        let bytes = bytes.slice(bytes.len() - length..);
-        let events = log.analysis.push(&bytes);
-        self.tell(&Progress::Log { attempt: n, bytes });
-        for (line, event) in events {
-            self.tell(&Progress::Agent { attempt: n, line, event });
+        if stream == Stream::Log && !bytes.is_empty() {
+            self.tell(&Progress::Log { attempt: n, bytes });
+            self.tell_events(n, events);
         }
         Ok(())
     }
 
-    /// The host's log was replaced. What was mirrored stays, and new bytes go to a part of their own.
-    fn next_part(&mut self, n: AttemptNo) -> Result<(), Error> {
-        let part = self.log(n)?.mirror.part() + 1;
+    /// Mirrors bytes of a poll without a report. What was mirrored of a log stays if the host's file is another one: the
+    /// bytes then go to a part of their own, which is journaled first.
+    pub(in crate::supervise) fn mirror(
+        &mut self,
+        n: AttemptNo,
+        stream: Stream,
+        inode: u64,
+        offset: u64,
+        bytes: &Bytes,
+    ) -> Result<Received, Error> {
+        let is_other = stream == Stream::Log && self.logs.starts_again(n, inode, offset)?;
+        let last_events = if is_other { Some(self.begin_part(n)?) } else { None };
+        let (bytes, events) = self.logs.append(n, stream, inode, offset, bytes)?;
+        Ok(Received { last_events, bytes, events })
+    }
+
+    fn begin_part(&mut self, n: AttemptNo) -> Result<Events, Error> {
+        let part = self.logs.part(n)? + 1;
         self.append(Kind::LogReplaced { attempt: n, part })?;
-        let log = self.log(n)?;
-        log.mirror.begin_part()?;
-        let events = log.analysis.begin_part();
+        self.logs.begin_part(n)
+    }
+
+    /// Reports that the host's log was replaced; `events` are the last ones of the part before.
+    fn tell_replaced(&mut self, n: AttemptNo, events: Events) -> Result<(), Error> {
         let text = format!(
             "the log of attempt {n} was truncated, replaced or deleted on {}; what was read is kept, and new output goes to {}",
             self.connection.host.name,
-            log_name(n, part)
+            log_name(n, self.logs.part(n)?)
         );
         self.tell(&Progress::Note { text });
+        self.tell_events(n, events);
+        Ok(())
+    }
+
+    fn tell_events(&self, n: AttemptNo, events: Events) {
         for (line, event) in events {
             self.tell(&Progress::Agent { attempt: n, line, event });
         }
-        Ok(())
     }
 
     /// The log is complete: judges the attempt and journals its end.
     pub(in crate::supervise) fn on_result(&mut self, n: AttemptNo, outcome: &Outcome) -> Result<(), Error> {
-        for ((_, _), output) in self.outputs.iter().filter(|((of, _), _)| *of == n) {
-            output.sync()?;
-        }
-        let log = self.log(n)?;
-        log.mirror.sync()?;
-        let events = log.analysis.finish();
-        for (line, event) in events {
-            self.tell(&Progress::Agent { attempt: n, line, event });
-        }
+        let (events, verdict) = self.logs.finish(n, outcome)?;
+        self.tell_events(n, events);
         if outcome.reason == Reason::Ship {
             // The objects that were sent are missing on the host.
             self.sent = None;
         }
-        let profile = self.profile.clone();
-        let verdict = self.log(n)?.analysis.classify(&profile, outcome);
         if self.handoff().has_started(n) {
             self.learn_session(n, outcome.session.as_ref())?;
         }

@@ -94,7 +94,7 @@ impl Driver {
 
     /// Polls attempt `n` until its host has something to act on, or until the poll ends by itself.
     async fn poll(&mut self, remote: &Remote, n: AttemptNo, until: Until) -> Result<LoopAction, Error> {
-        let wants = self.wants(n)?;
+        let wants = self.logs.wants(&self.name, n)?;
         let longest = if remote.is_single() { SINGLE_WAIT } else { self.longest_wait };
         let mut poll = remote.poll(&wants, longest).await?;
         let asked = tokio::time::Instant::now();
@@ -154,7 +154,7 @@ impl Driver {
                     state = Some(line);
                 }
                 Some(Message::Bytes { attempt, stream, inode, offset, bytes }) if attempt == n => {
-                    self.on_bytes(attempt, stream, inode, offset, bytes)?;
+                    self.on_bytes(attempt, stream, inode, offset, &bytes)?;
                 }
                 Some(Message::Result { attempt, outcome }) if attempt == n => {
                     self.on_result(attempt, &outcome)?;

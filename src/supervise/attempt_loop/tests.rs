@@ -261,7 +261,7 @@ async fn bytes_that_arrive_twice_are_reported_once() {
     Arc::get_mut(&mut services).unwrap().reporter = heard.clone();
     let mut driver = Driver::open(&services, &"20261121-x".parse().unwrap()).unwrap();
     for (offset, end) in [(0, 7), (3, LOG.len()), (9, 11)] {
-        driver.on_bytes(1, Stream::Log, 7, offset as u64, Bytes::from_static(&LOG[offset..end])).unwrap();
+        driver.on_bytes(1, Stream::Log, 7, offset as u64, &Bytes::from_static(&LOG[offset..end])).unwrap();
     }
     assert_eq!(*heard.0.lock().unwrap(), LOG);
 }

@@ -48,7 +48,7 @@ impl Driver {
 
     fn findings(&self) -> Result<Findings, Error> {
         let covered = self.services.unread_secrets(self.handoff()).is_empty();
-        let known = |n| self.logs.get(&n).map(|log| covered_summary(log.analysis.summary(&self.profile)));
+        let known = |n| self.logs.summary(n).map(covered_summary);
         findings(&self.services, self.handoff(), |n| if covered { known(n) } else { None })
     }
 }
@@ -208,7 +208,7 @@ fn findings(
         let log = logs.join(log_name(*n, 1));
         let summary = match known(*n) {
             Some(summary) => Some(summary),
-            None => services.summaries.of(&log, profile.dialect)?,
+            None => services.summaries.of(&log, profile)?,
         };
         let output = failed_output(services, handoff, *n)?;
         if summary.is_some() || output.is_some() {
