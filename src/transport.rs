@@ -59,6 +59,8 @@ pub struct Options {
     /// Passphrases and passwords that were accepted. Use one value for the life of the program, so that a reconnection
     /// does not ask again.
     pub answers: ssh::auth::Answers,
+    /// The file with the key that each server accepted last. `None`: the keys keep the order of the configuration.
+    pub last_keys: Option<PathBuf>,
     /// Host keys that were accepted in this process.
     pub accepted: ssh::known_hosts::accepted::Accepted,
     /// Whether the system's `ssh` must not use an SSH agent, because the configured one does not answer.

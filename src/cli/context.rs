@@ -54,7 +54,8 @@ pub fn paths() -> Result<Paths, Error> {
 
 /// How handoff connects to hosts.
 pub fn connect() -> Options {
-    Options { interactive: Terminal::is_there(), ..Options::default() }
+    let last_keys = Paths::from_env().ok().map(|paths| paths.state.join("keys"));
+    Options { interactive: Terminal::is_there(), last_keys, ..Options::default() }
 }
 
 /// Who answers questions: the user, if there is a terminal.

@@ -3,10 +3,12 @@
 mod answers;
 mod interactive;
 mod keys;
+mod last_key;
 mod signer;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
 
 pub use answers::Answers;
@@ -25,10 +27,12 @@ use crate::transport::{Options, Prompter, TransportError};
 /// clients that reach that often.
 const KEYS: usize = 5;
 
-/// Answers the prompts of keys and servers.
+/// Answers the prompts of keys and servers, and remembers the keys.
 pub struct Person<'a> {
     pub prompter: &'a Arc<dyn Prompter>,
     pub answers: &'a Answers,
+    /// The file with the key that each server accepted last, if there is one.
+    pub last_keys: Option<&'a Path>,
 }
 
 /// Logs in on a new handle. After an error the handle must not be used again. Returns notes for the user.
@@ -41,7 +45,7 @@ pub async fn login(
     label: &str,
     resolved: &Resolved,
     disconnect: &DisconnectCause,
-    Person { prompter, answers }: Person<'_>,
+    Person { prompter, answers, last_keys }: Person<'_>,
 ) -> Result<Vec<String>, Failure> {
     let (remarks, notes, offered) = (Vec::new(), Vec::new(), Vec::new());
     let mut login = Login {
@@ -51,6 +55,7 @@ pub async fn login(
         disconnect,
         prompter,
         answers,
+        last_keys,
         methods: None,
         remarks,
         notes,
@@ -74,6 +79,7 @@ struct Login<'a> {
     disconnect: &'a DisconnectCause,
     prompter: &'a Arc<dyn Prompter>,
     answers: &'a Answers,
+    last_keys: Option<&'a Path>,
     /// The methods that the server accepts, once it has listed them.
     methods: Option<MethodSet>,
     /// What was tried or left out, for the error.
@@ -136,7 +142,9 @@ impl Login<'_> {
     }
 
     async fn offer(&mut self, candidates: Vec<Candidate>, agent: Option<keys::Agent>) -> Result<Step, Failure> {
-        let mut agent = agent;
+        let (mut candidates, mut agent) = (candidates, agent);
+        let server = format!("{}@{}:{}", self.resolved.user, self.resolved.hostname, self.resolved.port);
+        last_key::first(&mut candidates, self.last_keys, &server);
         let mut rsa_hash = None;
         for candidate in candidates {
             if !self.takes(MethodKind::PublicKey) || self.offered.len() == KEYS {
@@ -172,6 +180,7 @@ impl Login<'_> {
                 (Holder::Agent(_), None) => Step::Refused,
             };
             if step == Step::In {
+                last_key::keep(self.last_keys, &server, &candidate.public);
                 return Ok(step);
             }
         }

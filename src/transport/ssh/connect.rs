@@ -122,7 +122,11 @@ impl Dialer<'_> {
         if disconnect.is_doubtful() {
             (resolved.password, resolved.keyboard_interactive) = (false, false);
         }
-        let person = auth::Person { prompter: &self.prompter, answers: &self.options.answers };
+        let person = auth::Person {
+            prompter: &self.prompter,
+            answers: &self.options.answers,
+            last_keys: self.options.last_keys.as_deref(),
+        };
         let notes = auth::login(&mut handle, label, &resolved, &disconnect, person).await?;
         notes.into_iter().for_each(|note| self.note(note));
         Ok(Link { handle, disconnect, _under: under, _stop: stop })

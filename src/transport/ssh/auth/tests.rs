@@ -163,6 +163,25 @@ async fn a_silent_agent_is_reported_and_key_files_are_tried() {
     }
 }
 
+#[tokio::test]
+async fn the_key_that_was_accepted_is_offered_first_the_next_time() {
+    let mut fixture = Fixture::new().await;
+    let file = fixture.directory.path().join("state/keys");
+    fixture.options.last_keys = Some(file.clone());
+    let config = format!("IdentityAgent none\nIdentityFile {}\n", fixture.host.identity.as_ref().unwrap().display());
+    std::fs::write(fixture.options.ssh_config.as_ref().unwrap(), config).unwrap();
+    fixture.host.identity = Some(other_key(&fixture));
+    fixture.connect().await;
+    let refused = fixture.server.served().refused;
+    assert!(refused > 0, "the other key was not offered first");
+    fixture.connect().await;
+    assert_eq!(fixture.server.served().refused, refused);
+    // A damaged file is no reason to fail, and is replaced.
+    std::fs::write(&file, b"\xff\n\n one\n").unwrap();
+    fixture.connect().await;
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("SHA256:"));
+}
+
 /// A key that the server does not accept.
 fn other_key(fixture: &Fixture) -> std::path::PathBuf {
     let other = fixture.directory.path().join("other");
