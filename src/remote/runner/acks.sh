@@ -51,7 +51,7 @@ check_ack() {
   spec=$job/spec/$g
   if read_ship; then cache=$root/cache/$key.git; fi
   log_size
-  say "$acks" | grep -qxF "$n $captured $size" || refuse unacknowledged "attempt $n is $captured with a log of $size bytes"
+  say "$acks" | grep -qxF "$n $captured $logged" || refuse unacknowledged "attempt $n is $captured with a log of $logged bytes"
   if [ "$captured" != - ]; then
     loose=
   elif [ -h "$at/task" ]; then

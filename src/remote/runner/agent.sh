@@ -1,7 +1,8 @@
-# What runs in the tree: its environment, the agent's binary and its session.
+# What runs in the tree: its environment, the agent's binary and its session. A step that fails sets $detail to the
+# reason.
 
 # Sets the environment of everything that runs for the user. The caller is a subshell. The runner's own variables are
-# not passed on.
+# not passed on. Sets $secrets and $value.
 child_env() {
   umask "$account_umask"
   unset LC_ALL
@@ -39,7 +40,7 @@ find_path() {
   agent_path=$agent_path$HOME/.local/bin:$HOME/bin:$HOME/.cargo/bin:/usr/local/bin:/opt/homebrew/bin:$PATH
 }
 
-# Finds a command by name and sets $found. It is searched in $agent_path, then by the login shell.
+# Finds a command by name and sets $found. It is searched in $agent_path, then by the login shell. Sets $agent_path.
 find_command() {
   case $1 in '' | -* | *[!A-Za-z0-9._+-]*) return 1 ;; esac
   found=$(PATH=$agent_path command -v "$1" 2>/dev/null)
@@ -76,7 +77,7 @@ is_silent() {
 }
 
 # Finds the agent's binary and sets $agent. When no binary has the right version, one that did not answer is taken: a
-# slow host must not end an attempt.
+# slow host must not end an attempt. Sets $scratch.
 find_agent() {
   scratch=$at/scratch
   silent=
@@ -103,7 +104,7 @@ find_agent() {
   agent=$silent detail=
 }
 
-# Records the id of the session, so that a later attempt can resume it.
+# Records the id of the session, so that a later attempt can resume it. Sets $session.
 keep_session() {
   session=$1
   [ "$(link_of "$job/session")" = "$1" ] && return 0
@@ -111,7 +112,8 @@ keep_session() {
   ln -s "$1" "$job/session" && event session
 }
 
-# Sets $session to the session of this attempt (empty: none yet) and $start_as to how it is started.
+# Sets $session to the session of this attempt (empty: none yet) and $start_as to how it is started. Sets $resumed and
+# $session_mode.
 find_session() {
   field "$spec/grant" session_mode
   session_mode=${value:-none}
@@ -140,7 +142,7 @@ find_session() {
   esac
 }
 
-# Asks the agent for a new session and sets $session to the last word of its last line.
+# Asks the agent for a new session and sets $session to the last word of its last line. Sets $status.
 create_session() {
   (
     child_env

@@ -5,7 +5,7 @@
 read_small() { [ ! -f "$1" ] || head -c 4096 "$1" 2>/dev/null | head -n 1 | tr -d '\0\r'; }
 
 # Sets $git_dir to the agent's git directory and $common_dir to the one that its worktrees share. Both are empty where
-# there is none.
+# there is none. Sets $borrow_dir to the directory of its objects.
 find_git_dir() {
   git_dir='' common_dir=''
   if [ -d "$tree/.git" ]; then
@@ -55,9 +55,9 @@ read_reftable() {
 list_ids() {
   find "$common_dir/." "$git_dir/." \( -path '*/./objects' -o -path '*/./modules' -o -path '*/./lfs' -o -path '*/./annex' \) -prune -o \
     -type f ! -name index ! -name 'sharedindex.*' ! -name '*.ref' -size -262144 -exec grep -aohE '[0-9a-f]{40,64}' {} + | LC_ALL=C grep -xE '[0-9a-f]{40}|[0-9a-f]{64}'
-  for place in "$common_dir" "$common_dir"/worktrees/*; do
-    read_reftable "$place" rev-list --no-walk --all --reflog --ignore-missing
-    read_reftable "$place" rev-parse HEAD
+  for folder in "$common_dir" "$common_dir"/worktrees/*; do
+    read_reftable "$folder" rev-list --no-walk --all --reflog --ignore-missing
+    read_reftable "$folder" rev-parse HEAD
   done
 }
 
@@ -69,14 +69,15 @@ find_git_lacking() {
     (cd "$common_dir" && find -H refs -type f -size -9 -exec grep -aLE '^(ref: |[0-9a-f]{40}|this repository uses)' /dev/null {} +) | grep -v '^/dev/null$'
     (cd "$common_dir" && find -H refs -type f -size +8)
     (cd "$common_dir" && find . \( -name objects -o -name modules -o -name lfs -o -name annex \) -prune -o -type f -size +262143 ! -name index -print) | sed 's|^\./||'
-    for place in modules lfs/objects annex/objects; do
-      [ -z "$(find "$common_dir/$place" -type f 2>/dev/null | head -n 1)" ] || say "$place"
+    for folder in modules lfs/objects annex/objects; do
+      [ -z "$(find "$common_dir/$folder" -type f 2>/dev/null | head -n 1)" ] || say "$folder"
     done
   } 2>/dev/null | sed 's|^|.git/|' | lack
 }
 
 # Reads the agent's repository. Sets $agent_head to its HEAD (or empty), and writes what it names to the files
-# found-refs and found-ids in $own. Fails when that takes too long.
+# found-refs and found-ids in $own. Fails when that takes too long. Sets $own to the directory of those files. Sets
+# $borrow_dir and $note.
 read_agent_git() {
   own=$job/capture.git agent_head='' borrow_dir=''
   rm -rf "$own/refs" "$own/packed-refs" "$own/logs" "$own/agent-index"
@@ -104,7 +105,7 @@ read_agent_git() {
   return "$all_read"
 }
 
-# Calls git with read access to the agent's objects.
+# Calls git with read access to the agent's objects. Sets $borrow.
 borrowing() {
   borrow=$borrow_dir
   "$@"
@@ -114,7 +115,7 @@ borrowing() {
 }
 
 # Reads the index of a git directory of the agent's. Sets $staged to its tree, and $stages to the trees of a conflict's
-# stages as lines `<tree> <stage>`. Fails when the index cannot be read.
+# stages as lines `<tree> <stage>`. Fails when the index cannot be read. Sets $index.
 read_index() {
   index=$own/agent-index stages=
   rm -f "$index" "$own"/sharedindex.*
@@ -127,7 +128,8 @@ read_index() {
   is_hex "$staged"
 }
 
-# Rebuilds the index entry by entry, because git refuses a whole index for one conflict or one missing object.
+# Rebuilds the index entry by entry, because git refuses a whole index for one conflict or one missing object. Sets
+# $staged and $stages. Sets $index.
 rebuild_index() {
   borrowing capture_git ls-files -s >"$own/entries" 2>/dev/null && [ -s "$own/entries" ] || return 1
   cut -d ' ' -f 2 "$own/entries" | sort -u | borrowing capture_git cat-file --batch-check | sed -n 's/ missing$//p' >"$own/missing"

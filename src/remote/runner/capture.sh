@@ -10,17 +10,18 @@ commit_as_handoff() {
   )
 }
 
-# Makes a stash-shaped commit of HEAD $1, the index of the git directory $2 and the files $3, and sets $made to its id.
-# Stages of a conflict become tips below $4.
+# Makes a stash-shaped commit of HEAD $1, the index of the git directory $2 and the files $3, and sets $made_commit to
+# its id. Stages of a conflict become tips below $4.
 make_commit() {
-  { [ -n "$2" ] && read_index "$2"; } || staged=$3 stages=
-  say "$stages" | while read -r stage_tree stage; do
+  index_files=$3 conflicts=
+  if [ -n "$2" ] && read_index "$2"; then index_files=$staged conflicts=$stages; fi
+  say "$conflicts" | while read -r stage_tree stage; do
     [ -n "$stage_tree" ] || continue
     oid=$(commit_as_handoff "$stage_tree" ${1:+-p "$1"} -m "stage $stage of the index, $name, attempt $n") &&
       say "$oid $4index/$stage" >>"$own/tips"
   done
-  staged=$(commit_as_handoff "$staged" ${1:+-p "$1"} -m "index of $name, attempt $n") &&
-    made=$(commit_as_handoff "$3" ${1:+-p "$1"} -p "$staged" -m "files of $name, attempt $n")
+  index_commit=$(commit_as_handoff "$index_files" ${1:+-p "$1"} -m "index of $name, attempt $n") &&
+    made_commit=$(commit_as_handoff "$3" ${1:+-p "$1"} -p "$index_commit" -m "files of $name, attempt $n")
 }
 
 # Copies into the cache the objects of the tips in a file that it does not have, then checks that none is missing.
@@ -39,7 +40,7 @@ fetch_tips() {
 
 # Fetches a commit of a HEAD, the index of a git directory and the files.
 fetch_first() {
-  make_commit "$1" "$2" "$files" "" && say "$made work" >"$own/first" && fetch_tips "$own/first"
+  make_commit "$1" "$2" "$files" "" && say "$made_commit work" >"$own/first" && fetch_tips "$own/first"
 }
 
 # Fetches the files, the index and HEAD into the cache as one commit, and lists it in `kept`. Sets $agent_head.
@@ -64,14 +65,14 @@ fetch_rest() {
   take_refs
   capture_worktrees
   find_dropped
-  [ ! -s "$own/tips" ] || by_halves fetch_tips "$own/tips"
+  [ ! -s "$own/tips" ] || by_halves fetch_tips "$own/tips" "$bad"
   sed 's|^[^ ]* reflog/|.git/reflog/|; s|^[0-9a-f]* |.git/refs/|' "$bad" | lack
   find_git_lacking
   not_in "$bad" 0 <"$own/tips" >>"$own/kept"
 }
 
 # Captures the attempt, once. Sets $capture (the commit), $files (its tree), $agent_head (the agent's HEAD) and $note
-# (what went wrong).
+# (what went wrong). Sets $lacking and $uncaptured.
 take_capture() {
   if capture=$(link_of "$at/capture"); then
     files=$(cache_git rev-parse -q --verify "$capture^{tree}")

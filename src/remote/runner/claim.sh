@@ -1,5 +1,5 @@
 # Identifies a process by pid, start time, boot and node. A bare pid is never compared or signalled, because the system
-# uses pids again.
+# uses pids again. Sets $proc on systems with a /proc.
 
 if [ -r /proc/self/stat ] && [ -r /proc/sys/kernel/random/boot_id ]; then proc=1; else proc=; fi
 
@@ -46,14 +46,14 @@ myself() {
 }
 
 # Whether a process is in a frozen cgroup: it is alive but does not run. CONT does not thaw it; KILL ends it in cgroup
-# version 2.
+# version 2. Sets $value.
 is_frozen() {
   [ -n "$proc" ] || return 1
   while IFS=: read -r _ controllers cgroup; do
     case $controllers in
       '')
-        for mount in /sys/fs/cgroup /sys/fs/cgroup/unified; do
-          ! field "$mount$cgroup/cgroup.events" frozen || [ "$value" != 1 ] || return 0
+        for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/unified; do
+          ! field "$hierarchy$cgroup/cgroup.events" frozen || [ "$value" != 1 ] || return 0
         done
         ;;
       freezer)
@@ -107,7 +107,7 @@ stand() {
 
 # Exits unless this watcher still has its claim. A watcher calls this before each step, because it may have been stopped
 # and replaced. While the root is away it waits as long as the agent may run; then it ends everything that it started,
-# and exits.
+# and exits. Sets $spent.
 hold_claim() {
   stand
   while [ "$standing" = away ] && { [ "$limit_active" -eq 0 ] || [ "$((served + spent))" -lt "$limit_active" ]; }; do
@@ -130,6 +130,18 @@ judge_task() {
   task=$(link_of "$at/task") || return 0
   task_place=$(link_of "$at/intent") || return 0
   judge "$task:${task_place#*:*:}"
+}
+
+# Evaluates a task by its link. Its boot and node are those of this watcher, or those of the intent for the agent. Sets
+# $life.
+judge_link() {
+  if [ "$1" = task ]; then
+    judge_task
+    return
+  fi
+  life=none
+  here
+  task=$(link_of "$at/$1") && judge "$task:$boot:$node"
 }
 
 # Wakes the watcher. A stopped watcher is continued; if it is still stopped after two seconds it is killed, so that a

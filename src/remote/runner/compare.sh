@@ -1,10 +1,11 @@
 # Compares a tree with what the laptop has, before anything in it is deleted or overwritten. Only object ids and file
-# contents are compared; times, links and flags are not trusted.
+# contents are compared; times, links and flags are not trusted. The functions set $index to the index that they work
+# on.
 
 # Lists the files of $tree that the laptop does not have in $scratch/kept, as names that begin with ./ and end with a
 # NUL. Sets $kept to their number and $stuck to a directory that cannot be written. The file $held has lines `tree <id>`
 # for trees that the laptop has, the newest first, and `commit <id>` for its history. Declared caches ($caches) are not
-# compared.
+# compared. Sets $inside to what only the agent's repository has.
 compare_tree() {
   kept=0 stuck='' inside=''
   find_mount
@@ -106,7 +107,8 @@ tidy_names() {
     done' sh
 }
 
-# Sets $inside to a description of the content that only the agent's repository has; empty if there is none.
+# Sets $inside to a description of the content that only the agent's repository has; empty if there is none. Sets
+# $lacking.
 list_commits() {
   inside=
   [ -d "$tree/.git" ] && [ ! -h "$tree/.git" ] || return 0

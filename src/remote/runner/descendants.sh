@@ -19,7 +19,7 @@ list_processes() {
 # Adds to $marked its descendants, the descendants of the processes noted in `kin`, and the processes in a session or
 # group that one of them leads or led. Notes them all as lines `<pid>:<start>` and `in:<session or group>`. A number
 # without a process is dropped from the notes, so that a process that gets the number later is not taken for a
-# descendant.
+# descendant. Sets $marked.
 add_kin() {
   task=$(link_of "$at/task") || return 0
   # After a reboot the noted pids belong to other processes.

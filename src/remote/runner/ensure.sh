@@ -64,6 +64,7 @@ earlier_over() {
 }
 
 # Ends processes of attempts whose directories this root has lost, so that two agents of one handoff never run at once.
+# Sets $n.
 end_strays() {
   [ -n "$strays" ] && [ ! -h "$at/watch.1" ] || return 0
   wanted=$n
@@ -168,11 +169,11 @@ run_capture() {
     judge_task
     case $life in alive | stopped) refuse busy "the agent is running" ;; esac
     highest "$job/"
-    mine=$(link_of "$at/tree")
-    while [ "$top" -gt "$n" ]; do
-      [ ! -h "$job/$top/intent" ] || { [ -n "$mine" ] && [ "$(link_of "$job/$top/tree")" != "$mine" ]; } ||
-        refuse capture "attempt $top has run in the tree since"
-      top=$((top - 1))
+    later=$top mine=$(link_of "$at/tree")
+    while [ "$later" -gt "$n" ]; do
+      [ ! -h "$job/$later/intent" ] || { [ -n "$mine" ] && [ "$(link_of "$job/$later/tree")" != "$mine" ]; } ||
+        refuse capture "attempt $later has run in the tree since"
+      later=$((later - 1))
     done
     find_marked
     [ -z "$marked" ] || refuse busy "processes of the attempt are still running"

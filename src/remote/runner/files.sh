@@ -17,9 +17,8 @@ add_files() {
   fi
   # Status 1 means that some files could not be added. Any other failure may mean that nothing was added.
   if [ "$added" -gt 1 ]; then
-    bad=/dev/null
     list_outside -o -m -d --exclude-standard | sort -u >"$job/capture.git/todo" || return 1
-    by_halves add_paths "$job/capture.git/todo"
+    by_halves add_paths "$job/capture.git/todo" /dev/null
     rm -f "$job/capture.git/todo"
   fi
   drop_record
@@ -44,7 +43,7 @@ drop_record() {
   return "$recorded"
 }
 
-# Sets $files to the tree of all files.
+# Sets $files to the tree of all files. Sets $note.
 hash_files() {
   steadily add_files 2>>"$job/runner.log"
   [ $? -ne 124 ] || note="${note-}reading the files was stopped: no progress for $stall_limit s, or $step_limit s in total; "
@@ -56,7 +55,7 @@ lack() { cat >>"$lacking"; }
 
 # Lists what is in the tree and not in the index, by comparing the two instead of trusting git's messages.
 find_lacking() {
-  found=$job/capture.git/found
+  outside=$job/capture.git/found
   find_nested
   {
     list_outside -z -o --exclude-standard -x /.cursor/agent-handoffs/
@@ -65,22 +64,22 @@ find_lacking() {
     capture_git ls-files -z -s | tr '\n\0' '\001\n' | sed -n "s/^160000 [^$tab]*$tab//p" | while IFS= read -r path; do
       [ -z "$(ls -A "$tree/$path" 2>/dev/null)" ] || printf '%s\0' "$path"
     done
-  } 2>/dev/null | tr '\n\0' '?\n' | sed 's|/$||' | sort -u >"$found"
-  lack <"$found"
+  } 2>/dev/null | tr '\n\0' '?\n' | sed 's|/$||' | sort -u >"$outside"
+  lack <"$outside"
   # Git does not see pipes and other special files, nor anything called `.git` below the top.
-  (cd "$tree" && find . -path ./.git -prune -o -name .git -print0 -prune -o ! -type d ! -type f ! -type l -print0) 2>/dev/null >"$found.odd"
+  (cd "$tree" && find . -path ./.git -prune -o -name .git -print0 -prune -o ! -type d ! -type f ! -type l -print0) 2>/dev/null >"$outside.odd"
   find_unreadable | lack
-  if [ -s "$found.odd" ]; then
-    tr '\n\0' '?\n' <"$found.odd" | sed 's|^\./||' | sort >"$found.all"
-    capture_git check-ignore -z --no-index --stdin <"$found.odd" 2>/dev/null | tr '\n\0' '?\n' | sed 's|^\./||' >"$found.not"
+  if [ -s "$outside.odd" ]; then
+    tr '\n\0' '?\n' <"$outside.odd" | sed 's|^\./||' | sort >"$outside.all"
+    capture_git check-ignore -z --no-index --stdin <"$outside.odd" 2>/dev/null | tr '\n\0' '?\n' | sed 's|^\./||' >"$outside.not"
     # A nested repository counts as one path.
-    sed 's|$|/.git|' "$found" >>"$found.not"
-    not_in "$found.not" 0 <"$found.all" | lack
+    sed 's|$|/.git|' "$outside" >>"$outside.not"
+    not_in "$outside.not" 0 <"$outside.all" | lack
   fi
   if [ -d "$tree/.cursor/agent-handoffs" ] && [ ! -h "$tree/.cursor" ]; then
     capture_git ls-files -o -m -- .cursor/agent-handoffs 2>/dev/null | grep -q . && say .cursor/agent-handoffs | lack
   fi
-  rm -f "$found" "$found.odd" "$found.all" "$found.not"
+  rm -f "$outside" "$outside.odd" "$outside.all" "$outside.not"
   return 0
 }
 

@@ -101,8 +101,8 @@ END
   [ -f "$cache/config" ]
 }
 
-# Reads the lines of the grant's file `ship` into variables: $commit, $head, $files_tree, $index_tree, $extra_tree,
-# $branch, $upstream, $key, $format, $repo and others.
+# Reads the lines of the grant's file `ship`. Sets one variable for each: $key, $repo, $format, $commit, $head,
+# $index_tree, $files_tree, $extra_tree, $branch, $upstream, $subdir, $author, $email, $adopt, $push. Sets $value.
 read_ship() {
   key='' repo='' format=sha1 commit='' head='' index_tree='' files_tree='' extra_tree='' branch='' upstream='' subdir=''
   author='' email='' adopt=yes push=no

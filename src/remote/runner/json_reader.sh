@@ -1,6 +1,6 @@
 # Awk functions that read one JSON object of a log in pieces of any size. `entry[1..entries]` are its values as
 # `path=value`; `whole` is true when the object is closed, `after` when something follows it. Keys are joined by dots;
-# `[]` stands for the elements of an array.
+# `[]` stands for the elements of an array. Sets $json_reader to their text.
 
 # The text is an awk program, so the shell expands nothing in it.
 # shellcheck disable=SC2016

@@ -60,7 +60,7 @@ sweep() {
 }
 
 # Ends the agent and everything it started: TERM to its process group first, so that tools below it end in their own
-# order.
+# order. Sets $marked.
 end_task() {
   judge_task
   case $life in
@@ -90,7 +90,8 @@ find_watchers() {
   done
 }
 
-# Sleeps a tenth of a second where sleep accepts fractions, else a second.
+# Sleeps a tenth of a second where sleep accepts fractions, else a second. Sets $doze_tenths to how long that is, in
+# tenths of a second.
 doze() {
   if [ -z "${doze_tenths-}" ]; then
     if sleep 0.01 2>/dev/null; then doze_tenths=1; else doze_tenths=10; fi

@@ -3,6 +3,23 @@
 # This POSIX shell script is all that handoff leaves running on a host. It is named by its SHA-256 and needs git and the
 # usual tools. It is called as `sh runner-<sha256>.sh <verb> <nonce> <root> <shell>` with a request on stdin;
 # docs/host.md describes the formats. The scripts in spec/<g>/ are the only text of a user that is ever evaluated here.
+# Sets $nl and $tab, a newline and a tab.
+#
+# The shell has no local variables. So these rules say which variable belongs to whom, and a test checks them
+# (tests/variables.rs):
+# - The header of a function or of its file says "Sets" and names the variables that it sets for others. No other file
+#   assigns to them.
+# - A header that says "Shared:" names variables that several files assign to: those below and the facts of an attempt
+#   (watch.sh). The headers of the functions that do so name them, too.
+# - Every other variable is the function's own. No other file reads it, and no function expects it to survive a call of
+#   a function that assigns to it.
+#
+# Shared: $name, $n, $job, $at (the handoff, the attempt and their directories), $g and $spec (the grant), $cache,
+# $tree, $place (the directory around the tree) and $owner; $format and $key of the cache, $files_tree of the ship;
+# $value (what was read last), $status (how a step or a script ended), $marked (processes of the attempt), $scratch and
+# $held (files of a comparison), $caches, $index and $borrow (of our git). Values of the request that a verb corrects:
+# $have, $length, $max, $wait, $wait_ref, $secrets. What a release found: $loose and $unheld. How an attempt starts:
+# $start_as, $with_check and $watch.
 set -u
 umask 077
 nl='
@@ -41,11 +58,11 @@ is_full() { has_less "$1" 1024 || [ "$(free_inodes "$1")" = 0 ]; }
 
 # Refuses because something could not be written below the root, and quotes the system's error where there is one.
 refuse_write() {
-  why=$({ { [ -n "${known-}" ] || mkdir -p "$root"; } && echo | tee "$root/.try.$$" >/dev/null; } 2>&1)
+  cause=$({ { [ -n "${known-}" ] || mkdir -p "$root"; } && echo | tee "$root/.try.$$" >/dev/null; } 2>&1)
   rm -f "$root/.try.$$"
-  why=${why##*: }
-  [ -n "$why" ] || ! is_full "$root" || why="No space left on device"
-  refuse disk-full "$1${why:+: $why}"
+  cause=${cause##*: }
+  [ -n "$cause" ] || ! is_full "$root" || cause="No space left on device"
+  refuse disk-full "$1${cause:+: $cause}"
 }
 
 # Refuses the request: $1 is a class for the program, the rest is text for people.
@@ -109,7 +126,8 @@ is_next() {
 # Prints the target of a link.
 link_of() { readlink "$1" 2>/dev/null; }
 
-# Sets $top to the highest number among the names that follow a prefix, 0 for none: `highest "$job/epoch/"`.
+# Sets $top to the highest number among the names that follow a prefix, 0 for none. The prefix is a path, such as that
+# of `epoch/`.
 highest() {
   top=0
   for entry in "$1"*; do

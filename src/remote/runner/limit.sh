@@ -1,4 +1,4 @@
-# Limits for every step that reads foreign data or calls another program.
+# Limits for every step that reads foreign data or calls another program. Sets $stall_limit and $step_limit.
 
 # Limits for a step that reads or writes a tree, which may take long if the tree is large: seconds without progress, and
 # seconds in all.
@@ -50,8 +50,8 @@ guard_step() {
     sleep 1
     rest=$((rest - 1))
     { [ "$2" -gt 0 ] && [ "$((rest % look))" -eq 0 ]; } || continue
-    seen=$pulse pulse=$(list_descendants "$step" times) quiet=$((quiet + look))
-    [ "$pulse" = "$seen" ] || quiet=0
+    last_pulse=$pulse pulse=$(list_descendants "$step" times) quiet=$((quiet + look))
+    [ "$pulse" = "$last_pulse" ] || quiet=0
     [ "$quiet" -lt "$2" ] || break
   done
   kill_tree "$step"
@@ -80,14 +80,14 @@ clear_locks() {
 kill_tree() {
   # The process that waits for a step ends the guard when the step is dead; the others must die, too.
   trap '' TERM
-  tree='' looks=0
-  while seen=$tree tree=$(list_descendants "$1") && [ "$tree" != "$seen" ] && [ "$looks" -lt 10 ]; do
+  doomed='' looks=0
+  while listed=$doomed doomed=$(list_descendants "$1") && [ "$doomed" != "$listed" ] && [ "$looks" -lt 10 ]; do
     # shellcheck disable=SC2086 # a list of pids
-    kill -STOP $tree
+    kill -STOP $doomed
     looks=$((looks + 1))
   done
   # shellcheck disable=SC2086
-  kill -KILL $tree
+  kill -KILL $doomed
 } 2>/dev/null
 
 # Prints the pids of a process and all its descendants; with `times`, also the CPU time of each.
@@ -116,18 +116,18 @@ not_in() {
     !($column in listed)' "$1" -
 }
 
-# Runs a step with a file of lines. If it fails, each half of the lines is tried, so that only bad lines are left out;
-# those go into the file $bad.
+# Runs the step $1 with the file of lines $2. If it fails, each half of the lines is tried, so that only bad lines are
+# left out; those are added to the file $3.
 by_halves() {
   "$1" "$2" && return 0
   lines=$(wc -l <"$2")
   if [ "$((lines))" -le 1 ]; then
-    cat "$2" >>"$bad"
+    cat "$2" >>"$3"
     return 0
   fi
   head -n "$((lines / 2))" "$2" >"$2.a"
   tail -n "+$((lines / 2 + 1))" "$2" >"$2.b"
-  by_halves "$1" "$2.a"
-  by_halves "$1" "$2.b"
+  by_halves "$1" "$2.a" "$3"
+  by_halves "$1" "$2.b" "$3"
   rm -f "$2.a" "$2.b"
 }

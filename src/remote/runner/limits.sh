@@ -1,7 +1,7 @@
 # Watches the agent, once a tick: its limits, the end that it announced, its session and the heartbeat.
 
 # Reads the grant's numbers. Sets $tick, $delays, $first, $last, $grant_epoch, $start_as, and the limits $limit_active,
-# $limit_first_output, $limit_no_progress and $limit_grace.
+# $limit_first_output, $limit_no_progress and $limit_grace. Sets $value.
 read_grant() {
   grant_epoch=0 first=1 last=1 delays='' start_as=fresh
   limit_active=0 limit_first_output=0 limit_no_progress=0 limit_grace=0
@@ -30,17 +30,17 @@ read_grant() {
   done
 }
 
-# Sets $size to the size of the log.
+# Sets $logged to the size of the log.
 log_size() {
   # shellcheck disable=SC2046 # words of one ls line; the size comes before the name
   set -- $(ls -ln "$at/log" 2>/dev/null)
-  size=${5:-0}
+  logged=${5:-0}
 }
 
 # Writes the heartbeat: the active seconds so far, and the time.
 beat() { printf 'active %-12s %s\n' "$((served + spent))" "$(date +%s)" 1<>"$at/beat"; }
 
-# Checks a running agent once. Sets $ended to the limit that it reached.
+# Checks a running agent once. Sets $ended to the limit that it reached. Sets $base, $marked, $moved_at and $seen_size.
 watch_agent() {
   beat
   marked=
@@ -48,11 +48,11 @@ watch_agent() {
   read_log
   log_size
   watch_session
-  if [ "$size" != "$seen_size" ]; then
+  if [ "$logged" != "$seen_size" ]; then
     watch_terminal
-    seen_size=$size moved_at=$spent base=
+    seen_size=$logged moved_at=$spent base=
   fi
-  if [ "$size" -eq 0 ] && [ "$limit_first_output" -gt 0 ] && [ "$spent" -ge "$limit_first_output" ]; then
+  if [ "$logged" -eq 0 ] && [ "$limit_first_output" -gt 0 ] && [ "$spent" -ge "$limit_first_output" ]; then
     ended=no-first-output
   elif grace_is_over; then
     ended=grace
@@ -63,7 +63,7 @@ watch_agent() {
 
 # Notes the time at which the log shows that the agent finished, because some agents never exit after that. If the agent
 # writes on after its terminal event, it has not finished; only a terminal event that nothing follows counts. Sets
-# $terminal_at.
+# $terminal_at. Sets $ends.
 watch_terminal() {
   if [ -s "$spec/stream" ]; then
     if ! seen_fact end; then
@@ -78,12 +78,12 @@ watch_terminal() {
   [ -z "$terminal_at" ] && [ -s "$spec/terminal" ] || return 0
   # The line may have come in two pieces, so more than one line's length is read again.
   from=$((seen_size - 65536))
-  [ "$((size - from))" -le 16777216 ] || from=$((size - 16777216))
+  [ "$((logged - from))" -le 16777216 ] || from=$((logged - 16777216))
   [ "$from" -gt 0 ] || from=0
   if tail -c "+$((from + 1))" "$at/log" | LC_ALL=C grep -aqiE -f "$spec/terminal"; then begin_grace; fi
 }
 
-# Begins the grace time, and notes the CPU time of the attempt's processes until now.
+# Begins the grace time, and notes the CPU time of the attempt's processes until now. Sets $terminal_at.
 begin_grace() {
   terminal_at=$spent
   measure
@@ -101,7 +101,8 @@ grace_is_over() {
 }
 
 # Sets $ended if the agent makes no progress. A silent log alone is no proof, because a compiler or a test may run. In
-# addition the CPU time must be below one percent, and no file in the checkout may change, for the whole limit.
+# addition the CPU time must be below one percent, and no file in the checkout may change, for the whole limit. Sets
+# $base and $moved_at.
 watch_progress() {
   if [ -z "$base" ]; then
     measure

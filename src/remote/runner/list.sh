@@ -7,7 +7,7 @@ run_trees() {
     [ -d "$place" ] || continue
     tree=${place##*/}
     say "tree $place/${tree%-*}"
-    owner=$(link_of "$place/owner") && say "owner $owner"
+    owned_by=$(link_of "$place/owner") && say "owner $owned_by"
     [ ! -f "$place/kept" ] || say "kept $(head -n 1 "$place/kept")"
     size=$(quickly du -sk "$place" | awk 'NR == 1 { print $1 + 0 }')
     [ -z "$size" ] || say "size $size"

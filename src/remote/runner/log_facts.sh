@@ -5,9 +5,9 @@
 # read so far.
 read_log() {
   log_size
-  [ "$seen_to" -le "$size" ] || seen_to=0
-  [ -s "$spec/stream" ] && { [ "$size" -gt "$seen_to" ] || [ "${1-}" = end ]; } || return 0
-  read_lines=$(tail -c "+$((seen_to + 1))" "$at/log" | first_bytes "$((size - seen_to))" | log_facts "${1-}")
+  [ "$seen_to" -le "$logged" ] || seen_to=0
+  [ -s "$spec/stream" ] && { [ "$logged" -gt "$seen_to" ] || [ "${1-}" = end ]; } || return 0
+  read_lines=$(tail -c "+$((seen_to + 1))" "$at/log" | first_bytes "$((logged - seen_to))" | log_facts "${1-}")
   case $read_lines in *"${nl}read "*) ;; *) return 0 ;; esac
   seen_to=$((seen_to + ${read_lines##*"${nl}read "}))
   seen=${read_lines%"${nl}read "*}

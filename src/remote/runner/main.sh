@@ -1,5 +1,7 @@
 # The entry point. It is the last line of the script, so a file that was cut does nothing.
 
+# Reads the arguments and calls the verb. Sets $nonce, $root, $shell, $account_umask and $name; $inherited to the names
+# of the account's `GIT_` variables; $user_locale to its `LC_ALL`.
 main() {
   verb=$1 nonce=$2 root=$3 shell=$4 account_umask=$5
   shift 5

@@ -21,14 +21,14 @@ list_nested() {
 }
 
 # Lists nested repositories for the git directory and index in use: all in `nested.all`, those without a file in the
-# index in `nested`. Git enters the others only for their files.
+# index in `nested`. Git enters the others only for their files. Sets $nested to the path of the second list.
 find_nested() {
   nested=$job/capture.git/nested
   list_nested >"$nested.all" && keep_out
 }
 
 # Like find_nested, but without listing the tree again. The index entry of a submodule gets a bit that makes git trust
-# it unread.
+# it unread. Sets $nested.
 keep_out() {
   nested=$job/capture.git/nested
   true >"$nested"

@@ -38,7 +38,7 @@ given_up() {
 }
 
 # Sets $until to the Unix second at which a usage limit ends. The log may contain it; the default is half an hour from
-# now.
+# now. Sets $value.
 reset_time() {
   now=$(date +%s)
   if ! seen_fact until; then value=$(printf %s "$proof" | grep -oE '[0-9]{10}' | head -n 1); fi

@@ -5,15 +5,15 @@
 # v1), which the agent will be in too, and that of the whole system.
 count_kills() {
   set --
-  while IFS=: read -r _ controllers group; do
+  while IFS=: read -r _ controllers cgroup; do
     case ,$controllers, in
-      ,,) mount=/sys/fs/cgroup counter=/memory.events ;;
-      *,memory,*) mount=/sys/fs/cgroup/memory counter=/memory.oom_control ;;
+      ,,) hierarchy=/sys/fs/cgroup counter=/memory.events ;;
+      *,memory,*) hierarchy=/sys/fs/cgroup/memory counter=/memory.oom_control ;;
       *) continue ;;
     esac
     # A container sees only a part of the hierarchy, so the nearest readable group above ours is used.
-    while [ -n "$group" ] && [ ! -r "$mount$group$counter" ]; do group=${group%/*}; done
-    [ ! -r "$mount$group$counter" ] || set -- "$@" "$mount$group$counter"
+    while [ -n "$cgroup" ] && [ ! -r "$hierarchy$cgroup$counter" ]; do cgroup=${cgroup%/*}; done
+    [ ! -r "$hierarchy$cgroup$counter" ] || set -- "$@" "$hierarchy$cgroup$counter"
   done 2>/dev/null </proc/self/cgroup
   [ ! -r /proc/vmstat ] || set -- "$@" /proc/vmstat
   [ $# -eq 0 ] || awk '$1 == "oom_kill" { print $2, FILENAME }' "$@" 2>/dev/null

@@ -1,20 +1,21 @@
 # The verb `poll`: state and log bytes of several attempts in one bounded reply, sent as they appear.
 
 # Reads the streams that the request asks for into numbered variables: w_name_1, w_at_1, w_stream_1, w_inode_1,
-# w_offset_1, w_news_1 for the last state sent, and w_seen_1 for the size of events before the last look. Sets $count.
+# w_offset_1, w_news_1 for the last state sent, and w_seen_1 for the size of events before the last look. Sets
+# $stream_count.
 read_wants() {
-  count=0
-  while read -r want_name want_n stream inode offset end; do
+  stream_count=0
+  while read -r want_name want_n stream inode offset end_sum; do
     [ -n "$want_name" ] || continue
-    for number in "$want_n" "$inode" "$offset" "${end:-0}"; do
+    for number in "$want_n" "$inode" "$offset" "${end_sum:-0}"; do
       is_number "$number" || refuse request "bad want"
     done
     is_name "$want_name" || refuse request "bad want"
     case $stream in log | check.log | setup.log | check-before.log) ;; *) refuse request "bad stream" ;; esac
-    [ -z "$end" ] || ends_alike || offset=0
-    count=$((count + 1))
-    eval "w_name_$count=$want_name w_at_$count=$want_n w_stream_$count=$stream w_inode_$count=$inode"
-    eval "w_offset_$count=$offset w_news_$count='' w_seen_$count=0 w_closed_$count=''"
+    [ -z "$end_sum" ] || ends_alike || offset=0
+    stream_count=$((stream_count + 1))
+    eval "w_name_$stream_count=$want_name w_at_$stream_count=$want_n w_stream_$stream_count=$stream w_inode_$stream_count=$inode"
+    eval "w_offset_$stream_count=$offset w_news_$stream_count='' w_seen_$stream_count=0 w_closed_$stream_count=''"
   done <<END
 $wants
 END
@@ -26,27 +27,27 @@ ends_alike() {
   from=$((offset - 1024))
   [ "$from" -gt 0 ] || from=0
   sum=$(tail -c "+$((from + 1))" "$root/work/$want_name/$want_n/$stream" | first_bytes "$((offset - from))" | cksum)
-  [ -z "$sum" ] || [ "${sum%% *}" = "$end" ]
+  [ -z "$sum" ] || [ "${sum%% *}" = "$end_sum" ]
 } 2>/dev/null
 
-# Sets $got to the variable $1 of the stream number $2.
-get() { eval "got=\$w_$1_$2"; }
+# Sets $w_value to a variable of a stream: its name is the first argument, the number of the stream the second.
+get() { eval "w_value=\$w_$1_$2"; }
 
 # Goes over all streams once and sends news, bytes, and the result of an attempt whose streams were sent to their ends.
 # Sets $open to the number of streams that may still grow, and $sent to the bytes sent. With $1, state lines are sent
 # even if nothing changed.
 round() {
   w=0 open=0 sent=0 looked=
-  while [ "$w" -lt "$count" ]; do
+  while [ "$w" -lt "$stream_count" ]; do
     w=$((w + 1))
-    get name "$w" && want_name=$got
-    get at "$w" && want_n=$got
-    get stream "$w" && stream=$got
-    get closed "$w" && [ -n "$got" ] && [ -z "$1" ] && continue
+    get name "$w" && want_name=$w_value
+    get at "$w" && want_n=$w_value
+    get stream "$w" && stream=$w_value
+    get closed "$w" && [ -n "$w_value" ] && [ -z "$1" ] && continue
     if [ ! -d "$root/work/$want_name/$want_n" ]; then
       # Without its root, the state of an attempt that was started there is unknown.
       [ -z "$known$used" ] || [ -f "$root/instance" ] || [ -d "$root/work" ] || refuse unmounted "$root"
-      [ -n "$got" ] || say "e $want_name $want_n unknown no such attempt"
+      [ -n "$w_value" ] || say "e $want_name $want_n unknown no such attempt"
       eval "w_closed_$w=1"
       continue
     fi
@@ -56,13 +57,13 @@ round() {
       is_number "$events_bytes" && eval "w_seen_$w=$events_bytes"
     fi
     get news "$w"
-    if [ "$got" != "$news" ] || [ -n "$1" ]; then
+    if [ "$w_value" != "$news" ] || [ -n "$1" ]; then
       if [ "$told" != "$news" ] || [ -n "$1" ]; then say "$state"; fi
       eval "w_news_$w=\$news"
       told=$news
     fi
     get closed "$w"
-    [ -z "$got" ] || continue
+    [ -z "$w_value" ] || continue
     send_stream || return 1
     # The result was looked for before the sizes were read, so the sizes include the end of each stream.
     if [ "$result" = 1 ] && [ "$offset" -ge "$size" ]; then
@@ -75,6 +76,7 @@ round() {
 }
 
 # Sends the bytes of a stream beyond the offset as one frame, which is at most as long as the rest of the reply allows.
+# Sets $sent.
 send_stream() {
   case $stream in
     log) inode=$log_inode size=$log_bytes ;;
@@ -82,11 +84,11 @@ send_stream() {
     check-before.log) inode=$before_inode size=$before_bytes ;;
     *) inode=$check_inode size=$check_bytes ;;
   esac
-  get offset "$w" && offset=$got
+  get offset "$w" && offset=$w_value
   get inode "$w"
   # The file was replaced or cut: it is sent from its start.
-  if [ "$got" != "$inode" ] || [ "$offset" -gt "$size" ]; then
-    [ "$got" = 0 ] && [ "$offset" -le "$size" ] || offset=0
+  if [ "$w_value" != "$inode" ] || [ "$offset" -gt "$size" ]; then
+    [ "$w_value" = 0 ] && [ "$offset" -le "$size" ] || offset=0
     eval "w_inode_$w=\$inode"
   fi
   bytes=$((size - offset))
@@ -106,21 +108,21 @@ send_stream() {
 # Whether another stream of the same attempt has more bytes to send.
 still_wanted() {
   other=0
-  while [ "$other" -lt "$count" ]; do
+  while [ "$other" -lt "$stream_count" ]; do
     other=$((other + 1))
-    get name "$other" && [ "$got" = "$want_name" ] && get at "$other" && [ "$got" = "$want_n" ] &&
-      get closed "$other" && [ -z "$got" ] && return 0
+    get name "$other" && [ "$w_value" = "$want_name" ] && get at "$other" && [ "$w_value" = "$want_n" ] &&
+      get closed "$other" && [ -z "$w_value" ] && return 0
   done
   return 1
 }
 
 # Sends the attempt's result, and what its capture lacks. Sets $resulted.
 send_result() {
-  lacking=$(tell_uncaptured)
+  lacks_text=$(tell_uncaptured)
   bytes=$(wc -c <"$at/result")
-  [ -z "$lacking" ] || bytes=$((bytes + ${#lacking} + 1))
+  [ -z "$lacks_text" ] || bytes=$((bytes + ${#lacks_text} + 1))
   say "r $want_name $want_n $((bytes))"
-  [ -z "$lacking" ] || say "$lacking"
+  [ -z "$lacks_text" ] || say "$lacks_text"
   cat "$at/result"
   say ""
   resulted=$resulted$want_name' '$want_n$nl

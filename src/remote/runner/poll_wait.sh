@@ -9,12 +9,12 @@ tail_waits() {
   esac && command -v mkfifo >/dev/null 2>&1
 }
 
-# Sets $seconds to the wait in seconds, in the form that sleep accepts here.
+# Sets $wait_time to the wait in seconds, in the form that sleep accepts here.
 wait_seconds() {
   if sleep 0.01 2>/dev/null; then
-    seconds=$((wait / 1000)).$(printf %03d $((wait % 1000)))
+    wait_time=$((wait / 1000)).$(printf %03d $((wait % 1000)))
   else
-    seconds=$(((wait + 999) / 1000))
+    wait_time=$(((wait + 999) / 1000))
   fi
 }
 
@@ -31,7 +31,7 @@ wait_by_event() {
   (
     trap 'kill "$sleeper" 2>/dev/null; exit' TERM
     trap - EXIT
-    sleep "$seconds" >/dev/null 2>&1 3>&- &
+    sleep "$wait_time" >/dev/null 2>&1 3>&- &
     sleeper=$!
     wait "$sleeper"
     kill -USR1 $$ 2>/dev/null
@@ -58,20 +58,20 @@ wait_by_event() {
 # Starts a tail for each open stream and for the events of its attempt.
 start_tails() {
   w=0 followed=' '
-  while [ "$w" -lt "$count" ]; do
+  while [ "$w" -lt "$stream_count" ]; do
     w=$((w + 1))
     get closed "$w"
-    [ -z "$got" ] || continue
-    get name "$w" && want_name=$got
-    get at "$w" && want_n=$got
-    get stream "$w" && stream=$got
+    [ -z "$w_value" ] || continue
+    get name "$w" && want_name=$w_value
+    get at "$w" && want_n=$w_value
+    get stream "$w" && stream=$w_value
     get offset "$w"
     # A file that is made later is announced in the events.
-    [ ! -e "$root/work/$want_name/$want_n/$stream" ] || tail_from "$((got + 1))" "$root/work/$want_name/$want_n/$stream"
+    [ ! -e "$root/work/$want_name/$want_n/$stream" ] || tail_from "$((w_value + 1))" "$root/work/$want_name/$want_n/$stream"
     case $followed in *" $want_name "*) continue ;; esac
     followed="$followed$want_name "
     get seen "$w"
-    tail_from "$((got + 1))" "$root/work/$want_name/events"
+    tail_from "$((w_value + 1))" "$root/work/$want_name/events"
   done
 }
 

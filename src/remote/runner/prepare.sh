@@ -1,6 +1,7 @@
 # The steps before the agent: ship, binary, session, setup, baseline, and then the intent to start it, once.
 
-# Does every step before the agent. Fails with $reason set; before `intent` exists, the agent has not run.
+# Does every step before the agent. Fails with $reason set; before `intent` exists, the agent has not run. Sets
+# $baseline, $detail, $files, $reason and $start_head.
 prepare() {
   reason=disk-full
   allocate_result && ! has_less "$root" 2048 || return 1

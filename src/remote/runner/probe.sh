@@ -29,7 +29,8 @@ memory_bytes() {
 }
 
 # Answers a line `agent <name>` for each agent, with its lines `version`, `path` and `login`. The login is checked in
-# the environment of an attempt: the parts `spec/env` and `spec/unset`, and the secrets. Sets $spec and $n.
+# the environment of an attempt: the parts `spec/env` and `spec/unset`, and the secrets. Sets $spec and $n. Sets
+# $scratch.
 probe_agents() {
   need_builtin_printf
   [ -z "$parts" ] || take_blob
@@ -41,16 +42,19 @@ probe_agents() {
   find_path "$scratch.asks"
   while read -r word asked _; do
     [ "$word" = agent ] || continue
-    version=
+    if ! find_command "$asked"; then
+      say "agent $asked - "
+      continue
+    fi
     field "$scratch.asks" "version $asked"
-    pattern=$value
-    answered=0
-    if ! find_command "$asked" || { ! check_version "$found" "$pattern" && ! is_silent; }; then
+    if check_version "$found" "$value" || is_silent; then
+      reported=$version
+      ! is_silent || reported=$silence
+      say "agent $asked $found $reported"
+    else
       say "agent $asked - $version"
       continue
     fi
-    ! is_silent || version=$silence
-    say "agent $asked $found $version"
     field "$scratch.asks" "login $asked" || continue
     # shellcheck disable=SC2086 # the words of the command
     (

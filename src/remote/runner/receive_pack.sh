@@ -39,7 +39,8 @@ find_part() {
 }
 block=65536
 
-# Writes in place. An earlier connection that is still open can only bring the same bytes for the same offset.
+# Writes in place. An earlier connection that is still open can only bring the same bytes for the same offset. Sets
+# $have.
 take_rest() {
   dd ibs="$block" obs="$block" seek="$((have / block))" conv=notrunc of="$part" 2>/dev/null ||
     refuse_write "the pack could not be stored"

@@ -1,5 +1,5 @@
 # The verb `release`: makes trees available again and deletes a handoff, once the laptop has shown that it has all of
-# it.
+# it. Sets $unheld, $job, $spec, $place, $format and $owner.
 
 run_release() {
   read_request
@@ -26,7 +26,8 @@ run_release() {
 }
 
 # Makes the directory $scratch for the notes of this request, with the ids that the laptop has in $held. Each request
-# has its own, because one that lost its connection may still run when it is sent again.
+# has its own, because one that lost its connection may still run when it is sent again. Sets $scratch, $notes and
+# $held.
 make_scratch() {
   scratch=$root/.release.$name
   # A release may have to free a full disk, so its notes need some room elsewhere.
@@ -82,9 +83,8 @@ look_at_tree() {
   list_uncaptured
   # Files next to the checkout are not compared: they are listed, and stay until they are discarded.
   list_siblings >"$scratch/siblings"
-  kept=$((kept + $(tr -cd '\0' <"$scratch/siblings" | wc -c)))
+  unheld=$((unheld + kept + $(tr -cd '\0' <"$scratch/siblings" | wc -c)))
   cat "$scratch/siblings" >>"$scratch/kept"
-  unheld=$((unheld + kept))
   bytes=$((bytes + $(count_bytes <"$scratch/kept")))
   tr '\n\0' '?\n' <"$scratch/kept" | head -n 20 | while IFS= read -r file; do
     size=$(printf '%s\0' "$file" | count_bytes)
@@ -98,23 +98,26 @@ look_at_tree() {
 list_uncaptured() {
   [ "$kept" -eq 0 ] || return 0
   highest "$job/"
-  while [ "$top" -gt 0 ] && [ "$(link_of "$job/$top/tree" | cut -d / -f 4)" != "${place##*/}" ]; do top=$((top - 1)); done
-  [ -f "$job/$top/uncaptured" ] || return 0
+  last_here=$top
+  while [ "$last_here" -gt 0 ] && [ "$(link_of "$job/$last_here/tree" | cut -d / -f 4)" != "${place##*/}" ]; do
+    last_here=$((last_here - 1))
+  done
+  [ -f "$job/$last_here/uncaptured" ] || return 0
   {
     read -r _ lacks _
-    while read -r size why path; do
+    while read -r size cause path; do
       # Files next to the checkout were already listed above.
       case $path in ../*) lacks=$((lacks - 1)) && continue ;; esac
-      if [ "$lacks" -gt 10 ] || [ -e "$tree/$path" ] || [ -h "$tree/$path" ]; then say "$size $path ($why)"; fi
+      if [ "$lacks" -gt 10 ] || [ -e "$tree/$path" ] || [ -h "$tree/$path" ]; then say "$size $path ($cause)"; fi
     done
-  } <"$job/$top/uncaptured" >"$scratch/lacks"
+  } <"$job/$last_here/uncaptured" >"$scratch/lacks"
   [ -s "$scratch/lacks" ] || return 0
-  kept=$lacks
+  unheld=$((unheld + lacks))
   cat "$scratch/lacks" >>"$notes/listing"
 }
 
 # Deletes the handoff after everything was checked. The order makes sure that the same request can finish an interrupted
-# release.
+# release. Sets $cache.
 let_go() {
   each_tree discard_kept
   [ ! -s "$notes/refs" ] || cache_git update-ref --stdin <"$notes/refs" ||
@@ -140,19 +143,19 @@ discard_kept() {
 }
 
 # Makes a tree available to the next handoff, and records the tree id that the laptop has acknowledged. Deletes the
-# agent's repository, whose commits were compared with the files.
+# agent's repository, whose commits were compared with the files. Sets $index.
 give_back() {
-  stuck=
+  blocked=
   if [ -d "$tree" ]; then
-    if [ -e "$tree/.git" ] || [ -h "$tree/.git" ]; then mv "$tree/.git" "$place/gone" 2>/dev/null || stuck=.git; fi
-    remove "$place/gone" || stuck=.git
+    if [ -e "$tree/.git" ] || [ -h "$tree/.git" ]; then mv "$tree/.git" "$place/gone" 2>/dev/null || blocked=.git; fi
+    remove "$place/gone" || blocked=.git
     index=$scratch/union
     id=$(capture_git write-tree) && say "tree $id" >"$place/held"
     index=
     # The next handoff need not read all files again if it has this index.
     mv -f "$scratch/seen" "$place/index" 2>/dev/null
     while IFS= read -r path; do
-      [ ! -d "$tree/$path" ] || [ -w "$tree/$path" ] || stuck=$path
+      [ ! -d "$tree/$path" ] || [ -w "$tree/$path" ] || blocked=$path
     done <"$scratch/stuck"
   fi
   # A captured worktree stays next to the checkout. The next handoff would take it for its own file.
@@ -160,12 +163,12 @@ give_back() {
   while IFS= read -r path; do
     case $path in ../*) [ ! -e "$tree/$path" ] || sibling=${path#../} ;; esac
   done 2>/dev/null <"$job/capture.git/captured-worktrees"
-  if [ -z "$stuck$sibling" ]; then
+  if [ -z "$blocked$sibling" ]; then
     rm -f "$place/kept" "$place/owner"
   else
     owner=
-    if [ -n "$stuck" ]; then
-      retire_tree "has a directory that cannot be written: ${stuck#./}"
+    if [ -n "$blocked" ]; then
+      retire_tree "has a directory that cannot be written: ${blocked#./}"
     else
       retire_tree "has a worktree of an earlier handoff next to it: $sibling"
     fi
@@ -177,8 +180,8 @@ give_back() {
 tell_kept() {
   [ "$unheld" -gt 0 ] || return 0
   head -n 20 "$notes/listing" >"$notes/first"
-  length=$(wc -c <"$notes/first")
-  say "d $name kept $unheld $bytes $((length))"
+  kept_length=$(wc -c <"$notes/first")
+  say "d $name kept $unheld $bytes $((kept_length))"
   cat "$notes/first"
   say ""
 }

@@ -3,7 +3,7 @@
 # objects in them are kept.
 
 # If objects of the ship are missing or damaged in the cache, deletes the ref of the ship, so that the laptop sends them
-# again. Sets $lacking.
+# again. Sets $lacking. Sets $detail.
 ask_again() {
   if say "$commit" | cache_git rev-list --objects --quiet --stdin && ship_objects | cache_git cat-file --batch >/dev/null &&
     ! ship_objects | cache_git cat-file --batch-check | grep -q ' missing$'; then return; fi
@@ -43,7 +43,7 @@ run_repair_cache() {
   finish 0
 }
 
-# Copies the whole objects of the pack $base into another pack, and moves the old one aside.
+# Copies the whole objects of the pack $base into another pack, and moves the old one aside. Sets $repaired.
 repair_pack() {
   fresh=$cache/objects/tmp_objdir-repair-$$
   rm -rf "$fresh"
@@ -65,7 +65,7 @@ repair_pack() {
   repaired=$((repaired + 1))
 }
 
-# Moves unreadable loose objects aside, because git does not replace an object that is there.
+# Moves unreadable loose objects aside, because git does not replace an object that is there. Sets $repaired.
 repair_loose() {
   for object in $(cache_git fsck --full --no-dangling --no-progress 2>&1 | grep -oE '/objects/[0-9a-f]{2}/[0-9a-f]{38,62}' | sort -u); do
     [ ! -f "$cache$object" ] || mv -f "$cache$object" "$damaged/" || continue

@@ -1,6 +1,9 @@
 # Reads a request: header lines into variables, the blob into one file. An incomplete request changes nothing.
 
-# Reads the header lines into one variable for each key, and checks each value. Refuses a request that was cut.
+# Reads the header lines and checks each value. Refuses a request that was cut. Sets one variable for each key: $name,
+# $attempt, $grant, $wait_ref, $blob, $reason, $grace, $next, $epoch, $wait, $max, $key, $format, $pack, $length, $have,
+# $parts, $secrets, $wants, $acks, $caches, $discard, $dry, $known (`instance`), $used, $started, $strays (`stray`),
+# $all (`whole`), and $asks to the lines of other keys. Sets $value.
 read_request() {
   name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
   pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' known='' used='' started='' strays='' asks='' whole='' all=''
@@ -58,7 +61,7 @@ need_attempt() {
   at_attempt "$name" "$attempt"
 }
 
-# Copies the blob from stdin to the file $request, complete or not at all.
+# Copies the blob from stdin to a file, complete or not at all. Sets $request to the file.
 take_blob() {
   request=$root/.request.$$
   trap 'rm -f "$request" "$request.refs"' EXIT

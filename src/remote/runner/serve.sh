@@ -15,7 +15,7 @@ run_receive() {
   exit $?
 }
 
-# Opens the cache that a request names, and makes it where it is missing.
+# Opens the cache that a request names, and makes it where it is missing. Sets $format.
 open_cache() {
   [ -n "$name" ] || refuse request "name is missing"
   [ ${#key} -eq 40 ] || refuse request "key is missing"

@@ -50,10 +50,10 @@ run_task() {
 # Adds the output to the file at its place if the open file was deleted or moved. This needs a system that lets us read
 # our open files.
 keep_output() {
-  held=/proc/$$/fd/8
+  open_log=/proc/$$/fd/8
   # shellcheck disable=SC3013 # dash, bash and busybox know -ef; another shell fails here and keeps nothing
-  { [ -r "$held" ] && [ ! "$held" -ef "$output" ]; } 2>/dev/null || return 0
-  cat "$held" >>"$output"
+  { [ -r "$open_log" ] && [ ! "$open_log" -ef "$output" ]; } 2>/dev/null || return 0
+  cat "$open_log" >>"$output"
 }
 
 # Sets $status to the status in an exit slot (empty while there is none) and $killed_by to the signal that the wrapper
@@ -66,7 +66,7 @@ read_status() {
 }
 
 # Waits until a task is over, called off ($ended: stop), or out of time ($ended: a limit). Each nap counts as at most
-# one tick of active time, so a host that sleeps uses up no time. Sets $spent.
+# one tick of active time, so a host that sleeps uses up no time. Sets $spent. Sets $ended.
 follow() {
   link=$1 limit=$2 ended='' spent=0 missing=0
   while [ -z "$ended" ]; do
@@ -104,6 +104,7 @@ follow() {
 }
 
 # Adds the part of a tick that passed before something woke us, at most one tick, because the clock may have been set.
+# Sets $spent.
 add_part_of_tick() {
   part=$(($(date +%s) - napped_at))
   [ "$part" -ge 0 ] || part=0
@@ -120,19 +121,7 @@ abandoned() {
   [ -n "$marked" ]
 }
 
-# Evaluates a task by its link. Its boot and node are those of this watcher, or those of the intent for the agent. Sets
-# $life.
-judge_link() {
-  if [ "$1" = task ]; then
-    judge_task
-    return
-  fi
-  life=none
-  here
-  task=$(link_of "$at/$1") && judge "$task:$boot:$node"
-}
-
-# Sleeps until something happens. Succeeds when the whole time passed.
+# Sleeps until something happens. Succeeds when the whole time passed. Sets $woken.
 nap() {
   sleep "$1" &
   sleeper=$!

@@ -16,8 +16,10 @@ mod receive_pack;
 mod release;
 mod root;
 mod send_pack;
+mod shell_words;
 mod stall;
 mod stream;
+mod variables;
 mod verdict;
 #[path = "../../../integration/support/wait.rs"]
 mod wait;
@@ -25,6 +27,7 @@ mod whole;
 
 use super::*;
 use host::{TestHost, shells};
+use shell_words::File;
 
 #[test]
 fn loaders_pass_every_login_shell() {
@@ -35,20 +38,24 @@ fn loaders_pass_every_login_shell() {
     }
 }
 
+/// The files of the script, in alphabetical order.
+fn script_files() -> Vec<File> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/remote/runner");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|it| it == "sh")).collect();
+    paths.sort();
+    let name = |path: &std::path::Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    paths.iter().map(|path| File::read(&name(path), &std::fs::read_to_string(path).unwrap())).collect()
+}
+
 #[test]
 fn every_file_of_the_script_is_small_and_begins_with_its_purpose() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/remote/runner");
     let mut lines = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|e| e != "sh") {
-            continue;
-        }
-        let file = std::fs::read_to_string(&path).unwrap();
-        assert!(text().contains(&file), "{path:?} is not part of the script");
-        assert!(file.starts_with("# "), "{path:?}");
-        assert!(file.lines().count() < 200, "{path:?}");
-        lines += file.lines().count();
+    for file in script_files() {
+        assert!(text().contains(&file.text), "{} is not part of the script", file.name);
+        assert!(file.text.starts_with("# "), "{}", file.name);
+        assert!(file.text.lines().count() < 200, "{}", file.name);
+        lines += file.text.lines().count();
     }
     assert_eq!(lines, text().lines().count());
 }

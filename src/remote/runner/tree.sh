@@ -1,4 +1,5 @@
-# The agent's checkout: fills a tree with what was shipped, and makes the repository that the agent works in.
+# The agent's checkout: fills a tree with what was shipped, and makes the repository that the agent works in. A step
+# that fails sets $detail to the reason.
 
 # Waits for the ship ref, which the push makes last. Gives up after $1 seconds without a new byte of a pack that comes
 # as a file.
@@ -111,7 +112,7 @@ prove_ship() {
   [ -z "$detail" ]
 }
 
-# Adds ignored files that the work needs, after the tree was verified.
+# Adds ignored files that the work needs, after the tree was verified. Sets $index.
 add_extra() {
   [ -n "$extra_tree" ] || return 0
   index=$job/capture.git/extra

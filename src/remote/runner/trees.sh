@@ -55,7 +55,7 @@ enter_tree() {
 }
 
 # Fills a tree that exists. A tree is set aside when the laptop does not have all of it, or when filling it failed.
-# Fails with 2 where another tree would fail too: objects of the ship are missing, or the disk is full.
+# Fails with 2 where another tree would fail too: objects of the ship are missing, or the disk is full. Sets $why.
 reuse_tree() {
   why=
   if may_fill; then
@@ -68,7 +68,7 @@ reuse_tree() {
   return 1
 }
 
-# Whether filling the tree loses nothing. Otherwise sets $why.
+# Whether filling the tree loses nothing. Otherwise sets $why. Sets $caches, $held and $scratch.
 may_fill() {
   [ -d "$tree" ] || return 0
   scratch=$job/.compare held=$job/.compare/held caches=$(cat "$spec/caches" 2>/dev/null)

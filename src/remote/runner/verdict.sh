@@ -25,7 +25,7 @@ find_error() {
 find_plain_lines() {
   log_size
   plain_first=1
-  [ "$size" -le 65536 ] || plain_first=2
+  [ "$logged" -le 65536 ] || plain_first=2
   stray=$(tail -c 65536 "$at/log" | tail -n "+$plain_first" | LC_ALL=C grep -a '[^[:space:]]' | tail -n 40 | LC_ALL=C cut -b 1-1000)
   [ ! -s "$spec/error_lines" ] || stray=$(printf '%s\n' "$stray" | LC_ALL=C grep -aiE -f "$spec/error_lines")
 }
@@ -41,7 +41,7 @@ log_says_success() {
 }
 
 # Reads what the log says. Sets $end, $seen_session, $refused, $error_class, $error_proof, $stray_class and
-# $stray_proof.
+# $stray_proof. Sets $stray.
 gather_log() {
   end=missing seen_session=same refused=no error_class=- error_proof='' stray=''
   if [ -s "$spec/stream" ]; then
@@ -65,7 +65,7 @@ gather_log() {
   stray_class=$found_class stray_proof=$found_proof
 }
 
-# Sets $facts to one word for each fact, in the order that the table's patterns have.
+# Sets $facts to one word for each fact, in the order that the table's patterns have. Sets $disk_state.
 gather_facts() {
   gather_log
   case $exit in
@@ -102,7 +102,8 @@ gather_facts() {
   facts="$facts error:$error_class stray:$stray_class check:$check_fact work:$work_fact "
 }
 
-# Sets $class to the class of $facts by the shipped table. Without a table, it stays `crashed` and the laptop decides.
+# Finds the class of $facts in the shipped table and sets $class. Without a table, it stays `crashed` and the laptop
+# decides.
 decide() {
   set --
   while IFS=$tab read -r row_class row_pattern; do
@@ -111,7 +112,7 @@ decide() {
   first_row "$@"
 }
 
-# Sets $class to the class of the first row whose pattern matches $facts.
+# Finds the first row whose pattern matches $facts and sets $class to its class.
 first_row() {
   class=crashed
   while [ $# -gt 0 ]; do
@@ -172,6 +173,7 @@ find_check_files() {
 allocate_result() { [ -f "$at/.result" ] || printf '%2048s' '' >"$at/.result"; }
 
 # Writes the result: in place, cut to its length, then renamed. It is the last file of an attempt and never changes.
+# Sets $detail.
 write_result() {
   [ -f "$at/result" ] && return 0
   find_check_files

@@ -1,6 +1,7 @@
-# The watcher: takes an attempt from its claim to its result, then the next one, as long as its grant allows.
+# The watcher: takes an attempt from its claim to its result, then the next one, as long as its grant allows. A step
+# sets $note or $detail to what went wrong.
 
-# The process of a watcher: called by start_watcher, with the secrets on stdin.
+# The process of a watcher: called by start_watcher, with the secrets on stdin. Sets $unbegun.
 run_watch() {
   name=$1 wait_ref=$3 secrets=
   listen
@@ -30,7 +31,7 @@ make_attempt() {
 }
 
 # Claims the attempt unless a live watcher has it. Only one process gets a number; after a dead watcher's claim, which
-# stays, the next number is used. Sets $watch.
+# stays, the next number is used. Sets $watch. Sets $g, $spec, $cache and $start_as.
 claim_attempt() {
   g=$(link_of "$at/grant") && is_number "$g" || return 1
   spec=$job/spec/$g
@@ -54,7 +55,11 @@ claim_attempt() {
   return 1
 }
 
-# Resets the variables that describe an attempt.
+# The facts of an attempt. Every step may set them, and they start empty.
+# Shared: $class, $reason, $exit, $signal, $check, $check_before, $baseline, $start_head, $files, $agent_head, $capture,
+# $uncaptured, $lacking, $oom, $disk_state, $session, $session_mode, $resumed, $agent, $note, $detail; $spent,
+# $served and $active (seconds of active time: of this watcher, of earlier ones, and in all); $ended, $task_place,
+# $terminal_at, $ends, $seen, $seen_to, $seen_size, $moved_at and $base.
 reset_facts() {
   class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' uncaptured='' agent_head='' start_head=''
   spent=0 served=0 active='' note='' detail='' task_place='' session='' session_mode=none agent='' terminal_at=''
@@ -62,7 +67,7 @@ reset_facts() {
   find_path "$spec/agent"
 }
 
-# Performs an attempt that no watcher has started.
+# Performs an attempt that no watcher has started. Sets $unbegun while the agent may not run.
 perform() {
   [ "$watch" -eq 1 ] || sweep 1
   unbegun=1
@@ -85,7 +90,8 @@ run_agent() {
   follow task "$limit_active"
 }
 
-# Takes over an attempt that an earlier watcher started: waits for its end and never starts it.
+# Takes over an attempt that an earlier watcher started: waits for its end and never starts it. Sets $baseline,
+# $check_before, $resumed, $served, $session, $session_mode and $start_head.
 attend() {
   find_attempt_tree
   field "$spec/grant" session_mode
@@ -111,7 +117,8 @@ note_limit() {
   case $noted in timeout | no-first-output | no-progress | grace) ended=$noted exit='' signal='' ;; esac
 }
 
-# Ends the attempt: stops all of its processes, then captures and checks its work.
+# Ends the attempt: stops all of its processes, then captures and checks its work. Sets $active, $check, $ended, $exit,
+# $files, $reason, $served and $signal.
 conclude() {
   hold_claim
   # A wrapper that has not named itself by now starts nothing when it finds this link.
@@ -120,9 +127,9 @@ conclude() {
   read_status "$at/exit"
   exit=$status signal=$killed_by
   note_limit
-  grace=5
-  stop=$(link_of "$at/cancel") && is_number "${stop##*:}" && grace=${stop##*:}
-  end_task "$grace" || note="processes of the attempt could not be killed; "
+  wait_to_kill=5
+  stop=$(link_of "$at/cancel") && is_number "${stop##*:}" && wait_to_kill=${stop##*:}
+  end_task "$wait_to_kill" || note="processes of the attempt could not be killed; "
   if [ -n "$exit" ] && { [ "$exit" = 0 ] || [ ! -h "$at/cancel" ]; }; then
     reason='exit'
   elif [ -h "$at/cancel" ]; then

@@ -1,6 +1,7 @@
 # The agent's linked worktrees: captures what is not committed in them. Their commits are found with all others.
 
-# Captures each worktree as a tip below `worktrees/`, and notes what its capture lacks.
+# Captures each worktree as a tip below `worktrees/`, and notes what its capture lacks. Sets $tree, $place, $agent_head,
+# $borrow, $files_tree, $index and $lacking.
 capture_worktrees() {
   true >"$own/captured-worktrees"
   count=0
@@ -51,7 +52,7 @@ find_worktree() {
   [ "$back" = "$(cd "$place" && pwd -P)" ]
 }
 
-# Captures the files, index and HEAD of a worktree as a tip.
+# Captures the files, index and HEAD of a worktree as a tip. Sets $agent_head, $borrow, $files_tree and $index.
 capture_worktree() {
   rm -f "$lacking" "$own/worktree-index"
   line=$(read_small "$place/HEAD")
@@ -65,5 +66,5 @@ capture_worktree() {
   worktree_files=$(capture_git write-tree) || return 1
   find_lacking
   index=
-  make_commit "$agent_head" "$place" "$worktree_files" "worktrees/$count/" && say "$made worktrees/$count/work" >>"$own/tips"
+  make_commit "$agent_head" "$place" "$worktree_files" "worktrees/$count/" && say "$made_commit worktrees/$count/work" >>"$own/tips"
 }
