@@ -6,14 +6,17 @@
 
 pub mod attempt;
 pub mod attempt_loop;
+mod capture;
 pub mod check;
 pub mod clean;
 pub mod connection;
+mod contact;
 pub mod custody;
 pub mod dispatch;
 pub mod driver;
 pub mod error;
 mod logs;
+mod masking;
 pub mod progress;
 pub mod pull;
 pub mod record;

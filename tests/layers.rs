@@ -3,7 +3,7 @@
 //! It reads the paths that begin at the crate root (`use crate::…`, `crate::…` in an expression, and enough `super::`
 //! to get there). A new folder under `src/` fails until it is listed in [`RANKS`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Layers from the top down. A layer uses the ranks below its own; layers of one rank are neighbours.
@@ -19,12 +19,16 @@ const RANKS: &[&[&str]] = &[
 /// Parts of `supervise/` from the top down. A file uses its own part and those below it, so that no two parts use each
 /// other.
 const SUPERVISE: &[&[&str]] = &[
-    &["attempt_loop", "check", "clean", "pull", "resume", "run", "show", "stop", "takeover"],
+    &["check", "clean", "pull", "resume", "run", "show", "stop", "takeover"],
+    &["attempt_loop"],
     &["custody"],
     &["attempt"],
     &["dispatch"],
+    &["capture"],
+    &["contact"],
     &["record"],
     &["driver"],
+    &["masking"],
     &["services"],
     &["connection", "logs", "summaries"],
     &["error"],
@@ -66,17 +70,74 @@ fn every_room_of_the_engine_uses_only_rooms_below_it() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
+/// A method is called without its file's name, so the paths of a file do not show that it uses another room.
+#[test]
+fn every_room_of_the_engine_calls_only_methods_of_rooms_below_it() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    for file in rust_files(&src.join("supervise")) {
+        let path = file.strip_prefix(&src).unwrap().to_str().unwrap().replace('\\', "/");
+        if !is_test_file(&path) {
+            files.push((path, std::fs::read_to_string(&file).unwrap()));
+        }
+    }
+    let wrong = call_violations(&files);
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// Calls of a method of `Driver` that is defined in a room above the caller's or next to it, one per line. The files are
+/// paths relative to `src/` and their texts.
+fn call_violations(files: &[(String, String)]) -> Vec<String> {
+    let mut homes: BTreeMap<String, &str> = BTreeMap::new();
+    for (path, text) in files {
+        homes.extend(methods_of_driver(text).into_iter().map(|name| (name, room_of(path))));
+    }
+    let mut wrong = BTreeSet::new();
+    for (path, text) in files {
+        let code = without_comments(text);
+        let code = without_test_module(&code);
+        let room = room_of(path);
+        for caller in ["self.", "driver.", "Driver::"] {
+            for at in starts_of(caller, code) {
+                let Some(name) = word(&code[at + caller.len()..]) else { continue };
+                let is_call = code[at + caller.len() + name.len()..].starts_with('(');
+                // A method of this name in a file that has no block of `Driver` is another one.
+                let is_of_driver = caller != "self." || code.contains("impl Driver {");
+                let Some(home) = homes.get(&name).filter(|_| is_call && is_of_driver) else { continue };
+                if *home != room && rank_of_room(home) <= rank_of_room(room) {
+                    wrong.insert(format!("src/{path}: `{room}` calls `{name}` of `{home}`"));
+                }
+            }
+        }
+    }
+    wrong.into_iter().collect()
+}
+
+/// The names of the methods in a file's `impl Driver` blocks.
+fn methods_of_driver(text: &str) -> Vec<String> {
+    let blocks = text.split("\nimpl Driver {\n").skip(1).map(|block| block.split("\n}\n").next().unwrap());
+    let lines = blocks.flat_map(str::lines).filter(|line| line.starts_with("    ") && !line.starts_with("     "));
+    lines.filter_map(|line| line.split_once("fn ")).filter_map(|(_, rest)| word(rest)).collect()
+}
+
+fn room_of(path: &str) -> &str {
+    path.split('/').nth(1).unwrap().trim_end_matches(".rs")
+}
+
+fn rank_of_room(room: &str) -> Option<usize> {
+    SUPERVISE.iter().position(|rank| rank.contains(&room))
+}
+
 /// Uses of a part above or next to a file's own in `supervise/`, one per line. `path` is relative to `src/`.
 fn room_violations(path: &str, text: &str) -> Vec<String> {
-    let rank_of = |room: &str| SUPERVISE.iter().position(|rank| rank.contains(&room));
-    let room = path.split('/').nth(1).unwrap().trim_end_matches(".rs");
-    let Some(rank) = rank_of(room) else {
+    let room = room_of(path);
+    let Some(rank) = rank_of_room(room) else {
         return vec![format!("src/{path}: `{room}` has no place in SUPERVISE of tests/layers.rs")];
     };
     let code = without_comments(text);
     let starts = starts_of("crate::supervise::", &code);
     let used: BTreeSet<String> = starts.flat_map(|at| names_after(&code[at + "crate::supervise::".len()..])).collect();
-    let is_wrong = |other: &&String| *other != room && rank_of(other).is_none_or(|other| other <= rank);
+    let is_wrong = |other: &&String| *other != room && rank_of_room(other).is_none_or(|other| other <= rank);
     used.iter().filter(is_wrong).map(|other| format!("src/{path}: `{room}` uses `{other}`")).collect()
 }
 
@@ -243,6 +304,19 @@ fn a_use_of_a_room_above_or_next_to_it_is_found() {
     assert_eq!(wrong("supervise/error.rs", "use crate::supervise::{connection::retry, progress};"), 1, "group");
     assert_eq!(wrong("supervise/helpers.rs", ""), 1, "a file without a place");
     assert_eq!(wrong("supervise/custody/fencing.rs", "use crate::supervise::{attempt::step, custody};"), 0);
+}
+
+#[test]
+fn a_call_of_a_method_of_a_room_above_is_found() {
+    let file = |path: &str, text: &str| (format!("supervise/{path}"), text.to_owned());
+    let block =
+        |name: &str, body: &str| format!("//! x\n\nimpl Driver {{\n    pub fn {name}(&self) {{ {body} }}\n}}\n");
+    let step = file("attempt/step.rs", &block("step", "self.settle()"));
+    let fencing = file("custody/fencing.rs", &block("settle", "self.step()"));
+    let wrong = call_violations(&[step, fencing.clone()]);
+    assert_eq!(wrong, ["src/supervise/attempt/step.rs: `attempt` calls `settle` of `custody`"]);
+    let other = file("logs.rs", "impl AttemptLogs { fn f(&self) { self.settle() } }");
+    assert_eq!(call_violations(&[other, fencing]), Vec::<String>::new());
 }
 
 #[test]

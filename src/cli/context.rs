@@ -13,7 +13,7 @@ use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::state::store::Store;
 use crate::supervise::progress::Reporter;
-use crate::supervise::record::record_files::{document_of, given_from};
+use crate::supervise::record::{document_of, given_from};
 use crate::supervise::services::Services;
 use crate::transport::Options;
 use crate::transport::{NonInteractive, Prompter};

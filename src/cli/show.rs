@@ -13,7 +13,7 @@ use crate::remote::poll::{Alive, StateLine};
 use crate::supervise::custody::fencing::SHORT;
 use crate::supervise::driver::Driver;
 use crate::supervise::progress::NullReporter;
-use crate::supervise::record::record_files::failed_output;
+use crate::supervise::record::failed_output;
 use crate::supervise::services::Services;
 use crate::supervise::show::host_state;
 use crate::ui::line::output_lines;

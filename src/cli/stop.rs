@@ -10,7 +10,7 @@ use super::watch::{closing, say};
 use crate::model::event::Kind;
 use crate::model::id::HandoffId;
 use crate::state::journal::Journal;
-use crate::supervise::custody::fencing::PATIENCE as PATIENCE_WITH_HOSTS;
+use crate::supervise::connection::PATIENCE as PATIENCE_WITH_HOSTS;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as SuperviseError;
 use crate::ui::text::first_line;

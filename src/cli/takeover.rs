@@ -12,7 +12,7 @@ use crate::model::event::{Kind, Owner};
 use crate::model::id::HandoffId;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as SuperviseError;
-use crate::supervise::record::record_files::document_of;
+use crate::supervise::record::document_of;
 use crate::supervise::services::Services;
 use crate::ui::plain::Plain;
 

@@ -1,9 +1,10 @@
 //! One attempt: a step of it, its start and its end, and what follows.
 
 pub mod decide;
-pub(in crate::supervise) mod ingest;
+mod epoch;
+mod ingest;
+pub(in crate::supervise) mod login;
 pub mod next_attempt;
-mod reachability;
 pub mod recover;
-mod root;
+mod relaunch;
 pub mod step;

@@ -53,7 +53,9 @@ impl Driver {
                 Err(error) if error.is_refused(&RefusalClass::OtherRoot) => {
                     self.accept_root().await.map(|()| LoopAction::Again)
                 }
-                Err(error) if error.is_refused(&RefusalClass::Begun) => self.was_begun(n, &error).await,
+                Err(error) if error.is_refused(&RefusalClass::Begun) => {
+                    self.was_begun(n, &error).await.map(|()| LoopAction::Again)
+                }
                 turn => turn,
             };
             match turn {

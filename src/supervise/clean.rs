@@ -16,7 +16,8 @@ use crate::model::refusal::RefusedRef;
 use crate::remote::client::Remote;
 use crate::remote::refusal::RefusalClass;
 use crate::remote::release::{Answer, Files, Receipt, ReleaseOptions};
-use crate::supervise::custody::fencing::PATIENCE;
+use crate::supervise::capture::acknowledged;
+use crate::supervise::connection::PATIENCE;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::services::Services;
@@ -265,7 +266,7 @@ impl Cleaner {
 
     async fn release_options(&self, driver: &Driver, dry: bool) -> Result<ReleaseOptions, Error> {
         let (discard, caches) = (self.options.discard, driver.connection.host.caches.clone());
-        Ok(ReleaseOptions { dry, discard, caches, held: driver.acknowledged().await? })
+        Ok(ReleaseOptions { dry, discard, caches, held: acknowledged(&driver.services, driver.handoff()).await? })
     }
 
     /// Lets the hosts delete what was found releasable. A host that is asked again after a cut answers that it is done.

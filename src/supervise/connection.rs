@@ -18,6 +18,8 @@ use crate::supervise::error::{Error, Remedy, remedy};
 use crate::supervise::progress::{Progress, Reporter};
 use crate::transport::{Connected, Options, Prompter, TransportError, connect};
 
+/// How long a command waits for a host that does not answer.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Failures that are shorter than this are not reported.
 pub(in crate::supervise) const QUIET: Duration = Duration::from_secs(3);
 

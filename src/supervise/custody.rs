@@ -1,7 +1,7 @@
 //! What the laptop must have before a host may delete its copy: every log to its last byte, and every capture whole.
 
-mod acknowledged;
 pub mod fencing;
+mod missing;
 
 use crate::git::refs;
 use crate::model::attempt::{AttemptNo, Outcome};
@@ -28,7 +28,7 @@ impl Driver {
         remote: &Remote,
         host: &str,
     ) -> Result<(Vec<Receipt>, AttemptNo), Error> {
-        self.read_secrets().await;
+        self.masking.read(self.journal.handoff()).await;
         // Earlier attempts too: two host names may share one directory, and a release covers the whole directory.
         let mut last = self.handoff().last_on(host).unwrap_or(0);
         let mut todo: Vec<AttemptNo> = (1..=last).rev().collect();

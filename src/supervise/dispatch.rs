@@ -23,6 +23,7 @@ use crate::remote::error::RemoteError;
 use crate::remote::poll::Launched;
 use crate::remote::refusal::RefusalClass;
 use crate::remote::runner::Verb;
+use crate::supervise::capture::acknowledged;
 use crate::supervise::connection::backoff::attempt_delays;
 use crate::supervise::connection::retry::{Retries, Stage};
 use crate::supervise::connection::sleep_detector::woken;
@@ -133,7 +134,7 @@ impl Driver {
         let first_delay = Duration::from_secs(handoff.request().limits.backoff);
         let delays = attempt_delays(first_delay, retries, seed);
         let agent = handoff.request().agent.clone();
-        let held = self.acknowledged().await?;
+        let held = acknowledged(&self.services, handoff).await?;
         let spec = files(&Parts {
             handoff,
             grant,

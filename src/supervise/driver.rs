@@ -14,6 +14,7 @@ use crate::state::lock::DriverLock;
 use crate::supervise::connection::HostConnection;
 use crate::supervise::error::Error;
 use crate::supervise::logs::AttemptLogs;
+use crate::supervise::masking::Masking;
 use crate::supervise::progress::Progress;
 use crate::supervise::services::Services;
 
@@ -32,8 +33,7 @@ pub struct Driver {
     pub(super) elsewhere: Option<AttemptNo>,
     /// Whether this process has reported that the host is out of reach.
     pub(super) said_out_of_reach: bool,
-    /// Whether the secrets of the handoff's hosts were read, or the reason was reported why not.
-    pub(super) asked_for_secrets: bool,
+    pub(super) masking: Masking,
     pub(super) logs: AttemptLogs,
     _lock: DriverLock,
 }
@@ -62,6 +62,7 @@ impl Driver {
         let name = RemoteName::new(&handoff.request().id, &handoff.request().uid);
         let connection = new_connection(services, handoff, host);
         let logs = AttemptLogs::new(&services.store, &handoff.request().id, &profile);
+        let masking = Masking::new(services);
         let services = services.clone();
         Ok(Driver {
             services,
@@ -72,7 +73,7 @@ impl Driver {
             sent: None,
             elsewhere: None,
             said_out_of_reach: false,
-            asked_for_secrets: false,
+            masking,
             longest_wait: LONGEST_WAIT,
             logs,
             _lock: lock,
@@ -88,17 +89,14 @@ impl Driver {
     }
 
     pub fn tell(&self, progress: &Progress) {
-        // Without a secret's value it is unknown which of the agent's words contain it.
-        let of_agent = matches!(progress, Progress::Agent { .. } | Progress::Ended { .. } | Progress::Output { .. });
-        if of_agent && !self.services.unread_secrets(self.handoff()).is_empty() {
-            return;
+        if !self.masking.hides(self.handoff(), progress) {
+            self.services.tell(progress);
         }
-        self.services.tell(progress);
     }
 
     /// Appends an event. An event that no longer applies was overtaken by another process and is no error.
     pub fn append(&mut self, kind: Kind) -> Result<bool, Error> {
-        match self.journal.append(self.covered(kind)) {
+        match self.journal.append(self.masking.cover(self.journal.handoff(), kind)) {
             Ok(_) => Ok(true),
             Err(error) if error.is_stale() => Ok(false),
             Err(error) => Err(error.into()),

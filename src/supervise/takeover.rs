@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use crate::git::takeover_worktree;
 use crate::model::event::{Kind, Owner};
-use crate::supervise::custody::fencing::PATIENCE;
+use crate::supervise::connection::PATIENCE;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
-use crate::supervise::record::record_files::takeover_worktree;
+use crate::supervise::record::takeover_worktree;
 use crate::supervise::services::blocking;
 
 /// Maximum number of files that are named for one reason.
@@ -41,7 +41,7 @@ impl Driver {
         self.check_place(destination.clone()).await?;
         if self.handoff().refused_work().is_some() {
             // The user may have accepted the work by now. Without it, the takeover would use older work.
-            self.pull().await?;
+            self.pull_missing().await?;
         }
         if !self.handoff().is_taken_over() {
             let epoch = self.handoff().epoch() + 1;

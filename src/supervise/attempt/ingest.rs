@@ -132,9 +132,7 @@ impl Driver {
         let ended = Kind::Ended { attempt: n, outcome: Box::new(outcome.clone()), verdict: verdict.clone() };
         if self.append(ended)? {
             self.tell(&Progress::Ended { attempt: n, verdict, active });
-            if let Some(output) =
-                crate::supervise::record::record_files::failed_output(&self.services, self.handoff(), n)?
-            {
+            if let Some(output) = crate::supervise::record::failed_output(&self.services, self.handoff(), n)? {
                 self.tell(&Progress::Output { attempt: n, output });
             }
             if let Some(uncaptured) = outcome.uncaptured.clone() {

@@ -9,8 +9,9 @@ use crate::model::event::Kind;
 use crate::model::profile::SessionMode;
 use crate::remote::client::Remote;
 use crate::remote::poll::{Alive, StateLine};
-use crate::supervise::attempt::step::{KILL_GRACE, LoopAction, TICK};
+use crate::supervise::attempt::step::{LoopAction, TICK};
 use crate::supervise::connection::pause;
+use crate::supervise::contact::KILL_GRACE;
 use crate::supervise::dispatch::spec::Start;
 use crate::supervise::dispatch::{DispatchSpec, facts};
 use crate::supervise::driver::Driver;
@@ -39,7 +40,8 @@ impl Driver {
     pub(in crate::supervise) async fn not_there(&mut self, remote: &Remote, n: AttemptNo) -> Result<LoopAction, Error> {
         let before = n.checked_sub(1).filter(|before| self.handoff().attempts().contains_key(before));
         if self.handoff().has_started(n) {
-            return self.lose(remote, n, "the directory of the attempt is gone").await;
+            self.lose(remote, n, "the directory of the attempt is gone").await?;
+            return Ok(LoopAction::Again);
         }
         if self.to_cancel(n).is_some() {
             return Ok(if self.call_off(remote, n).await? { LoopAction::Left } else { LoopAction::Again });
@@ -50,7 +52,8 @@ impl Driver {
             Some(line) => self.is_elsewhere(line)?,
             // The host had the previous attempt under the same grant and may have started this one.
             None if self.grant_number(before) == self.grant_number(n) => {
-                return self.lose(remote, n, "the directory of the handoff is gone").await;
+                self.lose(remote, n, "the directory of the handoff is gone").await?;
+                return Ok(LoopAction::Again);
             }
             None => {}
         }

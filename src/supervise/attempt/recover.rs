@@ -5,7 +5,7 @@ use crate::model::event::Kind;
 use crate::model::verdict::{Class, Verdict};
 use crate::remote::client::Remote;
 use crate::remote::poll::{Alive, StateLine};
-use crate::supervise::attempt::step::KILL_GRACE;
+use crate::supervise::contact::KILL_GRACE;
 use crate::supervise::dispatch::DispatchSpec;
 use crate::supervise::dispatch::spec::Start;
 use crate::supervise::driver::Driver;

@@ -12,6 +12,7 @@ use crate::remote::error::RemoteError;
 use crate::remote::poll::{Alive, LONGEST_WAIT, Message};
 use crate::remote::refusal::RefusalClass;
 use crate::supervise::attempt::decide::{FollowUp, follow_up, in_words, overrules};
+use crate::supervise::contact::KILL_GRACE;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
@@ -21,8 +22,6 @@ use crate::transport::TransportError;
 pub(in crate::supervise) const TICK: Duration = Duration::from_millis(500);
 /// Longest wait of a poll, in milliseconds, if the server allows only one session at a time.
 const SINGLE_WAIT: u64 = 1_000;
-/// Seconds between TERM and KILL.
-pub(in crate::supervise) const KILL_GRACE: u64 = 5;
 
 /// How far to follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,13 +130,9 @@ impl Driver {
                 None => break,
                 Some(Message::State(line)) if line.attempt == n => {
                     if self.handoff().has_started(n) && !line.intent {
-                        return self
-                            .lose(
-                                remote,
-                                n,
-                                "the host shows the attempt as it was before its start (restored from a backup?)",
-                            )
-                            .await;
+                        let why = "the host shows the attempt as it was before its start (restored from a backup?)";
+                        self.lose(remote, n, why).await?;
+                        return Ok(LoopAction::Again);
                     }
                     self.on_state(&line)?;
                     self.is_elsewhere(&line)?;

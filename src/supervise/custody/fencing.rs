@@ -4,18 +4,14 @@
 use std::time::Duration;
 
 use crate::git::refs;
-use crate::model::attempt::{AttemptNo, Epoch};
+use crate::model::attempt::AttemptNo;
 use crate::model::event::Kind;
-use crate::remote::refusal::RefusalClass;
 use crate::supervise::attempt::step::{LoopAction, Until};
-use crate::supervise::dispatch::spec::Start;
 use crate::supervise::driver::{Driver, new_connection};
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
 
-/// How long a command waits for a host that does not answer.
-pub const PATIENCE: Duration = Duration::from_secs(10);
-/// The same, for a command that has something else to do.
+/// How long a command that has something else to do waits for a host that does not answer.
 pub const SHORT: Duration = Duration::from_secs(2);
 /// How long a host's attempts may take to end and to be captured.
 const DYING: Duration = Duration::from_secs(120);
@@ -25,7 +21,7 @@ impl Driver {
     /// out of reach is left as it is; the next command asks again.
     pub async fn settle(&mut self, patience: Duration) -> Result<(), Error> {
         self.journal.refresh()?;
-        self.read_secrets().await;
+        self.masking.read(self.journal.handoff()).await;
         for host in self.handoff().unfenced_hosts() {
             let own = self.handoff().host() == host;
             match self.settle_host(&host, patience).await {
@@ -85,28 +81,6 @@ impl Driver {
         Ok(false)
     }
 
-    /// Sends an epoch to the connection's host. If the host's root was replaced, the epoch goes to the root that it has
-    /// now.
-    pub(in crate::supervise) async fn set_epoch(&mut self, epoch: Epoch) -> Result<(), Error> {
-        match self.set_epoch_once(epoch).await {
-            Err(error) if error.is_refused(&RefusalClass::OtherRoot) => {
-                self.accept_root().await?;
-                self.set_epoch_once(epoch).await
-            }
-            put => put,
-        }
-    }
-
-    async fn set_epoch_once(&mut self, epoch: Epoch) -> Result<(), Error> {
-        let remote = self.connection.once().await?;
-        match remote.set_epoch(&self.name, epoch).await {
-            // A host that never heard of the handoff has nothing to give back.
-            Err(error) if error.is_refused(&RefusalClass::Unknown) => Ok(()),
-            Err(error) => Err(error.into()),
-            Ok(_) => Ok(()),
-        }
-    }
-
     /// Reads every attempt of the connection's host to its end, also those that the host started alone.
     async fn collect(&mut self) -> Result<(), Error> {
         self.surface().await?;
@@ -120,38 +94,6 @@ impl Driver {
             .collect();
         for n in open {
             self.read_to_end(n).await?;
-        }
-        Ok(())
-    }
-
-    /// Discovers attempts that the connection's host started without contact.
-    pub(in crate::supervise) async fn surface(&mut self) -> Result<(), Error> {
-        let host = self.connection.host.name.clone();
-        let known: Vec<AttemptNo> =
-            self.handoff().attempts().iter().filter(|(_, a)| a.host == host).map(|(n, _)| *n).collect();
-        let remote = self.connection.once().await?;
-        // The laptop may know a number before the host has made its directory.
-        let mut last = 0;
-        for n in known.iter().rev() {
-            if let Some(line) = remote.state(&self.name, *n).await? {
-                last = line.last;
-                break;
-            }
-        }
-        for n in known.first().map_or(1, |first| *first)..=last {
-            let grant = self.handoff().grant_of(n).filter(|g| g.host == host).map(|grant| grant.number);
-            let (Some(grant), false) = (grant, self.handoff().attempts().contains_key(&n)) else { continue };
-            // A grant that was cut short leaves unused numbers below those of a later grant.
-            if n < last && remote.state(&self.name, n).await?.is_none() {
-                continue;
-            }
-            let (host, command) = (host.clone(), self.command(Start::Resume, n)?);
-            let newest = self.handoff().attempts().last_key_value().is_none_or(|(last, _)| *last < n);
-            self.append(if newest {
-                Kind::TakenUp { attempt: n, grant, host, command }
-            } else {
-                Kind::Surfaced { attempt: n, grant, host, command }
-            })?;
         }
         Ok(())
     }

@@ -5,22 +5,20 @@ use std::fmt::Write as _;
 
 use crate::git::refs;
 use crate::model::attempt::AttemptNo;
+use crate::model::handoff::Handoff;
 use crate::model::snapshot::Oid;
-use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
-use crate::supervise::services::blocking;
+use crate::supervise::services::{Services, blocking};
 
-impl Driver {
-    /// Lines `tree <id>` for files, newest first, and `commit <id>` for history. A ref below `refs/handoff/<id>/` is
-    /// created only after everything that it refers to was fetched and verified.
-    pub(in crate::supervise) async fn acknowledged(&self) -> Result<String, Error> {
-        let (repository, below) = (self.services.repository.clone(), refs::of(self.id()));
-        let directory = below.clone();
-        let held = blocking(move || repository.list_refs(&directory)).await??;
-        let base = &self.handoff().request().base;
-        let extra = base.extra.as_ref().map(|extra| &extra.commit);
-        Ok(lines(&held, &below, &base.commit, extra))
-    }
+/// Lines `tree <id>` for files, newest first, and `commit <id>` for history. A ref below `refs/handoff/<id>/` is created
+/// only after everything that it refers to was fetched and verified.
+pub(in crate::supervise) async fn acknowledged(services: &Services, handoff: &Handoff) -> Result<String, Error> {
+    let (repository, below) = (services.repository.clone(), refs::of(&handoff.request().id));
+    let directory = below.clone();
+    let held = blocking(move || repository.list_refs(&directory)).await??;
+    let base = &handoff.request().base;
+    let extra = base.extra.as_ref().map(|extra| &extra.commit);
+    Ok(lines(&held, &below, &base.commit, extra))
 }
 
 fn lines(held: &[(String, Oid)], below: &str, base: &Oid, extra: Option<&Oid>) -> String {

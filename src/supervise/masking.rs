@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -14,7 +15,6 @@ use crate::model::attempt::Next;
 use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
 use crate::model::host::SecretSource;
-use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
 use crate::supervise::services::Services;
@@ -53,31 +53,49 @@ impl Services {
     }
 }
 
-impl Driver {
+/// The secrets of a handoff's hosts, as far as their values are known here.
+pub(in crate::supervise) struct Masking {
+    services: Arc<Services>,
+    /// Whether the values were asked for, or the reason was reported why there are none.
+    has_asked: bool,
+}
+
+impl Masking {
+    pub fn new(services: &Arc<Services>) -> Masking {
+        Masking { services: services.clone(), has_asked: false }
+    }
+
     /// Reads the secrets of the handoff's hosts once, to mask them. Reports those that have no value here.
-    pub(in crate::supervise) async fn read_secrets(&mut self) {
-        if std::mem::replace(&mut self.asked_for_secrets, true) {
+    pub async fn read(&mut self, handoff: &Handoff) {
+        if std::mem::replace(&mut self.has_asked, true) {
             return;
         }
-        let secrets = self.services.secrets_of(self.handoff());
+        let secrets = self.services.secrets_of(handoff);
         let unread = secrets::unread(&secrets);
         for (name, source) in secrets.iter().filter(|(name, _)| unread.contains(name)) {
             if let Err(error) = secrets::resolve(name, source).await {
                 let text = format!(
                     "{error}; without it, handoff cannot mask the secret, so the output of the agent is fetched but not shown"
                 );
-                self.tell(&Progress::Note { text });
+                self.services.tell(&Progress::Note { text });
             }
         }
     }
 
     /// An event as it may be written to the journal.
-    pub(in crate::supervise) fn covered(&self, kind: Kind) -> Kind {
+    pub fn cover(&self, handoff: &Handoff, kind: Kind) -> Kind {
         if matches!(kind, Kind::Created(_) | Kind::Message { .. } | Kind::Worktree { .. } | Kind::Granted { .. }) {
             return kind;
         }
-        let unread = self.services.unread_secrets(self.handoff());
+        let unread = self.services.unread_secrets(handoff);
         if unread.is_empty() { masked(kind, &secrets::mask()) } else { withheld(kind, &unread) }
+    }
+
+    /// Whether the progress may contain a secret that cannot be masked. Without its value it is unknown which of the
+    /// agent's words contain it.
+    pub fn hides(&self, handoff: &Handoff, progress: &Progress) -> bool {
+        let of_agent = matches!(progress, Progress::Agent { .. } | Progress::Ended { .. } | Progress::Output { .. });
+        of_agent && !self.services.unread_secrets(handoff).is_empty()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::root::{Instance, Known};
 use crate::model::verdict::{Class, Verdict};
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
-use crate::supervise::attempt::step::{KILL_GRACE, LoopAction};
+use crate::supervise::contact::KILL_GRACE;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
@@ -62,23 +62,17 @@ impl Driver {
     }
 
     /// Ends an attempt that its host no longer has. The host is first asked to stop what may still run of it.
-    pub(in crate::supervise) async fn lose(
-        &mut self,
-        remote: &Remote,
-        n: AttemptNo,
-        why: &str,
-    ) -> Result<LoopAction, Error> {
+    pub(in crate::supervise) async fn lose(&mut self, remote: &Remote, n: AttemptNo, why: &str) -> Result<(), Error> {
         match remote.cancel(&self.name, n, &CancelReason::Lost, KILL_GRACE).await {
             Ok(_) | Err(RemoteError::Refused { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         self.end_as_lost(n, format!("{}: {why}", self.connection.host.name))?;
-        self.update_record()?;
-        Ok(LoopAction::Again)
+        self.update_record()
     }
 
     /// The host refused to start an attempt that was started before.
-    pub(in crate::supervise) async fn was_begun(&mut self, n: AttemptNo, refusal: &Error) -> Result<LoopAction, Error> {
+    pub(in crate::supervise) async fn was_begun(&mut self, n: AttemptNo, refusal: &Error) -> Result<(), Error> {
         let remote = self.connection.once().await?;
         // The newest attempt was sent, which may belong to a new grant.
         let n = self.handoff().last_attempt().map_or(n, |(last, _)| last);
