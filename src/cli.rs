@@ -15,7 +15,6 @@ macro_rules! errln {
 }
 
 pub mod agents;
-pub mod bridge;
 pub mod clean;
 pub mod completions;
 pub mod context;
@@ -87,8 +86,6 @@ pub enum Command {
     Completions(completions::Completions),
     #[command(hide = true)]
     Man(man::Man),
-    #[command(hide = true)]
-    Bridge(bridge::Bridge),
 }
 
 /// The program: parses, runs, and turns an error into text and an exit code.
@@ -134,7 +131,6 @@ async fn dispatch(args: Args) -> Result<u8, Error> {
         Command::Demo(command) => command.run().await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
-        Command::Bridge(command) => command.run(),
     }
 }
 

@@ -1,8 +1,7 @@
-//! Requests to a host: one file for each verb, the bridge that connects git to a channel, and the runner that answers.
+//! Requests to a host: one file for each verb, and the runner that answers.
 //!
 //! `docs/host.md` describes the formats.
 
-pub mod bridge;
 pub mod cancel;
 pub mod capture;
 pub mod client;

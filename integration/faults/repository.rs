@@ -41,11 +41,15 @@ fn run_as(site: &Site, id: &str) -> Call {
     site.laptop.handoff(&["run", "--host", HOST, "--id", id, "--check", "true", id])
 }
 
-/// Files that a killed receive-pack left behind.
-fn leftovers(site: &Site) -> Vec<PathBuf> {
-    let objects = cache(site).map(|cache| cache.join("objects")).unwrap_or_default();
-    let is_left = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("tmp_objdir-");
-    folders(&objects).into_iter().filter(is_left).collect()
+/// The directories of packs that are on their way in.
+fn incoming(site: &Site) -> Vec<PathBuf> {
+    cache(site).map(|cache| folders(&cache.join("incoming"))).unwrap_or_default()
+}
+
+/// Whether a part of a pack has arrived.
+fn has_part(directory: &Path) -> bool {
+    let files = std::fs::read_dir(directory.join("objects/pack")).into_iter().flatten().flatten();
+    files.into_iter().any(|file| file.metadata().is_ok_and(|metadata| metadata.len() > 0))
 }
 
 fn ships(site: &Site) -> String {
@@ -75,32 +79,35 @@ fn r41_push_cut() {
     assert!(line.connections() >= 2);
     site.logs_are_mirrored();
 
-    // Git's process on the host is killed in the middle of the pack.
+    // The runner on the host is killed in the middle of the pack.
     add_incompressible(&site.laptop.repo, "larger.bin", 6 << 20);
     line.throttle(Direction::Up, 4 << 20);
     let running = run_as(&site, "killed").start();
     let receivers = wait::until("a pack on its way in", PATIENCE, || {
         let found = of_host(&site, "receive-pack");
-        let unpacks = !of_host(&site, "index-pack").is_empty() || !of_host(&site, "unpack-objects").is_empty();
-        (!found.is_empty() && unpacks).then_some(found)
+        (!found.is_empty() && incoming(&site).iter().any(|directory| has_part(directory))).then_some(found)
     });
     let before = ships(&site);
     receivers.iter().for_each(|pid| processes::signal(*pid, Signal::KILL));
     assert_eq!(ships(&site), before, "a part of a pack moved a ref");
     line.throttle(Direction::Up, 0);
     running.end().success();
-    let left = leftovers(&site);
-    assert_ne!(left, [] as [PathBuf; 0], "a killed receive-pack cannot clean up");
+    assert_eq!(incoming(&site), [] as [PathBuf; 0], "a part of a pack is left");
 
-    // The leftovers are removed once they are too old to be in use.
-    let touched = Command::new("find").args(&left).args(["-exec", "touch", "-t", "200001010000", "{}", "+"]).status();
-    assert!(touched.unwrap().success());
+    // A part whose handoff never comes back is removed once it is too old to be in use.
+    let gone = cache(&site).unwrap().join("incoming/gone");
+    std::fs::create_dir(&gone).unwrap();
+    assert!(Command::new("touch").args(["-t", "200001010000"]).arg(&gone).status().unwrap().success());
     run_as(&site, "later").run().success();
-    assert_eq!(leftovers(&site), [] as [PathBuf; 0], "it stays for ever");
+    assert_eq!(incoming(&site), [] as [PathBuf; 0], "it stays for ever");
 
     // A push that fails permanently leaves no waiting process, and can be repeated.
     let objects = cache(&site).unwrap().join("objects");
-    let mode = |mode| std::fs::set_permissions(&objects, std::fs::Permissions::from_mode(mode)).unwrap();
+    let mode = |mode| {
+        for directory in [&objects, &objects.join("pack")] {
+            std::fs::set_permissions(directory, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
     std::fs::write(site.laptop.repo.join("more.txt"), "more\n").unwrap();
     mode(0o555);
     let failed = run_as(&site, "refused").run().fails();

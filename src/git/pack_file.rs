@@ -1,4 +1,4 @@
-//! The objects of a large push as a file, which can be sent in parts and continued after a lost connection.
+//! The objects of a push as a file, which can be sent in parts and continued after a lost connection.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -9,8 +9,10 @@ use super::transfer::{blocking, run};
 use super::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
 
-/// A push of at least this many bytes is sent as a file.
+/// The progress of a transfer of at least this many bytes is shown.
 pub const LARGE: u64 = 32 << 20;
+/// File name extension of a pack that builds on objects that it does not contain.
+const THIN: &str = "thin";
 
 /// A pack in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +24,16 @@ pub struct PackFile {
     pub length: u64,
 }
 
+impl PackFile {
+    /// Whether it builds on objects that it does not contain.
+    pub fn is_thin(&self) -> bool {
+        self.path.extension().is_some_and(|extension| extension == THIN)
+    }
+}
+
 /// The pack for `tips` that this process or an earlier one made in `outbox`.
 pub fn kept(repo: &Repository, outbox: &Path, tips: &[Oid]) -> Option<PackFile> {
-    read(repo, outbox.join(name(tips))).ok()
+    [THIN, "pack"].iter().find_map(|extension| read(repo, outbox.join(name(tips, extension))).ok())
 }
 
 /// Deletes the packs in `outbox`.
@@ -38,65 +47,37 @@ pub fn forget(outbox: &Path) -> Result<()> {
     }
 }
 
-/// Packs in `outbox` what `tips` reach and `held` do not. `None`, and no file, if that is smaller than [`LARGE`].
+/// Packs in `outbox` what `tips` reach and `held` do not.
 ///
 /// Ids in `held` that the repository does not have are ignored. One process at a time may use an outbox.
 ///
 /// # Errors
 /// git fails, or the file cannot be written.
-pub async fn make(repo: &Repository, outbox: &Path, tips: &[Oid], held: &[Oid]) -> Result<Option<PackFile>> {
+pub async fn make(repo: &Repository, outbox: &Path, tips: &[Oid], held: &[Oid]) -> Result<PackFile> {
     let held = {
         let (repo, held) = (repo.clone(), held.to_vec());
         blocking(move || repo.present(&held)).await?
     };
     let ends: Vec<_> = tips.iter().map(Oid::to_string).chain(held.iter().map(|oid| format!("^{oid}"))).collect();
     let ends = (ends.join("\n") + "\n").into_bytes();
-    // git before 2.31 cannot report the size, so the pack is made and measured.
-    let weigh = repo.git("rev-list").args(["--objects", "--disk-usage", "--stdin"]);
-    let weighed = run(weigh, ends.clone()).await?;
-    if weighed.stdout.trim().parse().is_ok_and(|bytes: u64| bytes < LARGE) {
-        return Ok(None);
-    }
     forget(outbox)?;
     std::fs::create_dir_all(outbox).map_err(Error::io("make", outbox))?;
     let making = outbox.join("making");
     let file = std::fs::File::create(&making).map_err(Error::io("make", &making))?;
-    // Not thin, because the host's git indexes the file in place.
-    let pack = repo.git("pack-objects").args(["--revs", "--stdout", "--delta-base-offset", "-q"]).stdout_file(file);
-    let ran = run(pack, ends).await?;
+    let pack = repo.git("pack-objects").args(["--revs", "--stdout", "--delta-base-offset", "-q"]);
+    // The host's git indexes a pack in place only if it is complete. With nothing to build on, it always is.
+    let (pack, extension) = if held.is_empty() { (pack, "pack") } else { (pack.arg("--thin"), THIN) };
+    let ran = run(pack.stdout_file(file), ends).await?;
     if !ran.status.success() {
         forget(outbox)?;
         return Err(ran.failed("pack-objects"));
     }
-    let path = outbox.join(name(tips));
+    let path = outbox.join(name(tips, extension));
     std::fs::rename(&making, &path).map_err(Error::io("make", &path))?;
-    let made = read(repo, path)?;
-    if made.length < LARGE {
-        forget(outbox)?;
-        return Ok(None);
-    }
-    Ok(Some(made))
+    read(repo, path)
 }
 
 impl Repository {
-    /// A quick estimate of whether a push of everything in the repository would be [`LARGE`]. If it borrows objects
-    /// from other directories, the answer is yes.
-    ///
-    /// # Errors
-    /// git fails.
-    pub fn may_be_large(&self) -> Result<bool> {
-        let printed = self.git("count-objects").arg("-v").run()?;
-        let mut kibibytes = 0;
-        for line in String::from_utf8_lossy(&printed).lines() {
-            match line.split_once(": ") {
-                Some(("size" | "size-pack", size)) => kibibytes += size.parse().unwrap_or(0),
-                Some(("alternate", _)) => return Ok(true),
-                _ => {}
-            }
-        }
-        Ok(kibibytes * 1024 >= LARGE)
-    }
-
     /// Those of `oids` that are in the repository.
     pub(super) fn present(&self, oids: &[Oid]) -> Result<Vec<Oid>> {
         let asked: String = oids.iter().map(|oid| format!("{oid}\n")).collect();
@@ -107,12 +88,12 @@ impl Repository {
 }
 
 /// The same name for the same tips in any order.
-fn name(tips: &[Oid]) -> String {
+fn name(tips: &[Oid], extension: &str) -> String {
     let mut tips: Vec<_> = tips.iter().map(Oid::as_str).collect();
     tips.sort_unstable();
     let digest = Sha256::digest(tips.join("\n").as_bytes());
     let hex: String = digest.iter().take(10).map(|byte| format!("{byte:02x}")).collect();
-    format!("{hex}.pack")
+    format!("{hex}.{extension}")
 }
 
 /// gitformat-pack(5): the last bytes of a pack are the checksum of the others, in the repository's object format.
@@ -133,36 +114,24 @@ fn read(repo: &Repository, path: PathBuf) -> Result<PackFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::git::testing::Repo;
+    use crate::git::testing::{Repo, git_in};
 
-    /// Bytes that do not compress, the same for the same seed.
-    fn noise(length: usize, seed: u64) -> Vec<u8> {
-        let mut state = seed | 1;
-        let step = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state.to_le_bytes()
-        };
-        std::iter::repeat_with(step).flatten().take(length).collect()
-    }
-
-    fn large() -> (Repo, Repository) {
-        let repo = Repo::with_commit();
-        std::fs::write(repo.path("large"), noise(LARGE as usize + 4096, 7)).unwrap();
-        repo.commit("large");
-        let git = repo.open();
-        (repo, git)
+    /// Indexes a pack in a repository, with what that has.
+    fn index(repo: &Path, pack: &PackFile) -> String {
+        let script = format!("git index-pack --stdin --fix-thin <'{}'", pack.path.display());
+        let run = std::process::Command::new("sh").args(["-c", &script]).current_dir(repo).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8(run.stdout).unwrap()
     }
 
     #[tokio::test]
-    async fn a_large_push_becomes_a_pack_that_git_reads() {
-        let (repo, git) = large();
-        assert!(git.may_be_large().unwrap());
+    async fn a_push_becomes_a_pack_that_git_reads() {
+        let repo = Repo::with_commit();
+        let git = repo.open();
         let tips = [git.head().unwrap()];
         let outbox = repo.sibling("outbox");
-        let made = make(&git, &outbox, &tips, &[]).await.unwrap().unwrap();
-        assert!(made.length > LARGE && made.length == made.path.metadata().unwrap().len());
+        let made = make(&git, &outbox, &tips, &[]).await.unwrap();
+        assert!(!made.is_thin() && made.length == made.path.metadata().unwrap().len());
         assert_eq!(kept(&git, &outbox, &tips), Some(made.clone()));
         let printed = repo.git(["index-pack", made.path.to_str().unwrap()]);
         assert_eq!(printed.trim(), made.hash.as_str());
@@ -173,20 +142,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn objects_of_the_host_are_left_out_and_then_no_pack_is_large() {
-        let (repo, git) = large();
+    async fn a_pack_builds_on_what_the_host_has() {
+        let repo = Repo::with_commit();
+        let line = |n: u32| format!("{}\n", u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_pow(3));
+        repo.write("long", (0..4000).map(line).collect::<String>());
+        repo.commit("long");
+        let host = repo.sibling("host.git");
+        repo.git(["clone", "-q", "--bare", repo.top().to_str().unwrap(), host.to_str().unwrap()]);
+        let git = repo.open();
         let held = git.head().unwrap();
-        repo.write("small", "x\n");
-        repo.commit("small");
+        repo.write("long", (0..4001).map(line).collect::<String>());
+        repo.commit("one line more");
         let foreign = "0123456789012345678901234567890123456789".parse().unwrap();
-        let outbox = repo.sibling("outbox");
-        let made = make(&git, &outbox, &[git.head().unwrap()], &[foreign, held]).await.unwrap();
-        assert_eq!(made, None);
-        assert!(!outbox.exists());
-    }
-
-    #[test]
-    fn a_small_repository_may_not_be_large() {
-        assert!(!Repo::with_commit().open().may_be_large().unwrap());
+        let (outbox, tip) = (repo.sibling("outbox"), git.head().unwrap());
+        let made = make(&git, &outbox, std::slice::from_ref(&tip), &[foreign, held]).await.unwrap();
+        assert!(made.is_thin() && made.length < 2000, "{}", made.length);
+        assert_eq!(kept(&git, &outbox, std::slice::from_ref(&tip)), Some(made.clone()));
+        index(&host, &made);
+        git_in(&host, ["rev-list", "--objects", tip.as_str()]);
+        // Nothing is missing: the pack is empty, and git reads it.
+        let made = make(&git, &outbox, std::slice::from_ref(&tip), std::slice::from_ref(&tip)).await.unwrap();
+        assert_eq!(made.length, 32);
+        index(&host, &made);
     }
 }

@@ -1,7 +1,4 @@
-//! Sends objects to a host with git's own push, and takes in what came from one.
-//!
-//! git believes that it starts `ssh`. It starts the bridge, a command that connects its stdin and stdout to `git
-//! receive-pack` on the host. The push is asynchronous, because the bridge runs at the same time.
+//! Takes in what came from a host.
 
 use std::collections::BTreeMap;
 use std::process::{ExitStatus, Stdio};
@@ -16,83 +13,8 @@ use super::{Error, Repository, Result};
 use crate::model::id::{HandoffId, RemoteName};
 use crate::model::snapshot::Oid;
 
-/// A placeholder for the repository on the host, which the bridge ignores. `.invalid` is never a machine's name (RFC
-/// 2606).
-const URL: &str = "ssh://handoff.invalid/cache";
 /// Maximum bytes that are kept of each output of git and the host.
 const LONGEST: u64 = 1 << 20;
-
-/// The connection to one repository on a host.
-#[derive(Clone, Debug)]
-pub struct Bridge {
-    /// A shell command that connects stdin and stdout to `git receive-pack` on the host and ignores its arguments.
-    pub command: String,
-}
-
-/// A pushed ref.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pushed {
-    pub name: String,
-    /// Whether the host had it already.
-    pub known: bool,
-}
-
-/// Creates refs on the host, all or none, and sends the objects that it lacks. Repeating this is harmless: existing
-/// refs are `known`. A ref that exists at another commit is never moved; the push is refused.
-///
-/// Objects below a ref that the host advertises (`refs/keep/…`) are not sent again. No hook and no push setting of the
-/// user's applies, because this is `send-pack`, not `push`.
-pub async fn push(repo: &Repository, bridge: &Bridge, refs: &[(Oid, String)]) -> Result<Vec<Pushed>> {
-    if refs.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut input = String::new();
-    for (oid, name) in refs {
-        if !name.starts_with("refs/") || name.contains(|c: char| c.is_whitespace() || c.is_control() || c == ':') {
-            return Err(Error::untrusted(format!("{name:?} is not a ref name")));
-        }
-        input.push_str(&format!("{oid}:{name}\n"));
-    }
-    let send = bridged(repo.git("send-pack"), bridge).config("push.gpgSign=false");
-    let send = send.args(["--stdin", "--atomic", "--thin", "--helper-status", "--no-progress", URL]);
-    let ran = run(send, input.into_bytes()).await?;
-    // gitremote-helpers(7), `push`: `ok <ref> [<why>]` or `error <ref> <why>` for each.
-    let told: Vec<_> = ran.stdout.lines().filter_map(|line| line.strip_prefix("ok ")).collect();
-    let find = |name: &str| told.iter().find(|line| line.split(' ').next() == Some(name));
-    let pushed = refs.iter().map(|(_, name)| {
-        let line = find(name)?;
-        Some(Pushed { name: name.clone(), known: line.ends_with(" up to date") })
-    });
-    match pushed.collect::<Option<Vec<_>>>() {
-        Some(pushed) if ran.status.success() => Ok(pushed),
-        _ => Err(ran.failed("send-pack")),
-    }
-}
-
-/// Whether a push failed because the host lacks objects that we assumed, or has damaged ones. git prints the same for a
-/// full disk.
-pub fn is_damage(error: &Error) -> bool {
-    let Error::Failed { command, stderr, .. } = error else { return false };
-    // The host's report of each ref is part of the protocol and not translated.
-    let refused = stderr.lines().filter(|line| line.starts_with("error refs/"));
-    command == "send-pack"
-        && refused
-            .into_iter()
-            .any(|line| line.ends_with("missing necessary objects") || line.ends_with("unpacker error"))
-}
-
-/// Whether a push failed because another push moved or created the same ref in between. Several handoffs push shared
-/// refs that they find missing; at the next try the refs exist.
-pub fn is_race(error: &Error) -> bool {
-    let Error::Failed { command, stderr, .. } = error else { return false };
-    let refused = |line: &str| {
-        line.starts_with("error refs/")
-            && ["atomic transaction failed", "failed to update ref", "fetch first"]
-                .iter()
-                .any(|why| line.ends_with(why))
-    };
-    command == "send-pack" && stderr.lines().any(refused) && stderr.contains("cannot lock ref")
-}
 
 /// Runs blocking work on another thread.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -203,25 +125,14 @@ impl Repository {
     }
 }
 
-fn bridged(git: Git, bridge: &Bridge) -> Git {
-    git.config("protocol.allow=never") // only the bridge
-        .config("protocol.ssh.allow=always")
-        .env("GIT_SSH_COMMAND", &bridge.command)
-        .env("GIT_SSH_VARIANT", "simple") // git must not test the command for OpenSSH's options
-}
-
 pub(super) struct Ran {
     pub(super) status: ExitStatus,
-    pub(super) stdout: String,
     stderr: String,
 }
 
 impl Ran {
     pub(super) fn failed(self, verb: &str) -> Error {
-        // send-pack prints the reason for a refused ref on stdout.
-        let refused = self.stdout.lines().filter(|line| line.starts_with("error "));
-        let stderr = refused.fold(self.stderr.clone(), |text, line| format!("{text}{line}\n"));
-        Error::Failed { command: verb.to_owned(), status: self.status.to_string(), stderr }
+        Error::Failed { command: verb.to_owned(), status: self.status.to_string(), stderr: self.stderr }
     }
 }
 
@@ -229,15 +140,15 @@ impl Ran {
 pub(super) async fn run(git: Git, input: Vec<u8>) -> Result<Ran> {
     let io = |source| Error::Io { what: "could not run git".into(), source };
     let mut child = git.into_tokio().stdin(Stdio::piped()).spawn().map_err(io)?;
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
     let feed = async {
         if let Some(mut stdin) = stdin {
             // A git that ends before it has read everything reports that by its status.
             let _ = stdin.write_all(&input).await;
         }
     };
-    let (_, stdout, stderr, status) = tokio::join!(feed, bounded(stdout), bounded(stderr), child.wait());
-    Ok(Ran { status: status.map_err(io)?, stdout: stdout.map_err(io)?, stderr: stderr.map_err(io)? })
+    let (_, stderr, status) = tokio::join!(feed, bounded(stderr), child.wait());
+    Ok(Ran { status: status.map_err(io)?, stderr: stderr.map_err(io)? })
 }
 
 /// Reads to the end and keeps the first [`LONGEST`] bytes, so that endless output can neither block git nor fill

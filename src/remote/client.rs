@@ -224,7 +224,7 @@ pub struct Reply {
     host: Arc<str>,
     verb: &'static str,
     frames: Frames,
-    /// Open only where more input follows the request (git, a pack).
+    /// Open only where a pack follows the request.
     pub(super) stdin: Option<mpsc::Sender<Bytes>>,
     output: mpsc::UnboundedReceiver<Output>,
     stderr: Vec<u8>,
@@ -257,36 +257,10 @@ impl Reply {
         }
     }
 
-    /// The next raw piece of stdout, for git's bytes after the frame has begun; `None` at the end.
-    pub(super) async fn raw(&mut self) -> Result<Option<Bytes>, RemoteError> {
-        if let Some(held) = self.frames.take_rest() {
-            return Ok(Some(held));
-        }
-        loop {
-            match self.output.recv().await {
-                Some(Output::Stdout(bytes)) => return Ok(Some(bytes)),
-                Some(Output::Stderr(bytes)) => self.keep_stderr(&bytes),
-                Some(Output::Exit(exit)) => self.exit = Some(exit),
-                Some(Output::Severed(error)) => return Err(error.into()),
-                None => return Ok(None),
-            }
-        }
-    }
-
     fn keep_stderr(&mut self, bytes: &[u8]) {
         self.stderr.extend_from_slice(bytes);
         let excess = self.stderr.len().saturating_sub(2048);
         self.stderr.drain(..excess);
-    }
-
-    /// Whether a signal ended the command, once it has ended. A shell reports 128 plus the signal; 128 itself is git's
-    /// own status for a fatal error.
-    pub(super) fn was_killed(&self) -> bool {
-        match &self.exit {
-            Some(Exit::Signal(_)) => true,
-            Some(Exit::Code(code)) => *code > 128,
-            None => false,
-        }
     }
 
     /// Whether the server never started the command, once it has ended.

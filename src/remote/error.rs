@@ -24,10 +24,7 @@ pub enum RemoteError {
     /// The runner could not be installed on the host.
     #[error("could not install the runner script on {host}: {reason}")]
     NotInstalled { host: String, reason: String },
-    /// The socket of the bridge could not be created.
-    #[error("could not create the local socket for git: {0}")]
-    Bridge(#[source] std::io::Error),
-    /// The file of a large transfer could not be read or written on this machine.
+    /// The file of a transfer could not be read or written on this machine.
     #[error("could not read or write the local transfer file: {0}")]
     Pack(#[source] std::io::Error),
 }

@@ -76,12 +76,6 @@ impl Frames {
         self.held = if self.held.is_empty() { bytes } else { [&self.held[..], &bytes[..]].concat().into() };
     }
 
-    /// Returns the bytes that were read after the begin mark, where another protocol continues.
-    pub(super) fn take_rest(&mut self) -> Option<Bytes> {
-        let rest = std::mem::take(&mut self.held);
-        if rest.is_empty() { None } else { Some(rest) }
-    }
-
     /// The host's output outside the frame, for an error message.
     pub fn noise(&self) -> String {
         let held = if matches!(self.place, Place::Outside) { &self.held[..] } else { &[] };

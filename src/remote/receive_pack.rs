@@ -1,8 +1,8 @@
-//! `receive-pack`: sends the objects of a large push as a file, and continues where the last connection was cut.
+//! `receive-pack`: sends the objects of a push as a file, and continues where the last connection was cut.
 
 use std::io::SeekFrom;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::sync::mpsc;
 
@@ -15,6 +15,8 @@ use crate::git::pack_file::PackFile;
 use crate::model::id::RemoteName;
 use crate::model::snapshot::Oid;
 
+/// A pack of at most this many bytes is sent whole, without waiting for how much of it the host has.
+const AT_ONCE: u64 = 1 << 20;
 /// Bytes that are read from the file at once.
 const CHUNK: usize = 256 << 10;
 /// Maximum tips of a cache that are read. Ignored tips only make the pack larger.
@@ -69,9 +71,19 @@ impl Remote {
         arrived: impl FnMut(u64),
     ) -> Result<(), RemoteError> {
         let lines: String = refs.iter().map(|(oid, name)| format!("{oid} {name}\n")).collect();
-        let request =
-            || cache.request().line("pack", &pack.hash).line("length", pack.length).part("refs", lines.clone());
-        let mut reply = self.begin(Verb::ReceivePack, request, false).await?;
+        let whole = match pack.length {
+            ..=AT_ONCE => Some(Bytes::from(tokio::fs::read(&pack.path).await.map_err(RemoteError::Pack)?)),
+            _ => None,
+        };
+        let request = || {
+            let request = cache.request().line("pack", &pack.hash).line("length", pack.length);
+            let request = if pack.is_thin() { request.line("thin", "yes") } else { request };
+            match &whole {
+                Some(bytes) => request.line("whole", "yes").part("refs", lines.clone()).part("pack", bytes.clone()),
+                None => request.part("refs", lines.clone()),
+            }
+        };
+        let mut reply = self.begin(Verb::ReceivePack, request, whole.is_some()).await?;
         let have = match reply.next().await? {
             Some(Piece::Line(line)) => match line.strip_prefix("have ").map(str::parse) {
                 Some(Ok(have)) if have <= pack.length => have,
@@ -116,7 +128,7 @@ impl Remote {
 async fn feed(
     pack: &PackFile,
     from: u64,
-    stdin: &mpsc::Sender<bytes::Bytes>,
+    stdin: &mpsc::Sender<Bytes>,
     mut arrived: impl FnMut(u64),
 ) -> std::io::Result<()> {
     let mut file = tokio::fs::File::open(&pack.path).await?;

@@ -12,8 +12,6 @@ mod tests;
 pub enum Verb {
     /// Report what the machine is and which agents are installed.
     Probe,
-    /// `git receive-pack` on the cache: everything after `serving` is git's protocol.
-    Receive,
     /// Make sure that an attempt runs, at most once.
     Ensure,
     /// Send state and log bytes as they appear.
@@ -30,7 +28,7 @@ pub enum Verb {
     Release,
     /// Prepare a damaged cache to take its objects again.
     RepairCache,
-    /// Receive the objects of a large push as a file, continuing where the last connection was cut.
+    /// Receive the objects of a push as a file, continuing where the last connection was cut.
     ReceivePack,
     /// Send a capture as a pack of what the laptop lacks, in the same way.
     SendPack,
@@ -42,9 +40,8 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 14] = [
+    pub const ALL: [Verb; 13] = [
         Verb::Probe,
-        Verb::Receive,
         Verb::Ensure,
         Verb::Poll,
         Verb::SetNext,
@@ -63,7 +60,6 @@ impl Verb {
     pub fn word(self) -> &'static str {
         match self {
             Verb::Probe => "probe",
-            Verb::Receive => "receive",
             Verb::Ensure => "ensure",
             Verb::Poll => "poll",
             Verb::SetNext => "set-next",
@@ -120,7 +116,7 @@ pub fn text() -> &'static str {
         include_str!("runner/release.sh"),
         include_str!("runner/list.sh"),
         include_str!("runner/probe.sh"),
-        include_str!("runner/serve.sh"),
+        include_str!("runner/open_cache.sh"),
         include_str!("runner/repair_cache.sh"),
         include_str!("runner/receive_pack.sh"),
         include_str!("runner/send_pack.sh"),

@@ -71,7 +71,7 @@ impl Store {
         self.directory(id).join(format!("attempt-{n}.{name}"))
     }
 
-    /// Directory for the pack of a large push, until it is on its host.
+    /// Directory for the pack of a push, until it is on its host.
     pub fn outbox(&self, id: &HandoffId) -> PathBuf {
         self.directory(id).join("outbox")
     }

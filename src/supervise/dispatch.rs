@@ -58,7 +58,7 @@ pub struct Prepared {
     pub(in crate::supervise) key: String,
     pub(in crate::supervise) format: String,
     pub(in crate::supervise) refs: Vec<(Oid, String)>,
-    /// The file of a large push's pack, until the host has it.
+    /// Directory for the pack, until the host has it.
     pub(in crate::supervise) outbox: PathBuf,
 }
 
@@ -241,7 +241,7 @@ impl Driver {
         match (pushed, ensured) {
             (Ok(()), ensured) => ensured,
             (Err(error), _) if error.may_retry() => Err(error),
-            // If the host refused both, its own refusal is clearer than git's.
+            // If the host refused both, the refusal of the attempt is clearer.
             (Err(_), Err(refusal @ Error::Remote(RemoteError::Refused { .. } | RemoteError::Rootless { .. }))) => {
                 Err(refusal)
             }
@@ -288,8 +288,7 @@ impl Driver {
 
 /// Whether git's process on the host was killed before it could report.
 fn is_killed(error: &Error) -> bool {
-    let of_push = |verb: &str| [Verb::Receive, Verb::ReceivePack].iter().any(|it| it.word() == verb);
-    matches!(error, Error::Remote(RemoteError::Cut { verb, .. }) if of_push(verb))
+    matches!(error, Error::Remote(RemoteError::Cut { verb, .. }) if *verb == Verb::ReceivePack.word())
 }
 
 /// Several runs may share one worktree. Different seeds keep them from retrying at the same time.

@@ -7,8 +7,8 @@ pub const FAULTS: &[Fault] = &[
         41,
         "push_cut",
         "the connection is cut in the middle of the pack; receive-pack is killed; the cache cannot be written",
-        "no ref moves; the push is sent again and succeeds; leftovers are removed after an hour; a push that fails \
-         for good leaves no watcher waiting, and `watch` sends it again",
+        "no ref moves; the push continues and succeeds; leftovers are removed after a week; a push that fails for \
+         good leaves no watcher waiting, and `watch` sends it again",
     ),
     row(
         42,

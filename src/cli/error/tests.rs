@@ -158,7 +158,6 @@ fn remote() -> String {
         Refused: answer("disk", "no space left on device"), answer("other-node", "another machine began the attempt");
         Rootless: RemoteError::Rootless { host: host(), root: "/home/dev/.handoff".into() };
         NotInstalled: RemoteError::NotInstalled { host: host(), reason: "its checksum differs".into() };
-        Bridge: RemoteError::Bridge(io());
         Pack: RemoteError::Pack(io());
     })
 }

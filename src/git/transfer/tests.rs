@@ -4,23 +4,15 @@ use super::*;
 use crate::git::snapshot;
 use crate::git::testing::{Repo, contents, git_in, raw};
 
-/// A cache as on a host, next to a repository, with bridges that count the bytes.
+/// A cache as on a host, next to a repository.
 struct Cache {
     directory: PathBuf,
-    push: Bridge,
-    sent: PathBuf,
 }
 
 fn cache(repo: &Repo) -> Cache {
     let directory = repo.sibling("cache.git");
     repo.git(["init", "-q", "--bare", directory.to_str().unwrap()]);
-    // receive-pack refuses to update hidden refs, so a bridge shows the refs of its own handoff.
-    git_in(&directory, ["config", "transfer.hideRefs", "refs/handoff"]);
-    let shown = "-c transfer.hideRefs='!refs/handoff/x-0000000000000000'";
-    let sent = repo.sibling("sent");
-    let (quoted, counter) = (format!("'{}'", directory.display()), format!("'{}'", sent.display()));
-    let push = repo.script("push", &format!("tee {counter} | git {shown} receive-pack {quoted}"));
-    Cache { directory, push: Bridge { command: push }, sent }
+    Cache { directory }
 }
 
 /// Fetches as from a host: the refs of attempt `n`, and a pack of what the repository lacks.
@@ -57,87 +49,6 @@ async fn take_in(
     let pack = PackFile { path: file.to_owned(), hash: work.clone(), length: file.metadata().unwrap().len() };
     let arrival = Arrival::of(git, (&id, &name), n, refs, &pack).await?;
     arrival.expect("the pack is whole").take_in(work).await
-}
-
-impl Cache {
-    fn sent(&self) -> u64 {
-        self.sent.metadata().unwrap().len()
-    }
-}
-
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1u32;
-    let step = |_| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    };
-    (0..length).map(step).collect()
-}
-
-#[tokio::test]
-async fn a_snapshot_is_pushed_and_known_objects_are_not_sent_again() {
-    let repo = Repo::with_commit();
-    repo.write("big", noise(300_000));
-    repo.commit("big");
-    repo.git(["config", "push.gpgSign", "true"]);
-    repo.write(".git/hooks/pre-push", "#!/bin/sh\nexit 1\n");
-    repo.executable(".git/hooks/pre-push");
-    repo.write("new", "x");
-    let (git, cache) = (repo.open(), cache(&repo));
-    let head = git.head().unwrap();
-    let keep = (head.clone(), format!("refs/keep/{head}"));
-    let known = |pushed: Vec<Pushed>| pushed.into_iter().map(|p| p.known).collect::<Vec<_>>();
-    assert_eq!(known(push(&git, &cache.push, std::slice::from_ref(&keep)).await.unwrap()), [false]);
-    assert!(cache.sent() > 300_000);
-    let taken = snapshot::take(&git, &[]).unwrap();
-    let ship = (taken.commit.clone(), "refs/handoff/x-0000000000000000/ship/1".to_owned());
-    let refs = [keep, ship];
-    assert_eq!(known(push(&git, &cache.push, &refs).await.unwrap()), [true, false]);
-    assert!(cache.sent() < 2000, "{}", cache.sent());
-    git_in(&cache.directory, ["fsck", "--strict", "--no-dangling"]);
-    assert_eq!(git_in(&cache.directory, ["show", &format!("{}:new", refs[1].1)]), "x");
-}
-
-#[tokio::test]
-async fn a_repeated_push_changes_nothing_and_another_commit_is_refused() {
-    let repo = Repo::with_commit();
-    let (git, cache) = (repo.open(), cache(&repo));
-    let first = git.head().unwrap();
-    let name = "refs/keep/x".to_owned();
-    push(&git, &cache.push, &[(first.clone(), name.clone())]).await.unwrap();
-    assert!(push(&git, &cache.push, &[(first.clone(), name.clone())]).await.unwrap()[0].known);
-    let other: Oid = repo.git(["commit-tree", "HEAD^{tree}", "-m", "other"]).trim().parse().unwrap();
-    let both = [(other.clone(), "refs/keep/y".to_owned()), (other, name)];
-    let error = push(&git, &cache.push, &both).await.unwrap_err();
-    assert!(error.to_string().contains("refs/keep/x"), "{error}");
-    assert_eq!(
-        git_in(&cache.directory, ["for-each-ref", "--format=%(objectname) %(refname)"]),
-        format!("{first} refs/keep/x\n")
-    );
-}
-
-#[tokio::test]
-async fn a_failed_bridge_is_an_error_with_its_stderr() {
-    let repo = Repo::with_commit();
-    let git = repo.open();
-    let broken = Bridge { command: repo.script("broken", "echo 'no such cache' >&2; exit 3") };
-    let refs = [(git.head().unwrap(), "refs/keep/x".to_owned())];
-    let error = push(&git, &broken, &refs).await.unwrap_err();
-    assert!(error.to_string().contains("no such cache"), "{error}");
-}
-
-#[tokio::test]
-async fn a_push_cut_short_leaves_no_ref() {
-    let repo = Repo::with_commit();
-    repo.write("big", noise(300_000));
-    repo.commit("big");
-    let (git, cache) = (repo.open(), cache(&repo));
-    let command = format!("head -c 100000 | git receive-pack '{}'", cache.directory.display());
-    let cut = Bridge { command: repo.script("cut", &command) };
-    let refs = [(git.head().unwrap(), "refs/keep/x".to_owned())];
-    push(&git, &cut, &refs).await.unwrap_err();
-    assert_eq!(git_in(&cache.directory, ["for-each-ref"]), "");
-    push(&git, &cache.push, &refs).await.unwrap();
 }
 
 /// Attempt 1's capture, made on the host.

@@ -86,11 +86,6 @@ make_cache() {
 	pruneExpire = never
 [maintenance]
 	auto = false
-[receive]
-	autogc = false
-	shallowUpdate = true
-	denyDeletes = false
-	advertisePushOptions = false
 [core]
 	hooksPath = /dev/null
 	logAllRefUpdates = false

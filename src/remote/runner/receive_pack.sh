@@ -1,27 +1,34 @@
-# The verb `receive-pack`: takes the objects of a large push as one file, by offset and hash, so that a transfer
-# continues after a lost connection.
+# The verb `receive-pack`: takes the objects of a push as one file, by offset and hash, so that a transfer continues
+# after a lost connection.
 
 # Without a hash, answers the tips that the cache has and the laptop need not pack. With a hash, answers how many bytes
-# of that pack are here and reads the rest from stdin. When git has read the whole pack, its objects and the refs of the
-# push are added.
+# of that pack are here and reads the rest from stdin, unless all of it came in the request. When git has read the whole
+# pack, its objects and the refs of the push are added.
 run_receive_pack() {
   read_request
   take_blob
   begin
   open_cache
+  sweep_cache
   if [ -z "$pack" ]; then
     cache_git for-each-ref --format='tip %(objectname)' refs/keep/ "refs/handoff/$name/"
     finish 0
   fi
   [ -n "$length" ] || refuse request "length is missing"
+  [ -z "$all" ] || cut_pack
+  read_pushed_refs
   incoming=$cache/incoming/$name
   part=$incoming/objects/pack/pack-$pack.pack
   have=$length
-  [ -f "$cache/objects/pack/pack-$pack.idx" ] || find_part
-  say "have $have"
-  [ "$have" -eq "$length" ] || take_rest
-  [ -f "$cache/objects/pack/pack-$pack.idx" ] || take_in_pack
-  make_pushed_refs
+  if has_pushed_refs; then
+    say "have $have"
+  else
+    [ -f "$cache/objects/pack/pack-$pack.idx" ] || find_part
+    say "have $have"
+    [ "$have" -eq "$length" ] || take_rest
+    [ -f "$cache/objects/pack/pack-$pack.idx" ] || take_in_pack
+    make_pushed_refs
+  fi
   rm -rf "$incoming"
   finish 0
 }
@@ -31,6 +38,7 @@ find_part() {
   for left in "$incoming/objects/pack"/*; do
     case $left in "${part%.pack}".*) ;; *) rm -f "$left" ;; esac
   done
+  [ -z "$all" ] || { mkdir -p "${part%/*}" && mv -f "$request.pack" "$part"; } || refuse_write "the pack could not be stored"
   { mkdir -p "${part%/*}" && true >>"$part"; } || refuse_write "the pack could not be stored"
   have=$(wc -c <"$part")
   if [ "$((have))" -gt "$length" ] && true >"$part"; then have=0; fi
@@ -49,34 +57,74 @@ take_rest() {
 }
 
 # Reads the pack in quarantine until git has read every object and followed every link from the new tips to what is
-# here.
+# here. Only then the cache gets the objects.
 take_in_pack() {
-  if [ "$(cache_git index-pack "$part" 2>/dev/null)" != "$pack" ]; then
-    ! is_full "$root" || refuse_write "the pack could not be indexed"
-    rm -rf "$incoming"
-    refuse damaged "the pack is damaged"
+  sum=20
+  [ -z "$format" ] || sum=32
+  [ "$(tail -c "$sum" "$part" | od -An -tx1 | tr -d ' \n')" = "$pack" ] || refuse_pack damaged "the pack is damaged"
+  # Git opens every pack of a repository, so a few objects become files of their own.
+  few=
+  [ "$length" -ge 1048576 ] ||
+    [ "$(od -An -tu1 -j8 -N4 "$part" | awk '{ print (($1 * 256 + $2) * 256 + $3) * 256 + $4 }')" -ge 100 ] || few=1
+  if [ -n "$few" ]; then
+    said=$(incoming_git unpack-objects -q <"$part" 2>&1)
+  elif [ -n "$thin" ]; then
+    said=$(incoming_git index-pack --stdin --fix-thin <"$part" 2>&1 >/dev/null)
+  else
+    said=$(cache_git index-pack "$part" 2>&1 >/dev/null)
+  fi || case $said in
+    *'unresolved delta'*) refuse_pack lacking "base objects of the push are missing" ;;
+    *)
+      ! is_full "$root" || refuse_write "the pack could not be unpacked"
+      refuse_pack damaged "the pack is damaged"
+      ;;
+  esac
+  cut -d ' ' -f 1 "$request" | incoming_git rev-list --objects --quiet --stdin --not --all 2>/dev/null ||
+    refuse_pack lacking "base objects of the push are missing"
+  if [ -n "$few" ]; then
+    cache_git unpack-objects -q <"$part" 2>/dev/null || refuse_write "the objects could not be added to the cache"
+  else
+    publish_packs
   fi
-  if ! cut -d ' ' -f 1 "$request" | incoming_git rev-list --objects --quiet --stdin --not --all 2>/dev/null; then
-    rm -rf "$incoming"
-    refuse lacking "base objects of the push are missing"
-  fi
-  # The index goes last, because git sees no pack without one. Another connection's call may have done the same before.
-  for made in pack rev idx; do
-    [ ! -f "${part%.pack}.$made" ] || mv -f "${part%.pack}.$made" "$cache/objects/pack/" 2>/dev/null
+}
+
+# Refuses the pack and deletes what came of it.
+refuse_pack() {
+  rm -rf "$incoming"
+  refuse "$1" "$2"
+}
+
+# Moves the packs of the quarantine into the cache. Another connection's call may have done the same before.
+publish_packs() {
+  for index in "$incoming/objects/pack"/pack-*.idx; do
+    base=${index%.idx}
+    # The index goes last, because git sees no pack without one.
+    for made in pack rev idx; do
+      [ ! -f "$base.$made" ] || mv -f "$base.$made" "$cache/objects/pack/" 2>/dev/null
+    done
+    [ -f "$cache/objects/pack/${index##*/}" ] || refuse_write "the pack could not be moved into the cache"
   done
-  [ -f "$cache/objects/pack/pack-$pack.idx" ] || refuse_write "the pack could not be moved into the cache"
 }
 
 # Calls git with the objects of the quarantine and of the cache.
 incoming_git() { with_objects "$incoming/objects" "$cache/objects" cache_git "$@"; }
 
-# Makes the refs of the push, which are lines `<object> <ref>` of the blob. Another push may make the same tips at the
-# same time.
-make_pushed_refs() {
+# Checks the refs of the push, which are lines `<object> <ref>` of the blob.
+read_pushed_refs() {
   awk -v own="refs/handoff/$name/" '
     $1 !~ /^[0-9a-f]+$/ || ($2 != "refs/keep/" $1 && index($2, own) != 1) || NF != 2 { exit 1 }
     { print "update " $2 " " $1 }' "$request" >"$request.refs" ||
     refuse request "bad name of a ref"
+}
+
+# Whether an earlier call has made the refs of the push, all of which are made at once.
+has_pushed_refs() {
+  last=$(tail -n 1 "$request")
+  { read -r there <"$cache/${last#* }"; } 2>/dev/null && [ "$there" = "${last%% *}" ]
+}
+
+# Makes the refs of the push. Another push may make the same tips at the same time.
+make_pushed_refs() {
   cache_git -c core.filesRefLockTimeout=10000 update-ref --stdin <"$request.refs" 2>/dev/null ||
     refuse_write "the refs of the push could not be made"
 }

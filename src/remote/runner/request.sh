@@ -6,7 +6,7 @@
 # $all (`whole`), and $asks to the lines of other keys. Sets $value.
 read_request() {
   name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
-  pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' known='' used='' started='' strays='' asks='' whole='' all=''
+  pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' known='' used='' started='' strays='' asks='' whole='' all='' thin=''
   while IFS= read -r line; do
     if [ -z "$line" ]; then
       whole=1
@@ -28,6 +28,7 @@ read_request() {
       'max '*) is_number "$value" && max=$value ;;
       'grace '*) is_number "$value" && grace=$value ;;
       'whole yes') all=1 ;;
+      'thin yes') thin=1 ;;
       'blob '*) is_number "$value" && blob=$value ;;
       'next '*) is_next "$value" && next=$value ;;
       'reason '*) is_name "$value" && reason=$value ;;
@@ -64,10 +65,19 @@ need_attempt() {
 # Copies the blob from stdin to a file, complete or not at all. Sets $request to the file.
 take_blob() {
   request=$root/.request.$$
-  trap 'rm -f "$request" "$request.refs"' EXIT
+  trap 'rm -f "$request" "$request".*' EXIT
   first_bytes "${blob:-0}" >"$request" || refuse_write "the request could not be stored"
   size=$(wc -c <"$request")
   [ "$((size))" -eq "${blob:-0}" ] || refuse truncated "$((size)) of $blob bytes of the request arrived"
+}
+
+# Moves the pack, which is the last part of the blob, from the file $request to $request.pack.
+cut_pack() {
+  { [ -n "$length" ] && [ "${blob:-0}" -ge "$length" ]; } || refuse request "length is missing"
+  {
+    tail -c "$length" "$request" >"$request.pack" &&
+      first_bytes "$((blob - length))" <"$request" >"$request.rest" && mv -f "$request.rest" "$request"
+  } || refuse_write "the request could not be stored"
 }
 
 # Cuts the blob into the files of a directory: `part spec/<file> <bytes>` lines, in order.

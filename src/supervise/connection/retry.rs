@@ -145,7 +145,7 @@ mod tests {
             (RemoteError::Garbled { host: host(), verb, what: "w".into() }, Remedy::Stop),
             (RemoteError::Refused { host: host(), class: "epoch".into(), text: "t".into() }, Remedy::Stop),
             (RemoteError::NotInstalled { host: host(), reason: "r".into() }, Remedy::Stop),
-            (RemoteError::Bridge(std::io::ErrorKind::Other.into()), Remedy::Stop),
+            (RemoteError::Pack(std::io::ErrorKind::Other.into()), Remedy::Stop),
         ]
     }
 

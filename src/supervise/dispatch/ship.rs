@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::git::pack_file::{self, PackFile};
+use crate::git::pack_file::{self, LARGE, PackFile};
 use crate::git::repository::Repository;
-use crate::git::transfer;
 use crate::model::attempt::Reason;
 use crate::model::snapshot::Oid;
 use crate::model::verdict::Class;
-use crate::remote::bridge::{Bridge, Service};
 use crate::remote::client::Remote;
 use crate::remote::receive_pack::Cache;
 use crate::remote::refusal::RefusalClass;
@@ -16,10 +14,6 @@ use crate::supervise::dispatch::Prepared;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::progress::{Progress, Reporter, Throttle};
-use crate::supervise::services::blocking;
-
-/// Maximum number of pushes of one repository that may come first.
-const MOST_RIVALS: u32 = 10;
 
 impl Driver {
     /// Whether the attempt before `n` ended because objects of the ship were missing or damaged on the host.
@@ -39,19 +33,18 @@ pub(in crate::supervise) struct Push<'a> {
 }
 
 impl Push<'_> {
-    /// Pushes the refs of a dispatch. A cache that is damaged, or known to be (`broken`), is repaired first and gets
-    /// all objects, because nothing in it is relied on.
+    /// Sends the objects and makes the refs of a dispatch. A cache that is damaged, or known to be (`broken`), is
+    /// repaired first and gets all objects, because nothing in it is relied on.
     pub async fn run(&self, broken: bool) -> Result<(), Error> {
         if broken {
             self.repair_cache().await?;
         }
-        let pushed = match self.unrivalled(broken).await {
-            Err(error) if !broken && is_damage(&error) => match self.repair_cache().await? {
-                true => self.unrivalled(true).await,
-                // The objects that an earlier pack builds on may be gone.
-                false if is_of_pack(&error) => self.unrivalled(false).await,
-                false => Err(error),
-            },
+        let pushed = match self.once(broken).await {
+            // Without a repair, the pack was damaged, or built on tips that were deleted in the meantime.
+            Err(error) if !broken && is_of_pack(&error) => {
+                let repaired = self.repair_cache().await?;
+                self.once(repaired).await
+            }
             pushed => pushed,
         };
         pushed?;
@@ -69,55 +62,20 @@ impl Push<'_> {
         Ok(repaired)
     }
 
-    /// Pushes until no other push comes first.
-    async fn unrivalled(&self, whole: bool) -> Result<(), Error> {
-        for _ in 0..MOST_RIVALS {
-            match self.once(whole).await {
-                Err(Error::Git(error)) if transfer::is_race(&error) => {}
-                pushed => return pushed,
-            }
-        }
-        self.once(whole).await
-    }
-
     async fn once(&self, whole: bool) -> Result<(), Error> {
-        if let Some(pack) = self.large(whole).await? {
-            return self.send(&pack).await;
-        }
-        let Prepared { ensure, key, format, refs, .. } = self.prepared;
-        let bridge = Bridge::new(self.remote, Service::Receive { whole }, &ensure.name, key, format)?;
-        let command = transfer::Bridge { command: bridge.command() };
-        let pushed = transfer::push(self.repository, &command, refs);
-        tokio::pin!(pushed);
-        tokio::select! {
-            biased;
-            result = &mut pushed => drop(result?),
-            served = bridge.serve() => match served {
-                // Only the end of the host's process concerns the link; git's own errors do not.
-                Err(error) => return Err(Error::Remote(error)),
-                Ok(()) => drop(pushed.await?),
-            },
-        }
-        Ok(())
+        let pack = self.pack(whole).await?;
+        self.send(&pack).await
     }
 
-    /// The pack of this push if it is large: one whose transfer had begun, or a new one.
-    async fn large(&self, whole: bool) -> Result<Option<PackFile>, Error> {
+    /// The pack of this push: one whose transfer had begun, or a new one.
+    async fn pack(&self, whole: bool) -> Result<PackFile, Error> {
         let Prepared { refs, outbox, .. } = self.prepared;
         let tips: Vec<Oid> = refs.iter().map(|(oid, _)| oid.clone()).collect();
         if !whole && let Some(pack) = pack_file::kept(self.repository, outbox, &tips) {
-            return Ok(Some(pack));
-        }
-        let repository = self.repository.clone();
-        if !blocking(move || repository.may_be_large()).await?? {
-            return Ok(None);
+            return Ok(pack);
         }
         let held = if whole { Vec::new() } else { self.remote.tips(self.cache()).await? };
-        match pack_file::make(self.repository, outbox, &tips, &held).await {
-            Ok(pack) => Ok(pack),
-            // There is no room for a file. git's own push needs none.
-            Err(_) => pack_file::forget(outbox).map(|()| None).map_err(Error::Git),
-        }
+        Ok(pack_file::make(self.repository, outbox, &tips, &held).await?)
     }
 
     async fn send(&self, pack: &PackFile) -> Result<(), Error> {
@@ -125,7 +83,7 @@ impl Push<'_> {
         let (host, length) = (self.remote.host().to_owned(), pack.length);
         let mut throttle = Throttle::default();
         let arrived = |sent| {
-            if throttle.is_due(sent == length) {
+            if length >= LARGE && throttle.is_due(sent == length) {
                 self.reporter.tell(&Progress::Sending { host: host.clone(), sent, length });
             }
         };
@@ -140,10 +98,6 @@ impl Push<'_> {
         let Prepared { ensure, key, format, .. } = self.prepared;
         Cache { name: &ensure.name, key, format }
     }
-}
-
-fn is_damage(error: &Error) -> bool {
-    is_of_pack(error) || matches!(error, Error::Git(error) if transfer::is_damage(error))
 }
 
 /// Whether the host has refused the pack itself.

@@ -118,29 +118,3 @@ fn commits_in_reflogs_and_tags_are_captured() {
         assert_eq!(result.get("detail"), None, "{}", result.0);
     }
 }
-
-#[test]
-fn git_pushes_through_the_runner() {
-    use std::os::unix::fs::PermissionsExt;
-    for shell in shells() {
-        let host = TestHost::shipped(shell.clone(), "echo w >w");
-        std::fs::remove_dir_all(host.cache()).unwrap();
-        let bridge = |verb: Verb| {
-            let path = host.home().join(verb.word());
-            let line = loader(verb).replace("h=/bin/sh;", &format!("h=\"{shell}\";"));
-            let header = format!("00000000000000aa\\n\\nname {}\\nkey {}\\n\\n", host.name, "a".repeat(40));
-            let head = format!("{{ printf '{header}'; cat; }} | ( {line} )");
-            let script = format!("#!/bin/sh\n{head} | {{ read -r begin; read -r serving; cat; }}\n");
-            std::fs::write(&path, script).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-            format!("core.sshCommand=HOME='{}' '{}'", host.home().display(), path.display())
-        };
-        let [commit, head, ..] = &host.oids;
-        let refs = [format!("{commit}:refs/handoff/{}/ship/1", host.name), format!("{head}:refs/keep/{head}")];
-        let variant = "ssh.variant=simple";
-        let receive = bridge(Verb::Receive);
-        host.git(&host.laptop(), &["-c", variant, "-c", &receive, "push", "-q", "x:y", &refs[0], &refs[1]]);
-        host.ensure(1, &[]);
-        assert!(host.result(1).get("capture").is_some());
-    }
-}

@@ -1,4 +1,4 @@
-//! A large push as a file: bytes that arrived are not sent again, and git must read the whole pack before objects and
+//! A push as a file: bytes that arrived are not sent again, and git must read the whole pack before objects and
 //! refs exist.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -30,11 +30,16 @@ impl Sent {
 
     /// Packs the given revisions.
     fn pack(&mut self, ends: &str) {
+        self.pack_with(ends, &[]);
+    }
+
+    fn pack_with(&mut self, ends: &str, args: &[&str]) {
         let laptop = self.host.laptop();
         let ends_file = self.host.home().join("ends");
         std::fs::write(&ends_file, ends).unwrap();
         let output = std::process::Command::new("git")
             .args(["pack-objects", "--revs", "--stdout", "-q"])
+            .args(args)
             .current_dir(laptop)
             .stdin(std::fs::File::open(ends_file).unwrap())
             .output()
@@ -50,6 +55,22 @@ impl Sent {
         format!(
             "name {name}\nkey {key}\nformat sha1\npack {hash}\nlength {length}\npart refs {blob}\nblob {blob}\n\n{refs}"
         )
+    }
+
+    /// The request for a small pack, which is thin and in the request.
+    fn whole_request(&self, refs: &str) -> Vec<u8> {
+        let (name, key, hash) = (&self.host.name, "a".repeat(40), &self.hash);
+        let (length, refs_length) = (self.bytes.len(), refs.len());
+        let blob = length + refs_length;
+        let head = format!(
+            "name {name}\nkey {key}\nformat sha1\npack {hash}\nlength {length}\nwhole yes\nthin yes\n\
+             part refs {refs_length}\npart pack {length}\nblob {blob}\n\n{refs}"
+        );
+        [head.as_bytes(), &self.bytes].concat()
+    }
+
+    fn send_whole(&self, refs: &str) -> String {
+        self.host.call(Verb::ReceivePack, &self.whole_request(refs))
     }
 
     fn refs(&self) -> String {
@@ -181,4 +202,81 @@ fn no_other_ref_can_be_made() {
         }
         assert!(!sent.host.cache().join("refs/heads/main").exists());
     }
+}
+
+/// A laptop's repository with files `1` to `count`, committed on top of what the host has, each of which is a delta of a
+/// file that the host has.
+fn changed(shell: String, count: u32) -> Sent {
+    let mut sent = Sent::new(shell);
+    let laptop = sent.host.laptop();
+    let write = |end: &str| {
+        for n in 1..=count {
+            let lines: String = (0..200).map(|line: u32| format!("{}\n", (line + n).wrapping_pow(5))).collect();
+            std::fs::write(laptop.join(format!("file-{n}")), lines + end).unwrap();
+        }
+        sent.host.git(&laptop, &["add", "-A"]);
+        sent.host.git(&laptop, &["commit", "-qm", "files"]);
+        sent.host.git(&laptop, &["rev-parse", "HEAD"])
+    };
+    let (held, tip) = (write(""), write("more\n"));
+    let target = format!("{held}:refs/keep/{held}");
+    sent.host.git(&laptop, &["push", "-q", sent.host.cache().to_str().unwrap(), &target]);
+    sent.pack_with(&format!("{tip}\n^{held}\n"), &["--thin"]);
+    sent.commit = tip;
+    sent
+}
+
+fn loose_objects(host: &TestHost) -> usize {
+    let counted = host.git(&host.cache(), &["count-objects"]);
+    counted.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_thin_pack_is_taken_in_with_its_request() {
+    for shell in shells() {
+        for (count, is_few) in [(3, true), (120, false)] {
+            let sent = changed(shell.clone(), count);
+            if sent.host.shell().starts_with("busybox") {
+                sent.host.only_busybox();
+            }
+            let (before, refs) = (loose_objects(&sent.host), sent.refs());
+            let answer = sent.send_whole(&refs);
+            assert!(answer.ends_with("end 0\n"), "{answer}");
+            let cache = sent.host.cache();
+            sent.host.git(&cache, &["fsck", "--connectivity-only"]);
+            let made = loose_objects(&sent.host) - before;
+            assert_eq!(made, if is_few { count as usize + 2 } else { 0 });
+            assert!(!sent.incoming().exists());
+            let again = sent.send_whole(&refs);
+            assert!(again.contains(&format!("\nhave {}\n", sent.bytes.len())) && again.ends_with("end 0\n"), "{again}");
+        }
+    }
+}
+
+#[test]
+fn a_thin_pack_without_its_base_objects_leaves_nothing() {
+    for shell in shells() {
+        for count in [3, 120] {
+            let sent = changed(shell.clone(), count);
+            let cache = sent.host.cache();
+            let keep = sent.host.git(&cache, &["for-each-ref", "--format=%(refname)", "refs/keep/"]);
+            sent.host.git(&cache, &["update-ref", "-d", &keep]);
+            sent.host.git(&cache, &["gc", "-q", "--prune=now"]);
+            let refused = sent.send_whole(&sent.refs());
+            assert!(refused.contains("error lacking "), "{refused}");
+            assert!(!sent.incoming().exists());
+            assert_eq!(loose_objects(&sent.host), 0);
+        }
+    }
+}
+
+#[test]
+fn a_request_that_was_cut_in_its_pack_adds_nothing() {
+    let sent = changed(shells().remove(0), 3);
+    let before = loose_objects(&sent.host);
+    let request = sent.whole_request(&sent.refs());
+    let refused = sent.host.call(Verb::ReceivePack, &request[..request.len() - sent.bytes.len() / 2]);
+    assert!(refused.contains("error truncated "), "{refused}");
+    assert_eq!(loose_objects(&sent.host), before);
+    assert!(sent.send_whole(&sent.refs()).ends_with("end 0\n"));
 }

@@ -52,7 +52,6 @@ fn requests(host: &TestHost, known: &str) -> Vec<(Verb, Vec<u8>)> {
         text(Verb::Cancel, format!("{attempt}\n")),
         text(Verb::Capture, format!("{attempt}\n")),
         text(Verb::Release, format!("instance {known}\nname {name}\n\n")),
-        text(Verb::Receive, format!("{cache}\n")),
         text(Verb::RepairCache, format!("{cache}\n")),
         text(Verb::ReceivePack, format!("{cache}\n")),
         text(Verb::SendPack, format!("{cache}attempt 1\n\n")),
