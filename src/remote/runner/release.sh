@@ -152,8 +152,6 @@ give_back() {
     index=$scratch/union
     id=$(capture_git write-tree) && say "tree $id" >"$place/held"
     index=
-    # The next handoff need not read all files again if it has this index.
-    mv -f "$scratch/seen" "$place/index" 2>/dev/null
     while IFS= read -r path; do
       [ ! -d "$tree/$path" ] || [ -w "$tree/$path" ] || blocked=$path
     done <"$scratch/stuck"

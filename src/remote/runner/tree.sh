@@ -36,17 +36,25 @@ make_capture_git() {
 }
 
 # Writes the shipped files into a tree that was just compared. Ignored files stay, so that a build stays warm;
-# everything else is replaced.
+# everything else is replaced. At the end the index has the content of every file: git hashes those that it does not
+# know from `proved`, the index of the comparison, and those whose ctime, inode or size has changed since then. An index
+# that is older is not trusted, because an agent of the same user could have written to it.
 fill_tree() {
   remove "$tree/.git" && mkdir -p "$tree" || return 1
   [ ! -f "$cache/shallow" ] || cp "$cache/shallow" "$job/capture.git/shallow"
-  mv -f "${tree%/*}/index" "$job/capture.git/index" 2>/dev/null
+  start_index
   # Cleans once by the ignore rules in the tree, and once by those that were shipped.
   drop_nested && capture_git read-tree --reset -u "$files_tree" && drop_nested && clean_files || return 1
   give_clone_modes
-  # A new index knows no file's state, so the next `add` reads and hashes every file.
+  # What the checkout wrote into the index is dropped: git reads the files that it wrote.
+  start_index
+  capture_git read-tree --reset "$files_tree" && add_files
+}
+
+# Makes the index a copy of `proved`, with its time, by which git knows files that were written later in that second.
+start_index() {
   rm -f "$job/capture.git/index"
-  capture_git read-tree "$files_tree" && add_files
+  [ ! -f "$job/capture.git/proved" ] || cp -p "$job/capture.git/proved" "$job/capture.git/index"
 }
 
 # Makes the agent's repository from nothing, because an earlier agent may have written anything into the last one.
@@ -126,7 +134,10 @@ add_extra() {
 # Fills a tree and verifies its contents.
 settle_in() {
   detail="the files could not be written"
-  steadily with_clone_modes fill_tree || { note_stall && return 1; }
+  steadily with_clone_modes fill_tree
+  filled=$?
+  rm -f "$job/capture.git/proved"
+  [ "$filled" -eq 0 ] || { note_stall && return 1; }
   detail="the repository could not be created"
   steadily with_clone_modes make_repository || { note_stall && return 1; }
   prove_ship || return 1

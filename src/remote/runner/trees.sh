@@ -68,8 +68,11 @@ reuse_tree() {
   return 1
 }
 
-# Whether filling the tree loses nothing. Otherwise sets $why. Sets $caches, $held and $scratch.
+# Whether filling the tree loses nothing. Otherwise sets $why. Sets $caches, $held and $scratch. The content of every file
+# is read: what an index or a clock says is no proof before something is overwritten. The index of the comparison is kept
+# as `proved`, for fill_tree.
 may_fill() {
+  rm -f "$job/capture.git/proved"
   [ -d "$tree" ] || return 0
   scratch=$job/.compare held=$job/.compare/held caches=$(cat "$spec/caches" 2>/dev/null)
   rm -rf "$scratch"
@@ -82,6 +85,7 @@ may_fill() {
     why=
     [ "$kept" -eq 0 ] || why="has $kept files that are nowhere else"
     [ -z "$stuck" ] || why="has a directory that cannot be written: $stuck"
+    mv -f "$scratch/seen" "$job/capture.git/proved" 2>/dev/null
   fi
   rm -rf "$scratch"
   [ -z "$why" ]

@@ -221,3 +221,40 @@ fn an_older_attempt_is_not_captured_in_the_tree_of_a_later_one() {
     });
     assert!(captured.contains("error capture attempt 2 has run"), "{captured}");
 }
+
+#[test]
+fn a_reused_tree_is_read_once_and_only_the_index_of_that_reading_is_trusted() {
+    for shell in shells() {
+        let mut host = TestHost::shipped(shell, "touch -d @1000000000 ../sub/deep; echo w >w");
+        std::fs::write(host.laptop().join(".gitattributes"), "deep filter=count\n").unwrap();
+        host.ship_again();
+        let hashed = host.home().join("hashed");
+        let config = format!("[filter \"count\"]\n\tclean = \"echo >>'{}'; cat\"\n", hashed.display());
+        host.ensure(1, &[("config", &config), ("grant", &grant(&[("last", "1")]))]);
+        let ack = format!("ack 1 {} 0\n", host.result(1).get("capture").unwrap());
+        assert!(release(&host, &ack).ends_with("end 0\n"));
+
+        // An agent could write an index that says that a file is up to date.
+        std::fs::write(host.laptop().join("edited file"), "new\n").unwrap();
+        host.ship_again();
+        let place = host.root().join("trees/my repo-1");
+        std::fs::copy(host.laptop().join(".git/index"), place.join("index")).unwrap();
+        let index = format!("--work-tree={}", tree(&host).display());
+        let git_dir = format!("--git-dir={}", host.laptop().join(".git").display());
+        let forge = format!(
+            "GIT_INDEX_FILE='{0}/index' git '{git_dir}' '{index}' add -A; oid=$(git '{git_dir}' rev-parse {1}:'edited file'); \
+             printf \"100644 $oid 0\\tedited file\\n\" | GIT_INDEX_FILE='{0}/index' git '{git_dir}' '{index}' update-index --index-info; \
+             GIT_INDEX_FILE='{0}/index' git '{git_dir}' '{index}' update-index --assume-unchanged 'edited file'",
+            place.display(),
+            host.oids[0]
+        );
+        assert!(std::process::Command::new("sh").args(["-c", &forge]).status().unwrap().success());
+        let _ = std::fs::remove_file(&hashed);
+        host.agent(&format!("cp '{}' $HOME/before; cat '../edited file'", hashed.display()));
+        host.ensure(2, &[("config", &config), ("grant", &grant(&[("first", "2"), ("last", "2")]))]);
+        host.result(2);
+        assert_eq!(host.log(2), "new\n");
+        assert_eq!(std::fs::read_dir(host.root().join("trees")).unwrap().count(), 1, "the tree is used again");
+        assert_eq!(std::fs::read_to_string(host.home().join("before")).unwrap(), "\n", "one file was hashed once");
+    }
+}
