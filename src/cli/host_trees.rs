@@ -16,8 +16,8 @@ pub async fn show(global: &Global, name: &str, json: bool) -> Result<u8, Error> 
     let host = context::hosts(global)?.resolve(name).map_err(SuperviseError::from)?;
     let mut connection =
         HostConnection::new(host, context::connect(), context::prompter(), std::sync::Arc::new(NullReporter));
-    let trees =
-        connection.patiently().await.map_err(SuperviseError::from)?.trees().await.map_err(SuperviseError::from)?;
+    let remote = connection.patiently().await.map_err(SuperviseError::from)?;
+    let trees = remote.trees().await.map_err(SuperviseError::from)?.trees;
     for tree in &trees {
         if json {
             outln!("{}", serde_json::json!(tree));

@@ -1,5 +1,7 @@
 //! `handoff hosts`
 
+mod disk;
+
 use clap::Subcommand;
 
 use super::Global;
@@ -51,6 +53,14 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Show how much disk space the checkouts and caches take on each host; `handoff clean` frees it
+    Disk {
+        /// Only these hosts (default: all of hosts.toml)
+        names: Vec<String>,
+        /// Print one JSON object per host
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl Hosts {
@@ -59,6 +69,7 @@ impl Hosts {
             Action::List { json } => list(global, json),
             Action::Add { name, address } => add(global, &name, address.as_deref()),
             Action::Check { name, agent, json } => check(global, &name, agent.as_deref(), json).await,
+            Action::Disk { names, json } => disk::show(global, &names, json).await,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `trees`: the trees on a host, their owners, and why a tree is not used any more.
+//! `trees`: the trees on a host, their owners, and why a tree is not used any more; and the caches.
 
 use super::client::Remote;
 use super::error::RemoteError;
@@ -17,29 +17,43 @@ pub struct Tree {
     pub kib: Option<u64>,
 }
 
+/// A repository's cache of objects on a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Cache {
+    pub path: String,
+    /// As [`Tree::kib`].
+    pub kib: Option<u64>,
+}
+
+/// What a host's root contains besides the attempts' own files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Contents {
+    pub trees: Vec<Tree>,
+    pub caches: Vec<Cache>,
+}
+
 impl Remote {
-    /// Every tree of the host's root, sorted by name.
-    pub async fn trees(&self) -> Result<Vec<Tree>, RemoteError> {
+    /// Every tree and every cache of the host's root, sorted by name.
+    pub async fn trees(&self) -> Result<Contents, RemoteError> {
         Ok(read(&self.call(Verb::Trees, Request::new).await?))
     }
 }
 
-fn read(lines: &[String]) -> Vec<Tree> {
-    let mut trees: Vec<Tree> = Vec::new();
+fn read(lines: &[String]) -> Contents {
+    let Contents { mut trees, mut caches } = Contents::default();
     for line in lines {
         let Some((key, value)) = line.split_once(' ') else { continue };
-        if key == "tree" {
-            trees.push(Tree { path: value.to_owned(), ..Tree::default() });
-        } else if let Some(tree) = trees.last_mut() {
-            match key {
-                "owner" => tree.owner = Some(value.to_owned()),
-                "kept" => tree.kept = Some(value.to_owned()),
-                "size" => tree.kib = value.parse().ok(),
-                _ => {}
-            }
+        match (key, trees.last_mut(), caches.last_mut()) {
+            ("tree", ..) => trees.push(Tree { path: value.to_owned(), ..Tree::default() }),
+            ("cache", ..) => caches.push(Cache { path: value.to_owned(), kib: None }),
+            ("size", _, Some(cache)) => cache.kib = value.parse().ok(),
+            ("size", Some(tree), None) => tree.kib = value.parse().ok(),
+            ("owner", Some(tree), _) => tree.owner = Some(value.to_owned()),
+            ("kept", Some(tree), _) => tree.kept = Some(value.to_owned()),
+            _ => {}
         }
     }
-    trees
+    Contents { trees, caches }
 }
 
 #[cfg(test)]
@@ -47,13 +61,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_line_belongs_to_the_tree_before_it() {
-        let lines =
+    fn each_line_belongs_to_the_tree_or_cache_before_it() {
+        let trees =
             ["owner lost", "tree /h/trees/x y-1/x y", "owner a-1", "size 12", "tree /h/trees/x-2/x", "kept why it is"];
-        let trees = read(&lines.map(str::to_owned));
+        let caches = ["cache /h/cache/a.git", "size 7", "cache /h/cache/b.git"];
+        let lines: Vec<String> = trees.into_iter().chain(caches).map(str::to_owned).collect();
+        let Contents { trees, caches } = read(&lines);
         let path = |path: &str| path.to_owned();
         let first = Tree { path: path("/h/trees/x y-1/x y"), owner: Some("a-1".into()), kept: None, kib: Some(12) };
         let second = Tree { path: path("/h/trees/x-2/x"), owner: None, kept: Some("why it is".into()), kib: None };
         assert_eq!(trees, [first, second]);
+        let cache = |name: &str, kib| Cache { path: path(name), kib };
+        assert_eq!(caches, [cache("/h/cache/a.git", Some(7)), cache("/h/cache/b.git", None)]);
     }
 }

@@ -84,3 +84,24 @@ fn a_mistyped_host_gets_a_suggestion() {
     laptop.handoff(["resume", "--host", "bxo"]).run().exits(6).complains("try: did you mean box?").done();
     assert_eq!(laptop.shown()["handoff"], before, "nothing was recorded");
 }
+
+#[test]
+fn disk_shows_what_each_host_stores_and_which_did_not_answer() {
+    let mut laptop = Laptop::new();
+    laptop.handoff(["hosts", "disk"]).run().exits(0).says("box").says("0 checkouts: 0").done();
+    laptop.run(["the task"]).run().exits(0).done();
+    laptop
+        .handoff(["hosts", "disk", "box"])
+        .run()
+        .exits(0)
+        .says("1 checkout: ")
+        .says("(0 free")
+        .says("1 cache: ")
+        .done();
+    let json = laptop.handoff(["hosts", "disk", "--json"]).run().exits(0).json().remove(0);
+    assert!(json["contents"]["caches"][0]["kib"].as_u64().is_some_and(|kib| kib > 0), "{json}");
+    laptop.hosts[0].vanish();
+    laptop.handoff(["hosts", "disk"]).run().exits(5).says("unknown: ").done();
+    laptop.handoff(["hosts", "disk", "bxo"]).run().exits(6).complains("did you mean box?").done();
+    laptop.handoff(["hosts", "list"]).run().exits(0).says("box").done();
+}
