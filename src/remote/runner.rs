@@ -113,6 +113,7 @@ pub fn text() -> &'static str {
         include_str!("runner/poll_wait.sh"),
         include_str!("runner/ensure.sh"),
         include_str!("runner/acks.sh"),
+        include_str!("runner/prune_cache.sh"),
         include_str!("runner/release.sh"),
         include_str!("runner/list.sh"),
         include_str!("runner/probe.sh"),
