@@ -15,6 +15,7 @@ pub mod custody;
 pub mod dispatch;
 pub mod driver;
 pub mod error;
+mod ledger;
 mod logs;
 mod masking;
 pub mod progress;

@@ -28,9 +28,11 @@ const SUPERVISE: &[&[&str]] = &[
     &["contact"],
     &["record"],
     &["driver"],
+    &["logs"],
+    &["ledger"],
     &["masking"],
     &["services"],
-    &["connection", "logs", "summaries"],
+    &["connection", "summaries"],
     &["error"],
     &["progress"],
 ];

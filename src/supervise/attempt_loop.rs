@@ -26,7 +26,7 @@ impl Driver {
         let mut retries = Retries::new(Stage::Recorded);
         let mut asked = tokio::time::Instant::now();
         loop {
-            self.journal.refresh()?;
+            self.ledger.refresh()?;
             if self.arrived(n, until) {
                 break;
             }

@@ -11,6 +11,7 @@ use crate::remote::poll::{Message, StateLine};
 use crate::remote::release::Receipt;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
+use crate::supervise::logs::Piece;
 use crate::supervise::services::blocking;
 
 /// What a host reports of an attempt after its logs were read to their ends.
@@ -28,7 +29,7 @@ impl Driver {
         remote: &Remote,
         host: &str,
     ) -> Result<(Vec<Receipt>, AttemptNo), Error> {
-        self.masking.read(self.journal.handoff()).await;
+        self.ledger.read_secrets().await;
         // Earlier attempts too: two host names may share one directory, and a release covers the whole directory.
         let mut last = self.handoff().last_on(host).unwrap_or(0);
         let mut todo: Vec<AttemptNo> = (1..=last).rev().collect();
@@ -100,7 +101,7 @@ impl Driver {
                 match message {
                     Message::State(line) if line.attempt == n => state = Some(line),
                     Message::Bytes { attempt, stream, inode, offset, bytes } if attempt == n => {
-                        self.mirror(n, stream, inode, offset, &bytes)?;
+                        self.logs.mirror(&mut self.ledger, &Piece { attempt, stream, inode, offset, bytes })?;
                         grew = true;
                     }
                     Message::Result { attempt, outcome: end } if attempt == n => outcome = Some(*end),

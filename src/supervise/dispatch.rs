@@ -72,13 +72,13 @@ impl Driver {
         let (epoch, host) = (handoff.epoch(), self.connection.host.name.clone());
         let active = handoff.request().limits.timeout;
         let grant = Grant { number, epoch, host: host.clone(), first, last, active };
-        self.journal.append(Kind::Granted { grant: grant.clone() })?;
+        self.ledger.require(Kind::Granted { grant: grant.clone() })?;
         if let Some(text) = launch.message.clone() {
-            self.journal.append(Kind::Message { grant: number, text })?;
+            self.ledger.require(Kind::Message { grant: number, text })?;
         }
         if self.profile.session == SessionMode::Preset && launch.start == Start::Fresh {
             let session = uuid()?;
-            self.journal.append(Kind::Session { session, attempt: None })?;
+            self.ledger.require(Kind::Session { session, attempt: None })?;
         }
         self.record_dispatch(&grant, launch.start)?;
         Ok((grant, first))
@@ -88,7 +88,7 @@ impl Driver {
     pub(in crate::supervise) fn record_dispatch(&mut self, grant: &Grant, start: Start) -> Result<(), Error> {
         let command = self.command(start, grant.first)?;
         let (attempt, host) = (grant.first, grant.host.clone());
-        self.journal.append(Kind::Dispatched { attempt, grant: grant.number, host, command })?;
+        self.ledger.require(Kind::Dispatched { attempt, grant: grant.number, host, command })?;
         Ok(())
     }
 
@@ -209,7 +209,7 @@ impl Driver {
                 return Err(error);
             }
             let Some(delay) = self.connection.failed(&error, &mut retries) else { return Err(error) };
-            self.journal.refresh()?;
+            self.ledger.refresh()?;
             if self.handoff().is_stop_requested() || self.handoff().is_taken_over() {
                 return Ok(());
             }

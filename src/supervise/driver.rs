@@ -13,15 +13,15 @@ use crate::state::journal::Journal;
 use crate::state::lock::DriverLock;
 use crate::supervise::connection::HostConnection;
 use crate::supervise::error::Error;
+use crate::supervise::ledger::Ledger;
 use crate::supervise::logs::AttemptLogs;
-use crate::supervise::masking::Masking;
 use crate::supervise::progress::Progress;
 use crate::supervise::services::Services;
 
 /// Holds the driver's lock, the journal, the connection and the log mirrors of one handoff.
 pub struct Driver {
     pub services: Arc<Services>,
-    pub journal: Journal,
+    pub(super) ledger: Ledger,
     pub connection: HostConnection,
     pub profile: Profile,
     pub name: RemoteName,
@@ -33,7 +33,6 @@ pub struct Driver {
     pub(super) elsewhere: Option<AttemptNo>,
     /// Whether this process has reported that the host is out of reach.
     pub(super) said_out_of_reach: bool,
-    pub(super) masking: Masking,
     pub(super) logs: AttemptLogs,
     _lock: DriverLock,
 }
@@ -62,18 +61,17 @@ impl Driver {
         let name = RemoteName::new(&handoff.request().id, &handoff.request().uid);
         let connection = new_connection(services, handoff, host);
         let logs = AttemptLogs::new(&services.store, &handoff.request().id, &profile);
-        let masking = Masking::new(services);
+        let ledger = Ledger::new(services, journal);
         let services = services.clone();
         Ok(Driver {
             services,
-            journal,
+            ledger,
             connection,
             profile,
             name,
             sent: None,
             elsewhere: None,
             said_out_of_reach: false,
-            masking,
             longest_wait: LONGEST_WAIT,
             logs,
             _lock: lock,
@@ -81,26 +79,20 @@ impl Driver {
     }
 
     pub fn handoff(&self) -> &Handoff {
-        self.journal.handoff()
+        self.ledger.handoff()
     }
 
     pub fn id(&self) -> &HandoffId {
-        &self.journal.handoff().request().id
+        self.ledger.id()
     }
 
     pub fn tell(&self, progress: &Progress) {
-        if !self.masking.hides(self.handoff(), progress) {
-            self.services.tell(progress);
-        }
+        self.ledger.tell(progress);
     }
 
     /// Appends an event. An event that no longer applies was overtaken by another process and is no error.
     pub fn append(&mut self, kind: Kind) -> Result<bool, Error> {
-        match self.journal.append(self.masking.cover(self.journal.handoff(), kind)) {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_stale() => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        self.ledger.append(kind)
     }
 
     /// Points the connection at another host.

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use crate::agent::log_analysis::LogAnalysis;
 use crate::agent::summary::Summary;
 use crate::model::agent_event::AgentEvent;
-use crate::model::attempt::{AttemptNo, Outcome};
+use crate::model::attempt::{AttemptNo, Outcome, log_name};
+use crate::model::event::Kind;
 use crate::model::id::{HandoffId, RemoteName};
 use crate::model::profile::Profile;
 use crate::model::verdict::Verdict;
@@ -16,9 +17,30 @@ use crate::remote::poll::{Stream, Want};
 use crate::state::log_mirror::{self, Appended, LogMirror};
 use crate::state::store::Store;
 use crate::supervise::error::Error;
+use crate::supervise::ledger::Ledger;
+use crate::supervise::progress::Progress;
 
 /// Events of a log, each with its line from 1.
-pub(in crate::supervise) type Events = Vec<(u64, AgentEvent)>;
+#[derive(Default)]
+pub(in crate::supervise) struct Events(Vec<(u64, AgentEvent)>);
+
+impl Events {
+    /// Reports the events of attempt `n`.
+    pub fn tell(self, ledger: &Ledger, n: AttemptNo) {
+        for (line, event) in self.0 {
+            ledger.tell(&Progress::Agent { attempt: n, line, event });
+        }
+    }
+}
+
+/// Bytes that a host sent from `offset` of a file of an attempt.
+pub(in crate::supervise) struct Piece {
+    pub attempt: AttemptNo,
+    pub stream: Stream,
+    pub inode: u64,
+    pub offset: u64,
+    pub bytes: Bytes,
+}
 
 /// The logs of every attempt and the outputs of its other steps, opened when they are first used.
 pub(in crate::supervise) struct AttemptLogs {
@@ -44,8 +66,8 @@ impl AttemptLogs {
             let is_open = stream == Stream::Log || self.path(n, stream).exists();
             let (inode, offset, end) = match is_open {
                 true => {
-                    let mirror = self.mirror(n, stream)?;
-                    (mirror.inode(), mirror.len(), mirror.end_sum()?)
+                    let file = self.file(n, stream)?;
+                    (file.inode(), file.len(), file.end_sum()?)
                 }
                 false => (0, 0, None),
             };
@@ -54,55 +76,85 @@ impl AttemptLogs {
         Ok(wants)
     }
 
-    /// Whether bytes at `offset` of the host's file `inode` belong to another file than the mirrored log. The log then
-    /// continues in a part of its own.
-    pub fn starts_again(&mut self, n: AttemptNo, inode: u64, offset: u64) -> Result<bool, Error> {
-        Ok(self.mirror(n, Stream::Log)?.starts_again(inode, offset))
+    /// Mirrors and reports a piece. `host` is named in the report.
+    pub fn receive(&mut self, ledger: &mut Ledger, host: &str, piece: &Piece) -> Result<(), Error> {
+        let n = piece.attempt;
+        self.analyse(n)?;
+        if self.is_of_another_file(piece)? {
+            self.next_part(ledger, host, n)?;
+        }
+        let (bytes, events) = self.append(piece)?;
+        if piece.stream == Stream::Log && !bytes.is_empty() {
+            ledger.tell(&Progress::Log { attempt: n, bytes });
+            events.tell(ledger, n);
+        }
+        Ok(())
     }
 
-    /// Whether some of the log was mirrored.
-    pub fn is_begun(&mut self, n: AttemptNo) -> Result<bool, Error> {
-        Ok(self.mirror(n, Stream::Log)?.inode() != 0)
+    /// Mirrors a piece without a report, and without an analysis unless the log is already analysed.
+    pub fn mirror(&mut self, ledger: &mut Ledger, piece: &Piece) -> Result<(), Error> {
+        if self.is_of_another_file(piece)? {
+            self.begin_part(ledger, piece.attempt)?;
+        }
+        self.append(piece).map(drop)
     }
 
-    /// The part of the log that grows, from 1.
-    pub fn part(&mut self, n: AttemptNo) -> Result<u32, Error> {
-        Ok(self.mirror(n, Stream::Log)?.part())
+    /// The host has no log of the attempt. If there was one, it is gone: what was mirrored stays, and a new part begins.
+    pub fn missing(&mut self, ledger: &mut Ledger, host: &str, n: AttemptNo) -> Result<(), Error> {
+        if self.file(n, Stream::Log)?.inode() == 0 {
+            return Ok(());
+        }
+        self.analyse(n)?;
+        self.next_part(ledger, host, n)
+    }
+
+    /// Begins the next part of a log, and reports it.
+    fn next_part(&mut self, ledger: &mut Ledger, host: &str, n: AttemptNo) -> Result<(), Error> {
+        let events = self.begin_part(ledger, n)?;
+        let name = log_name(n, self.file(n, Stream::Log)?.part());
+        let text = format!(
+            "the log of attempt {n} was truncated, replaced or deleted on {host}; what was read is kept, and new output goes to {name}"
+        );
+        ledger.tell(&Progress::Note { text });
+        events.tell(ledger, n);
+        Ok(())
+    }
+
+    /// Whether the piece belongs to another file than the mirrored log.
+    fn is_of_another_file(&mut self, piece: &Piece) -> Result<bool, Error> {
+        let Piece { attempt, stream, inode, offset, .. } = *piece;
+        Ok(stream == Stream::Log && self.file(attempt, stream)?.starts_again(inode, offset))
+    }
+
+    /// Journals that the log continues in its next part, and begins that part.
+    fn begin_part(&mut self, ledger: &mut Ledger, n: AttemptNo) -> Result<Events, Error> {
+        let log = self.file(n, Stream::Log)?;
+        ledger.append(Kind::LogReplaced { attempt: n, part: log.part() + 1 })?;
+        log.begin_part()?;
+        Ok(Events(self.analyses.get_mut(&n).map(LogAnalysis::begin_part).unwrap_or_default()))
+    }
+
+    /// Appends a piece. Returns its bytes that are new, with their events if the log is analysed.
+    fn append(&mut self, piece: &Piece) -> Result<(Bytes, Events), Error> {
+        let Piece { attempt, stream, inode, offset, ref bytes } = *piece;
+        let file = self.file(attempt, stream)?;
+        if stream != Stream::Log && file.starts_again(inode, offset) {
+            file.begin_part()?;
+        }
+        let Appended::New(length) = file.append(inode, offset, bytes)? else { return Ok(Default::default()) };
+        let new = bytes.slice(bytes.len() - length..);
+        let analysis = self.analyses.get_mut(&attempt).filter(|_| stream == Stream::Log);
+        let events = analysis.map(|analysis| analysis.push(&new)).unwrap_or_default();
+        Ok((new, Events(events)))
     }
 
     /// Bytes of the log's part that grows.
     pub fn length(&mut self, n: AttemptNo) -> Result<u64, Error> {
-        Ok(self.mirror(n, Stream::Log)?.len())
-    }
-
-    /// Keeps what was mirrored of a log, and starts its next part.
-    pub fn begin_part(&mut self, n: AttemptNo) -> Result<Events, Error> {
-        self.mirror(n, Stream::Log)?.begin_part()?;
-        Ok(self.analyses.get_mut(&n).map(LogAnalysis::begin_part).unwrap_or_default())
-    }
-
-    /// Appends bytes of a host's file, and returns those of them that are new, with their events if the log is analysed.
-    pub fn append(
-        &mut self,
-        n: AttemptNo,
-        stream: Stream,
-        inode: u64,
-        offset: u64,
-        bytes: &Bytes,
-    ) -> Result<(Bytes, Events), Error> {
-        let mirror = self.mirror(n, stream)?;
-        if stream != Stream::Log && mirror.starts_again(inode, offset) {
-            mirror.begin_part()?;
-        }
-        let Appended::New(length) = mirror.append(inode, offset, bytes)? else { return Ok(Default::default()) };
-        let new = bytes.slice(bytes.len() - length..);
-        let analysis = self.analyses.get_mut(&n).filter(|_| stream == Stream::Log);
-        let events = analysis.map(|analysis| analysis.push(&new)).unwrap_or_default();
-        Ok((new, events))
+        Ok(self.file(n, Stream::Log)?.len())
     }
 
     /// Analyses the log of an attempt from now on, after what is mirrored of it.
-    pub fn analyse(&mut self, n: AttemptNo) -> Result<&mut LogAnalysis, Error> {
+    fn analyse(&mut self, n: AttemptNo) -> Result<&mut LogAnalysis, Error> {
         let analysis = match self.analyses.remove(&n) {
             Some(analysis) => analysis,
             None => {
@@ -125,7 +177,7 @@ impl AttemptLogs {
         self.sync(n)?;
         let profile = self.profile.clone();
         let analysis = self.analyse(n)?;
-        let events = analysis.finish();
+        let events = Events(analysis.finish());
         Ok((events, analysis.classify(&profile, outcome)))
     }
 
@@ -135,7 +187,7 @@ impl AttemptLogs {
         Ok(of_attempt.map(|(_, mirror)| mirror).try_for_each(LogMirror::sync)?)
     }
 
-    fn mirror(&mut self, n: AttemptNo, stream: Stream) -> Result<&mut LogMirror, Error> {
+    fn file(&mut self, n: AttemptNo, stream: Stream) -> Result<&mut LogMirror, Error> {
         let mirror = match self.mirrors.remove(&(n, stream)) {
             Some(mirror) => mirror,
             None => LogMirror::open(&self.path(n, stream))?,

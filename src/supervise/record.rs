@@ -129,12 +129,6 @@ impl Places {
     }
 }
 
-/// The present place of the worktree that a handoff was given from, or its place at that time if the present one is
-/// unknown.
-pub fn worktree_of(services: &Services, handoff: &Handoff) -> PathBuf {
-    Places::of(services, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.request().workspace))
-}
-
 /// The present place of a takeover's worktree. `None`: there was none, or it is gone.
 pub fn takeover_worktree(services: &Services, handoff: &Handoff) -> Option<PathBuf> {
     let stored = Path::new(handoff.worktree()?);
@@ -176,7 +170,8 @@ pub fn document_of(services: &Services, handoff: &Handoff, worktree: &Path) -> (
     (path, if let Place::GitDirectory { why } = place { Some(why) } else { None })
 }
 
-/// The present place of the worktree that a handoff was given from.
+/// The present place of the worktree that a handoff was given from, or its place at that time if the present one is
+/// unknown.
 pub fn given_from(services: &Services, handoff: &Handoff) -> PathBuf {
     Places::of(services, handoff).given_from.unwrap_or_else(|| PathBuf::from(&handoff.request().workspace))
 }

@@ -45,7 +45,7 @@ impl Driver {
         }
         if !self.handoff().is_taken_over() {
             let epoch = self.handoff().epoch() + 1;
-            self.journal.append(Kind::Owner { epoch, owner: Owner::Laptop, confirmed: false })?;
+            self.ledger.require(Kind::Owner { epoch, owner: Owner::Laptop, confirmed: false })?;
         }
         self.fence_for_takeover().await?;
         if self.handoff().unfenced_hosts().is_empty() {
@@ -53,7 +53,7 @@ impl Driver {
         }
         self.need_work()?;
         let worktree = self.make_worktree(destination).await?;
-        self.journal.append(Kind::Worktree { path: worktree.display().to_string() })?;
+        self.ledger.require(Kind::Worktree { path: worktree.display().to_string() })?;
         self.update_record()?;
         self.record_into(&worktree)?;
         Ok(TakeoverResult { worktree, untold: self.handoff().unfenced_hosts() })

@@ -29,7 +29,7 @@ impl Driver {
                     false
                 }
             };
-        self.journal.append(Kind::Owner { epoch, owner, confirmed })?;
+        self.ledger.require(Kind::Owner { epoch, owner, confirmed })?;
         Ok(())
     }
 

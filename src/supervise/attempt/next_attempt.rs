@@ -74,7 +74,7 @@ impl Driver {
         let left = self.handoff().time_left(n, jiff::Timestamp::now().as_second()).unwrap_or_default();
         let until = tokio::time::Instant::now() + (left / 2).clamp(TICK, LONGEST_NAP);
         while tokio::time::Instant::now() < until && !pause(TICK).await {
-            self.journal.refresh()?;
+            self.ledger.refresh()?;
             if self.to_cancel(n).is_some() {
                 break;
             }
@@ -154,7 +154,7 @@ impl Driver {
             if pause(TICK).await {
                 self.connection.drop_connection();
             }
-            self.journal.refresh()?;
+            self.ledger.refresh()?;
             if !self.handoff().status().is_active() {
                 return Ok(LoopAction::Again);
             }
@@ -181,7 +181,7 @@ impl Driver {
         self.tell(&Progress::BackingOff { attempt: n + 1, delay: Duration::from_secs(delay) });
         let until = tokio::time::Instant::now() + Duration::from_secs(delay);
         while tokio::time::Instant::now() < until && !pause(TICK).await {
-            self.journal.refresh()?;
+            self.ledger.refresh()?;
             if self.handoff().is_stop_requested() || self.handoff().is_taken_over() {
                 return Ok(LoopAction::Left);
             }

@@ -15,6 +15,7 @@ use crate::supervise::attempt::decide::{FollowUp, follow_up, in_words, overrules
 use crate::supervise::contact::KILL_GRACE;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
+use crate::supervise::logs::Piece;
 use crate::supervise::progress::Progress;
 use crate::transport::TransportError;
 
@@ -106,7 +107,7 @@ impl Driver {
             let message = tokio::select! {
                 message = poll.next() => message.inspect_err(|error| self.shorten(error, asked.elapsed()))?,
                 _ = tick.tick() => {
-                    self.journal.refresh()?;
+                    self.ledger.refresh()?;
                     if !cancelled && let Some(reason) = self.to_cancel(n) {
                         let line = match remote.cancel(&self.name, n, &reason, KILL_GRACE).await {
                             // The attempt is not due yet, and the poll was about to report that.
@@ -149,7 +150,7 @@ impl Driver {
                     state = Some(line);
                 }
                 Some(Message::Bytes { attempt, stream, inode, offset, bytes }) if attempt == n => {
-                    self.on_bytes(attempt, stream, inode, offset, &bytes)?;
+                    self.on_bytes(&Piece { attempt, stream, inode, offset, bytes })?;
                 }
                 Some(Message::Result { attempt, outcome }) if attempt == n => {
                     self.on_result(attempt, &outcome)?;

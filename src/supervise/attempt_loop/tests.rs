@@ -23,6 +23,7 @@ use crate::remote::poll::LONGEST_WAIT;
 use crate::remote::poll::Stream;
 use crate::state::store::Store;
 use crate::supervise::connection::{Dial, HostConnection};
+use crate::supervise::logs::Piece;
 use crate::supervise::progress::Progress;
 use crate::supervise::progress::{NullReporter, Reporter};
 use crate::supervise::services::Services;
@@ -261,7 +262,9 @@ async fn bytes_that_arrive_twice_are_reported_once() {
     Arc::get_mut(&mut services).unwrap().reporter = heard.clone();
     let mut driver = Driver::open(&services, &"20261121-x".parse().unwrap()).unwrap();
     for (offset, end) in [(0, 7), (3, LOG.len()), (9, 11)] {
-        driver.on_bytes(1, Stream::Log, 7, offset as u64, &Bytes::from_static(&LOG[offset..end])).unwrap();
+        let bytes = Bytes::from_static(&LOG[offset..end]);
+        let piece = Piece { attempt: 1, stream: Stream::Log, inode: 7, offset: offset as u64, bytes };
+        driver.on_bytes(&piece).unwrap();
     }
     assert_eq!(*heard.0.lock().unwrap(), LOG);
 }

@@ -20,8 +20,8 @@ impl Driver {
     /// Fences every host that has not confirmed the present epoch, waiting up to `patience` for each. A host that is
     /// out of reach is left as it is; the next command asks again.
     pub async fn settle(&mut self, patience: Duration) -> Result<(), Error> {
-        self.journal.refresh()?;
-        self.masking.read(self.journal.handoff()).await;
+        self.ledger.refresh()?;
+        self.ledger.read_secrets().await;
         for host in self.handoff().unfenced_hosts() {
             let own = self.handoff().host() == host;
             match self.settle_host(&host, patience).await {
@@ -102,7 +102,7 @@ impl Driver {
     pub(in crate::supervise) async fn read_to_end(&mut self, n: AttemptNo) -> Result<(), Error> {
         while !self.handoff().phase(n).is_some_and(|phase| phase.is_collected()) {
             match self.step(n, Until::Rest).await? {
-                LoopAction::Again => self.journal.refresh()?,
+                LoopAction::Again => self.ledger.refresh()?,
                 LoopAction::Attempt(_)
                 | LoopAction::NewSession { .. }
                 | LoopAction::Overrule { .. }
