@@ -16,7 +16,7 @@ use crate::model::id::RemoteName;
 use crate::model::snapshot::Oid;
 
 /// A pack of at most this many bytes is sent whole, without waiting for how much of it the host has.
-const AT_ONCE: u64 = 1 << 20;
+pub const AT_ONCE: u64 = 1 << 20;
 /// Bytes that are read from the file at once.
 const CHUNK: usize = 256 << 10;
 /// Maximum tips of a cache that are read. Ignored tips only make the pack larger.

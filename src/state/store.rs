@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::Error;
 use super::journal::{self, Journal};
@@ -74,6 +75,13 @@ impl Store {
     /// Directory for the pack of a push, until it is on its host.
     pub fn outbox(&self, id: &HandoffId) -> PathBuf {
         self.directory(id).join("outbox")
+    }
+
+    /// File with the tips that a host is believed to have in the cache `key`.
+    pub fn tips(&self, host: &str, key: &str) -> PathBuf {
+        let digest = Sha256::digest(format!("{host}\n{key}").as_bytes());
+        let name: String = digest.iter().take(10).map(|byte| format!("{byte:02x}")).collect();
+        self.top.join(".tips").join(name)
     }
 
     /// Directory for the pack of a capture, until its objects are in the repository.

@@ -60,6 +60,8 @@ pub struct Prepared {
     pub(in crate::supervise) refs: Vec<(Oid, String)>,
     /// Directory for the pack, until the host has it.
     pub(in crate::supervise) outbox: PathBuf,
+    /// File with the tips that the host is believed to have.
+    pub(in crate::supervise) tips: PathBuf,
 }
 
 impl Driver {
@@ -168,8 +170,9 @@ impl Driver {
             refs.push((extra.commit.clone(), format!("refs/handoff/{}/extra/{}", self.name, grant.number)));
         }
         refs.push((launch.ship.commit.clone(), format!("refs/handoff/{}/ship/{}", self.name, grant.number)));
-        let outbox = self.services.store.outbox(self.id());
-        Ok(Prepared { ensure, key: facts.cache_key.clone(), format: facts.object_format.clone(), refs, outbox })
+        let store = &self.services.store;
+        let (outbox, tips) = (store.outbox(self.id()), store.tips(&host.name, &facts.cache_key));
+        Ok(Prepared { ensure, key: facts.cache_key.clone(), format: facts.object_format.clone(), refs, outbox, tips })
     }
 
     /// Sends a prepared dispatch, push and `ensure` at the same time, until the host has answered. What was sent before

@@ -1,5 +1,6 @@
 //! The push of a dispatch, and the repair if the host has lost what the push builds on.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::git::pack_file::{self, LARGE, PackFile};
@@ -8,7 +9,8 @@ use crate::model::attempt::Reason;
 use crate::model::snapshot::Oid;
 use crate::model::verdict::Class;
 use crate::remote::client::Remote;
-use crate::remote::receive_pack::Cache;
+use crate::remote::error::RemoteError;
+use crate::remote::receive_pack::{AT_ONCE, Cache};
 use crate::remote::refusal::RefusalClass;
 use crate::supervise::dispatch::Prepared;
 use crate::supervise::driver::Driver;
@@ -42,13 +44,16 @@ impl Push<'_> {
         let pushed = match self.once(broken).await {
             // Without a repair, the pack was damaged, or built on tips that were deleted in the meantime.
             Err(error) if !broken && is_of_pack(&error) => {
+                forget_tips(&self.prepared.tips)?;
                 let repaired = self.repair_cache().await?;
                 self.once(repaired).await
             }
             pushed => pushed,
         };
         pushed?;
-        Ok(pack_file::forget(&self.prepared.outbox)?)
+        let Prepared { refs, outbox, tips, .. } = self.prepared;
+        remember_tips(tips, refs.iter().map(|(oid, _)| oid));
+        Ok(pack_file::forget(outbox)?)
     }
 
     async fn repair_cache(&self) -> Result<bool, Error> {
@@ -69,12 +74,22 @@ impl Push<'_> {
 
     /// The pack of this push: one whose transfer had begun, or a new one.
     async fn pack(&self, whole: bool) -> Result<PackFile, Error> {
-        let Prepared { refs, outbox, .. } = self.prepared;
+        let Prepared { refs, outbox, tips: remembered, .. } = self.prepared;
         let tips: Vec<Oid> = refs.iter().map(|(oid, _)| oid.clone()).collect();
-        if !whole && let Some(pack) = pack_file::kept(self.repository, outbox, &tips) {
+        if whole {
+            return Ok(pack_file::make(self.repository, outbox, &tips, &[]).await?);
+        }
+        if let Some(pack) = pack_file::kept(self.repository, outbox, &tips) {
             return Ok(pack);
         }
-        let held = if whole { Vec::new() } else { self.remote.tips(self.cache()).await? };
+        if let Some(held) = remembered_tips(remembered) {
+            let pack = pack_file::make(self.repository, outbox, &tips, &held).await?;
+            // A host that no longer has the tips refuses the pack, which costs little if the pack is small.
+            if pack.length <= AT_ONCE {
+                return Ok(pack);
+            }
+        }
+        let held = self.remote.tips(self.cache()).await?;
         Ok(pack_file::make(self.repository, outbox, &tips, &held).await?)
     }
 
@@ -97,6 +112,26 @@ impl Push<'_> {
     fn cache(&self) -> Cache<'_> {
         let Prepared { ensure, key, format, .. } = self.prepared;
         Cache { name: &ensure.name, key, format }
+    }
+}
+
+/// The tips that the host had after the last push. They are a hint: only the host knows what it has.
+fn remembered_tips(file: &Path) -> Option<Vec<Oid>> {
+    let text = std::fs::read_to_string(file).ok()?;
+    Some(text.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
+/// Without the file, the host is asked at the next push, so a failure needs no handling.
+fn remember_tips<'a>(file: &Path, tips: impl Iterator<Item = &'a Oid>) {
+    let text: String = tips.map(|oid| format!("{oid}\n")).collect();
+    _ = file.parent().map(std::fs::create_dir_all);
+    _ = std::fs::write(file, text);
+}
+
+fn forget_tips(file: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(RemoteError::Pack(error).into()),
+        _ => Ok(()),
     }
 }
 
