@@ -76,11 +76,12 @@ impl Verb {
     }
 }
 
-/// The whole runner, a POSIX sh script.
+/// The whole runner, a POSIX sh script. A shell reads a script command by command, so this order decides which part stays
+/// in the memory of the processes that live long.
 pub fn text() -> &'static str {
     concat!(
+        // The resident part: what a watcher and the wrapper of an agent need.
         include_str!("runner/lib.sh"),
-        include_str!("runner/request.sh"),
         include_str!("runner/instance.sh"),
         include_str!("runner/claim.sh"),
         include_str!("runner/descendants.sh"),
@@ -92,6 +93,7 @@ pub fn text() -> &'static str {
         include_str!("runner/compare.sh"),
         include_str!("runner/trees.sh"),
         include_str!("runner/tree.sh"),
+        include_str!("runner/repair_cache.sh"),
         include_str!("runner/agent.sh"),
         include_str!("runner/task.sh"),
         include_str!("runner/limits.sh"),
@@ -108,9 +110,13 @@ pub fn text() -> &'static str {
         include_str!("runner/next.sh"),
         include_str!("runner/prepare.sh"),
         include_str!("runner/watch.sh"),
+        include_str!("runner/main.sh"),
+        // What a poll needs in addition.
+        include_str!("runner/request.sh"),
         include_str!("runner/state_line.sh"),
         include_str!("runner/poll.sh"),
         include_str!("runner/poll_wait.sh"),
+        // The other verbs.
         include_str!("runner/ensure.sh"),
         include_str!("runner/acks.sh"),
         include_str!("runner/prune_cache.sh"),
@@ -118,10 +124,9 @@ pub fn text() -> &'static str {
         include_str!("runner/list.sh"),
         include_str!("runner/probe.sh"),
         include_str!("runner/open_cache.sh"),
-        include_str!("runner/repair_cache.sh"),
         include_str!("runner/receive_pack.sh"),
         include_str!("runner/send_pack.sh"),
-        include_str!("runner/main.sh"),
+        include_str!("runner/start.sh"),
     )
 }
 

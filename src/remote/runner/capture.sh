@@ -113,6 +113,3 @@ commit_text() {
   printf 'author %s\ncommitter %s\n\n%s %s, attempt %s\n' "$handoff_author" "$handoff_author" "$2" "$name" "$n"
 }
 handoff_author='handoff <handoff@localhost> 0 +0000'
-
-# Prints what the capture lacks, as lines of a reply.
-tell_uncaptured() { sed 's/^/lacks /' "$at/uncaptured" 2>/dev/null; }

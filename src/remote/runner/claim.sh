@@ -105,6 +105,10 @@ stand() {
   fi
 }
 
+# Whether the claim is there and no later one is. This starts no process. It is enough between two steps, but a step
+# begins with hold_claim.
+seems_held() { [ -h "$at/watch.$watch" ] && [ ! -h "$at/watch.$((watch + 1))" ]; }
+
 # Exits unless this watcher still has its claim. A watcher calls this before each step, because it may have been stopped
 # and replaced. While the root is away it waits as long as the agent may run; then it ends everything that it started,
 # and exits. Sets $spent.
@@ -127,10 +131,15 @@ hold_claim() {
 # of the intent.
 judge_task() {
   pid='' life=none
-  task=$(link_of "$at/task") || return 0
-  task_place=$(link_of "$at/intent") || return 0
-  judge "$task:${task_place#*:*:}"
+  # These links never change, so they are read once.
+  if [ "$task_of" != "$at" ]; then
+    task_claim=$(link_of "$at/task") || return 0
+    task_place=$(link_of "$at/intent") || return 0
+    task_claim=$task_claim:${task_place#*:*:} task_of=$at
+  fi
+  judge "$task_claim"
 }
+task_of=
 
 # Evaluates a task by its link. Its boot and node are those of this watcher, or those of the intent for the agent. Sets
 # $life.

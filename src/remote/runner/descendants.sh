@@ -72,3 +72,28 @@ add_kin() {
   kin=${kin#"$marked"}
   { say "${kin#"$nl"}" >"$at/.kin.$$" && mv "$at/.kin.$$" "$at/kin"; } 2>/dev/null || rm -f "$at/.kin.$$"
 }
+
+# Notes new descendants of the agent, once a tick. If no process that was noted has run since the last tick, none of
+# them can have started another, and nothing is listed. Sets $marked, $noted_kin and $last_runs.
+note_kin() {
+  marked=$noted_kin
+  count_runs
+  { [ -z "$runs" ] || [ "$runs" != "$last_runs" ]; } || return 0
+  last_runs=$runs marked=
+  add_kin
+  # Those runs were counted for other processes.
+  [ "$marked" = "$noted_kin" ] || last_runs=''
+  noted_kin=$marked
+}
+
+# Sets $runs to how often each thread of the marked processes has run; empty where the system does not say.
+count_runs() {
+  runs=
+  [ -n "$proc" ] || return 0
+  for entry in $marked; do
+    for thread in "/proc/$entry/task"/*/schedstat; do
+      read -r _ _ times_run 2>/dev/null <"$thread" || times_run=-
+      runs="$runs $thread:$times_run"
+    done
+  done
+}

@@ -43,10 +43,9 @@ beat() { printf 'active %-12s %s\n' "$((served + spent))" "$(date +%s)" 1<>"$at/
 # Checks a running agent once. Sets $ended to the limit that it reached. Sets $base, $marked, $moved_at and $seen_size.
 watch_agent() {
   beat
-  marked=
-  add_kin
-  read_log
+  note_kin
   log_size
+  read_log
   watch_session
   if [ "$logged" != "$seen_size" ]; then
     watch_terminal

@@ -1,10 +1,9 @@
 # Extracts facts from the log, each part of which is read once. The laptop sends the rules (`stream`). Until the agent
 # ended, only whole lines count.
 
-# Reads what was added to the log, or all of it when $1 is `end`. Sets $seen to the facts and $seen_to to the offset
+# Reads what was added to the log up to $logged, or all of it when $1 is `end`. Sets $seen to the facts and $seen_to to the offset
 # read so far.
 read_log() {
-  log_size
   [ "$seen_to" -le "$logged" ] || seen_to=0
   [ -s "$spec/stream" ] && { [ "$logged" -gt "$seen_to" ] || [ "${1-}" = end ]; } || return 0
   read_lines=$(tail -c "+$((seen_to + 1))" "$at/log" | first_bytes "$((logged - seen_to))" | log_facts "${1-}")

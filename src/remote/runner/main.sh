@@ -1,4 +1,5 @@
-# The entry point. It is the last line of the script, so a file that was cut does nothing.
+# The entry point, and the end of the resident part: a watcher and the wrapper of an agent live for hours, and their
+# shell reads the script only to here.
 
 # Reads the arguments and calls the verb. Sets $nonce, $root, $shell, $account_umask and $name; $inherited to the names
 # of the account's `GIT_` variables; $user_locale to its `LC_ALL`.
@@ -28,4 +29,9 @@ main() {
   esac
 }
 
-main "$@"
+case $1 in
+  watch | task)
+    main "$@"
+    exit
+    ;;
+esac

@@ -128,6 +128,9 @@ send_result() {
   resulted=$resulted$want_name' '$want_n$nl
 }
 
+# Prints what the capture lacks, as lines of a reply.
+tell_uncaptured() { sed 's/^/lacks /' "$at/uncaptured" 2>/dev/null; }
+
 # Whether the poll ends: every stream is complete, the reply is full, or the time is up.
 over() { [ "$open" -eq 0 ] || [ "$budget" -le 0 ] || [ -n "$time_up" ]; }
 

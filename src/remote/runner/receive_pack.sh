@@ -96,13 +96,13 @@ refuse_pack() {
 
 # Moves the packs of the quarantine into the cache. Another connection's call may have done the same before.
 publish_packs() {
-  for index in "$incoming/objects/pack"/pack-*.idx; do
-    base=${index%.idx}
+  for pack_index in "$incoming/objects/pack"/pack-*.idx; do
+    pack_base=${pack_index%.idx}
     # The index goes last, because git sees no pack without one.
     for made in pack rev idx; do
-      [ ! -f "$base.$made" ] || mv -f "$base.$made" "$cache/objects/pack/" 2>/dev/null
+      [ ! -f "$pack_base.$made" ] || mv -f "$pack_base.$made" "$cache/objects/pack/" 2>/dev/null
     done
-    [ -f "$cache/objects/pack/${index##*/}" ] || refuse_write "the pack could not be moved into the cache"
+    [ -f "$cache/objects/pack/${pack_index##*/}" ] || refuse_write "the pack could not be moved into the cache"
   done
 }
 
@@ -119,8 +119,8 @@ read_pushed_refs() {
 
 # Whether an earlier call has made the refs of the push, all of which are made at once.
 has_pushed_refs() {
-  last=$(tail -n 1 "$request")
-  { read -r there <"$cache/${last#* }"; } 2>/dev/null && [ "$there" = "${last%% *}" ]
+  last_ref=$(tail -n 1 "$request")
+  { read -r there <"$cache/${last_ref#* }"; } 2>/dev/null && [ "$there" = "${last_ref%% *}" ]
 }
 
 # Makes the refs of the push. Another push may make the same tips at the same time.

@@ -3,7 +3,7 @@
 # Reads the header lines and checks each value. Refuses a request that was cut. Sets one variable for each key: $name,
 # $attempt, $grant, $wait_ref, $blob, $reason, $grace, $next, $epoch, $wait, $max, $key, $format, $pack, $length, $have,
 # $parts, $secrets, $wants, $acks, $caches, $discard, $dry, $known (`instance`), $used, $started, $strays (`stray`),
-# $all (`whole`), and $asks to the lines of other keys. Sets $value.
+# $all (`whole`), $thin, and $asks to the lines of other keys. Sets $value.
 read_request() {
   name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
   pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' known='' used='' started='' strays='' asks='' whole='' all='' thin=''

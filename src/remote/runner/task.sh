@@ -70,7 +70,7 @@ read_status() {
 follow() {
   link=$1 limit=$2 ended='' spent=0 missing=0
   while [ -z "$ended" ]; do
-    hold_claim
+    seems_held || hold_claim
     judge_link "$link"
     case $life in
       # The wrapper died without recording a status. While any of its processes is alive, the agent counts as running.
@@ -96,17 +96,24 @@ follow() {
     elif [ "$limit" -gt 0 ] && [ "$((served + spent))" -ge "$limit" ]; then
       ended=timeout
     else
-      napped_at=$(date +%s)
+      read_clock
+      napped_at=$clock
       if nap "$tick"; then spent=$((spent + tick)); else add_part_of_tick; fi
       [ "$link" != task ] || watch_agent
     fi
   done
 }
 
+# Sets $clock to seconds since some moment. Time asleep counts.
+read_clock() {
+  if [ -n "$proc" ] && read -r clock _ 2>/dev/null </proc/uptime; then clock=${clock%%.*}; else clock=$(date +%s); fi
+}
+
 # Adds the part of a tick that passed before something woke us, at most one tick, because the clock may have been set.
 # Sets $spent.
 add_part_of_tick() {
-  part=$(($(date +%s) - napped_at))
+  read_clock
+  part=$((clock - napped_at))
   [ "$part" -ge 0 ] || part=0
   [ "$part" -le "$tick" ] || part=$tick
   spent=$((spent + part))

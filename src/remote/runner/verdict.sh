@@ -45,6 +45,7 @@ log_says_success() {
 gather_log() {
   end=missing seen_session=same refused=no error_class=- error_proof='' stray=''
   if [ -s "$spec/stream" ]; then
+    log_size
     read_log end
     if seen_fact end; then end=$value; fi
     if seen_fact refused; then refused=yes; fi

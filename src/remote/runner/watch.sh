@@ -59,11 +59,12 @@ claim_attempt() {
 # Shared: $class, $reason, $exit, $signal, $check, $check_before, $baseline, $start_head, $files, $agent_head, $capture,
 # $uncaptured, $lacking, $oom, $disk_state, $session, $session_mode, $resumed, $agent, $note, $detail; $spent,
 # $served and $active (seconds of active time: of this watcher, of earlier ones, and in all); $ended, $task_place,
-# $terminal_at, $ends, $seen, $seen_to, $seen_size, $moved_at and $base.
+# $terminal_at, $ends, $seen, $seen_to, $seen_size, $moved_at, $base,
+# $noted_kin and $last_runs.
 reset_facts() {
   class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' uncaptured='' agent_head='' start_head=''
   spent=0 served=0 active='' note='' detail='' task_place='' session='' session_mode=none agent='' terminal_at=''
-  seen_size=0 moved_at=0 base='' ended='' lacking='' signal='' resumed='' oom='' disk_state='' seen='' seen_to=0 ends=''
+  seen_size=0 moved_at=0 base='' ended='' lacking='' signal='' resumed='' oom='' disk_state='' seen='' seen_to=0 ends='' noted_kin='' last_runs=''
   find_path "$spec/agent"
 }
 
@@ -145,6 +146,7 @@ conclude() {
     exit=$status signal=$killed_by
   fi
   active=$((served + spent)) served=0
+  log_size
   read_log
   watch_session
   hold_claim

@@ -118,3 +118,23 @@ fn a_step_is_ended_with_everything_it_started() {
         assert_eq!((status.as_str(), left.lines().count()), ("124\n", 0), "{shell}");
     }
 }
+
+/// The watcher lists all processes at a tick only if one of the agent's has run since the last one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_sleeping_agent_costs_the_watcher_no_list_of_processes() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo out; until [ -e ~/go ]; do sleep 30 & wait; done");
+        let mv = "case $* in *.kin.*) echo x >>\"$HOME/lists\" ;; esac; exec /bin/mv \"$@\"";
+        host.shadow("mv", mv);
+        host.ensure(1, &[("grant", &grant(&[("last", "1"), ("first_output", "29")]))]);
+        let lists = || std::fs::read_to_string(host.home().join("lists")).unwrap_or_default().len();
+        let beat =
+            || std::fs::read_to_string(host.at(1).join("beat")).ok()?.split_whitespace().nth(1)?.parse::<u64>().ok();
+        host.until("the first list", || (lists() > 0).then_some(()));
+        let at_first = host.until("some ticks", || beat().filter(|beat| *beat >= 4));
+        let before = lists();
+        host.until("more ticks", || beat().filter(|beat| *beat >= at_first + 4));
+        assert!(lists() <= before + 2, "{} lists in four ticks", (lists() - before) / 2);
+    }
+}
