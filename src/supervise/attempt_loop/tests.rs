@@ -197,7 +197,7 @@ async fn a_day_without_answers_is_no_failure_and_sends_few_requests() {
     tokio::time::sleep_until(from + DAY / 2).await;
     let journal = services.store.open(&id).unwrap();
     assert_eq!(journal.handoff().status(), Status::Running);
-    let (since, reason) = journal.handoff().unreachable().clone().expect("it is said since when");
+    let (since, reason) = journal.handoff().unreachable().expect("it is said since when");
     assert!(reason.contains("no answer"), "{reason} since {since}");
     assert!(services.store.summary(&id).unwrap().unreachable_since.is_some(), "a listing says so");
     let page = directory.path().join(".cursor/agent-handoffs/20261121-x/handoff.md");

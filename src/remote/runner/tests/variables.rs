@@ -70,7 +70,7 @@ impl<'a> Script<'a> {
                 }
             }
         }
-        while files.iter().flat_map(|file| &file.functions).fold(false, |more, it| script.add_callees(it) || more) {}
+        while files.iter().flat_map(|file| &file.functions).filter(|it| script.add_callees(it)).count() > 0 {}
         script
     }
 
