@@ -86,14 +86,19 @@ note_kin() {
   noted_kin=$marked
 }
 
-# Sets $runs to how often each thread of the marked processes has run; empty where the system does not say.
+# Sets $runs to the time that each thread of the marked processes has run, and how often; empty where the system does
+# not say.
 count_runs() {
   runs=
   [ -n "$proc" ] || return 0
   for entry in $marked; do
     for thread in "/proc/$entry/task"/*/schedstat; do
-      read -r _ _ times_run 2>/dev/null <"$thread" || times_run=-
-      runs="$runs $thread:$times_run"
+      read -r has_run 2>/dev/null <"$thread" || has_run=-
+      case $has_run in
+        # Every thread has run once, so this kernel does not count.
+        '0 0 '*) runs= && return 0 ;;
+      esac
+      runs="$runs $thread:$has_run"
     done
   done
 }
