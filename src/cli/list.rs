@@ -44,7 +44,7 @@ impl List {
             let records = Repository::records_of(&here).map_err(Error::from);
             vec![records.map_err(|error| error.instead("handoff list --all"))?]
         };
-        let mut rows = Vec::new();
+        let (mut rows, mut some_broken) = (Vec::new(), false);
         for common_dir in stores {
             let store = Store::new(&common_dir);
             let repository = common_dir.parent().unwrap_or(&common_dir).display().to_string();
@@ -52,13 +52,18 @@ impl List {
                 match store.summary(&id) {
                     Ok(summary) => rows.push(Row { repository: repository.clone(), summary }),
                     // A broken record must not hide the others.
-                    Err(error) => errln!("warning: {id}: {error}"),
+                    Err(error) => {
+                        some_broken = true;
+                        errln!("warning: {id}: {error}");
+                    }
                 }
             }
         }
         rows.sort_by_key(|row| std::cmp::Reverse(row.summary.created));
         if self.json {
             print_json(&rows)
+        } else if rows.is_empty() && !some_broken {
+            outln!("no handoffs yet; start one with `handoff run --host HOST \"TASK\"`");
         } else {
             print(&rows, self.all)
         }
@@ -72,10 +77,6 @@ fn print_json(rows: &[Row]) {
 }
 
 fn print(rows: &[Row], all: bool) {
-    if rows.is_empty() {
-        outln!("no handoffs yet; start one with `handoff run --host HOST \"TASK\"`");
-        return;
-    }
     let now = jiff::Timestamp::now();
     let width = rows.iter().map(|row| row.summary.id.as_str().len()).max().unwrap_or(0);
     let host_width = rows.iter().map(|row| first_line(&row.summary.host, HOST).chars().count()).max().unwrap_or(0);
