@@ -119,7 +119,6 @@ pub fn text() -> &'static str {
         // The other verbs.
         include_str!("runner/ensure.sh"),
         include_str!("runner/acks.sh"),
-        include_str!("runner/prune_cache.sh"),
         include_str!("runner/release.sh"),
         include_str!("runner/list.sh"),
         include_str!("runner/probe.sh"),

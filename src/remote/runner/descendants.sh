@@ -93,9 +93,10 @@ count_runs() {
   [ -n "$proc" ] || return 0
   for entry in $marked; do
     for thread in "/proc/$entry/task"/*/schedstat; do
-      read -r has_run 2>/dev/null <"$thread" || has_run=-
+      # A file that is missing says nothing.
+      read -r has_run 2>/dev/null <"$thread" || has_run='0 0 '
       case $has_run in
-        # Every thread has run once, so this kernel does not count.
+        # Every thread has run once, so this kernel does not count, or the process is gone.
         '0 0 '*) runs= && return 0 ;;
       esac
       runs="$runs $thread:$has_run"

@@ -80,14 +80,15 @@ clear_locks() {
 kill_tree() {
   # The process that waits for a step ends the guard when the step is dead; the others must die, too.
   trap '' TERM
-  doomed='' looks=0
+  doomed='' stopped=$1 looks=0
   while listed=$doomed doomed=$(list_descendants "$1") && [ "$doomed" != "$listed" ] && [ "$looks" -lt 10 ]; do
     # shellcheck disable=SC2086 # a list of pids
     kill -STOP $doomed
-    looks=$((looks + 1))
+    stopped="$stopped $doomed" looks=$((looks + 1))
   done
+  # A look can fail, so everything that was ever stopped is killed.
   # shellcheck disable=SC2086
-  kill -KILL $doomed
+  kill -KILL $stopped $doomed
 } 2>/dev/null
 
 # Prints the pids of a process and all its descendants; with `times`, also the CPU time of each.

@@ -1,8 +1,8 @@
 # Extracts facts from the log, each part of which is read once. The laptop sends the rules (`stream`). Until the agent
 # ended, only whole lines count.
 
-# Reads what was added to the log up to $logged, or all of it when $1 is `end`. Sets $seen to the facts and $seen_to to the offset
-# read so far.
+# Reads what was added to the log up to $logged, which log_size sets; with `end` as $1, a last line without its end, too.
+# Sets $seen to the facts and $seen_to to the offset read so far.
 read_log() {
   [ "$seen_to" -le "$logged" ] || seen_to=0
   [ -s "$spec/stream" ] && { [ "$logged" -gt "$seen_to" ] || [ "${1-}" = end ]; } || return 0

@@ -129,8 +129,6 @@ let_go() {
   done
   [ ! -d "$job" ] || mv "$job" "$gone" || refuse busy "$job could not be moved"
   remove "$gone" || refuse kept "$gone could not be deleted"
-  [ -z "$cache" ] || prune_cache
-  each_tree prune_cache
 }
 
 # Deletes the listed files, and no others.

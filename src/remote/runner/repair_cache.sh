@@ -49,9 +49,16 @@ repair_pack() {
   rm -rf "$fresh"
   clean_git init -q --bare --template= ${format:+--object-format="$format"} "$fresh" ||
     refuse_write "a damaged pack could not be unpacked"
-  clean_git --git-dir="$fresh" unpack-objects -q -r <"$base.pack" >/dev/null 2>&1
-  clean_git --git-dir="$fresh" cat-file --batch-all-objects --batch-check='%(objectname)' |
-    clean_git --git-dir="$fresh" pack-objects -q "$fresh/saved" >/dev/null 2>&1
+  said=$(clean_git --git-dir="$fresh" unpack-objects -q -r <"$base.pack" 2>&1 >/dev/null)
+  unpacked=$?
+  case $said in
+    *'nable to write'* | *'nable to create'* | *'ailed to write'* | *'ut of memory'*) unpacked=129 ;;
+  esac
+  # A pack stays where it is unless everything that can be read of it was saved. A signal may have ended git.
+  if [ "$unpacked" -gt 128 ] || ! pack_saved; then
+    rm -rf "$fresh"
+    refuse_write "what is whole in a damaged pack could not be saved"
+  fi
   # The new pack's index goes in last and the old pack's index goes out first, because git sees a pack by its index.
   for file in "$base".idx "$base".*; do
     [ ! -f "$file" ] || mv -f "$file" "$damaged/"
@@ -63,6 +70,12 @@ repair_pack() {
   done
   rm -rf "$fresh"
   repaired=$((repaired + 1))
+}
+
+# Packs the objects that could be read.
+pack_saved() {
+  clean_git --git-dir="$fresh" cat-file --batch-all-objects --batch-check='%(objectname)' |
+    clean_git --git-dir="$fresh" pack-objects -q "$fresh/saved" >/dev/null 2>&1
 }
 
 # Moves unreadable loose objects aside, because git does not replace an object that is there. Sets $repaired.

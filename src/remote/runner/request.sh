@@ -66,6 +66,7 @@ need_attempt() {
 take_blob() {
   request=$root/.request.$$
   trap 'rm -f "$request" "$request".*' EXIT
+  trap 'exit 1' HUP INT PIPE TERM
   first_bytes "${blob:-0}" >"$request" || refuse_write "the request could not be stored"
   size=$(wc -c <"$request")
   [ "$((size))" -eq "${blob:-0}" ] || refuse truncated "$((size)) of $blob bytes of the request arrived"

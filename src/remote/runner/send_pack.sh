@@ -36,9 +36,9 @@ run_send_pack() {
 # Packs the capture into a file, which gets its name when it is complete. A handoff sends one pack at a time. Without
 # room for a file there is none.
 pack_capture() {
-  rm -rf "$outgoing"
-  mkdir -p "$outgoing" && make_pack >"$outgoing/.$n.$$" && mv "$outgoing/.$n.$$" "$file" && return
-  rm -rf "$outgoing"
+  rm -f "$outgoing"/*.pack
+  mkdir -p "$outgoing" && make_pack >"$outgoing/.$n.$$" && mv -f "$outgoing/.$n.$$" "$file" && return
+  rm -f "$outgoing/.$n.$$"
 } 2>/dev/null
 
 # Prints the pack. With one thread, git prints the same bytes each time.

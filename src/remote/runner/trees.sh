@@ -68,7 +68,7 @@ reuse_tree() {
   return 1
 }
 
-# Whether filling the tree loses nothing. Otherwise sets $why. Sets $caches, $held and $scratch. The content of every file
+# Whether filling the tree loses nothing. Otherwise sets $why. Sets $caches, $held, $scratch and $index. The content of every file
 # is read: what an index or a clock says is no proof before something is overwritten. The index of the comparison is kept
 # as `proved`, for fill_tree.
 may_fill() {
@@ -86,9 +86,21 @@ may_fill() {
     [ "$kept" -eq 0 ] || why="has $kept files that are nowhere else"
     [ -z "$stuck" ] || why="has a directory that cannot be written: $stuck"
     mv -f "$scratch/seen" "$job/capture.git/proved" 2>/dev/null
+    is_written_alike || rm -f "$job/capture.git/proved"
   fi
   rm -rf "$scratch"
   [ -z "$why" ]
+}
+
+# Whether git would write a file of the same content with the same bytes: that depends on the configuration and on the
+# attributes. Sets $index.
+is_written_alike() {
+  cmp -s "$place/config" "$spec/config" || return 1
+  index=$job/capture.git/proved
+  compare_git diff-index --cached --quiet "$files_tree" -- ':(glob)**/.gitattributes' 2>/dev/null
+  alike=$?
+  index=
+  return "$alike"
 }
 
 # Records why a tree is not used any more. A tree that is not ours gets no owner again.

@@ -111,7 +111,7 @@ fn shell_class(shell: &str, awk: Option<&str>, profile: &Profile, log: &[u8], ex
          check='' check_before='' uncaptured='' files=a baseline=b agent_head=h start_head=h
          to={step}
          while [ \"$to\" -lt {length} ]; do
-           head -c \"$to\" whole >at/log; read_log; to=$((to + {step}))
+           head -c \"$to\" whole >at/log; log_size; read_log; to=$((to + {step}))
          done
          cat whole >at/log
          is_full() {{ return 1; }}

@@ -280,3 +280,24 @@ fn a_request_that_was_cut_in_its_pack_adds_nothing() {
     assert_eq!(loose_objects(&sent.host), before);
     assert!(sent.send_whole(&sent.refs()).ends_with("end 0\n"));
 }
+
+/// A laptop that lost its connection sends a push again while the first call still runs.
+#[test]
+fn a_push_that_is_sent_twice_at_once_succeeds_twice() {
+    for shell in shells() {
+        for count in [3, 150] {
+            let sent = changed(shell.clone(), count);
+            sent.host.shadow_git("*' rev-list '*", "sleep 1");
+            let request = sent.whole_request(&sent.refs());
+            let both = [0, 1].map(|_| {
+                let child = sent.host.start(&loader(Verb::ReceivePack), &request);
+                std::thread::sleep(std::time::Duration::from_millis(400));
+                child
+            });
+            for child in both {
+                let reply = String::from_utf8_lossy(&sent.host.finish(child).stdout).into_owned();
+                assert!(reply.ends_with("end 0\n"), "{reply}");
+            }
+        }
+    }
+}

@@ -259,54 +259,28 @@ fn a_reused_tree_is_read_once_and_only_the_index_of_that_reading_is_trusted() {
     }
 }
 
+/// With other attributes or another configuration, git writes a file of the same content with other bytes.
 #[test]
-fn a_release_prunes_old_objects_that_nothing_needs_once_no_handoff_uses_the_cache() {
-    for shell in shells() {
-        let (host, ack) = ended(&shell, "echo w >w");
-        let cache = host.cache();
-        let object = |text: &str| {
-            std::fs::write(host.home().join("object"), text).unwrap();
-            host.git(&cache, &["hash-object", "-w", host.home().join("object").to_str().unwrap()])
-        };
-        let old = |oid: &str| {
-            let path = cache.join("objects").join(&oid[..2]).join(&oid[2..]);
-            let time = std::time::SystemTime::now() - std::time::Duration::from_secs(15 * 24 * 3600);
-            let times = std::fs::FileTimes::new().set_modified(time);
-            std::fs::File::open(path).unwrap().set_times(times).unwrap();
-        };
-        let has = |oid: &str| {
-            let git = std::process::Command::new("git").args(["cat-file", "-e", oid]).current_dir(&cache).output();
-            git.unwrap().status.success()
-        };
-        let (needed, unneeded, young) = (object("of a capture\n"), object("of nothing\n"), object("in flight\n"));
-        host.git(&cache, &["update-ref", "refs/capture/another/1/heads/x", &needed]);
-        old(&needed);
-        old(&unneeded);
-
-        // Another handoff of the repository, and another checkout that borrows from the cache.
-        let other = host.root().join("work/another/spec/1");
-        std::fs::create_dir_all(&other).unwrap();
-        std::fs::write(other.join("ship"), host.ship()).unwrap();
-        assert!(release(&host, &ack).ends_with("end 0\n"));
-        assert!(has(&unneeded), "{shell}: a handoff uses the cache");
-        std::fs::remove_dir_all(host.root().join("work/another")).unwrap();
-        let place = host.root().join("trees/my repo-2");
-        std::fs::create_dir_all(place.join("my repo/.git")).unwrap();
-        std::os::unix::fs::symlink("a".repeat(40), place.join("key")).unwrap();
-
-        let run = |n: u32| {
-            host.push();
-            host.ensure(n, &[("grant", &grant(&[("first", &n.to_string()), ("last", &n.to_string())]))]);
-            let capture = host.result(n).get("capture").unwrap().to_owned();
-            let reply = release(&host, &format!("ack {n} {capture} {}\n", host.log(n).len()));
-            assert!(reply.ends_with("end 0\n"), "{reply}");
-        };
-        run(2);
-        assert!(has(&unneeded), "{shell}: a checkout borrows from the cache");
-        std::fs::remove_dir_all(place).unwrap();
-        run(3);
-        assert!(!has(&unneeded) && has(&needed) && has(&young), "{shell}");
-        run(4);
-        host.git(&cache, &["fsck", "--connectivity-only"]);
+fn a_reused_tree_has_the_bytes_that_a_new_one_would_have() {
+    let (crlf, lf) = ("[core]\n\tautocrlf = true\n", "[core]\n\tautocrlf = false\n");
+    let (text, plain) = ("staged text eol=crlf\n", "staged -text\n");
+    for (shell, (first, second)) in
+        shells().into_iter().zip([((text, lf), (plain, lf)), ((text, crlf), (text, lf)), (("", crlf), ("", lf))])
+    {
+        let mut host = TestHost::shipped(shell, "cat ../staged");
+        let mut logs = Vec::new();
+        for (n, (attributes, config)) in (1..).zip([first, second]) {
+            std::fs::write(host.laptop().join(".gitattributes"), attributes).unwrap();
+            host.ship_again();
+            let number = n.to_string();
+            host.ensure(n, &[("config", config), ("grant", &grant(&[("first", &number), ("last", &number)]))]);
+            let result = host.result(n);
+            let capture = result.get("capture").unwrap_or_else(|| panic!("{}", result.0)).to_owned();
+            logs.push(host.log(n));
+            let ack = format!("ack {n} {capture} {}\n", host.log(n).len());
+            assert!(release(&host, &ack).ends_with("end 0\n"));
+        }
+        let expected = if second.0.contains("eol=crlf") { "three\r\n" } else { "three\n" };
+        assert_eq!(logs, ["three\r\n", expected]);
     }
 }

@@ -138,3 +138,21 @@ fn a_sleeping_agent_costs_the_watcher_no_list_of_processes() {
         assert!(lists() <= before + 2, "{} lists in four ticks", (lists() - before) / 2);
     }
 }
+
+/// What one look stopped must not stay stopped when the next look finds less.
+#[test]
+fn a_look_that_fails_leaves_nothing_stopped() {
+    for (shell, number) in shells().into_iter().zip(0..) {
+        let seconds = 400_000 + std::process::id() * 3 + number;
+        let code = format!(
+            "few() {{ sleep {seconds} >/dev/null & wait; }}\n\
+             list_processes() {{ [ -e \"$looked\" ] || {{ cat /proc/[0-9]*/stat; true >\"$looked\"; }}; }}\n\
+             looked=$(mktemp -u)\nwithin 1 few\necho $status\nrm -f \"$looked\""
+        );
+        let (status, left) = sleeps_left_after(&shell, &code, seconds);
+        for pid in left.lines() {
+            let _ = std::process::Command::new("kill").args(["-KILL", pid]).status();
+        }
+        assert_eq!((status.as_str(), left.as_str()), ("124\n", ""), "{shell}");
+    }
+}
