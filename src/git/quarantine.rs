@@ -106,19 +106,25 @@ impl Quarantine {
     }
 
     /// Adds the objects of a pack file. `false`: the pack is damaged, or it builds on objects that are not here.
+    ///
+    /// # Errors
+    /// The file cannot be read, or git cannot write.
     pub fn unpack(&self, pack: &PackFile) -> Result<bool> {
         let file = File::open(&pack.path).map_err(Error::io("read", &pack.path))?;
         let index = self.git("index-pack").args(["--stdin", "--fix-thin"]).stdin_file(file);
         match index.run() {
-            Err(Error::Failed { .. }) => Ok(false),
+            Err(Error::Failed { stderr, .. }) if !is_of_disk(&stderr) => Ok(false),
             indexed => indexed.map(|_| true),
         }
     }
 
     /// Whether every tip is here with everything that it reaches.
+    ///
+    /// # Errors
+    /// git cannot write the list of objects.
     pub fn is_connected(&self, tips: &[Tip]) -> Result<bool> {
         match self.list(&tips.iter().collect::<Vec<_>>()) {
-            Err(Error::Failed { .. }) => Ok(false),
+            Err(Error::Failed { stderr, .. }) if !is_of_disk(&stderr) => Ok(false),
             listed => listed.map(|_| true),
         }
     }
@@ -262,6 +268,12 @@ impl Quarantine {
     }
 }
 
+/// Whether git failed because it could not write, as on a full disk. That says nothing about the objects.
+fn is_of_disk(stderr: &str) -> bool {
+    let stderr = stderr.to_ascii_lowercase();
+    ["no space left", "disk quota exceeded", "unable to write", "unable to create"].iter().any(|it| stderr.contains(it))
+}
+
 /// The ids in `wanted` that a list of objects contains.
 fn reached(list: &Path, wanted: &HashSet<Oid>) -> Result<HashSet<Oid>> {
     let mut found = HashSet::new();
@@ -294,4 +306,41 @@ fn count(pack: &Path) -> Result<u32> {
     let read = File::open(pack).and_then(|mut file| file.read_exact(&mut header));
     read.map_err(Error::io("read", pack))?;
     Ok(u32::from_be_bytes([header[8], header[9], header[10], header[11]]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::testing::Repo;
+
+    #[test]
+    fn an_object_that_cannot_be_written_is_no_damaged_pack() {
+        for stderr in [
+            "fatal: write error: No space left on device",
+            "fatal: sha1 file '<stdout>' write error: Disk quota exceeded",
+            "fatal: Unable to create temporary file '/x/objects/pack/tmp_pack_a': No such file or directory",
+        ] {
+            assert!(is_of_disk(stderr), "{stderr}");
+        }
+        for stderr in ["fatal: early EOF", "fatal: pack has bad object at offset 12", "fatal: bad object 11"] {
+            assert!(!is_of_disk(stderr), "{stderr}");
+        }
+        // A file in the place of a directory stops git as a full disk does, also for root.
+        let repo = Repo::with_commit();
+        let git = repo.open();
+        let file = repo.sibling("came.pack");
+        let script = format!("git rev-parse HEAD | git pack-objects -q --revs --stdout >'{}'", file.display());
+        let made = std::process::Command::new("sh").arg("-ec").arg(script).current_dir(repo.top()).status().unwrap();
+        assert!(made.success());
+        let hash = git.head().unwrap();
+        let pack = PackFile { length: file.metadata().unwrap().len(), path: file, hash };
+        let quarantine = Quarantine::new(&git, &"20261121-x".parse().unwrap()).unwrap();
+        assert!(quarantine.unpack(&pack).unwrap());
+        let objects = quarantine.path("arriving/objects");
+        std::fs::remove_dir_all(&objects).unwrap();
+        std::fs::create_dir(&objects).unwrap();
+        std::fs::write(objects.join("pack"), "").unwrap();
+        let error = quarantine.unpack(&pack).unwrap_err();
+        assert!(matches!(error, Error::Failed { .. }), "{error}");
+    }
 }

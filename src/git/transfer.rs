@@ -33,8 +33,8 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// Puts the objects of a pack and the refs of a capture into a quarantine. The refs are named as on the host.
-    /// `None`: the pack is damaged, or it builds on objects that are not here.
+    /// Puts the objects of a pack and the refs of a capture into a quarantine, and deletes the pack's file. The refs are
+    /// named as on the host. `None`: the pack is damaged, or it builds on objects that are not here.
     ///
     /// # Errors
     /// A ref is not one of the capture, or git fails.
@@ -46,11 +46,11 @@ impl Arrival {
         pack: &PackFile,
     ) -> Result<Option<Arrival>> {
         let below = format!("{}{attempt}/", refs::of(id));
+        let above = format!("refs/capture/{}/{attempt}/", name.as_str());
         let tips = refs.iter().map(|(oid, from)| {
-            let bad = || Error::untrusted(format!("{from:?} is not a ref of the capture"));
-            let rest = from.strip_prefix(&format!("refs/capture/{}/{attempt}/", name.as_str())).ok_or_else(bad)?;
-            let to = format!("{below}{rest}");
-            check_name(&to).map(|()| (to, oid.clone()))
+            let rest = from.strip_prefix(&above).filter(|rest| !rest.is_empty() && !rest.contains(".."));
+            let rest = rest.ok_or_else(|| Error::untrusted(format!("{from:?} is not a ref of the capture")))?;
+            Ok((name_here(&below, rest, oid), oid.clone()))
         });
         let tips: Vec<Tip> = tips.collect::<Result<BTreeMap<_, _>>>()?.into_iter().collect();
         let (repo, id, pack) = (repo.clone(), id.clone(), pack.clone());
@@ -59,6 +59,8 @@ impl Arrival {
             if !quarantine.unpack(&pack)? {
                 return Ok(None);
             }
+            // The disk may not have room for both. A file that stays is deleted after the fetch.
+            _ = std::fs::remove_file(&pack.path);
             let is_connected = quarantine.is_connected(&tips)?;
             Ok(Some(Arrival { repo, quarantine, attempt, below, tips, is_connected }))
         };
@@ -97,6 +99,14 @@ impl Arrival {
         };
         blocking(take_in).await
     }
+}
+
+/// The name of a capture's ref here. One that cannot be stored, or was not UTF-8, is replaced by the object's id, as on
+/// the host.
+fn name_here(below: &str, rest: &str, oid: &Oid) -> String {
+    let name = format!("{below}{rest}");
+    let is_text = !name.contains(char::REPLACEMENT_CHARACTER);
+    if is_text && check_name(&name).is_ok() { name } else { format!("{below}reflog/{oid}") }
 }
 
 impl Repository {

@@ -137,7 +137,12 @@ impl Frames {
             return if self.held.len() > MAX_LINE { Err(NotAReply::LongLine) } else { Ok(None) };
         };
         let line = self.held.split_to(end + 1);
-        String::from_utf8(line[..end].to_vec()).map(Some).map_err(|_| NotAReply::NotText)
+        let line = &line[..end];
+        // An agent chooses the names of its refs, and git takes any bytes.
+        if line.starts_with(b"ref ") {
+            return Ok(Some(String::from_utf8_lossy(line).into_owned()));
+        }
+        String::from_utf8(line.to_vec()).map(Some).map_err(|_| NotAReply::NotText)
     }
 
     fn read_line(&mut self, line: String) -> Result<Option<Piece>, NotAReply> {
@@ -229,6 +234,13 @@ mod tests {
         }
         let bytes: Vec<&[u8]> = REPLY.chunks(1).collect();
         assert_eq!(all(&bytes).unwrap(), expected());
+    }
+
+    #[test]
+    fn only_the_name_of_a_ref_may_be_no_text() {
+        let read = all(&[b"@handoff aa begin\nref 12 refs/heads/f\xe9te\n"]).unwrap();
+        assert_eq!(read, [Piece::Line("ref 12 refs/heads/f\u{fffd}te".into())]);
+        assert_eq!(all(&[b"@handoff aa begin\nline \xe9\n"]), Err(NotAReply::NotText));
     }
 
     #[test]

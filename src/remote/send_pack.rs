@@ -18,8 +18,11 @@ use crate::model::snapshot::Oid;
 
 /// Bytes requested at once. They stay in memory until they are written.
 const AT_A_TIME: u64 = 32 << 20;
-/// Maximum refs of a capture that are read. A runner makes fewer than a thousand.
-const MAX_REFS: usize = 4096;
+/// Maximum refs of a capture that are read, to bound memory. A runner makes about 1,200. The limit leaves room for other
+/// versions, because it would keep the work on the host for ever.
+const MAX_REFS: usize = 65_536;
+/// How often a host may replace the pack that it had begun to send. It makes a new one only if it has lost the old one.
+const MAX_CHANGES: u32 = 3;
 
 /// The refs of a capture, named as on the host, and the pack of their objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +53,7 @@ impl Remote {
     ) -> Result<FetchedPack, RemoteError> {
         let held: Bytes = held.iter().map(|oid| format!("{oid}\n")).collect::<String>().into();
         let mut part = Part::find(inbox, n);
+        let mut changes = 0;
         loop {
             let before = part.as_ref().map(|part| (part.hash.clone(), part.have));
             let Answer { refs, length } = self.fetch_more(cache, n, &held, inbox, &mut part, &mut received).await?;
@@ -57,7 +61,8 @@ impl Remote {
                 Some(Part { hash, have, path, .. }) if *have == length => {
                     return Ok(FetchedPack { refs, pack: PackFile { path: path.clone(), hash: hash.clone(), length } });
                 }
-                Some(part) if before != Some((part.hash.clone(), part.have)) => {}
+                Some(part) if before.as_ref().is_none_or(|(hash, have)| *hash == part.hash && *have < part.have) => {}
+                Some(part) if before != Some((part.hash.clone(), part.have)) && changes < MAX_CHANGES => changes += 1,
                 _ => return Err(self.garbled(Verb::SendPack, "the pack is incomplete")),
             }
         }
@@ -86,7 +91,7 @@ impl Remote {
             match (piece, length) {
                 (Piece::Line(line), None) => match (read_pack(&line), read_ref(&line)) {
                     (Some((hash, whole)), _) => {
-                        if part.as_ref().is_none_or(|part| part.hash != hash) {
+                        if part.as_ref().is_none_or(|part| part.hash != hash || part.have > whole) {
                             *part = Some(Part::new(inbox, n, hash).map_err(RemoteError::Pack)?);
                         }
                         length = Some(whole);
@@ -102,7 +107,9 @@ impl Remote {
                     else {
                         return Err(reply.garbled("bytes from the wrong offset in the pack"));
                     };
-                    part.add(&bytes).map_err(RemoteError::Pack)?;
+                    if !part.add(&bytes, length).map_err(RemoteError::Pack)? {
+                        return Err(reply.garbled("more bytes than the pack has"));
+                    }
                     received(part.have, length);
                 }
                 (Piece::End(0), Some(length)) => return Ok(Answer { refs, length }),
@@ -154,10 +161,15 @@ impl Part {
         Ok(Part { hash, path, file, have })
     }
 
-    fn add(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    /// Adds bytes of a pack of `length` bytes. `false`: these are too many, and the file was deleted.
+    fn add(&mut self, bytes: &[u8], length: u64) -> std::io::Result<bool> {
+        if bytes.len() as u64 > length.saturating_sub(self.have) {
+            std::fs::remove_file(&self.path)?;
+            return Ok(false);
+        }
         self.file.write_all(bytes)?;
         self.have += bytes.len() as u64;
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -176,4 +188,20 @@ fn read_ref(line: &str) -> Option<(Oid, String)> {
 /// The offset in `d <name> <n> pack <offset> <bytes>`.
 fn offset(header: &str) -> Option<u64> {
     header.split(' ').nth(4)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_after_the_end_of_a_pack_are_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let inbox = directory.path().join("inbox");
+        let mut part = Part::new(&inbox, 1, "1".repeat(40).parse().unwrap()).unwrap();
+        assert!(part.add(b"abc", 5).unwrap() && part.add(b"de", 5).unwrap() && part.add(b"", 5).unwrap());
+        assert_eq!(Part::find(&inbox, 1).map(|part| part.have), Some(5));
+        assert!(!part.add(b"f", 5).unwrap());
+        assert!(Part::find(&inbox, 1).is_none(), "a file of no use stays");
+    }
 }

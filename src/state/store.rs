@@ -72,16 +72,20 @@ impl Store {
         self.directory(id).join(format!("attempt-{n}.{name}"))
     }
 
-    /// Directory for the pack of a push, until it is on its host.
-    pub fn outbox(&self, id: &HandoffId) -> PathBuf {
+    /// Directory for the packs of a handoff's pushes.
+    pub fn outboxes(&self, id: &HandoffId) -> PathBuf {
         self.directory(id).join("outbox")
+    }
+
+    /// Directory for the pack of a push, until the cache `key` of the host has it. The pack builds on what that cache
+    /// has.
+    pub fn outbox(&self, id: &HandoffId, host: &str, key: &str) -> PathBuf {
+        self.outboxes(id).join(cache_name(host, key))
     }
 
     /// File with the tips that a host is believed to have in the cache `key`.
     pub fn tips(&self, host: &str, key: &str) -> PathBuf {
-        let digest = Sha256::digest(format!("{host}\n{key}").as_bytes());
-        let name: String = digest.iter().take(10).map(|byte| format!("{byte:02x}")).collect();
-        self.top.join(".tips").join(name)
+        self.top.join(".tips").join(cache_name(host, key))
     }
 
     /// Directory for the pack of a capture, until its objects are in the repository.
@@ -187,6 +191,12 @@ impl Store {
     }
 }
 
+/// A file name for the cache `key` of a host.
+fn cache_name(host: &str, key: &str) -> String {
+    let digest = Sha256::digest(format!("{host}\n{key}").as_bytes());
+    digest.iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn summarize(journal: &Journal) -> Summary {
     let handoff = journal.handoff();
     Summary {
@@ -230,6 +240,15 @@ mod tests {
         assert!(error.contains("did you mean 20261121-fix-"), "{error}");
         let left = std::fs::read_dir(directory.path().join("handoff")).unwrap().count();
         assert_eq!(left, 3);
+    }
+
+    #[test]
+    fn each_cache_of_each_host_has_its_own_outbox() {
+        let (store, id) = (Store::new(Path::new("/x")), "20261121-x".parse().unwrap());
+        let outbox = |host, key| store.outbox(&id, host, key);
+        assert_eq!(outbox("a", "1"), outbox("a", "1"));
+        assert!(outbox("a", "1") != outbox("b", "1") && outbox("a", "1") != outbox("a", "2"));
+        assert!(outbox("a", "1").starts_with(store.outboxes(&id)));
     }
 
     #[test]

@@ -98,10 +98,6 @@ impl Driver {
         let (arrival, length) = self.bring(remote, n, cache).await?;
         let taken = arrival.take_in(commit).await?;
         pack_file::forget(&services.store.inbox(&id))?;
-        // The host deletes a small pack with the next one, or at the release.
-        if length >= LARGE {
-            remote.forget_packs(cache, n).await?;
-        }
         self.on_refused(n, taken.refused)?;
         if !taken.refs.iter().any(|(_, tip)| tip == commit) {
             return Ok(());
@@ -122,6 +118,10 @@ impl Driver {
             let uncaptured = lacks.map_or(0, |lacks| lacks.count);
             let is_changed = captured.files_tree != self.handoff().request().base.files_tree;
             self.tell(&Progress::Fetched { attempt: n, commit: commit.to_string(), uncaptured, is_changed });
+        }
+        // The host deletes a small pack, and one whose deletion fails here, with the next one or at the release.
+        if length >= LARGE {
+            _ = remote.forget_packs(cache, n).await;
         }
         Ok(())
     }
@@ -150,8 +150,9 @@ impl Driver {
         Err(Error::Refused { id, host, attempt: n, refused })
     }
 
-    /// Fetches a capture into a quarantine, and returns it with the length of its pack. A pack that turns out to be of no use is fetched again, once: a transfer that
-    /// was cut may continue a pack that builds on objects that are no longer here.
+    /// Fetches a capture into a quarantine, and returns it with the length of its pack. A pack that turns out to be of
+    /// no use is fetched again, once: a transfer that was cut may continue a pack that builds on objects that are no
+    /// longer here.
     async fn bring(&self, remote: &Remote, n: AttemptNo, cache: Cache<'_>) -> Result<(Arrival, u64), Error> {
         let (inbox, repository) = (self.services.store.inbox(self.id()), &self.services.repository);
         let mut throttle = Throttle::default();

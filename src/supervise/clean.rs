@@ -295,7 +295,7 @@ impl Cleaner {
                         report.status = CleanStatus::Released;
                         driver.append(Kind::Released { host, last, confirmed: true })?;
                         // A transfer that was given up has left its file.
-                        pack_file::forget(&driver.services.store.outbox(&report.id))?;
+                        pack_file::forget(&driver.services.store.outboxes(&report.id))?;
                         pack_file::forget(&driver.services.store.inbox(&report.id))?;
                     }
                 }

@@ -60,6 +60,8 @@ pub struct Prepared {
     pub(in crate::supervise) refs: Vec<(Oid, String)>,
     /// Directory for the pack, until the host has it.
     pub(in crate::supervise) outbox: PathBuf,
+    /// Directory for this handoff's packs to any host.
+    pub(in crate::supervise) outboxes: PathBuf,
     /// File with the tips that the host is believed to have.
     pub(in crate::supervise) tips: PathBuf,
 }
@@ -171,8 +173,10 @@ impl Driver {
         }
         refs.push((launch.ship.commit.clone(), format!("refs/handoff/{}/ship/{}", self.name, grant.number)));
         let store = &self.services.store;
-        let (outbox, tips) = (store.outbox(self.id()), store.tips(&host.name, &facts.cache_key));
-        Ok(Prepared { ensure, key: facts.cache_key.clone(), format: facts.object_format.clone(), refs, outbox, tips })
+        let (key, format) = (facts.cache_key.clone(), facts.object_format.clone());
+        let (outbox, outboxes) = (store.outbox(self.id(), &host.name, &key), store.outboxes(self.id()));
+        let tips = store.tips(&host.name, &key);
+        Ok(Prepared { ensure, key, format, refs, outbox, outboxes, tips })
     }
 
     /// Sends a prepared dispatch, push and `ensure` at the same time, until the host has answered. What was sent before

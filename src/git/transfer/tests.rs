@@ -391,8 +391,7 @@ async fn a_damaged_pack_and_refs_of_others_change_nothing() {
         "refs/heads/main",
         "refs/capture/another-0000000000000000/1/work",
         &ours("../../heads/main").1,
-        &ours("a b").1,
-        &ours("a:b").1,
+        &ours("a..b").1,
         &ours("").1,
     ] {
         let refs = [ours("work"), (work.clone(), bad.to_owned())];
@@ -401,6 +400,27 @@ async fn a_damaged_pack_and_refs_of_others_change_nothing() {
     }
     let changes = before.changes(&contents(repo.top()));
     assert!(changes.iter().all(|path| path.contains("/.git/handoff")), "{changes:?}");
+}
+
+#[tokio::test]
+async fn a_ref_with_a_name_that_cannot_be_kept_is_named_by_its_object() {
+    let repo = Repo::with_commit();
+    let (cache, (_, name)) = (cache(&repo), names());
+    let work = capture(&repo, &cache, &name);
+    let mut refs = vec![(work.clone(), format!("refs/capture/{}/1/work", name.as_str()))];
+    let head = repo.open().head().unwrap();
+    for odd in ["heads/f\u{fffd}te", "heads/a\u{a0}b", "heads/a\u{3000}b", "a b", "a:b"] {
+        refs.push((head.clone(), format!("refs/capture/{}/1/{odd}", name.as_str())));
+    }
+    let file = repo.sibling("came.pack");
+    let script = format!("echo {work} | git pack-objects -q --revs --stdout >'{}'", file.display());
+    let made = std::process::Command::new("sh").arg("-ec").arg(script).current_dir(&cache.directory).status().unwrap();
+    assert!(made.success());
+    let taken = take_in(&repo.open(), 1, &refs, &file, &work).await.unwrap();
+    let stored: Vec<_> = taken.refs.iter().map(|(name, _)| name.as_str()).collect();
+    let reflog = format!("refs/handoff/20260407-x/1/reflog/{head}");
+    assert_eq!((stored, taken.refused), (vec![reflog.as_str(), "refs/handoff/20260407-x/1/work"], vec![]));
+    assert!(!file.exists(), "the pack is here twice");
 }
 
 /// A transfer that was cut may continue a pack that builds on what has since been deleted here.

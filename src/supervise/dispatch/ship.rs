@@ -1,5 +1,6 @@
 //! The push of a dispatch, and the repair if the host has lost what the push builds on.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,25 +36,27 @@ pub(in crate::supervise) struct Push<'a> {
 }
 
 impl Push<'_> {
-    /// Sends the objects and makes the refs of a dispatch. A cache that is damaged, or known to be (`broken`), is
-    /// repaired first and gets all objects, because nothing in it is relied on.
+    /// Sends the objects and makes the refs of a dispatch. If the host refuses the pack, a second one builds on the tips
+    /// that the host has now. If it refuses that too, its cache is repaired. A cache that was repaired, or is known to be
+    /// damaged (`broken`), gets all objects, because nothing in it is relied on.
     pub async fn run(&self, broken: bool) -> Result<(), Error> {
         if broken {
             self.repair_cache().await?;
         }
-        let pushed = match self.once(broken).await {
-            // Without a repair, the pack was damaged, or built on tips that were deleted in the meantime.
-            Err(error) if !broken && is_of_pack(&error) => {
-                forget_tips(&self.prepared.tips)?;
+        let mut pushed = self.once(broken).await;
+        if !broken && pushed.as_ref().is_err_and(is_of_pack) {
+            // The pack was damaged on the way, or built on tips that were deleted in the meantime.
+            forget_tips(&self.prepared.tips)?;
+            pushed = self.once(false).await;
+            if pushed.as_ref().is_err_and(is_of_pack) {
                 let repaired = self.repair_cache().await?;
-                self.once(repaired).await
+                pushed = self.once(repaired).await;
             }
-            pushed => pushed,
-        };
+        }
         pushed?;
-        let Prepared { refs, outbox, tips, .. } = self.prepared;
-        remember_tips(tips, refs.iter().map(|(oid, _)| oid));
-        Ok(pack_file::forget(outbox)?)
+        let Prepared { refs, outboxes, tips, .. } = self.prepared;
+        remember_tips(tips, refs);
+        Ok(pack_file::forget(outboxes)?)
     }
 
     async fn repair_cache(&self) -> Result<bool, Error> {
@@ -115,17 +118,27 @@ impl Push<'_> {
     }
 }
 
-/// The tips that the host had after the last push. They are a hint: only the host knows what it has.
+/// The tips that the last push to the host left there to stay; `None` if that is not known. They are a hint: only the
+/// host knows what it has.
 fn remembered_tips(file: &Path) -> Option<Vec<Oid>> {
     let text = std::fs::read_to_string(file).ok()?;
-    Some(text.lines().filter_map(|line| line.parse().ok()).collect())
+    let tips: Vec<Oid> = text.lines().filter_map(|line| line.parse().ok()).collect();
+    (!tips.is_empty()).then_some(tips)
 }
 
-/// Without the file, the host is asked at the next push, so a failure needs no handling.
-fn remember_tips<'a>(file: &Path, tips: impl Iterator<Item = &'a Oid>) {
-    let text: String = tips.map(|oid| format!("{oid}\n")).collect();
-    _ = file.parent().map(std::fs::create_dir_all);
-    _ = std::fs::write(file, text);
+/// Remembers the refs of a push that stay on the host. The others are deleted when the handoff is released, and their
+/// objects by a later gc, even while a push builds on them. Without the file, the host is asked at the next push, so a
+/// failure needs no handling.
+fn remember_tips(file: &Path, refs: &[(Oid, String)]) {
+    let stay = refs.iter().filter(|(_, name)| name.starts_with("refs/keep/"));
+    let text: String = stay.map(|(oid, _)| format!("{oid}\n")).collect();
+    let Some(directory) = file.parent() else { return };
+    _ = std::fs::create_dir_all(directory);
+    if let Ok(mut new) = tempfile::NamedTempFile::new_in(directory)
+        && new.write_all(text.as_bytes()).is_ok()
+    {
+        _ = new.persist(file);
+    }
 }
 
 fn forget_tips(file: &Path) -> Result<(), Error> {
@@ -138,4 +151,24 @@ fn forget_tips(file: &Path) -> Result<(), Error> {
 /// Whether the host has refused the pack itself.
 fn is_of_pack(error: &Error) -> bool {
     error.is_refused(&RefusalClass::Lacking) || error.is_refused(&RefusalClass::Damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_tips_that_no_release_deletes_are_remembered() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(".tips/x");
+        assert_eq!(remembered_tips(&file), None);
+        let oid = |digit: &str| digit.repeat(40).parse::<Oid>().unwrap();
+        let keep = (oid("1"), format!("refs/keep/{}", oid("1")));
+        let ship = (oid("2"), "refs/handoff/x/ship/1".to_owned());
+        remember_tips(&file, &[keep, ship.clone()]);
+        assert_eq!(remembered_tips(&file), Some(vec![oid("1")]));
+        remember_tips(&file, &[ship]);
+        assert_eq!(remembered_tips(&file), None, "a host that keeps nothing is asked");
+        assert_eq!(file.parent().unwrap().read_dir().unwrap().count(), 1);
+    }
 }
