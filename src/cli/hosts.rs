@@ -53,7 +53,7 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Show how much disk space the checkouts and caches take on each host; `handoff clean` frees it
+    /// Show how much disk space the checkouts and caches take on each host
     Disk {
         /// Only these hosts (default: all of hosts.toml)
         names: Vec<String>,
