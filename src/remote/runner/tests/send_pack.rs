@@ -143,3 +143,24 @@ fn a_list_that_was_cut_is_refused() {
     let answer = host.exec(&loader(Verb::SendPack), format!("{head}blob 82\n\n{}\n", host.oids[0]).as_bytes());
     assert!(answer.contains("error truncated 41 of 82 bytes"), "{answer}");
 }
+
+/// The laptop refuses the refs that lack something, so damage below one ref does not hold back the work.
+#[test]
+fn damage_below_another_ref_does_not_hold_back_the_work() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "cd ..; echo w >w");
+        host.ensure(1, &[]);
+        let work = work(&host);
+        let lost = "printf '100644 blob 0123456789012345678901234567890123456789\\tlost\\n' | git mktree --missing";
+        let made = std::process::Command::new("sh").args(["-c", lost]).current_dir(host.cache()).output().unwrap();
+        let tree = String::from_utf8(made.stdout).unwrap();
+        let commit = host.git(&host.cache(), &["commit-tree", "-m", "side", tree.trim()]);
+        host.git(&host.cache(), &["update-ref", &format!("refs/capture/{}/1/heads/side", host.name), &commit]);
+        let answer = ask(&host, "max 100000\n");
+        assert!(String::from_utf8_lossy(&answer).contains(&format!("\nref {work} ")));
+        let (_, length, from, bytes) = read_piece(answer);
+        assert_eq!((from, bytes.len()), (0, length));
+        index(&host, &bytes);
+        host.git(&host.laptop(), &["rev-list", "--objects", "--quiet", &work]);
+    }
+}
