@@ -276,7 +276,7 @@ step_hostile() {
     has_sshd || { skip "OpenSSH's sshd is not installed"; return; }
     HANDOFF_HOSTILE_SECONDS=${HANDOFF_HOSTILE_SECONDS:-600} HANDOFF_HOSTILE_FIRST=${HANDOFF_HOSTILE_FIRST:-1}
     export HANDOFF_HOSTILE_SECONDS HANDOFF_HOSTILE_FIRST
-    # It is one test, which lasts as long as it is told to.
+    # This is one test; HANDOFF_HOSTILE_SECONDS sets how long it runs.
     # shellcheck disable=SC2086 # a list of words
     with_skips cargo test $FEATURES --test hostile -- --nocapture
 }

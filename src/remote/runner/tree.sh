@@ -40,8 +40,6 @@ make_capture_git() {
 # know from `proved`, the index of the comparison, and those whose ctime, inode or size has changed since then. An index
 # that is older is not trusted, because an agent of the same user could have written to it.
 fill_tree() {
-  # An earlier version of the runner kept an index there.
-  rm -f "$place/config" "$place/index"
   remove "$tree/.git" && mkdir -p "$tree" || return 1
   [ ! -f "$cache/shallow" ] || cp "$cache/shallow" "$job/capture.git/shallow"
   start_index
@@ -50,7 +48,7 @@ fill_tree() {
   give_clone_modes
   # What the checkout wrote into the index is dropped: git reads the files that it wrote.
   start_index
-  capture_git read-tree --reset "$files_tree" && add_files && { cp "$spec/config" "$place/config" 2>/dev/null || true; }
+  capture_git read-tree --reset "$files_tree" && add_files
 }
 
 # Makes the index a copy of `proved`, with its time, by which git knows files that were written later in that second.

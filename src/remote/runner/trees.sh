@@ -68,9 +68,9 @@ reuse_tree() {
   return 1
 }
 
-# Whether filling the tree loses nothing. Otherwise sets $why. Sets $caches, $held, $scratch and $index. The content of every file
-# is read: what an index or a clock says is no proof before something is overwritten. The index of the comparison is kept
-# as `proved`, for fill_tree.
+# Whether filling the tree loses nothing. Otherwise sets $why. Sets $caches, $held, $scratch and $index. The content of
+# every file is read: what an index or a clock says is no proof before something is overwritten. The index of the
+# comparison is kept as `proved`, for fill_tree.
 may_fill() {
   rm -f "$job/capture.git/proved"
   [ -d "$tree" ] || return 0
@@ -95,13 +95,16 @@ may_fill() {
 # Whether git would write a file of the same content with the same bytes: that depends on the configuration and on the
 # attributes. Sets $index.
 is_written_alike() {
-  cmp -s "$place/config" "$spec/config" || return 1
+  grep -qxF "$(config_line)" "$place/held" 2>/dev/null || return 1
   index=$job/capture.git/proved
   compare_git diff-index --cached --quiet "$files_tree" -- ':(glob)**/.gitattributes' 2>/dev/null
   alike=$?
   index=
   return "$alike"
 }
+
+# Prints the line of `held` for the configuration with which our git writes files.
+config_line() { say "config $(cksum <"$job/capture.git/config")"; }
 
 # Records why a tree is not used any more. A tree that is not ours gets no owner again.
 retire_tree() {

@@ -31,7 +31,7 @@ list_siblings() {
   find_git_dir
   for entry in "${tree%/*}"/* "${tree%/*}"/.[!.]* "${tree%/*}"/..?*; do
     [ -e "$entry" ] || [ -h "$entry" ] || continue
-    case ${entry##*/} in owner | key | kept | held | config | gone | "${tree##*/}") continue ;; esac
+    case ${entry##*/} in owner | key | kept | held | gone | "${tree##*/}") continue ;; esac
     { [ "$entry" != "$git_dir" ] && [ "$entry" != "$common_dir" ]; } || continue
     # The words of an error count as content: a directory that cannot be read may have some.
     if [ -d "$entry" ] && [ ! -h "$entry" ] && [ -z "$(ls -A "$entry" 2>&1)" ]; then continue; fi

@@ -284,3 +284,14 @@ fn a_reused_tree_has_the_bytes_that_a_new_one_would_have() {
         assert_eq!(logs, ["three\r\n", expected]);
     }
 }
+
+#[test]
+fn a_file_next_to_the_checkout_is_kept_whatever_its_name() {
+    for shell in shells() {
+        let (host, ack) = ended(&shell, "echo mine >../../config; echo mine >../../index");
+        let reply = release(&host, &ack);
+        assert!(reply.contains("../config") && reply.contains("../index") && reply.contains("error kept"), "{reply}");
+        let place = tree(&host).parent().unwrap().to_owned();
+        assert!(place.join("config").exists() && place.join("index").exists());
+    }
+}
