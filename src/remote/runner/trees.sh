@@ -104,7 +104,7 @@ is_written_alike() {
 }
 
 # Prints the line of `held` for the configuration with which our git writes files.
-config_line() { say "config $(cksum <"$job/capture.git/config")"; }
+config_line() { say "config $(clean_git hash-object --stdin <"$job/capture.git/config")"; }
 
 # Records why a tree is not used any more. A tree that is not ours gets no owner again.
 retire_tree() {
