@@ -27,9 +27,10 @@ fuzz_target!(|data: &[u8]| {
             lines(&Progress::Agent { attempt: 1, line, event }).iter().for_each(|line| assert_harmless(line));
         }
         let summary = summarise(dialect, data, None).unwrap();
-        for item in [summary.tried.shown, summary.files.shown, summary.blockers.shown].concat() {
+        for item in [summary.messages.shown, summary.files.shown, summary.blockers.shown].concat() {
             assert_harmless(&item.text);
         }
+        summary.commands.shown.iter().for_each(|command| assert_harmless(&command.text));
     }
     let hash = hash(data);
     if hash % 8 == 0 {
