@@ -10,6 +10,7 @@ mod harness;
 mod links;
 mod login;
 mod main_job;
+mod mcp;
 mod real_agents;
 mod screen;
 mod shells;

@@ -229,6 +229,7 @@ prepare_sshd() {
     need dropbear dropbear-bin -- dropbear
     need python3 python3-minimal -- python
     need npm npm -- node
+    python3 -m pip --version >/dev/null 2>&1 || packages python3-pip -- python
 }
 
 step_sshd() {

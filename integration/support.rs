@@ -6,6 +6,7 @@ pub mod evidence;
 pub mod laptop;
 pub mod mock;
 pub mod npm;
+pub mod pip;
 pub mod processes;
 pub mod proxy;
 pub mod site;

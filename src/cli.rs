@@ -16,25 +16,34 @@ macro_rules! errln {
 
 pub mod agents;
 pub mod clean;
+mod closing;
 pub mod completions;
 pub mod context;
 pub mod demo;
 pub mod diff;
 pub mod error;
 pub mod exit;
+pub mod finish;
+pub mod forget;
+pub mod give;
 pub mod host_trees;
 pub mod hosts;
 mod interrupt;
+pub mod json;
 pub mod list;
 pub mod logs;
 pub mod man;
+pub mod mcp;
 mod mistyped;
+mod plugin;
 pub mod pull;
 pub mod resume;
 pub mod run;
+pub mod ship;
 pub mod show;
 pub mod stop;
 pub mod takeover;
+pub mod undo;
 pub mod watch;
 mod ways;
 
@@ -70,6 +79,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(run::Run),
+    Ship(ship::Ship),
     List(list::List),
     Show(show::Show),
     Logs(logs::Logs),
@@ -79,10 +89,16 @@ pub enum Command {
     Pull(pull::Pull),
     Diff(diff::Diff),
     Takeover(takeover::Takeover),
+    Undo(undo::Undo),
+    Give(give::Give),
+    Finish(finish::Finish),
     Clean(clean::Clean),
+    Forget(forget::Forget),
     Hosts(hosts::Hosts),
     Agents(agents::Agents),
     Demo(demo::Demo),
+    Plugin(plugin::Plugin),
+    Mcp(mcp::Mcp),
     Completions(completions::Completions),
     #[command(hide = true)]
     Man(man::Man),
@@ -116,6 +132,7 @@ async fn dispatch(args: Args) -> Result<u8, Error> {
     let global = args.global;
     match args.command {
         Command::Run(command) => command.run(&global).await,
+        Command::Ship(command) => command.run(&global).await,
         Command::List(command) => command.run(&global),
         Command::Show(command) => command.run(&global).await,
         Command::Logs(command) => command.run(&global).await,
@@ -125,10 +142,16 @@ async fn dispatch(args: Args) -> Result<u8, Error> {
         Command::Pull(command) => command.run(&global).await,
         Command::Diff(command) => command.run(&global),
         Command::Takeover(command) => command.run(&global).await,
+        Command::Undo(command) => command.run(&global).await,
+        Command::Give(command) => command.run(&global).await,
+        Command::Finish(command) => command.run(&global).await,
         Command::Clean(command) => command.run(&global).await,
+        Command::Forget(command) => command.run(&global).await,
         Command::Hosts(command) => command.run(&global).await,
         Command::Agents(command) => command.run(&global),
         Command::Demo(command) => command.run().await,
+        Command::Plugin(command) => command.run(&global),
+        Command::Mcp(command) => command.run(&global).await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
     }

@@ -8,6 +8,7 @@ pub mod hosts;
 pub mod markdown;
 pub mod mask;
 pub mod paths;
+pub mod recorded;
 pub mod secrets;
 pub mod settings;
 pub mod templates;

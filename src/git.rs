@@ -3,13 +3,22 @@
 //! git never runs here in a repository whose `.git` an agent could write. Work from a host arrives as objects over
 //! git's own wire protocol.
 
+pub mod attached;
 pub mod attributes;
+mod background;
+mod by_hand;
 pub mod cache_key;
 pub mod capture;
 pub mod command;
 pub mod config;
 pub mod diff;
+pub mod final_work;
+pub mod forge;
+mod index_stamp;
+pub mod merge_here;
 pub mod pack_file;
+pub mod pager;
+pub mod push;
 pub mod quarantine;
 pub mod record;
 pub mod refs;
@@ -18,6 +27,11 @@ pub mod ship_facts;
 pub mod snapshot;
 pub mod takeover_worktree;
 pub mod transfer;
+mod tree_edits;
+pub mod undo;
+mod unfiltered;
+pub mod unfinished_operation;
+pub mod unique_refs;
 pub mod without_record;
 pub mod worktrees;
 
@@ -42,6 +56,9 @@ pub enum Error {
     /// A git command failed; `stderr` is everything that it printed.
     #[error("git {command} failed ({status}): {}", stderr.trim_end())]
     Failed { command: String, status: String, stderr: String },
+    /// A tool of a forge failed; `said` is the start of what it printed.
+    #[error("{tool} failed ({status}): {said}")]
+    Tool { tool: &'static str, status: String, said: String },
     /// Data from a host is invalid. None of it was used.
     #[error("{what}")]
     Untrusted { what: String },

@@ -1,10 +1,12 @@
 //! Writes the record as files in the repository, for people and agents.
 
-mod directory;
+pub mod directory;
 pub mod document;
 pub mod files;
 pub mod page;
 pub mod place;
+pub mod pointers;
+pub mod removal;
 
 use std::path::{Path, PathBuf};
 

@@ -1,13 +1,16 @@
 //! Data types and rules without I/O: what a handoff is, and the only way to change its state.
 
 pub mod agent_event;
+pub mod attached;
 pub mod attempt;
 pub mod attempts;
+pub mod checkouts;
 pub mod event;
 pub mod handoff;
 pub mod host;
 pub mod id;
 pub mod judgement;
+pub mod not_applied;
 pub mod ownership;
 pub mod phase;
 pub mod policy;

@@ -5,12 +5,13 @@ pub mod index;
 pub mod journal;
 pub mod lock;
 pub mod log_mirror;
+pub mod log_reader;
 pub mod store;
 
 use std::path::{Path, PathBuf};
 
-use crate::model::event::Refused;
 use crate::model::id::HandoffId;
+use crate::model::not_applied::Refused;
 
 /// An error of a record on this machine.
 #[derive(Debug, thiserror::Error)]

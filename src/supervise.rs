@@ -1,6 +1,6 @@
 //! The engine: time, signals, the link loop and the attempt loop.
 //!
-//! One file a verb (`run`, `resume`, `stop`, `takeover`, `pull`, `clean`, `show`, `check`) has what the user asks for.
+//! One file a verb (`run`, `resume`, `stop`, `takeover`, `undo`, `pull`, `clean`, `show`, `check`) has what the user asks for.
 //! `driver` holds a handoff while a verb acts on it, `dispatch` starts an attempt on a host, `attempt_loop` follows it
 //! to its end, and `decide` says what comes next.
 
@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod attempt_loop;
 mod capture;
 pub mod check;
+mod checkout;
 pub mod clean;
 pub mod connection;
 mod contact;
@@ -15,6 +16,9 @@ pub mod custody;
 pub mod dispatch;
 pub mod driver;
 pub mod error;
+pub mod finish;
+pub mod forget;
+pub mod give;
 mod ledger;
 mod logs;
 mod masking;
@@ -28,3 +32,4 @@ pub mod show;
 pub mod stop;
 pub mod summaries;
 pub mod takeover;
+pub mod undo;

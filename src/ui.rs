@@ -7,5 +7,6 @@ pub mod live;
 pub mod plain;
 pub mod raw;
 pub mod screen;
+pub mod ship_summary;
 pub mod terminal;
 pub mod text;

@@ -3,6 +3,9 @@
 //! It reads the paths that begin at the crate root (`use crate::…`, `crate::…` in an expression, and enough `super::`
 //! to get there). A new folder under `src/` fails until it is listed in [`RANKS`].
 
+#[path = "layers/circles.rs"]
+mod circles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -17,17 +20,18 @@ const RANKS: &[&[&str]] = &[
 ];
 
 /// Parts of `supervise/` from the top down. A file uses its own part and those below it, so that no two parts use each
-/// other.
+/// other. What is below the driver gets the record and the connection, and cannot name the driver.
 const SUPERVISE: &[&[&str]] = &[
-    &["check", "clean", "pull", "resume", "run", "show", "stop", "takeover"],
+    &["check", "clean", "finish", "forget", "give", "pull", "resume", "run", "show", "stop", "takeover", "undo"],
     &["attempt_loop"],
+    &["driver"],
     &["custody"],
     &["attempt"],
     &["dispatch"],
     &["capture"],
     &["contact"],
+    &["checkout"],
     &["record"],
-    &["driver"],
     &["logs"],
     &["ledger"],
     &["masking"],
@@ -42,8 +46,9 @@ const OWNED: &[(&str, &[&str])] = &[
     ("clap::", &["cli.rs", "cli/"]),
     ("clap_complete::", &["cli.rs", "cli/"]),
     ("clap_mangen::", &["cli.rs", "cli/"]),
+    ("rmcp::", &["cli/mcp.rs", "cli/mcp/"]),
     ("russh::", &["transport/ssh.rs", "transport/ssh/"]),
-    ("indicatif::", &["ui/live.rs"]),
+    ("indicatif::", &["ui/live.rs", "ui/live/"]),
     ("Command::new(\"git\")", &["git.rs", "git/"]),
 ];
 
@@ -303,6 +308,7 @@ fn a_use_of_a_room_above_or_next_to_it_is_found() {
     let wrong = |path, text| room_violations(path, text).len();
     assert_eq!(wrong("supervise/attempt/step.rs", "use crate::supervise::custody::fencing::SHORT;"), 1, "above");
     assert_eq!(wrong("supervise/run.rs", "use crate::supervise::resume::x;"), 1, "another verb");
+    assert_eq!(wrong("supervise/custody/fencing.rs", "use crate::supervise::driver::Driver;"), 1, "the coordinator");
     assert_eq!(wrong("supervise/error.rs", "use crate::supervise::{connection::retry, progress};"), 1, "group");
     assert_eq!(wrong("supervise/helpers.rs", ""), 1, "a file without a place");
     assert_eq!(wrong("supervise/custody/fencing.rs", "use crate::supervise::{attempt::step, custody};"), 0);
@@ -313,12 +319,12 @@ fn a_call_of_a_method_of_a_room_above_is_found() {
     let file = |path: &str, text: &str| (format!("supervise/{path}"), text.to_owned());
     let block =
         |name: &str, body: &str| format!("//! x\n\nimpl Driver {{\n    pub fn {name}(&self) {{ {body} }}\n}}\n");
-    let step = file("attempt/step.rs", &block("step", "self.settle()"));
-    let fencing = file("custody/fencing.rs", &block("settle", "self.step()"));
-    let wrong = call_violations(&[step, fencing.clone()]);
-    assert_eq!(wrong, ["src/supervise/attempt/step.rs: `attempt` calls `settle` of `custody`"]);
-    let other = file("logs.rs", "impl AttemptLogs { fn f(&self) { self.settle() } }");
-    assert_eq!(call_violations(&[other, fencing]), Vec::<String>::new());
+    let stop = file("stop.rs", &block("stop", "self.follow()"));
+    let follow = file("attempt_loop.rs", &block("follow", "self.stop()"));
+    let wrong = call_violations(&[stop, follow.clone()]);
+    assert_eq!(wrong, ["src/supervise/attempt_loop.rs: `attempt_loop` calls `stop` of `stop`"]);
+    let other = file("logs.rs", "impl AttemptLogs { fn f(&self) { self.follow() } }");
+    assert_eq!(call_violations(&[other, follow]), Vec::<String>::new());
 }
 
 #[test]
@@ -343,4 +349,25 @@ fn what_is_allowed_is_not_reported() {
     right("git.rs", "/// See [`crate::supervise`].\nmod tests { use super::*; }");
     right("transport/ssh/connect.rs", "let s = \"https://russh.example/\"; use russh::client;");
     right("main.rs", "fn main() -> std::process::ExitCode { handoff::cli::main() }");
+}
+
+/// The fuzz targets are built with `--locked`, which fails if their lock file lacks a dependency.
+#[test]
+fn the_lock_file_of_the_fuzz_targets_has_every_dependency() {
+    let read = |name: &str| -> toml::Table {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let lock = read("fuzz/Cargo.lock");
+    let packages = lock["package"].as_array().unwrap();
+    let handoff = packages.iter().find(|package| package["name"].as_str() == Some("handoff")).unwrap();
+    let locked: Vec<&str> =
+        handoff["dependencies"].as_array().unwrap().iter().filter_map(toml::Value::as_str).collect();
+    for name in read("Cargo.toml")["dependencies"].as_table().unwrap().keys() {
+        let is_locked = locked.iter().any(|entry| entry.split(' ').next() == Some(name));
+        assert!(
+            is_locked,
+            "fuzz/Cargo.lock lacks {name}: run `cargo update --workspace --manifest-path fuzz/Cargo.toml`"
+        );
+    }
 }

@@ -34,13 +34,12 @@ async fn ask(host: Remote) -> String {
         grant: 1,
         started: false,
         strays: vec![2],
-        wait_ref: 0,
         spec: Default::default(),
         secrets: Default::default(),
     };
     [
         said(probe),
-        said(host.ensure(&ensure).await),
+        said(host.ensure(&ensure, None).await),
         said(host.set_next(&name, 1, &Next::End).await),
         said(host.set_epoch(&name, 2).await),
         said(host.cancel(&name, 1, &handoff::model::attempt::CancelReason::Stop, 1).await),

@@ -8,7 +8,7 @@ use crate::support::wait;
 use crate::table::{Pair, Table};
 
 /// The smallest ratio that meets the target, without and with a delay.
-const AT_LEAST: (f64, f64) = (1.0, 2.0);
+const AT_LEAST: (f64, f64) = (1.0, 3.0);
 const LONG: Duration = Duration::from_secs(600);
 
 pub fn measure(size: Size, table: &mut Table) {
@@ -19,8 +19,8 @@ pub fn measure(size: Size, table: &mut Table) {
         for _ in 0..size.rounds.min(3) {
             scene.proxy.round_trip(Duration::ZERO);
             let id = scene.hand_off();
-            wait::until("the agent's end", LONG, || scene.home("ended").exists().then_some(()));
-            std::fs::remove_file(scene.home("ended")).unwrap();
+            // The host judges the attempt first, so that it is idle during the measurement, as after a night.
+            wait::until("the attempt's result", LONG, || scene.has_result(&id).then_some(()));
             scene.proxy.round_trip(round_trip);
             pair.theirs.push(scene.time_of_ssh("cat ~/big.log"));
             // All of `watch` is measured: connect, download, verify, judge. Its output is discarded, and so is that of

@@ -67,6 +67,13 @@ impl Scene {
         (exec.duration_since(enter).unwrap_or_default(), trips)
     }
 
+    /// Time of `handoff watch` of the newest handoff, whose agent has ended: until the laptop has its work.
+    pub fn time_of_watch(&self) -> Duration {
+        let id = format!("bench-{}", self.number);
+        wait::until("the attempt's result", LONG, || self.has_result(&id).then_some(()));
+        self.laptop.handoff(&["watch", "--raw", &id]).time()
+    }
+
     /// Time from Enter until `ssh HOST COMMAND` has ended. Its output is discarded.
     pub fn time_of_ssh(&self, command: &str) -> Duration {
         let began = Instant::now();
@@ -75,6 +82,13 @@ impl Scene {
         let status = ssh.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).status().unwrap();
         assert!(status.success(), "ssh {command}");
         began.elapsed()
+    }
+
+    /// Whether the host has recorded the result of the first attempt.
+    pub fn has_result(&self, id: &str) -> bool {
+        let jobs = std::fs::read_dir(self.home(".handoff/work")).unwrap().flatten();
+        let mut ours = jobs.filter(|job| job.file_name().to_string_lossy().starts_with(&format!("{id}-")));
+        ours.any(|job| job.path().join("1/result").exists())
     }
 
     pub fn ssh_config(&self) -> PathBuf {

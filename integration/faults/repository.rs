@@ -18,7 +18,7 @@ use crate::support::sshd::Setup;
 use crate::support::wait;
 
 /// Adds a file that a pack cannot compress.
-fn add_incompressible(repo: &Path, name: &str, length: u64) {
+pub fn add_incompressible(repo: &Path, name: &str, length: u64) {
     let random = std::io::Read::take(std::fs::File::open("/dev/urandom").unwrap(), length);
     std::io::copy(&mut { random }, &mut std::fs::File::create(repo.join(name)).unwrap()).unwrap();
 }
@@ -225,6 +225,8 @@ fn r42_cache_broken() {
     let mut damaged = std::fs::read(pack(&site)).unwrap();
     damaged[start + 2..start + length].fill(0x55);
     std::fs::write(pack(&site), &damaged).unwrap();
+    // A checkout that exists has the file, so only a new one is made from the damaged object.
+    std::fs::remove_dir_all(site.host.user.home.join(".handoff/trees")).unwrap();
     let told = sent_again("damaged", &["--backoff", "1s"]);
     assert!(told.contains("attempt 1: network") && told.contains("attempt 2: done"), "{told}");
     assert_eq!(site.laptop.git(&["show", "refs/handoff/damaged/2/work:new.txt"]), "made on the host");

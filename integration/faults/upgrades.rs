@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use handoff::remote::runner;
 use sha2::{Digest, Sha256};
 
+use crate::repository::add_incompressible;
 use crate::row::Row;
 use crate::support::laptop::Ran;
 use crate::support::site::{ID, PATIENCE, Site};
@@ -38,6 +39,8 @@ fn call(older: &str, present: &Path, knows_instances: bool) -> String {
 impl Old {
     fn new(text: &str) -> Old {
         let site = Site::new();
+        // Release 0.1.0 takes no pack with `ensure`. A large one comes before it.
+        add_incompressible(&site.laptop.repo, "large.bin", 2 << 20);
         let hash: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
         let (name, now) = (format!("runner-{hash}.sh"), format!("runner-{}.sh", runner::sha256()));
         assert_ne!(name, now);

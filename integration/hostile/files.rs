@@ -13,6 +13,8 @@ use sha1::{Digest, Sha1};
 pub struct Kept {
     /// Relative to the checkout's directory, for messages and for the names that the user reads.
     pub path: String,
+    /// The directory that was searched.
+    pub checkout: PathBuf,
     /// Git's id of the content.
     pub blob: String,
     /// The same with LF instead of CRLF, if every line ends with CRLF. Git stores this for a file that it checked out
@@ -49,7 +51,7 @@ pub fn blob_id(content: &[u8]) -> String {
 pub fn below(directory: &Path) -> Vec<Kept> {
     let mut found = Vec::new();
     walk(directory, &OsString::new(), &mut found);
-    found
+    found.into_iter().map(|kept| Kept { checkout: directory.to_owned(), ..kept }).collect()
 }
 
 fn walk(directory: &Path, name: &OsString, found: &mut Vec<Kept>) {
@@ -87,6 +89,7 @@ fn walk(directory: &Path, name: &OsString, found: &mut Vec<Kept>) {
         if let Some(content) = content.filter(|content| !content.is_empty()) {
             found.push(Kept {
                 path: String::from_utf8_lossy(path.as_bytes()).into_owned(),
+                checkout: PathBuf::new(),
                 blob: blob_id(&content),
                 stored: without_crlf(&content).as_deref().map(blob_id),
             });

@@ -91,7 +91,9 @@ impl Story {
         let page = self.site.laptop.mirror(ID).join("handoff.md");
         let said = format!("{}\n{}", self.said, std::fs::read_to_string(page).unwrap_or_default());
         let missing: Vec<Kept> = self.kept.iter().filter(|kept| !kept.is_in(&held)).cloned().collect();
-        let unnamed: Vec<&Kept> = missing.iter().filter(|kept| !names(&said, &kept.path)).collect();
+        // A checkout that a deleted root has left is named as a whole.
+        let left = |kept: &Kept| said.lines().any(|line| says_left(line, &kept.checkout.display().to_string()));
+        let unnamed: Vec<&Kept> = missing.iter().filter(|kept| !left(kept) && !names(&said, &kept.path)).collect();
         if !unnamed.is_empty() && missing.len() <= NAMED {
             self.broken(&format!("only on the host, and not named: {unnamed:?}"));
         }
@@ -121,6 +123,12 @@ impl Story {
             }
         }
     }
+}
+
+/// Whether a message lists a checkout among what is left of a deleted root.
+fn says_left(line: &str, checkout: &str) -> bool {
+    let mut lists = line.split("(left of it: ").skip(1);
+    lists.any(|list| list.split([',', ')']).any(|path| path.trim() == checkout))
 }
 
 /// Whether a text names a path, or a parent directory of it. Control characters and invalid bytes are shown as `?`.

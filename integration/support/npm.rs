@@ -56,7 +56,7 @@ pub fn install(package: &Package) -> Result<PathBuf, String> {
 }
 
 /// The folder for tools: `target/tools`, or the one that `integration/run` sets.
-fn tools() -> PathBuf {
+pub(super) fn tools() -> PathBuf {
     let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools");
     std::env::var_os("HANDOFF_TEST_TOOLS").map_or_else(default, PathBuf::from)
 }

@@ -24,6 +24,11 @@ pub struct OnTerminal {
 
 impl OnTerminal {
     pub fn start(laptop: &Laptop, args: &[&str]) -> OnTerminal {
+        OnTerminal::start_with(laptop, args, &[])
+    }
+
+    /// With more variables in its environment.
+    pub fn start_with(laptop: &Laptop, args: &[&str], variables: &[(&str, &str)]) -> OnTerminal {
         let quoted: Vec<_> = args.iter().map(|arg| shlex::try_quote(arg).unwrap().into_owned()).collect();
         let line = format!("stty cols 100 rows 30; exec {} {}", env!("CARGO_BIN_EXE_handoff"), quoted.join(" "));
         let mut command = laptop.program("script");
@@ -34,6 +39,7 @@ impl OnTerminal {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
+        command.envs(variables.iter().copied());
         let mut child = command.spawn().unwrap();
         let (mut out, keyboard) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
         let screen = Arc::new(Mutex::new(Vec::new()));

@@ -1,7 +1,7 @@
 //! The end of the output of a setup or check, which shows why it failed.
 
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ const WINDOW: u64 = 16 << 10;
 const CHUNK: usize = 256 << 10;
 
 /// The last output of a step of an attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Output {
     /// `setup` or `check`.
     pub step: String,
@@ -31,15 +31,11 @@ pub struct Output {
 }
 
 impl Output {
-    /// Reads the end of a log; `None` if it does not exist or is empty.
+    /// Reads the end of a log whose file has this name; `None` if it is empty.
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn read(step: &str, status: Option<i32>, path: &Path) -> std::io::Result<Option<Output>> {
-        let mut file = match std::fs::File::open(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            file => file?,
-        };
+    pub fn read(step: &str, status: Option<i32>, name: String, mut file: File) -> std::io::Result<Option<Output>> {
         let length = file.metadata()?.len();
         let start = length.saturating_sub(WINDOW);
         // Lines before the searched part are only counted.
@@ -63,9 +59,8 @@ impl Output {
         let last = lines.iter().rposition(|(_, line)| !line.is_empty()).map_or(0, |at| at + 1);
         let lines = &lines[last.saturating_sub(LINES)..last];
         let Some((line, _)) = lines.first() else { return Ok(None) };
-        let log = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let shown = lines.iter().map(|(_, line)| line.clone()).collect();
-        Ok(Some(Output { step: step.to_owned(), status, log, line: *line, lines: shown }))
+        Ok(Some(Output { step: step.to_owned(), status, log: name, line: *line, lines: shown }))
     }
 
     /// `the check failed with exit code 1`.
@@ -90,7 +85,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("attempt-1.check.log");
         std::fs::write(&path, text).unwrap();
-        Output::read("check", Some(1), &path).unwrap()
+        Output::read("check", Some(1), "attempt-1.check.log".to_owned(), File::open(&path).unwrap()).unwrap()
     }
 
     #[test]
@@ -103,6 +98,5 @@ mod tests {
         assert_eq!((short.line, short.lines), (1, vec!["a [2J".to_owned(), "last".into()]));
         assert_eq!(read(""), None);
         assert_eq!(read(&"x".repeat(100_000)).unwrap().lines[0].chars().count(), WIDTH);
-        assert_eq!(Output::read("setup", None, Path::new("/nowhere")).unwrap(), None);
     }
 }

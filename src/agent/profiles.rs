@@ -145,6 +145,9 @@ fn validate(profile: &Profile) -> Result<(), String> {
     if !profile.model_args.is_empty() && !profile.model_args.iter().any(|word| word.contains("{model}")) {
         return Err("model_args needs {model}".into());
     }
+    if !profile.interactive.is_empty() && !profile.interactive.iter().any(|word| word.contains("{prompt}")) {
+        return Err("interactive needs {prompt}".into());
+    }
     let env = profile.env.keys().chain(profile.root_env.keys()).chain(&profile.unset);
     if let Some(bad) =
         env.into_iter().find(|name| name.contains('-') || !command_name(name) || name.as_bytes()[0].is_ascii_digit())

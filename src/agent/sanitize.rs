@@ -9,6 +9,12 @@ pub fn one_line(text: &str, max: usize) -> String {
     cut(text.split(|c: char| c.is_whitespace() || is_unsafe(c)).filter(|word| !word.is_empty()), max, " ")
 }
 
+/// One printable line of at most [`SHORT`] characters without backticks, so that it neither ends a code span of Markdown
+/// nor begins one.
+pub fn code(text: &str) -> String {
+    one_line(text, SHORT).replace('`', "'")
+}
+
 /// Several printable lines of at most `max` characters together. Like [`one_line`], but newlines and indents stay.
 pub fn paragraph(text: &str, max: usize) -> String {
     let clean: Vec<String> =

@@ -1,20 +1,60 @@
 //! What a log says about the work, for `handoff.md`. Each claim has the line that proves it.
 
+mod commands;
+
+pub use commands::{Command, Commands, Ended, Runs};
+
+use std::collections::VecDeque;
 use std::io::Read;
 
 use crate::agent::dialect::Reader;
-use crate::agent::sanitize::{SHORT, in_checkout, one_line, paragraph};
+use crate::agent::sanitize::{SHORT, code, in_checkout, one_line, paragraph, prefix};
 use crate::model::agent_event::AgentEvent;
 use crate::model::attempt::{AttemptNo, log_name};
 use crate::model::profile::DialectName;
 
 /// Maximum characters of a quoted message.
 const MAX_SAID: usize = 2000;
-const MAX_TRIED: usize = 40;
+/// Maximum bytes that are kept of a message.
+const MAX_KEPT: usize = 16 << 10;
+/// Maximum messages that are quoted: the last ones.
+const MAX_MESSAGES: usize = 12;
 const MAX_FILES: usize = 60;
-const MAX_BLOCKERS: usize = 12;
+const MAX_ERRORS: usize = 12;
+/// The names of the shell tool in the dialects' reports of a refusal.
+const SHELLS: [&str; 3] = ["shell: ", "Bash: ", "command: "];
 /// Lines of stderr that are quoted if no terminal event says how the agent ended.
 const MAX_STRAY: usize = 5;
+
+/// A line of a log, from 1, in its part of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub line: u64,
+    pub part: u32,
+}
+
+impl Line {
+    /// Makes a line counted over all parts, until it is placed.
+    fn new(line: u64) -> Line {
+        Line { line, part: 1 }
+    }
+
+    /// `attempt-2.log:118`.
+    pub fn pointer(&self, attempt: AttemptNo) -> String {
+        format!("{}:{}", log_name(attempt, self.part), self.line)
+    }
+}
+
+/// Converts a line counted over all parts to a line of its part.
+trait Place {
+    fn place(&mut self, reader: &Reader);
+}
+
+impl Place for Line {
+    fn place(&mut self, reader: &Reader) {
+        (self.part, self.line) = reader.place(self.line);
+    }
+}
 
 /// A claim, and the line of the log that proves it (from 1) in its part of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,13 +70,15 @@ impl Item {
         Item { text, line, part: 1 }
     }
 
-    fn place(&mut self, reader: &Reader) {
-        (self.part, self.line) = reader.place(self.line);
-    }
-
     /// `attempt-2.log:118`.
     pub fn pointer(&self, attempt: AttemptNo) -> String {
         format!("{}:{}", log_name(attempt, self.part), self.line)
+    }
+}
+
+impl Place for Item {
+    fn place(&mut self, reader: &Reader) {
+        (self.part, self.line) = reader.place(self.line);
     }
 }
 
@@ -69,11 +111,17 @@ pub struct Summary {
     pub model: Option<String>,
     /// The last message of the assistant, with its newlines.
     pub said: Option<Item>,
+    /// The last messages of the assistant, each on one short line.
+    pub messages: Items,
     /// Commands, with the exit statuses that the CLI reports.
-    pub tried: Items,
+    pub commands: Commands,
     /// Files that the agent says it touched, each once. The captured tree shows the real changes.
     pub files: Items,
-    /// Refusals, errors and retries.
+    /// Tool calls that were refused, apart from commands.
+    pub refused: Items,
+    /// Errors and retries after which the agent continued.
+    pub survived: Items,
+    /// Those without progress after them.
     pub blockers: Items,
     /// Whether the terminal event reports success. `None`: the log has none, so this summary is partial.
     pub finished: Option<bool>,
@@ -103,8 +151,12 @@ pub fn summarise(dialect: DialectName, log: impl Read, workspace: Option<&str>) 
 /// Builds a summary: takes events as they come, and returns the summary so far at any time.
 pub struct SummaryBuilder {
     summary: Summary,
-    /// The last message of the assistant, unprocessed, because only the last of many is shown.
-    said: Option<(u64, String)>,
+    /// The last messages of the assistant, unprocessed, because only the last of many are shown.
+    messages: VecDeque<(u64, String)>,
+    /// Number of messages before them.
+    earlier_messages: usize,
+    /// The last line on which the agent made progress.
+    progress: u64,
     /// Ends with `/`.
     workspace: Option<String>,
 }
@@ -113,31 +165,67 @@ impl SummaryBuilder {
     /// `workspace` is removed from the front of paths.
     pub fn new(workspace: Option<&str>) -> SummaryBuilder {
         let workspace = workspace.map(|workspace| format!("{}/", workspace.trim_end_matches('/')));
-        SummaryBuilder { summary: Summary::default(), said: None, workspace }
+        SummaryBuilder {
+            summary: Summary::default(),
+            messages: VecDeque::new(),
+            earlier_messages: 0,
+            progress: 0,
+            workspace,
+        }
     }
 
     /// Takes the next event and its line.
     pub fn note(&mut self, line: u64, event: &AgentEvent) {
+        if is_progress(event) {
+            self.progress = line;
+        }
         match event {
-            AgentEvent::Text { text } => match &mut self.said {
-                Some((at, said)) => {
-                    *at = line;
-                    said.clone_from(text);
-                }
-                said @ None => *said = Some((line, text.clone())),
-            },
+            AgentEvent::Text { text } => self.keep_message(line, prefix(text, MAX_KEPT)),
             event => self.summary.note(line, event, self.workspace.as_deref()),
         }
+    }
+
+    fn keep_message(&mut self, line: u64, text: &str) {
+        let mut kept = (line, String::new());
+        if self.messages.len() == MAX_MESSAGES {
+            self.earlier_messages += 1;
+            kept = self.messages.pop_front().unwrap_or_default();
+        }
+        kept.0 = line;
+        // The memory of the oldest message is used again.
+        kept.1.clear();
+        kept.1.push_str(text);
+        self.messages.push_back(kept);
     }
 
     /// The summary so far; `reader` is the one that the events came from.
     pub fn summary(&self, dialect: DialectName, reader: &Reader) -> Summary {
         let mut summary = self.summary.clone();
-        summary.said = self.said.as_ref().map(|(line, text)| Item::new(paragraph(text, MAX_SAID), *line));
+        summary.commands = self.summary.commands.so_far();
+        summary.messages.left_out = self.earlier_messages;
+        for (line, text) in &self.messages {
+            summary.messages.add(code(text), *line, MAX_MESSAGES);
+        }
+        summary.said = self.messages.back().map(|(line, text)| Item::new(paragraph(text, MAX_SAID), *line));
+        let (survived, open) = summary.blockers.shown.drain(..).partition(|item| item.line <= self.progress);
+        summary.survived = Items { shown: survived, left_out: summary.blockers.left_out };
+        summary.blockers = Items { shown: open, left_out: 0 };
         summary.add_stray(dialect, reader);
         summary.place(reader);
         summary
     }
+}
+
+/// Whether the event shows that the agent works.
+fn is_progress(event: &AgentEvent) -> bool {
+    matches!(
+        event,
+        AgentEvent::Text { .. }
+            | AgentEvent::Edit { .. }
+            | AgentEvent::CommandStarted { .. }
+            | AgentEvent::Command { .. }
+            | AgentEvent::Tool { .. }
+    )
 }
 
 impl Summary {
@@ -148,11 +236,14 @@ impl Summary {
                 self.model = model.clone().or(self.model.take());
             }
             AgentEvent::Edit { path, added, removed } => self.touched(path, *added, *removed, line, inside),
+            AgentEvent::CommandStarted { command } => self.commands.start(command, line),
             AgentEvent::Command { command, exit } => {
-                let exit = exit.map_or_else(|| "no exit code".to_owned(), |code| format!("exit {code}"));
-                self.tried.add(format!("`{}` → {exit}", code(command)), line, MAX_TRIED);
+                self.commands.end(command, exit.map_or(Ended::NotRecorded, Ended::Exit), line);
             }
-            AgentEvent::Refused { what } => self.blocked(&format!("refused: {what}"), line),
+            AgentEvent::Refused { what } => match SHELLS.iter().find_map(|shell| what.strip_prefix(shell)) {
+                Some(command) => self.commands.end(command, Ended::Refused, line),
+                None => self.refused.add(code(what), line, MAX_ERRORS),
+            },
             AgentEvent::Retrying { reason } => self.blocked(&format!("the agent retried: {reason}"), line),
             AgentEvent::Warning { text } => self.blocked(text, line),
             AgentEvent::Finished { ok, message, session, tokens, cost_usd } => {
@@ -163,18 +254,24 @@ impl Summary {
                     self.blocked(message, line);
                 }
             }
-            AgentEvent::Text { .. }
-            | AgentEvent::CommandStarted { .. }
-            | AgentEvent::Tool { .. }
-            | AgentEvent::Raw { .. } => {}
+            AgentEvent::Text { .. } | AgentEvent::Tool { .. } | AgentEvent::Raw { .. } => {}
         }
+    }
+
+    /// Every text that comes from the log, to mask secrets.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let Summary { session, model, said, messages, commands, files, refused, survived, blockers, .. } = self;
+        let lists = [messages, files, refused, survived, blockers].into_iter().flat_map(|list| &mut list.shown);
+        let commands = commands.shown.iter_mut().map(|command| &mut command.text);
+        lists.chain(said).map(|item| &mut item.text).chain(commands).chain(session).chain(model)
     }
 
     /// Converts lines counted over all parts to lines of their part.
     fn place(&mut self, reader: &Reader) {
-        let lists = [&mut self.tried, &mut self.files, &mut self.blockers];
+        let lists = [&mut self.messages, &mut self.files, &mut self.refused, &mut self.survived, &mut self.blockers];
         let items = lists.into_iter().flat_map(|list| &mut list.shown);
         items.chain(&mut self.said).for_each(|item| item.place(reader));
+        self.commands.place(reader);
     }
 
     fn touched(&mut self, path: &str, added: Option<u64>, removed: Option<u64>, line: u64, inside: Option<&str>) {
@@ -191,7 +288,7 @@ impl Summary {
     fn blocked(&mut self, text: &str, line: u64) {
         let text = one_line(text, SHORT);
         if !text.is_empty() {
-            self.blockers.add(text, line, MAX_BLOCKERS);
+            self.blockers.add(text, line, MAX_ERRORS);
         }
     }
 
@@ -206,11 +303,6 @@ impl Summary {
             last.into_iter().for_each(|(line, text)| self.blocked(text, line));
         }
     }
-}
-
-/// Text for a code span in Markdown.
-fn code(text: &str) -> String {
-    one_line(text, SHORT).replace('`', "'")
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! `handoff agents`
 
-mod explain;
+pub mod explain;
+
+use serde::Serialize;
 
 use super::Global;
 use super::context;
 use super::error::Error;
 use super::exit;
 use crate::model::policy::decide;
-use crate::model::profile::DEFAULT_AGENT;
+use crate::model::profile::{DEFAULT_AGENT, Profile};
 use crate::model::verdict::Class;
+use crate::ui::screen;
 
 /// List the agent CLIs that handoff can run
 #[derive(Debug, clap::Args)]
@@ -29,6 +32,23 @@ enum Action {
     Explain(explain::Explain),
 }
 
+/// An agent CLI that handoff can run.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct ListedAgent<'a> {
+    name: &'a str,
+    profile: &'a Profile,
+}
+
+/// What handoff does after a verdict.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct ListedVerdict {
+    verdict: Class,
+    /// What follows it, as text.
+    next: &'static str,
+    /// What follows it when the attempt before had the same verdict.
+    again: &'static str,
+}
+
 impl Agents {
     pub fn run(self, _: &Global) -> Result<u8, Error> {
         if let Some(Action::Explain(explain)) = self.action {
@@ -40,7 +60,7 @@ impl Agents {
         }
         for (name, profile) in context::agents()? {
             if self.json {
-                outln!("{}", crate::ui::screen::json(&serde_json::json!({ "name": name, "profile": profile })));
+                outln!("{}", screen::json(&ListedAgent { name: &name, profile: &profile }));
             } else {
                 let default = if name == DEFAULT_AGENT { " (default)" } else { "" };
                 outln!("{:<10} {}{default}", name, profile.description);
@@ -54,8 +74,8 @@ fn verdicts(json: bool) {
     for class in Class::ALL {
         let (first, again) = (decide(class, &[]), decide(class, &[class]));
         if json {
-            let value = serde_json::json!({ "verdict": class, "next": first.describe(), "again": again.describe() });
-            outln!("{}", crate::ui::screen::json(&value));
+            let row = ListedVerdict { verdict: class, next: first.describe(), again: again.describe() };
+            outln!("{}", screen::json(&row));
         } else if first == again {
             outln!("{:<13} {}", class.word(), first.describe());
         } else {

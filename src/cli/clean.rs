@@ -90,7 +90,7 @@ impl Clean {
         if self.json {
             outln!("{}", crate::ui::screen::json(report));
         } else {
-            context::print(&text(report));
+            context::print(&receipt(report));
         }
     }
 }
@@ -143,7 +143,7 @@ fn warn_of_session(services: &Services, report: &HostReport, dry_run: bool) -> R
 }
 
 /// An unreachable host takes precedence over one that keeps something.
-fn worse(code: u8, status: CleanStatus) -> u8 {
+pub(super) fn worse(code: u8, status: CleanStatus) -> u8 {
     match status {
         CleanStatus::Unreachable => exit::UNREACHABLE,
         CleanStatus::Kept | CleanStatus::Active if code == exit::OK => exit::FAILED,
@@ -151,7 +151,8 @@ fn worse(code: u8, status: CleanStatus) -> u8 {
     }
 }
 
-fn text(report: &HostReport) -> String {
+/// What happened to one host, for people.
+pub(super) fn receipt(report: &HostReport) -> String {
     let HostReport { id, host, held, files, .. } = report;
     let on = if host.is_empty() { String::new() } else { format!(" on {}", neutral(host)) };
     let mut text = match report.status {

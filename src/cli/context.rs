@@ -12,12 +12,13 @@ use crate::git::repository::Repository;
 use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::state::store::Store;
+use crate::supervise::driver::{Driver, with_unfinished_checkout};
 use crate::supervise::progress::Reporter;
-use crate::supervise::record::{document_of, given_from};
+use crate::supervise::record::{created_in, document_of};
 use crate::supervise::services::Services;
-use crate::transport::Options;
 use crate::transport::{NonInteractive, Prompter};
 use crate::ui::ask::Terminal;
+use crate::ui::plain::PlainErrors;
 use crate::ui::text::{first_line, neutral};
 use crate::ui::{json::Json, live::Live, plain::Plain, raw::Raw};
 
@@ -50,12 +51,6 @@ impl Show {
 /// The configuration directories.
 pub fn paths() -> Result<Paths, Error> {
     Paths::from_env().map_err(Error::failed)
-}
-
-/// How handoff connects to hosts.
-pub fn connect() -> Options {
-    let last_keys = Paths::from_env().ok().map(|paths| paths.state.join("keys"));
-    Options { interactive: Terminal::is_there(), last_keys, ..Options::default() }
 }
 
 /// Who answers questions: the user, if there is a terminal.
@@ -113,20 +108,29 @@ pub fn repository(global: &Global) -> Result<Repository, Error> {
 
 /// The services for the repository around the current directory.
 pub fn services(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Services>, Error> {
+    let services = Arc::new(services_with(global, reporter)?);
+    for id in with_unfinished_checkout(&services) {
+        // A command may report nothing, but the user always reads what happens to the checkout.
+        drop(Driver::open(&Arc::new(services_with(global, Arc::new(PlainErrors))?), &id));
+    }
+    Ok(services)
+}
+
+fn services_with(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Services, Error> {
     let paths = paths()?;
     let repository = repository(global)?;
-    Ok(Arc::new(Services {
+    Ok(Services {
         store: Store::new(repository.common_dir()),
         repository,
         hosts: hosts(global)?,
         profiles: agents()?,
         templates: paths.templates(),
         state_dir: paths.state.clone(),
-        connect: connect(),
+        connect: ways::connect(),
         prompter: prompter(),
         reporter,
         summaries: Default::default(),
-    }))
+    })
 }
 
 /// The handoff that a command without an id acts on: the only one that fits, if it is the newest of all. Otherwise the user
@@ -216,10 +220,10 @@ fn newest(services: &Services) -> Result<HandoffId, Error> {
         .ok_or_else(|| Error::usage("this repository has no handoffs yet").hint("handoff run --host HOST \"TASK\""))
 }
 
-/// The path of a handoff's record, seen from the worktree that it was given from. If the record is in the git
+/// The path of a handoff's record, seen from the worktree that it was created in. If the record is in the git
 /// directory, the reason is added.
 pub fn record_of(services: &Services, handoff: &Handoff) -> String {
-    let worktree = given_from(services, handoff);
+    let worktree = created_in(services, handoff);
     let (path, why) = document_of(services, handoff, &worktree);
     match why {
         None => path.strip_prefix(&worktree).unwrap_or(&path).display().to_string(),

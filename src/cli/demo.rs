@@ -18,7 +18,7 @@ use crate::git::repository::Repository;
 use crate::model::host::Limits;
 use crate::model::profile::DEFAULT_AGENT;
 use crate::state::store::Store;
-use crate::supervise::attempt::step::Until;
+use crate::supervise::attempt::Until;
 use crate::supervise::driver::Driver;
 use crate::supervise::progress::Progress;
 use crate::supervise::run::Plan;
@@ -56,6 +56,7 @@ impl Demo {
             check: Some(CHECK.to_owned()),
             limits: flags.or(host.limits).filled(),
             host,
+            attach: vec![],
             again: false,
         };
         let mut driver = Driver::run(&services, plan).await?;
@@ -187,7 +188,7 @@ impl Place {
         outln!("the host's side:\n  {}", self.home().join(".handoff").display());
         outln!("\nthe diff (handoff diff {id}):");
         let work = work_of(handoff, None)?;
-        let diff = driver.services.repository.diff(&handoff.request().base.commit, &work)?;
+        let diff = driver.record.services.repository.diff(&handoff.request().base.commit, &work)?;
         for line in String::from_utf8_lossy(&diff).lines() {
             outln!("  {}", crate::ui::text::neutral(line));
         }

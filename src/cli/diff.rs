@@ -1,24 +1,63 @@
 //! `handoff diff`
 
+use serde::Serialize;
+
 use super::Global;
 use super::context;
 use super::error::Error;
 use super::exit;
+use crate::git::diff::ChangedFile;
+use crate::git::repository::Repository;
 use crate::model::handoff::Handoff;
+use crate::model::id::HandoffId;
 use crate::model::refusal::accept;
+use crate::model::snapshot::Oid;
 use crate::supervise::progress::NullReporter;
+use crate::ui::screen;
 
-/// Show what the agent changed since the start of the handoff
+/// Show what changed since the start of the handoff, or in one attempt
 #[derive(Debug, clap::Args)]
 pub struct Diff {
     /// Id of the handoff, or an unambiguous prefix (default: the newest)
     id: Option<String>,
-    /// Number of the attempt (default: the last one whose work was fetched)
+    /// Show only what this attempt changed (default: all changes up to the last attempt whose work was fetched)
     #[arg(long, value_name = "N")]
     attempt: Option<u32>,
     /// Show only the file names and line counts
     #[arg(long)]
     stat: bool,
+    /// Print one JSON object
+    #[arg(long, conflicts_with = "stat")]
+    json: bool,
+}
+
+/// What changed since the start of a handoff, or in one attempt.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct Difference {
+    id: HandoffId,
+    /// What the handoff or the attempt began with.
+    base: Oid,
+    /// The work that is compared with it.
+    commit: Oid,
+    files: Vec<ChangedFile>,
+    /// The patch, as `git diff` prints it. Bytes that are not UTF-8 are replaced.
+    patch: String,
+    /// Whether the patch was cut at its end. A command prints all of it.
+    is_cut: bool,
+}
+
+/// What an attempt changed, or what changed up to the last attempt whose work is here. The patch has at most `most` bytes.
+pub fn difference(
+    repository: &Repository,
+    handoff: &Handoff,
+    attempt: Option<u32>,
+    most: usize,
+) -> Result<Difference, Error> {
+    let (base, commit) = (base_of(handoff, attempt).clone(), work_of(handoff, attempt)?);
+    let patch = repository.diff(&base, &commit)?;
+    let (shown, is_cut) = (&patch[..patch.len().min(most)], patch.len() > most);
+    let (files, patch) = (repository.diff_files(&base, &commit)?, String::from_utf8_lossy(shown).into_owned());
+    Ok(Difference { id: handoff.request().id.clone(), base, commit, files, patch, is_cut })
 }
 
 impl Diff {
@@ -27,20 +66,43 @@ impl Diff {
         let id = context::resolve(&services, self.id.as_deref())?;
         let journal = services.store.open(&id)?;
         let handoff = journal.handoff();
+        if self.json {
+            let difference = difference(&services.repository, handoff, self.attempt, usize::MAX)?;
+            outln!("{}", screen::json(&difference));
+            return Ok(exit::OK);
+        }
         let commit = work_of(handoff, self.attempt)?;
-        let base = &handoff.request().base.commit;
+        let base = base_of(handoff, self.attempt);
         let repository = &services.repository;
         let text = if self.stat { repository.diff_stat(base, &commit) } else { repository.diff(base, &commit) }?;
         if text.is_empty() {
-            errln!("no file differs from the start of the handoff");
+            match self.attempt {
+                Some(n) => errln!("attempt {n} changed no file"),
+                None => errln!("no file differs from the start of the handoff"),
+            }
         }
-        crate::ui::screen::diff(&text);
+        let shown = screen::diff(&text, || style(repository));
+        shown.map_err(|error| Error::failed(format!("the pager could not be started: {error}")))?;
         Ok(exit::OK)
     }
 }
 
+/// The user's colours and pager. What git does not understand in the configuration is left out: the patch matters.
+fn style(repository: &Repository) -> screen::Style {
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    screen::Style {
+        palette: if is_plain { None } else { repository.palette().ok().flatten() },
+        pager: repository.pager(|name| std::env::var(name).ok()).ok().flatten(),
+    }
+}
+
+/// What a difference begins with: the work before an attempt, or the start of the handoff.
+fn base_of(handoff: &Handoff, attempt: Option<u32>) -> &Oid {
+    attempt.map_or(&handoff.request().base.commit, |n| handoff.work_before(n))
+}
+
 /// The capture of an attempt, or of the last attempt with a capture here.
-pub fn work_of(handoff: &Handoff, attempt: Option<u32>) -> Result<crate::model::snapshot::Oid, Error> {
+pub fn work_of(handoff: &Handoff, attempt: Option<u32>) -> Result<Oid, Error> {
     let found = match attempt {
         Some(n) => handoff.attempt(n).and_then(|attempt| attempt.fetched.clone()),
         None => handoff.lineage().rev().find_map(|(_, attempt)| attempt.fetched.clone()),

@@ -61,7 +61,8 @@ impl Error {
         errln!("{}", self.text());
     }
 
-    fn text(&self) -> String {
+    /// The error and its hints, as they are printed.
+    pub fn text(&self) -> String {
         let hints: String = self.hints.iter().map(|hint| format!("\n  try: {hint}")).collect();
         format!("error: {}{hints}", self.message)
     }
@@ -182,14 +183,80 @@ impl From<SuperviseError> for Error {
                 })
                 .hint("the same command with --again  (starts another one)"),
             SuperviseError::NotNow { id, .. } => Error::usage(message).hint(format!("handoff show {id}")),
-            SuperviseError::Untold { id, host } => Error::failed(message)
+            SuperviseError::TakenOver { id } => {
+                let ways = "continue where you took it over, or give it back";
+                Error::usage(format!("{message}; {ways}"))
+                    .hint(format!("handoff give {id}"))
+                    .hint(format!("handoff takeover {id} --return  (returns it unchanged)"))
+            }
+            SuperviseError::StillRunning { id, .. } => Error::usage(message)
+                .hint(format!("handoff stop {id}"))
+                .hint(format!("handoff takeover {id}  (stops it, and opens its work)")),
+            SuperviseError::Finished { id } => Error::usage(message)
+                .hint(format!("handoff show {id}"))
+                .hint(format!("handoff finish {id}  (completes what was interrupted)")),
+            SuperviseError::Uncommitted { id, worktree, branch } => {
+                let (at, branch) = (context::quoted(&worktree), context::quoted(std::path::Path::new(&branch)));
+                Error::usage(message)
+                    .hint(format!("git -C {at} add -A && git -C {at} commit"))
+                    .hint(format!("handoff finish {id} --branch {branch} --message TEXT  (commits them for you)"))
+            }
+            SuperviseError::Unfiltered { id, worktree: None, .. } => {
+                Error::usage(message).hint(format!("handoff takeover {id}  (`git add` there runs the filter)"))
+            }
+            SuperviseError::Unfiltered { id, worktree: Some(worktree), .. } => {
+                let at = context::quoted(&worktree);
+                Error::usage(message)
+                    .hint(format!(
+                        "git -C {at} add --renormalize . && git -C {at} commit  (with the filter set up here)"
+                    ))
+                    .hint(format!("handoff finish {id}  (without --branch)"))
+            }
+            SuperviseError::NoBranch { id } => {
+                Error::usage(message).hint(format!("handoff finish {id} --branch NAME --pr"))
+            }
+            SuperviseError::NothingToKeep { id } => {
+                Error::usage(message).hint(format!("handoff finish {id}  (without --branch)"))
+            }
+            SuperviseError::NotFinished { id, .. } | SuperviseError::HasWorktree { id, .. } => {
+                Error::usage(message).hint(format!("handoff finish {id}"))
+            }
+            SuperviseError::NotReturned { id, is_changed: true, .. } => {
+                Error::usage(message).hint(format!("handoff give {id}  (sends what you changed)"))
+            }
+            SuperviseError::BranchMoved { id, branch, worktree, is_gone } => {
+                let (branch, worktree) = (context::quoted(std::path::Path::new(&branch)), context::quoted(&worktree));
+                let git = match is_gone {
+                    true => format!("git worktree prune && git worktree add {worktree} {branch}"),
+                    false => format!("git -C {worktree} switch {branch}"),
+                };
+                Error::usage(message)
+                    .hint(format!("{git}  (then `handoff give {id}` sends them)"))
+                    .hint(format!("git branch -m {branch} NAME  (then the same command keeps them out of the handoff)"))
+            }
+            SuperviseError::NotReturned { id, .. } => {
+                Error::usage(message).hint(format!("handoff takeover {id} --return  (when that is solved)"))
+            }
+            SuperviseError::NotReleased { id } => Error::usage(message).hint(format!("handoff clean {id}")),
+            SuperviseError::WouldLose { id, lost } => {
+                let error = Error::usage(message).hint(format!("handoff forget {id} --discard"));
+                match lost.iter().find_map(|line| line.split(' ').next().filter(|name| name.starts_with("refs/"))) {
+                    Some(name) => error.hint(format!("git branch NAME {name}  (keeps one)")),
+                    None => error,
+                }
+            }
+            SuperviseError::NoWorktree { id } => Error::failed(message).hint(format!("handoff takeover {id}")),
+            SuperviseError::Untold { id, host, command } => Error::failed(message)
                 .code(exit::UNREACHABLE)
                 .hint(format!("handoff hosts check {host}"))
-                .hint(format!("handoff resume {id} --host {host}  (when the check passes)")),
+                .hint(format!("handoff {command} {id} --host {host}  (when the check passes)")),
             SuperviseError::Refused { id, refused, .. } => {
                 let error =
                     accept(&refused).into_iter().fold(Error::failed(message), |error, command| error.hint(command));
                 error.hint(format!("handoff pull {id}"))
+            }
+            SuperviseError::Conflicts { id, .. } => {
+                Error::failed(message).hint(format!("handoff takeover {id}  (puts it into a worktree of its own)"))
             }
             SuperviseError::Driven { id, .. } => Error::failed(message).hint(format!("handoff logs -f {id}")),
             SuperviseError::Elsewhere { id, host, .. } => Error::failed(message)
@@ -215,7 +282,9 @@ impl From<RemoteError> for Error {
                 let hint = on_that_machine(host, "the same command");
                 Error::failed(error).hint(hint).hint("handoff takeover  (continues without that machine)")
             }
-            RemoteError::Refused { ref host, .. } | RemoteError::NotInstalled { ref host, .. } => {
+            RemoteError::Refused { ref host, .. }
+            | RemoteError::PackRefused { ref host, .. }
+            | RemoteError::NotInstalled { ref host, .. } => {
                 let hint = format!("handoff hosts check {host}");
                 Error::failed(error).hint(hint)
             }

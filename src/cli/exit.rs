@@ -10,7 +10,7 @@ pub const OK: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The command line or a configuration file is wrong.
 pub const USAGE: u8 = 2;
-/// The handoff needs you, or waits until a usage limit resets.
+/// The handoff needs you.
 pub const BLOCKED: u8 = 3;
 /// The attempt is lost: the host no longer shows how it ended.
 pub const LOST: u8 = 4;

@@ -4,6 +4,7 @@ use super::Global;
 use super::context;
 use super::error::Error;
 use super::exit;
+use super::ways;
 use crate::config::settings::human_bytes;
 use crate::remote::trees::Tree;
 use crate::supervise::connection::HostConnection;
@@ -15,12 +16,12 @@ use crate::ui::text::{first_line, neutral};
 pub async fn show(global: &Global, name: &str, json: bool) -> Result<u8, Error> {
     let host = context::hosts(global)?.resolve(name).map_err(SuperviseError::from)?;
     let mut connection =
-        HostConnection::new(host, context::connect(), context::prompter(), std::sync::Arc::new(NullReporter));
+        HostConnection::new(host, ways::connect(), context::prompter(), std::sync::Arc::new(NullReporter));
     let remote = connection.patiently().await.map_err(SuperviseError::from)?;
     let trees = remote.trees().await.map_err(SuperviseError::from)?.trees;
     for tree in &trees {
         if json {
-            outln!("{}", serde_json::json!(tree));
+            outln!("{}", crate::ui::screen::json(tree));
         } else {
             context::print(&text(tree));
         }

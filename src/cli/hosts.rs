@@ -1,22 +1,26 @@
 //! `handoff hosts`
 
-mod disk;
+pub mod disk;
 
 use clap::Subcommand;
+use serde::Serialize;
 
 use super::Global;
 use super::context;
 use super::error::Error;
 use super::exit;
+use super::ways;
 use crate::agent::profiles;
 use crate::config::edit;
 use crate::config::settings::human_bytes;
 use crate::model::host::{Host, TransportKind};
 use crate::model::profile::DEFAULT_AGENT;
-use crate::supervise::check::check_host;
+use crate::remote::probe::Facts;
+use crate::supervise::check::{Gap, check_host};
 use crate::supervise::connection::HostConnection;
 use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::progress::{Progress, Reporter};
+use crate::ui::screen;
 use crate::ui::text::neutral;
 
 /// List, add and check the machines that handoff can use
@@ -74,18 +78,54 @@ impl Hosts {
     }
 }
 
+/// A host of hosts.toml.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct ListedHost<'a> {
+    name: &'a str,
+    address: &'a str,
+    user: Option<&'a str>,
+    port: Option<u16>,
+    transport: TransportKind,
+    labels: &'a [String],
+    /// Maximum handoffs at once.
+    slots: Option<u32>,
+    cores: Option<u32>,
+    /// Memory in bytes.
+    memory: Option<u64>,
+    agent: Option<&'a str>,
+}
+
+impl<'a> ListedHost<'a> {
+    fn of(host: &'a Host) -> Self {
+        ListedHost {
+            name: &host.name,
+            address: &host.address,
+            user: host.user.as_deref(),
+            port: host.port,
+            transport: host.transport,
+            labels: &host.labels,
+            slots: host.slots,
+            cores: host.cores,
+            memory: host.memory,
+            agent: host.agent.as_deref(),
+        }
+    }
+}
+
+/// Whether a host is ready for a task.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct CheckedHost<'a> {
+    host: &'a str,
+    facts: &'a Facts,
+    /// What is missing; nothing if the host is ready.
+    gaps: &'a [Gap],
+}
+
 fn list(global: &Global, json: bool) -> Result<u8, Error> {
     let hosts = context::hosts(global)?;
     for host in &hosts.hosts {
         if json {
-            outln!(
-                "{}",
-                serde_json::json!({
-                    "name": host.name, "address": host.address, "user": host.user, "port": host.port,
-                    "transport": host.transport, "labels": host.labels, "slots": host.slots, "cores": host.cores,
-                    "memory": host.memory, "agent": host.agent,
-                })
-            );
+            outln!("{}", screen::json(&ListedHost::of(host)));
         } else {
             outln!("{}", row(host));
         }
@@ -155,11 +195,11 @@ async fn check(global: &Global, name: &str, agent: Option<&str>, json: bool) -> 
     let agent = agent.or(host.agent.as_deref()).unwrap_or(DEFAULT_AGENT).to_owned();
     let profiles = context::agents()?;
     let profile = profiles::find(&profiles, &agent).map_err(SuperviseError::from)?;
-    let options = context::connect();
+    let options = ways::connect();
     let connection = HostConnection::new(host, options.clone(), context::prompter(), std::sync::Arc::new(Notes));
     let (facts, gaps) = check_host(connection, &options, &agent, profile).await?;
     if json {
-        outln!("{}", serde_json::json!({ "host": name, "facts": facts, "gaps": gaps }));
+        outln!("{}", screen::json(&CheckedHost { host: name, facts: &facts, gaps: &gaps }));
     } else {
         let cores = facts.cores.map_or(String::new(), |cores| format!(", {cores} cores"));
         let memory = facts.memory.map_or(String::new(), |bytes| format!(", {}", human_bytes(bytes)));

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::Global;
+use super::closing::in_brackets;
 use super::context;
 use super::error::Error;
 use super::exit;
-use super::watch::in_brackets;
 use crate::git::repository::Repository;
 use crate::state::index;
 use crate::state::store::{Store, Summary};
@@ -27,9 +27,10 @@ pub struct List {
 /// Longest name of a host, in characters.
 const HOST: usize = 20;
 
-/// A row, with the repository that it comes from.
-#[derive(Serialize)]
-struct Row {
+/// A handoff in a listing.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct ListedHandoff {
+    /// The directory of its repository.
     repository: String,
     #[serde(flatten)]
     summary: Summary,
@@ -37,32 +38,11 @@ struct Row {
 
 impl List {
     pub fn run(self, global: &Global) -> Result<u8, Error> {
-        let stores = if self.all {
-            index::repositories(&context::paths()?.state)?
-        } else {
-            let here = context::here(global)?;
-            let records = Repository::records_of(&here).map_err(Error::from);
-            vec![records.map_err(|error| error.instead("handoff list --all"))?]
-        };
-        let (mut rows, mut some_broken) = (Vec::new(), false);
-        for common_dir in stores {
-            let store = Store::new(&common_dir);
-            let repository = common_dir.parent().unwrap_or(&common_dir).display().to_string();
-            for id in store.ids()? {
-                match store.summary(&id) {
-                    Ok(summary) => rows.push(Row { repository: repository.clone(), summary }),
-                    // A broken record must not hide the others.
-                    Err(error) => {
-                        some_broken = true;
-                        errln!("warning: {id}: {error}");
-                    }
-                }
-            }
-        }
-        rows.sort_by_key(|row| std::cmp::Reverse(row.summary.created));
+        let (rows, broken) = listed(global, self.all)?;
+        broken.iter().for_each(|broken| errln!("warning: {broken}"));
         if self.json {
             print_json(&rows)
-        } else if rows.is_empty() && !some_broken {
+        } else if rows.is_empty() && broken.is_empty() {
             outln!("no handoffs yet; start one with `handoff run --host HOST \"TASK\"`");
         } else {
             print(&rows, self.all)
@@ -71,12 +51,37 @@ impl List {
     }
 }
 
-fn print_json(rows: &[Row]) {
+/// The handoffs of this repository, or of all, the newest first; and what is wrong with records that cannot be read.
+pub fn listed(global: &Global, all: bool) -> Result<(Vec<ListedHandoff>, Vec<String>), Error> {
+    let stores = if all {
+        index::repositories(&context::paths()?.state)?
+    } else {
+        let here = context::here(global)?;
+        let records = Repository::records_of(&here).map_err(Error::from);
+        vec![records.map_err(|error| error.instead("handoff list --all"))?]
+    };
+    let (mut rows, mut broken) = (Vec::new(), Vec::new());
+    for common_dir in stores {
+        let store = Store::new(&common_dir);
+        let repository = common_dir.parent().unwrap_or(&common_dir).display().to_string();
+        for id in store.ids()? {
+            match store.summary(&id) {
+                Ok(summary) => rows.push(ListedHandoff { repository: repository.clone(), summary }),
+                // A broken record must not hide the others.
+                Err(error) => broken.push(format!("{id}: {error}")),
+            }
+        }
+    }
+    rows.sort_by_key(|row| std::cmp::Reverse(row.summary.created));
+    Ok((rows, broken))
+}
+
+fn print_json(rows: &[ListedHandoff]) {
     let lines = rows.iter().map(screen::json);
     context::print(&lines.map(|line| line + "\n").collect::<String>());
 }
 
-fn print(rows: &[Row], all: bool) {
+fn print(rows: &[ListedHandoff], all: bool) {
     let now = jiff::Timestamp::now();
     let width = rows.iter().map(|row| row.summary.id.as_str().len()).max().unwrap_or(0);
     let host_width = rows.iter().map(|row| first_line(&row.summary.host, HOST).chars().count()).max().unwrap_or(0);

@@ -1,12 +1,12 @@
 //! `handoff logs`, and following a log while another process drives the handoff.
 
-use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::Global;
+use super::closing::{closing, say_detached};
 use super::context::{self, Show};
 use super::error::Error;
 use super::exit;
@@ -17,8 +17,8 @@ use crate::model::attempt::log_name;
 use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::state::lock::DriverLock;
-use crate::state::log_mirror;
-use crate::supervise::attempt::step::Until;
+use crate::state::log_reader::{Chunk, LogReader};
+use crate::supervise::attempt::Until;
 use crate::supervise::progress::{Progress, Reporter};
 use crate::supervise::services::Services;
 
@@ -70,7 +70,7 @@ impl Logs {
         let is_stale = journal.handoff().status().is_active() && is_free(&services, &id);
         if !self.follow {
             tail.finish(&services);
-            match (tail.is_empty(), is_stale) {
+            match (tail.log.is_at_start(), is_stale) {
                 (true, true) => errln!("no output of attempt {n} is here yet; `handoff watch {id}` fetches it"),
                 (true, false) => errln!("attempt {n} has printed nothing"),
                 (false, true) => errln!("this log is not being updated; run `handoff watch {id}`"),
@@ -119,12 +119,12 @@ pub async fn attach(
         End::Left => Ok(Along::There(exit::DETACHED)),
         End::Orphaned => Ok(Along::Orphaned),
         End::Started(handoff) => {
-            super::watch::say_detached(&handoff, show);
+            say_detached(&handoff, show);
             Ok(Along::There(exit::OK))
         }
         End::Rest(handoff) => {
             if !show.json && !show.raw {
-                outln!("{}", super::watch::closing(services, &handoff));
+                outln!("{}", closing(services, &handoff));
             }
             Ok(Along::There(exit::of(&handoff, require_check)))
         }
@@ -184,65 +184,38 @@ fn is_free(services: &Services, id: &HandoffId) -> bool {
     matches!(DriverLock::try_take(&services.store.directory(id)), Ok(Some(_)))
 }
 
-/// A mirrored log that is being read, part by part.
+/// A log that is being read, with its events.
 struct Tail {
     /// Print the bytes unchanged, secrets included.
     raw: bool,
     attempt: u32,
-    /// The file of its first part.
-    path: std::path::PathBuf,
-    /// Number of parts before the one that is being read.
-    before: usize,
-    offset: u64,
+    log: LogReader,
     reader: Reader,
     done: bool,
 }
 
 impl Tail {
     fn new(services: &Services, handoff: &Handoff, attempt: u32, raw: bool) -> Result<Tail, Error> {
-        let dialect = services.profile(&handoff.request().agent)?.dialect;
+        let dialect = services.profile(handoff.agent_of(attempt))?.dialect;
         let exact = services.store.log(&handoff.request().id, attempt);
         let path = if raw { exact } else { services.readable_logs(handoff)?.join(log_name(attempt, 1)) };
-        Ok(Tail { raw, attempt, path, before: 0, offset: 0, reader: Reader::new(dialect), done: false })
-    }
-
-    /// Whether the mirror is empty.
-    fn is_empty(&self) -> bool {
-        self.before == 0 && self.offset == 0
+        Ok(Tail { raw, attempt, log: LogReader::new(path), reader: Reader::new(dialect), done: false })
     }
 
     /// Reports what has arrived since the last read.
     fn read(&mut self, services: &Services) -> Result<(), Error> {
-        // A part that has a successor no longer grows.
-        let parts = log_mirror::parts(&self.path);
-        loop {
-            let Some(part) = parts.get(self.before) else { return Ok(()) };
-            self.read_part(services, part)?;
-            if self.before + 1 >= parts.len() {
-                return Ok(());
-            }
-            let events = self.reader.begin_part();
-            self.tell(services, events);
-            (self.before, self.offset) = (self.before + 1, 0);
-        }
-    }
-
-    fn read_part(&mut self, services: &Services, part: &std::path::Path) -> Result<(), Error> {
-        let fail = |error| Error::failed(format!("could not read {}: {error}", part.display()));
-        let mut file = std::fs::File::open(part).map_err(fail)?;
-        file.seek(SeekFrom::Start(self.offset)).map_err(fail)?;
-        let mut buffer = vec![0u8; 256 << 10];
-        loop {
-            let length = file.read(&mut buffer).map_err(fail)?;
-            if length == 0 {
-                return Ok(());
-            }
-            self.offset += length as u64;
-            let bytes = Bytes::copy_from_slice(&buffer[..length]);
-            services.tell(&Progress::Log { attempt: self.attempt, bytes: bytes.clone() });
-            let events = self.reader.push(&bytes);
+        while let Some(chunk) = self.log.read()? {
+            let events = match chunk {
+                Chunk::Bytes(bytes) => {
+                    let bytes = Bytes::from(bytes);
+                    services.tell(&Progress::Log { attempt: self.attempt, bytes: bytes.clone() });
+                    self.reader.push(&bytes)
+                }
+                Chunk::NextPart => self.reader.begin_part(),
+            };
             self.tell(services, events);
         }
+        Ok(())
     }
 
     fn tell(&self, services: &Services, events: Vec<(u64, AgentEvent)>) {

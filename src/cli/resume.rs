@@ -1,14 +1,16 @@
 //! `handoff resume`
 
+use std::sync::Arc;
+
 use super::Global;
-use super::context::{self, Show};
+use super::context;
 use super::error::Error;
-use super::watch::follow;
+use super::watch::{Follow, NextAgent};
 use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::model::status::Status;
-use crate::supervise::attempt::step::Until;
 use crate::supervise::driver::Driver;
+use crate::supervise::services::Services;
 
 /// Start another attempt of a handoff that failed, was stopped or needs you
 #[derive(Debug, clap::Args)]
@@ -24,20 +26,21 @@ pub struct Resume {
     /// Move the work to this host
     #[arg(long)]
     host: Option<String>,
-    /// Return when the host has confirmed the start; `handoff watch` continues
-    #[arg(short, long)]
-    detach: bool,
-    /// Exit with a failure if no check was set
-    #[arg(long)]
-    require_check: bool,
     #[command(flatten)]
-    show: Show,
+    next: NextAgent,
+    #[command(flatten)]
+    follow: Follow,
 }
 
 impl Resume {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
-        let services = context::services(global, self.show.reporter())?;
-        let wished = self.again || self.message.is_some() || self.host.is_some();
+        let services = context::services(global, self.follow.show.reporter())?;
+        Ok(self.carry_out(&services).await?.1)
+    }
+
+    /// Does it, and returns the handoff and the exit code.
+    pub async fn carry_out(self, services: &Arc<Services>) -> Result<(HandoffId, u8), Error> {
+        let wished = self.again || self.message.is_some() || self.host.is_some() || self.next.is_chosen();
         // A running handoff is moved only if a host is named: its own may be unreachable.
         let fits = |handoff: &Handoff| match handoff.status() {
             Status::Parked | Status::Failed | Status::Stopped => true,
@@ -45,15 +48,15 @@ impl Resume {
             Status::Queued | Status::Running | Status::Waiting => self.host.is_some(),
             Status::Interactive | Status::Finished => false,
         };
-        let id = context::choose(&services, self.id.as_deref(), "resume", fits)?;
+        let id = context::choose(services, self.id.as_deref(), "resume", fits)?;
         let journal = services.store.open(&id)?;
         if !wished && journal.handoff().status() == Status::Done && !journal.handoff().is_read_only() {
             return Err(is_done(&id));
         }
-        let mut driver = Driver::open(&services, &id)?;
-        driver.resume(self.message, self.host.as_deref()).await?;
-        let until = if self.detach { Until::Started } else { Until::Rest };
-        follow(&mut driver, until, self.require_check, self.show).await
+        let mut driver = Driver::open(services, &id)?;
+        let agent = self.next.choice();
+        driver.resume(self.message, self.host.as_deref(), agent.as_ref()).await?;
+        Ok((id, self.follow.attempt(&mut driver).await?))
     }
 }
 

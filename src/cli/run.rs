@@ -17,7 +17,7 @@ use crate::model::host::{Host, LOCAL, Limits};
 use crate::model::id::HandoffId;
 use crate::model::profile::DEFAULT_AGENT;
 use crate::state::Error as StateError;
-use crate::supervise::attempt::step::Until;
+use crate::supervise::attempt::Until;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::run::Plan;
@@ -50,6 +50,9 @@ pub struct Run {
     /// Also send ignored files that match this .gitignore pattern; can be repeated
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     include: Vec<String>,
+    /// Send a file with the task, such as an image or a log, outside the repository; can be repeated
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
     /// Maximum number of attempts (default: 3, or the setting in hosts.toml)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     attempts: Option<u32>,
@@ -79,7 +82,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
 
-fn pattern(text: &str) -> Result<String, String> {
+pub(super) fn pattern(text: &str) -> Result<String, String> {
     match is_pattern(text) {
         true => Ok(text.to_owned()),
         false => Err("use a .gitignore pattern such as `.env`, without `!` or `#` in front".to_owned()),
@@ -88,15 +91,21 @@ fn pattern(text: &str) -> Result<String, String> {
 
 impl Run {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
-        let task = self.task()?;
         let services = context::services(global, self.show.reporter())?;
-        let mut host = self.host(&services)?;
+        Ok(self.carry_out(&services).await?.1)
+    }
+
+    /// Does it, and returns the handoff and the exit code.
+    pub async fn carry_out(self, services: &Arc<Services>) -> Result<(HandoffId, u8), Error> {
+        let task = self.task()?;
+        let mut host = self.host(services)?;
         host.include.extend(self.include.iter().cloned());
         let until = if self.detach { Until::Started } else { Until::Rest };
         if let Some(id) = &self.id
             && services.store.directory(id).exists()
         {
-            return again(&services, id, &task, until, self.require_check, self.show).await;
+            let code = again(services, id, &task, until, self.require_check, self.show).await?;
+            return Ok((id.clone(), code));
         }
         let flags =
             Limits { attempts: self.attempts, timeout: self.timeout, backoff: self.backoff, ..Limits::default() };
@@ -108,16 +117,19 @@ impl Run {
             check: self.check.clone().or_else(|| host.check.clone()),
             limits: flags.or(host.limits).filled(),
             host,
+            attach: self.attach.clone(),
             again: self.again,
         };
-        let mut driver = match start(&services, plan).await? {
+        let mut driver = match start(services, plan).await? {
             // Another process recorded the same id at the same moment.
             Err(SuperviseError::State(StateError::Exists(id)) | SuperviseError::Driven { id, .. }) => {
-                return again(&services, &id, &task, until, self.require_check, self.show).await;
+                let code = again(services, &id, &task, until, self.require_check, self.show).await?;
+                return Ok((id, code));
             }
             driver => driver?,
         };
-        follow(&mut driver, until, self.require_check, self.show).await
+        let code = follow(&mut driver, until, self.require_check, self.show).await?;
+        Ok((driver.id().clone(), code))
     }
 
     fn task(&self) -> Result<String, Error> {
@@ -169,6 +181,8 @@ async fn start(services: &Arc<Services>, plan: Plan) -> Result<Result<Driver, Su
     let own = services.clone();
     // A question to the user blocks its thread, and Ctrl-C must work during the question too.
     let mut started = tokio::spawn(async move { Driver::run(&own, plan).await });
+    // A caller that gives up drops this future.
+    let _ended = AbortOnDrop(started.abort_handle());
     tokio::select! {
         driver = &mut started => driver.map_err(|error| Error::failed(format!("internal error: {error}"))),
         () = interrupted() => {
@@ -177,6 +191,15 @@ async fn start(services: &Arc<Services>, plan: Plan) -> Result<Result<Driver, Su
             let _ = tokio::time::timeout(ABORT, started).await;
             Err(interrupted_start(&host, recorded(services, &task, &before)?))
         }
+    }
+}
+
+/// Aborts a task when dropped.
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

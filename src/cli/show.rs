@@ -1,23 +1,32 @@
 //! `handoff show`
 
+use std::sync::Arc;
+
+use serde::Serialize;
+
 use super::Global;
 use super::context;
 use super::error::{Error, on_that_machine};
 use super::exit;
 use super::host_trees;
-use crate::model::attempt::Next;
+use crate::model::attempt::{AttemptNo, Epoch, Next};
 use crate::model::event::Owner;
 use crate::model::handoff::Handoff;
+use crate::model::id::HandoffId;
 use crate::model::refusal::accept;
+use crate::model::snapshot::Oid;
+use crate::model::status::Status;
 use crate::remote::poll::{Alive, StateLine};
+use crate::state::journal::Journal;
 use crate::supervise::custody::fencing::SHORT;
 use crate::supervise::driver::Driver;
 use crate::supervise::progress::NullReporter;
 use crate::supervise::record::failed_output;
 use crate::supervise::services::Services;
-use crate::supervise::show::host_state;
+use crate::supervise::show::{check_claims, host_state};
 use crate::ui::line::output_lines;
 use crate::ui::line::uncaptured;
+use crate::ui::ship_summary::attachments;
 use crate::ui::text::{age, clock, first_line, neutral};
 
 /// Show a handoff: its record and, while it runs, the state on its host (waits at most 2 s)
@@ -31,6 +40,9 @@ pub struct Show {
     /// Do not contact the host
     #[arg(long)]
     offline: bool,
+    /// Check instead that every claim of handoff.md points to a line of a log or a commit that exists
+    #[arg(long, conflicts_with_all = ["host", "json"])]
+    check: bool,
     /// Print one JSON object (with --host: one per checkout)
     #[arg(long)]
     json: bool,
@@ -41,25 +53,15 @@ impl Show {
         if let Some(host) = &self.host {
             return host_trees::show(global, host, self.json).await;
         }
-        let services = context::services(global, std::sync::Arc::new(NullReporter))?;
+        let services = context::services(global, Arc::new(NullReporter))?;
         let id = context::resolve(&services, self.id.as_deref())?;
-        let mut journal = services.store.open(&id)?;
-        if !self.offline && !journal.handoff().unfenced_hosts().is_empty() {
-            // A host that did not confirm an epoch may be back. A failure to reach it is no error of `show`; the next
-            // command tries again.
-            if let Ok(mut driver) = Driver::open(&services, &id) {
-                _ = tokio::time::timeout(SHORT, driver.settle(SHORT)).await;
-            }
-            journal.refresh()?;
+        if self.check {
+            return check(&services, &id);
         }
+        let (journal, host) = look(&services, &id, self.offline).await?;
         let handoff = journal.handoff();
-        let host = if self.offline || !handoff.status().is_active() {
-            None
-        } else {
-            Some(host_state(&services, handoff).await)
-        };
         if self.json {
-            print_json(handoff, host.as_ref());
+            outln!("{}", crate::ui::screen::json(&shown(handoff, host.as_ref())));
         } else {
             print(&services, handoff, host.as_ref());
             if let Some((n, _)) = handoff.last_attempt()
@@ -72,28 +74,118 @@ impl Show {
     }
 }
 
-fn print_json(handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
+/// Prints each claim of `handoff.md` that points nowhere.
+fn check(services: &Services, id: &HandoffId) -> Result<u8, Error> {
+    let journal = services.store.open(id)?;
+    let record = context::record_of(services, journal.handoff());
+    let Some(claims) = check_claims(services, journal.handoff())? else {
+        return Err(Error::failed(format!("there is no {record}")).hint(format!("handoff watch {id}")));
+    };
+    claims.nowhere.iter().for_each(|line| outln!("{}", neutral(line)));
+    let (count, wrong) = (claims.count, claims.nowhere.len());
+    if wrong > 0 {
+        return Err(Error::failed(format!("{wrong} of {count} pointers in {record} point nowhere")));
+    }
+    outln!("{count} pointers in {record} lead to a line or a commit");
+    Ok(exit::OK)
+}
+
+/// A handoff and its host.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct ShownHandoff<'a> {
+    id: &'a HandoffId,
+    status: Status,
+    /// What this machine recorded.
+    handoff: &'a Handoff,
+    /// Seconds since the last change.
+    age_seconds: i64,
+    /// What the host says now. Null with `--offline`, and when nothing runs there.
+    host: Option<HostNow<'a>>,
+}
+
+/// The answer of a host about the newest attempt there, or why it gave none.
+#[derive(Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum HostNow<'a> {
+    Answer {
+        /// The watcher: `alive`, `stopped`, `gone`, `unknown` (another machine started it) or `none`.
+        watch: &'static str,
+        /// The agent, in the same words.
+        task: &'static str,
+        /// Whether the agent was started.
+        intent: bool,
+        /// Whether the attempt has ended.
+        result: bool,
+        /// Active time of the attempt in seconds.
+        active: u64,
+        /// Seconds since the watcher's last sign of life.
+        beat_age: Option<u64>,
+        epoch: Epoch,
+        last_attempt: AttemptNo,
+    },
+    NoAnswer {
+        error: &'a str,
+    },
+}
+
+/// The record of a handoff and, while it runs, what its host says.
+pub async fn look(
+    services: &Arc<Services>,
+    id: &HandoffId,
+    offline: bool,
+) -> Result<(Journal, Option<Result<StateLine, String>>), Error> {
+    let mut journal = services.store.open(id)?;
+    if !offline && !journal.handoff().unfenced_hosts().is_empty() {
+        // A host that did not confirm an epoch may be back. A failure to reach it is no error of `show`; the next
+        // command tries again.
+        if let Ok(mut driver) = Driver::open(services, id) {
+            _ = tokio::time::timeout(SHORT, driver.settle(SHORT)).await;
+        }
+        journal.refresh()?;
+    }
+    let host = match !offline && journal.handoff().status().is_active() {
+        true => Some(host_state(services, journal.handoff()).await),
+        false => None,
+    };
+    Ok((journal, host))
+}
+
+/// The state of a handoff as one object.
+pub fn shown<'a>(handoff: &'a Handoff, host: Option<&'a Result<StateLine, String>>) -> ShownHandoff<'a> {
     let now = jiff::Timestamp::now();
     let host = host.map(|answer| match answer {
-        Ok(line) => serde_json::json!({
-            "watch": word(line.watch), "task": word(line.task), "intent": line.intent, "result": line.result,
-            "active": line.active, "beat_age": line.beat, "epoch": line.epoch, "last_attempt": line.last,
-        }),
-        Err(error) => serde_json::json!({ "error": error }),
+        Ok(line) => HostNow::Answer {
+            watch: word(line.watch),
+            task: word(line.task),
+            intent: line.intent,
+            result: line.result,
+            active: line.active,
+            beat_age: line.beat,
+            epoch: line.epoch,
+            last_attempt: line.last,
+        },
+        Err(error) => HostNow::NoAnswer { error },
     });
-    let value = serde_json::json!({
-        "id": handoff.request().id, "status": handoff.status(), "handoff": handoff,
-        "age_seconds": now.as_second() - handoff.changed_at().as_second(), "host": host,
-    });
-    outln!("{}", crate::ui::screen::json(&value));
+    let age_seconds = now.as_second() - handoff.changed_at().as_second();
+    ShownHandoff { id: &handoff.request().id, status: handoff.status(), handoff, age_seconds, host }
 }
 
 /// Why nothing more happens by itself, with the command that helps.
 fn pause(handoff: &Handoff) -> Option<&str> {
     match handoff.last_attempt()?.1.next.as_ref()? {
-        Next::Park { why } if !handoff.is_taken_over() => Some(why),
+        Next::Park { why } if !handoff.is_taken_over() && !handoff.is_finished() => Some(why),
         _ => None,
     }
+}
+
+/// The agents, each with its model; a later one with its first attempt.
+fn agents(handoff: &Handoff) -> String {
+    let one = |(first, agent, model): (u32, &str, Option<&str>)| {
+        let model = model.map_or(String::new(), |model| format!(", {}", neutral(model)));
+        let from = if first == 1 { String::new() } else { format!(" from attempt {first}") };
+        format!("{}{model}{from}", neutral(agent))
+    };
+    handoff.agents().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine, String>>) {
@@ -102,13 +194,15 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
     let request = handoff.request();
     outln!("{}  {}, last change {}", request.id, handoff.status().label(), ago(handoff.changed_at()));
     outln!("  task      {}", first_line(&request.task, 100));
-    let model = request.model.as_deref().map_or(String::new(), |model| format!(", {}", neutral(model)));
-    outln!("  agent     {}{model}", neutral(&request.agent));
+    outln!("  agent     {}", agents(handoff));
     outln!(
         "  base      {} on {}",
-        request.base.head.short(),
+        request.base.head.commit().map_or("no commit yet", Oid::short),
         request.base.branch.as_deref().unwrap_or("a detached HEAD")
     );
+    if let Some(attached) = &request.attached {
+        outln!("  attached  {}", attachments(&attached.files));
+    }
     if let Some(check) = &request.check {
         outln!("  check     {}", first_line(check, 100));
     }
@@ -122,8 +216,24 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
         }
         Owner::Laptop => outln!("  owner     you (epoch {}), taken without confirmation", handoff.epoch()),
     }
-    if let Some(worktree) = handoff.worktree() {
-        outln!("  worktree  {}", neutral(worktree));
+    if let Some((since, finish)) = handoff.finished() {
+        let branch = finish.branch.as_deref().zip(finish.commit.as_ref());
+        let branch = branch.map_or(String::new(), |(branch, commit)| {
+            format!(", on the branch {} at {}", neutral(branch), commit.short())
+        });
+        outln!("  finished  {}{branch}", ago(since));
+    }
+    if let Some(here) = handoff.checkouts().last() {
+        let state = match handoff.checkouts().current() {
+            _ if here.undone => "undone".to_owned(),
+            Some(_) => format!("since `takeover --here`; undo: `handoff undo {}`", request.id),
+            None => format!("earlier `takeover --here`; undo: `handoff undo {}`", request.id),
+        };
+        outln!("  checkout  {} ({state})", neutral(&here.path));
+    }
+    if let Some(worktree) = handoff.worktree().filter(|_| !handoff.is_finished()) {
+        let given = if handoff.is_worktree_current() { "" } else { " (given back)" };
+        outln!("  worktree  {}{given}", neutral(worktree));
     }
     for (n, attempt) in handoff.attempts() {
         let state = match (&attempt.verdict, attempt.started) {
@@ -140,6 +250,9 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
         notes.for_each(|note| outln!("    note: {}", neutral(note)));
         let lacks = attempt.uncaptured.iter().flat_map(|lacks| uncaptured(&attempt.host, lacks));
         lacks.for_each(|line| outln!("    {line}"));
+        if let Some(given) = handoff.given().get(n) {
+            outln!("  you gave it back with {}", given.work.commit.short());
+        }
     }
     if let Some(why) = pause(handoff) {
         outln!("  paused    {}", neutral(why));
@@ -212,13 +325,13 @@ fn says(line: &StateLine) -> String {
     format!(
         "attempt {}: agent {}, watcher {}, active for {active}{beat}",
         line.last,
-        shown(line.task),
-        shown(line.watch)
+        words_for(line.task),
+        words_for(line.watch)
     )
 }
 
 /// The word for people. `--json` has the word of the protocol.
-fn shown(alive: Alive) -> &'static str {
+fn words_for(alive: Alive) -> &'static str {
     match alive {
         Alive::Yes => "running",
         other => word(other),

@@ -1,18 +1,20 @@
 //! `handoff stop`
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Global;
+use super::closing::{closing, say};
 use super::context::{self, Show};
 use super::error::Error;
 use super::exit;
-use super::watch::{closing, say};
 use crate::model::event::Kind;
 use crate::model::id::HandoffId;
 use crate::state::journal::Journal;
 use crate::supervise::connection::PATIENCE as PATIENCE_WITH_HOSTS;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as SuperviseError;
+use crate::supervise::services::Services;
 use crate::ui::text::first_line;
 
 /// How long another process may take to stop the handoff before that is reported.
@@ -36,25 +38,30 @@ pub struct Stop {
 impl Stop {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
         let services = context::services(global, self.show.reporter())?;
-        let id = context::resolve(&services, self.id.as_deref())?;
+        Ok(self.carry_out(&services).await?.1)
+    }
+
+    /// Does it, and returns the handoff and the exit code.
+    pub async fn carry_out(self, services: &Arc<Services>) -> Result<(HandoffId, u8), Error> {
+        let id = context::resolve(services, self.id.as_deref())?;
         let mut journal = services.store.open(&id)?;
         if !journal.handoff().status().is_active() {
             if !journal.handoff().unfenced_hosts().is_empty()
-                && let Ok(mut driver) = Driver::open(&services, &id)
+                && let Ok(mut driver) = Driver::open(services, &id)
             {
                 driver.settle(PATIENCE_WITH_HOSTS).await?;
                 journal.refresh()?;
             }
             say(self.show, &format!("{id} is not running ({})", journal.handoff().status().label()));
-            return Ok(exit::OK);
+            return Ok((id, exit::OK));
         }
-        match Driver::open(&services, &id) {
+        match Driver::open(services, &id) {
             Ok(mut driver) => {
                 tokio::select! {
                     stopped = driver.stop() => stopped?,
                     reason = out_of_reach(&mut journal) => return Err(not_stopped(&journal.handoff().request().id, &reason?)),
                 }
-                say(self.show, &closing(&services, driver.handoff()));
+                say(self.show, &closing(services, driver.handoff()));
             }
             Err(SuperviseError::Driven { .. }) => {
                 if !journal.handoff().is_stop_requested() {
@@ -70,11 +77,11 @@ impl Stop {
                     tokio::time::sleep(Duration::from_millis(200)).await;
                     journal.refresh()?;
                 }
-                say(self.show, &closing(&services, journal.handoff()));
+                say(self.show, &closing(services, journal.handoff()));
             }
             Err(error) => return Err(error.into()),
         }
-        Ok(exit::OK)
+        Ok((id, exit::OK))
     }
 }
 

@@ -3,21 +3,19 @@
 use std::sync::Arc;
 
 use super::Global;
+use super::closing::{closing, say, say_detached};
 use super::context::{self, Show};
 use super::error::Error;
 use super::exit;
 use super::interrupt::interrupted;
 use super::logs::{Along, attach};
 use crate::model::attempt::Next;
-use crate::model::attempts::Attempt;
-use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
-use crate::model::status::Status;
-use crate::model::verdict::Class;
-use crate::supervise::attempt::step::Until;
+use crate::supervise::attempt::Until;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::progress::Progress;
+use crate::supervise::record::AgentChoice;
 use crate::supervise::services::Services;
 
 /// Follow a running handoff: show its log, fetch its work, and start the next attempt when one is due
@@ -37,6 +35,49 @@ impl Watch {
         let services = context::services(global, self.show.reporter())?;
         let id = context::resolve(&services, self.id.as_deref())?;
         go_on(&services, &id, Until::Rest, self.require_check, self.show).await
+    }
+}
+
+/// How a command follows the attempt that it started.
+#[derive(Debug, clap::Args)]
+pub struct Follow {
+    /// Return when the host has confirmed the start; `handoff watch` continues
+    #[arg(short, long)]
+    detach: bool,
+    /// Exit with a failure if no check was set
+    #[arg(long)]
+    require_check: bool,
+    #[command(flatten)]
+    pub show: Show,
+}
+
+/// The agent of the next attempts, for commands that start one.
+#[derive(Clone, Debug, clap::Args)]
+pub struct NextAgent {
+    /// Continue with another agent, in a session of its own
+    #[arg(long)]
+    agent: Option<String>,
+    /// The model of that agent
+    #[arg(long, requires = "agent")]
+    model: Option<String>,
+}
+
+impl NextAgent {
+    pub fn is_chosen(&self) -> bool {
+        self.agent.is_some()
+    }
+
+    pub fn choice(self) -> Option<AgentChoice> {
+        let model = self.model;
+        self.agent.map(|agent| AgentChoice { agent, model })
+    }
+}
+
+impl Follow {
+    /// Follows the newest attempt, and returns the exit code.
+    pub async fn attempt(self, driver: &mut Driver) -> Result<u8, Error> {
+        let until = if self.detach { Until::Started } else { Until::Rest };
+        follow(driver, until, self.require_check, self.show).await
     }
 }
 
@@ -96,72 +137,18 @@ pub async fn follow(driver: &mut Driver, until: Until, require_check: bool, show
     let handoff = driver.handoff().clone();
     driver.tell(&Progress::Rest { id: handoff.request().id.to_string(), status: handoff.status() });
     if left {
-        driver.update_record()?;
-        say(show, &detached(&handoff));
+        driver.record.update()?;
+        say_detached(&handoff, show);
         return Ok(exit::DETACHED);
     }
     if until == Until::Started && handoff.status().is_active() {
         say_detached(&handoff, show);
         return Ok(exit::OK);
     }
-    say(show, &closing(&driver.services, &handoff));
+    say(show, &closing(&driver.record.services, &handoff));
     // Work that is missing here is no success, whatever the agent said.
     match exit::of(&handoff, require_check) {
         exit::OK if handoff.refused_work().is_some() => Ok(exit::FAILED),
         code => Ok(code),
     }
-}
-
-/// What keeps running, and how to come back to it.
-pub fn say_detached(handoff: &Handoff, show: Show) {
-    say(show, &detached(handoff));
-}
-
-/// Prints text for people. With `--json` or `--raw`, stdout is for programs.
-pub fn say(show: Show, text: &str) {
-    if show.json || show.raw { errln!("{text}") } else { outln!("{text}") }
-}
-
-fn detached(handoff: &Handoff) -> String {
-    let (id, host) = (&handoff.request().id, handoff.host());
-    format!("{id} keeps running on {host}\n  come back: handoff watch {id}\n  stop it:   handoff stop {id}")
-}
-
-/// The verdict behind a status, unless the status says it.
-pub fn in_brackets(status: Status, class: Class) -> String {
-    if class.word() == status.word() { String::new() } else { format!(" ({class})") }
-}
-
-/// The last lines of a followed handoff.
-pub fn closing(services: &Services, handoff: &Handoff) -> String {
-    let id = &handoff.request().id;
-    let record = context::record_of(services, handoff);
-    let mut text = format!("{id}: {}", handoff.status().label());
-    let class = handoff.history().last().copied();
-    text.push_str(&class.map_or(String::new(), |class| in_brackets(handoff.status(), class)));
-    for host in handoff.unfenced_hosts() {
-        text.push_str(&format!(
-            "\n  warning:   {host} has not been told to stop and may keep running; `handoff watch {id}` tells it"
-        ));
-    }
-    text.push_str(&format!("\n  record:    {record}"));
-    for (label, line) in super::show::refused(handoff) {
-        text.push_str(&format!("\n  {:<10} {line}", format!("{label}:")));
-    }
-    let mut with_work = handoff.lineage().filter(|(_, attempt)| attempt.fetched.is_some()).peekable();
-    if with_work.peek().is_some() {
-        let start = &handoff.request().base.files_tree;
-        let tree = |attempt: &Attempt| attempt.outcome.as_ref().and_then(|outcome| outcome.tree.clone());
-        if with_work.any(|(_, attempt)| tree(attempt).as_deref() != Some(start.as_str())) {
-            text.push_str(&format!("\n  changes:   handoff diff {id}"));
-        }
-        match handoff.worktree() {
-            Some(worktree) if handoff.is_taken_over() => text.push_str(&format!("\n  worktree:  {worktree}")),
-            _ => text.push_str(&format!("\n  take over: handoff takeover {id}")),
-        }
-    }
-    if matches!(handoff.status(), Status::Parked | Status::Failed | Status::Stopped) {
-        text.push_str(&format!("\n  continue:  handoff resume {id}"));
-    }
-    text
 }

@@ -15,6 +15,7 @@ use super::diagnostic::{self, Diagnostic, Diagnostics};
 use super::paths::{HOSTS_VARIABLE, HostsFile, NamedBy};
 use crate::model::host::{Host, LOCAL};
 use entry::Entry;
+use parse::Tables;
 
 pub use rules::{is_name, is_pattern};
 
@@ -32,6 +33,8 @@ pub struct Hosts {
     /// The file that was read; `None` without a file.
     pub file: Option<PathBuf>,
     pub hosts: Vec<Host>,
+    /// What opens the work of a takeover instead of an editor, for `sh -c`.
+    pub takeover_command: Option<String>,
     defaults: Entry,
 }
 
@@ -75,7 +78,7 @@ impl Hosts {
 
     /// The hosts without a file: [`LOCAL`], and those that `ssh` knows.
     pub fn none() -> Self {
-        Self { file: None, hosts: vec![Host::bare(LOCAL)], defaults: Entry::default() }
+        Self { file: None, hosts: vec![Host::bare(LOCAL)], takeover_command: None, defaults: Entry::default() }
     }
 
     /// Parses the text of a hosts file; `~/` in an identity is replaced by `home`.
@@ -83,13 +86,13 @@ impl Hosts {
     /// # Errors
     /// Every mistake in it, sorted by line.
     pub fn parse(file: &Path, text: &str, home: &Path) -> Result<Self, Diagnostics> {
-        let (defaults, entries) = parse::parse(file, text, home)?;
+        let Tables { defaults, hosts, takeover_command } = parse::parse(file, text, home)?;
         let mut hosts: Vec<Host> =
-            entries.into_iter().map(|(name, entry)| entry.over(&defaults).into_host(&name)).collect();
+            hosts.into_iter().map(|(name, entry)| entry.over(&defaults).into_host(&name)).collect();
         if !hosts.iter().any(|host| host.name == LOCAL) {
             hosts.push(Entry::default().over(&defaults).into_host(LOCAL));
         }
-        Ok(Self { file: Some(file.to_owned()), hosts, defaults })
+        Ok(Self { file: Some(file.to_owned()), hosts, takeover_command, defaults })
     }
 
     fn from_bytes(file: &Path, bytes: &[u8], home: &Path) -> Result<Self, Diagnostics> {

@@ -14,12 +14,13 @@ use serde::Serialize;
 use super::diagnostic::Diagnostic;
 
 /// Names and texts of the built-in templates. `prompt.rules.j2` is shared by the prompts for headless runs.
-pub const BUILT_IN: [(&str, &str); 7] = [
+pub const BUILT_IN: [(&str, &str); 8] = [
     ("prompt.rules.j2", include_str!("../../config/templates/prompt.rules.j2")),
     ("prompt.fresh.j2", include_str!("../../config/templates/prompt.fresh.j2")),
     ("prompt.resume.j2", include_str!("../../config/templates/prompt.resume.j2")),
     ("prompt.check-head.j2", include_str!("../../config/templates/prompt.check-head.j2")),
     ("prompt.check-foot.j2", include_str!("../../config/templates/prompt.check-foot.j2")),
+    ("prompt.attached.j2", include_str!("../../config/templates/prompt.attached.j2")),
     ("prompt.takeover.j2", include_str!("../../config/templates/prompt.takeover.j2")),
     ("handoff.md.j2", include_str!("../../config/templates/handoff.md.j2")),
 ];
@@ -38,6 +39,8 @@ pub enum PromptKind {
     CheckHead,
     /// The text after it.
     CheckFoot,
+    /// The text before the list of attached files, which the host adds to each prompt.
+    Attached,
     /// For the user's own agent in an editor.
     Takeover,
 }
@@ -50,6 +53,7 @@ impl PromptKind {
             PromptKind::Resume => "prompt.resume.j2",
             PromptKind::CheckHead => "prompt.check-head.j2",
             PromptKind::CheckFoot => "prompt.check-foot.j2",
+            PromptKind::Attached => "prompt.attached.j2",
             PromptKind::Takeover => "prompt.takeover.j2",
         }
     }
@@ -78,6 +82,18 @@ pub struct PromptContext<'a> {
     pub blockers: Option<&'a str>,
     /// The name of the program that takes over, such as `Cursor`.
     pub editor: Option<&'a str>,
+    /// The paths of the attached files; empty in the prompts for a host, which knows its paths and adds them.
+    pub attached: &'a [String],
+    /// What the handoff began with: a commit, or a branch without one.
+    pub base: &'a str,
+    /// The files that were changed since.
+    pub files: Option<&'a str>,
+    /// The command that shows these changes where the record is.
+    pub diff: Option<&'a str>,
+    /// What the check said last; `None` without a check, and before its first end.
+    pub check_state: Option<&'a str>,
+    /// The directory of `handoff.md` and the logs in a worktree.
+    pub record: &'a str,
 }
 
 /// The values of `handoff.md`. An empty list or `None` in a section is written as `- Pending.`; a `None` in the
@@ -112,8 +128,8 @@ pub struct HandoffPage {
     pub next_step: Option<String>,
     pub resume_prompt: String,
     pub takeover_prompt: String,
-    /// People's text under the last heading, unchanged.
-    pub final_outcome: Option<String>,
+    /// How the handoff was finished. What people write under the last heading stays after it.
+    pub outcome: Vec<String>,
 }
 
 /// Why there is no text. For `handoff.md`, the caller can still render the built-in template.

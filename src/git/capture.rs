@@ -2,7 +2,7 @@
 
 use super::repository::oid;
 use super::{Error, Repository, Result};
-use crate::model::snapshot::Oid;
+use crate::model::snapshot::{Head, Oid};
 
 /// Maximum bytes of a commit object that is read; ours have about 400.
 const LARGEST: u64 = 64 * 1024;
@@ -11,8 +11,8 @@ const LARGEST: u64 = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Captured {
     pub commit: Oid,
-    /// The commit that was checked out.
-    pub head: Oid,
+    /// The commit that was checked out, if there was one.
+    pub head: Head,
     /// Tree of the index.
     pub index_tree: Oid,
     /// Tree of the files in the directory.
@@ -21,18 +21,26 @@ pub struct Captured {
 
 impl Repository {
     /// Reads a capture. [`Error::Untrusted`] unless the commit has exactly two parents: HEAD, and an index commit whose
-    /// only parent is HEAD.
+    /// only parent is HEAD. On a branch without a commit, its only parent is an index commit without a parent.
     pub fn read_capture(&self, commit: &Oid) -> Result<Captured> {
         let (files_tree, parents) = self.read_commit(commit)?;
-        let [head, index] = parents.as_slice() else {
-            return Err(Error::untrusted(format!("capture {} has {} parents, not 2", commit.short(), parents.len())));
+        let (head, index) = match parents.as_slice() {
+            [head, index] => (Some(head), index),
+            [index] => (None, index),
+            _ => {
+                let what = format!("capture {} has {} parents, not 1 or 2", commit.short(), parents.len());
+                return Err(Error::untrusted(what));
+            }
         };
         let (index_tree, below) = self.read_commit(index)?;
-        if below != [head.clone()] {
+        if below.iter().ne(head) {
             return Err(Error::untrusted(format!("capture {} is not built on one HEAD", commit.short())));
         }
-        self.read_commit(head)?;
-        Ok(Captured { commit: commit.clone(), head: head.clone(), index_tree, files_tree })
+        let head = match head {
+            Some(head) => self.read_commit(head).map(|_| head.clone().into())?,
+            None => self.unborn()?,
+        };
+        Ok(Captured { commit: commit.clone(), head, index_tree, files_tree })
     }
 
     /// Tree and parents of a commit. Its length is checked before it is read.
@@ -85,7 +93,7 @@ mod tests {
         let expected = (taken.head.clone(), taken.index_tree.clone(), taken.files_tree.clone());
         assert_eq!((read.head, read.index_tree, read.files_tree), expected);
         let missing: Oid = "1".repeat(40).parse().unwrap();
-        for wrong in [&taken.head, &taken.files_tree, &missing] {
+        for wrong in [taken.head.commit().unwrap(), &taken.files_tree, &missing] {
             assert!(matches!(git.read_capture(wrong), Err(Error::Untrusted { .. })), "{wrong}");
         }
     }
@@ -99,9 +107,11 @@ mod tests {
             parents.iter().for_each(|parent| words.extend(["-p", parent]));
             repo.git(words).trim().parse().unwrap()
         };
-        let (a, b) = (commit(&[]), git.head().unwrap());
+        let (a, b) = (commit(&[]), git.head_commit());
         let on_other = commit(&[a.as_str()]);
-        for parents in [vec![], vec![b.as_str()], vec![b.as_str(), on_other.as_str()], vec![b.as_str(), a.as_str()]] {
+        for parents in
+            [vec![], vec![on_other.as_str()], vec![b.as_str(), on_other.as_str()], vec![b.as_str(), a.as_str()]]
+        {
             assert!(matches!(git.read_capture(&commit(&parents)), Err(Error::Untrusted { .. })), "{parents:?}");
         }
         let long = repo.git(["commit-tree", "HEAD^{tree}", "-m", &"x".repeat(70_000)]);

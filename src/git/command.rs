@@ -25,6 +25,13 @@ const KEPT: [&str; 6] = [
     "GIT_CEILING_DIRECTORIES",
 ];
 
+/// Variables that name the user as the author of a commit.
+const IDENTITY: [&str; 4] = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"];
+
+/// Variables that say how git reaches a remote and asks for a password.
+const REACH: [&str; 6] =
+    ["GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_ASKPASS", "GIT_PROXY_COMMAND", "GIT_TERMINAL_PROMPT"];
+
 /// Environment of every git process.
 const ENVIRONMENT: [(&str, &str); 6] = [
     ("LC_ALL", "C"),                 // messages are parsed in English
@@ -36,16 +43,19 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 ];
 
 /// Configuration of every git process, above the user's.
-const CONFIGURATION: [&str; 8] = [
+const CONFIGURATION: [&str; 6] = [
     "core.fsmonitor=",          // runs a command; empty, because git before 2.36 took `false` for a command
-    "core.hooksPath=/dev/null", // we run none of the user's hooks
     "submodule.recurse=false",  // a submodule is another repository
     "maintenance.auto=false",   // no repacking of the user's repository
     "gc.auto=0",                // the same for older git
     "protocol.ext.allow=never", // `ext::` URLs are commands
-    "commit.gpgSign=false",     // would ask for a passphrase
     "advice.addEmbeddedRepo=false", // we report it ourselves, with the path
 ];
+
+/// Set unless the command acts for the user: signing may ask for a passphrase.
+const UNSIGNED: &str = "commit.gpgSign=false";
+/// Set unless the command is as the user types it: otherwise no hook runs.
+const UNHOOKED: &str = "core.hooksPath=/dev/null";
 
 /// A git command being built.
 #[must_use = "a command does nothing until it is run"]
@@ -56,6 +66,8 @@ pub struct Git {
     configuration: Vec<OsString>,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    for_user: bool,
+    as_typed: bool,
     input: Input,
     output: Option<File>,
 }
@@ -76,6 +88,8 @@ impl Git {
             configuration: Vec::new(),
             arguments: Vec::new(),
             environment: Vec::new(),
+            for_user: false,
+            as_typed: false,
             input: Input::Nothing,
             output: None,
         }
@@ -103,6 +117,27 @@ impl Git {
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.into(), value.as_ref().to_owned()));
         self
+    }
+
+    /// Acts for the user, with the identity and the signing that the user has configured. Hooks stay off.
+    pub fn for_user(mut self) -> Self {
+        self.for_user = true;
+        self.keep(&IDENTITY);
+        self
+    }
+
+    /// Runs as the user types it, with the user's hooks and ways to reach a remote. It may ask for a password on the
+    /// terminal.
+    pub fn as_typed(mut self) -> Self {
+        self = self.for_user().env("GIT_TERMINAL_PROMPT", "1");
+        self.as_typed = true;
+        self.keep(&REACH);
+        self
+    }
+
+    fn keep(&mut self, names: &[&str]) {
+        let kept = names.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+        self.environment.extend(kept);
     }
 
     /// Uses another index file than the repository's.
@@ -220,7 +255,11 @@ impl Git {
         inherit(&mut command);
         command.envs(ENVIRONMENT).envs(self.environment);
         command.arg("-C").arg(self.directory).arg("--no-pager");
-        for setting in CONFIGURATION.iter().map(OsString::from).chain(self.configuration) {
+        let unsigned = (!self.for_user).then_some(UNSIGNED);
+        let unhooked = (!self.as_typed).then_some(UNHOOKED);
+        for setting in
+            CONFIGURATION.into_iter().chain(unsigned).chain(unhooked).map(OsString::from).chain(self.configuration)
+        {
             command.arg("-c").arg(setting);
         }
         command.arg(self.verb).args(self.arguments);
@@ -235,7 +274,7 @@ impl Git {
 
 /// Removes the variables that redirect git from the inherited environment.
 #[cfg(not(test))]
-fn inherit(command: &mut Command) {
+pub(super) fn inherit(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         let paired = text.starts_with("GIT_CONFIG_KEY_") || text.starts_with("GIT_CONFIG_VALUE_");

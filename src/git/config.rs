@@ -75,10 +75,11 @@ impl Config {
         commands.collect()
     }
 
-    /// Whether this is a partial clone, in which objects may be absent.
-    pub fn is_partial(&self) -> bool {
-        let promised = |key: &str| key.starts_with("remote.") && key.ends_with(".promisor");
-        self.get("extensions.partialclone").is_some() || self.0.iter().any(|(k, v)| promised(k) && v != "false")
+    /// The remote that has the objects that may be absent here. `None`: this is no partial clone.
+    pub fn promisor(&self) -> Option<&str> {
+        let set = self.0.iter().filter(|(_, value)| value != "false");
+        let mut remotes = set.filter_map(|(key, _)| key.strip_prefix("remote.")?.strip_suffix(".promisor"));
+        remotes.next().or_else(|| self.get("extensions.partialclone"))
     }
 }
 
@@ -209,7 +210,7 @@ mod tests {
         assert_eq!(config.upstream("other"), None);
         let shipped = config.shipped();
         assert_eq!(shipped, [("core.autocrlf", "input"), ("core.safecrlf", "true")]);
-        assert!(!config.is_partial());
+        assert_eq!(config.promisor(), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::transfer::{blocking, run};
+use super::background::{blocking, run};
 use super::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
 
@@ -128,7 +128,7 @@ mod tests {
     async fn a_push_becomes_a_pack_that_git_reads() {
         let repo = Repo::with_commit();
         let git = repo.open();
-        let tips = [git.head().unwrap()];
+        let tips = [git.head_commit()];
         let outbox = repo.sibling("outbox");
         let made = make(&git, &outbox, &tips, &[]).await.unwrap();
         assert!(!made.is_thin() && made.length == made.path.metadata().unwrap().len());
@@ -150,11 +150,11 @@ mod tests {
         let host = repo.sibling("host.git");
         repo.git(["clone", "-q", "--bare", repo.top().to_str().unwrap(), host.to_str().unwrap()]);
         let git = repo.open();
-        let held = git.head().unwrap();
+        let held = git.head_commit();
         repo.write("long", (0..4001).map(line).collect::<String>());
         repo.commit("one line more");
         let foreign = "0123456789012345678901234567890123456789".parse().unwrap();
-        let (outbox, tip) = (repo.sibling("outbox"), git.head().unwrap());
+        let (outbox, tip) = (repo.sibling("outbox"), git.head_commit());
         let made = make(&git, &outbox, std::slice::from_ref(&tip), &[foreign, held]).await.unwrap();
         assert!(made.is_thin() && made.length < 2000, "{}", made.length);
         assert_eq!(kept(&git, &outbox, std::slice::from_ref(&tip)), Some(made.clone()));

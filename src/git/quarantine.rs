@@ -332,7 +332,7 @@ mod tests {
         let script = format!("git rev-parse HEAD | git pack-objects -q --revs --stdout >'{}'", file.display());
         let made = std::process::Command::new("sh").arg("-ec").arg(script).current_dir(repo.top()).status().unwrap();
         assert!(made.success());
-        let hash = git.head().unwrap();
+        let hash = git.head_commit();
         let pack = PackFile { length: file.metadata().unwrap().len(), path: file, hash };
         let quarantine = Quarantine::new(&git, &"20261121-x".parse().unwrap()).unwrap();
         assert!(quarantine.unpack(&pack).unwrap());

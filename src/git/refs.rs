@@ -2,6 +2,7 @@
 
 use super::repository::oid;
 use super::{Error, Repository, Result};
+use crate::model::attempt::AttemptNo;
 use crate::model::id::HandoffId;
 use crate::model::snapshot::Oid;
 
@@ -38,6 +39,62 @@ pub fn base(id: &HandoffId) -> String {
 /// The ref of the ignored files that were shipped with it.
 pub fn extra(id: &HandoffId) -> String {
     format!("{}extra", of(id))
+}
+
+/// The ref of the files that the user attached to the task.
+pub fn attached(id: &HandoffId) -> String {
+    format!("{}attached", of(id))
+}
+
+/// The ref of the unfinished operation that was shipped with it.
+pub fn operation(id: &HandoffId) -> String {
+    format!("{}operation", of(id))
+}
+
+/// The ref of the snapshot that a checkout had before a takeover merged the work into it.
+pub fn undo(id: &HandoffId) -> String {
+    format!("{}undo", of(id))
+}
+
+/// The same ref of a change that is not complete yet.
+pub fn undo_begun(id: &HandoffId) -> String {
+    format!("{}undo-begun", of(id))
+}
+
+/// The directory of such snapshots that may have what is nowhere else, because the checkout was not restored whole.
+pub fn undo_kept(id: &HandoffId) -> String {
+    format!("{}undo-kept/", of(id))
+}
+
+/// The ref of what a takeover's worktree had before its work was brought into a checkout.
+pub fn worktree(id: &HandoffId) -> String {
+    format!("{}worktree", of(id))
+}
+
+/// The directory of the snapshots that the user gave back, by the number of the last attempt before them.
+pub const GIVEN: &str = "given/";
+
+/// The ref of the snapshot that the user gave back after attempt `last`.
+pub fn given(id: &HandoffId, last: AttemptNo) -> String {
+    format!("{}{GIVEN}{last}", of(id))
+}
+
+/// The ref of the final work of a finished handoff.
+pub fn final_work(id: &HandoffId) -> String {
+    format!("{}final", of(id))
+}
+
+/// Whether a ref of a handoff is a working state, by its name. A commit of the agent's may have the shape of one: a merge
+/// of a branch with one commit, or the second commit of a history.
+pub(super) fn is_state(id: &HandoffId, name: &str) -> bool {
+    let number = |text: &str| text.parse::<AttemptNo>().is_ok();
+    let parts: Vec<&str> = name.strip_prefix(&of(id)).unwrap_or_default().split('/').collect();
+    match parts[..] {
+        ["base" | "undo" | "undo-begun" | "worktree"] => true,
+        ["given", n] | [n, "work"] => number(n),
+        [n, "worktrees", k, "work"] => number(n) && number(k),
+        _ => false,
+    }
 }
 
 impl Repository {
@@ -107,7 +164,7 @@ mod tests {
         let repo = Repo::with_commit();
         repo.git(["config", "core.logAllRefUpdates", "always"]);
         let git = repo.open();
-        let head = git.head().unwrap();
+        let head = git.head_commit();
         let make = |name: &str| Change { name: name.into(), old: Some(Was::Absent), new: Some(head.clone()) };
         git.update_refs(&[make("refs/handoff/a/base")]).unwrap();
         git.update_refs(&[make("refs/handoff/a/1/work"), make("refs/handoff/a/base")]).unwrap_err();
@@ -119,7 +176,7 @@ mod tests {
     fn refs_of_a_longer_id_are_not_listed() {
         let repo = Repo::with_commit();
         let git = repo.open();
-        let head = git.head().unwrap();
+        let head = git.head_commit();
         for name in ["refs/handoff/a/base", "refs/handoff/a/1/heads/x", "refs/handoff/a-2/base"] {
             git.keep_ref(name, &head).unwrap();
         }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::command::{self, Git};
 use super::{Error, Result};
-use crate::model::snapshot::Oid;
+use crate::model::snapshot::{Head, Oid};
 
-/// A repository with a work tree and at least one commit.
+/// A repository with a work tree. The branch that is checked out may have no commit yet.
 #[derive(Clone, Debug)]
 pub struct Repository {
     top: PathBuf,
@@ -42,6 +42,14 @@ impl ObjectFormat {
         }
     }
 
+    /// The id of a tree without entries, which git knows without an object.
+    pub fn empty_tree(self) -> &'static str {
+        match self {
+            Self::Sha1 => "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+            Self::Sha256 => "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+        }
+    }
+
     /// The id of an empty file.
     pub fn empty_blob(self) -> &'static str {
         match self {
@@ -52,9 +60,20 @@ impl ObjectFormat {
 }
 
 impl Repository {
+    /// Those of the ids, or beginnings of ids, that are no single commit here.
+    ///
+    /// # Errors
+    /// git fails.
+    pub fn missing_commits<'a>(&self, ids: &[&'a str]) -> Result<Vec<&'a str>> {
+        let questions: String = ids.iter().map(|id| format!("{id}^{{commit}}\n")).collect();
+        let answers = self.git("cat-file").arg("--batch-check=%(objecttype)").stdin(questions).run()?;
+        let answers = String::from_utf8_lossy(&answers);
+        Ok(ids.iter().zip(answers.lines()).filter(|(_, answer)| *answer != "commit").map(|(id, _)| *id).collect())
+    }
+
     /// Finds the repository around a directory: a main work tree or a linked one.
     ///
-    /// [`Error::Unfit`] if there is none, if it is bare, or if it has no commit yet.
+    /// [`Error::Unfit`] if there is none, or if it is bare.
     pub fn discover(path: &Path) -> Result<Self> {
         let (fit, found) = std::thread::scope(|scope| {
             let fit = scope.spawn(command::require);
@@ -72,7 +91,7 @@ impl Repository {
         }
     }
 
-    /// The common directory of the repository around `path`, which contains the records, with or without a commit.
+    /// The common directory of the repository around `path`, which contains the records, whatever HEAD is at.
     pub fn records_of(path: &Path) -> Result<PathBuf> {
         match Self::discover(path) {
             Ok(found) => Ok(found.common_dir),
@@ -172,12 +191,29 @@ impl Repository {
         Git::new(&self.top, verb)
     }
 
-    /// The commit that is checked out.
-    pub fn head(&self) -> Result<Oid> {
-        match self.git("rev-parse").args(["--quiet", "--verify", "HEAD^{commit}"]).answer()? {
-            Some(text) => oid(&text),
-            None => Err(Error::unfit("the repository has no commit yet", "git commit --allow-empty -m 'Start'")),
+    /// What is checked out: a commit, or a branch without one.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if HEAD names a commit that cannot be read.
+    pub fn head(&self) -> Result<Head> {
+        let resolve = |name: &str| self.git("rev-parse").args(["--quiet", "--verify", name]).answer();
+        if let Some(text) = resolve("HEAD^{commit}")? {
+            return Ok(oid(&text)?.into());
         }
+        let name = self.git("symbolic-ref").args(["--quiet", "HEAD"]).answer()?;
+        let name = name.filter(|name| name.starts_with("refs/heads/"));
+        // git does not resolve a damaged branch either, but that one has a file.
+        let is_absent =
+            |name: &String| Ok::<_, Error>(resolve(name)?.is_none() && !self.common_dir.join(name).is_file());
+        match name {
+            Some(name) if is_absent(&name)? => self.unborn(),
+            _ => Err(Error::unfit("HEAD names a commit that cannot be read", "git fsck")),
+        }
+    }
+
+    /// The state of HEAD on a branch without a commit.
+    pub(super) fn unborn(&self) -> Result<Head> {
+        oid(self.format.zero()).map(Head::from)
     }
 
     /// Short name of the checked-out branch; `None` if HEAD is detached.
@@ -192,11 +228,11 @@ impl Repository {
         if shared { self.common_dir.join(name) } else { self.git_dir.join(name) }
     }
 
-    /// The checked-out commit and the branch, from one process.
-    pub fn head_and_branch(&self) -> Result<(Oid, Option<String>)> {
+    /// HEAD and the branch, from one process if HEAD is at a commit.
+    pub fn head_and_branch(&self) -> Result<(Head, Option<String>)> {
         let ask = self.git("rev-parse").args(["HEAD^{commit}", "--symbolic-full-name", "HEAD"]);
         match ask.line().ok().as_deref().and_then(|text| text.split_once('\n')) {
-            Some((head, name)) => Ok((oid(head)?, name.strip_prefix("refs/heads/").map(str::to_owned))),
+            Some((head, name)) => Ok((oid(head)?.into(), name.strip_prefix("refs/heads/").map(str::to_owned))),
             None => Ok((self.head()?, self.branch()?)),
         }
     }
@@ -222,10 +258,9 @@ fn absolute(base: &Path, path: PathBuf) -> Result<PathBuf> {
 
 fn no_repository(path: &Path, error: Error) -> Error {
     match &error {
-        Error::Failed { stderr, .. } if stderr.contains("not a git repository") => Error::unfit(
-            format!("{} is not in a git repository", path.display()),
-            "git init && git add -A && git commit -m 'Start'",
-        ),
+        Error::Failed { stderr, .. } if stderr.contains("not a git repository") => {
+            Error::unfit(format!("{} is not in a git repository", path.display()), "git init")
+        }
         Error::Failed { stderr, .. } if stderr.contains("dubious ownership") => Error::unfit(
             format!("the repository around {} belongs to another user", path.display()),
             format!("git config --global --add safe.directory '{}'", path.display()),
@@ -267,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_or_empty_repository_is_refused_with_a_hint() {
+    fn a_bare_repository_is_refused_with_a_hint() {
         let hint = |path: &Path| match Repository::discover(path) {
             Err(Error::Unfit { what, hint }) => (what, hint),
             other => panic!("{other:?}"),
@@ -275,7 +310,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(hint(folder.path()).1.contains("git init"));
         let empty = Repo::empty();
-        assert_eq!(hint(empty.top()).1, "git commit --allow-empty -m 'Start'");
         assert!(hint(&empty.path(".git")).0.contains("inside a git directory"));
         let bare = empty.sibling("bare.git");
         empty.git(["init", "-q", "--bare", bare.to_str().unwrap()]);
@@ -283,10 +317,22 @@ mod tests {
     }
 
     #[test]
+    fn a_branch_without_a_commit_is_told_from_one_that_cannot_be_read() {
+        let repo = Repo::empty();
+        let found = repo.open();
+        assert!(found.head().unwrap().is_unborn());
+        assert_eq!(found.head_and_branch().unwrap().1.as_deref(), Some("main"));
+        repo.write(".git/refs/heads/main", "garbage\n");
+        assert!(found.head().is_err());
+        repo.write(".git/refs/heads/main", format!("{}\n", "1".repeat(40)));
+        assert!(matches!(Repository::discover(repo.top()), Err(Error::Unfit { .. })));
+    }
+
+    #[test]
     fn the_object_format_is_found() {
         let repo = Repo::with_format("sha256");
         let found = Repository::discover(repo.top()).unwrap();
         assert_eq!(found.format(), ObjectFormat::Sha256);
-        assert_eq!(found.head().unwrap().as_str().len(), 64);
+        assert_eq!(found.head_commit().as_str().len(), 64);
     }
 }

@@ -19,6 +19,8 @@ pub struct ShipFacts {
     pub remotes: Vec<(String, String)>,
     /// Tags and remote-tracking refs.
     pub refs: Vec<(Oid, String)>,
+    /// Commits at which the history of a shallow clone ends; empty where it is whole.
+    pub shallow: Vec<Oid>,
     /// Configuration in git's own format.
     pub config: String,
     pub excludes: Vec<u8>,
@@ -38,14 +40,19 @@ impl ShipFacts {
             Some(base) => (base.head.clone(), base.branch.clone()),
             None => repository.head_and_branch()?,
         };
+        let refs = repository.shared_refs()?;
+        let shallow = repository.boundary()?;
+        let recorded = base.and_then(|base| base.cache_key.clone());
+        let cache_key = recorded.map_or_else(|| repository.cache_key_for(&head, &shallow), Ok)?;
         let upstream = branch.and_then(|branch| config.upstream(&branch)).map(|up| (up.remote, up.merge));
         Ok(ShipFacts {
-            cache_key: repository.cache_key_of(&head)?,
+            cache_key,
             object_format: repository.format().word().to_owned(),
             directory: directory_name(repository.top()),
             upstream,
             remotes: repository.remotes()?.into_iter().map(|remote| (remote.name, remote.url)).collect(),
-            refs: repository.shared_refs()?,
+            refs,
+            shallow,
             config: sections(&config.shipped()),
             excludes: repository.excludes()?,
             author_name: name.unwrap_or("handoff").to_owned(),

@@ -8,49 +8,112 @@
 //! 5. What git learned about unchanged files is kept for the next snapshot, because an index that is older than the
 //!    files, as in a copied repository, costs a hash of every file. The user's own index may not be refreshed.
 
+mod changes;
 mod hidden_edits;
+mod ignored_matching;
 mod included_ignored;
 mod kept_index;
 mod left_behind;
+mod operation;
 mod preconditions;
 mod rewritten;
 mod scratch;
+mod worktree_include;
 
 #[cfg(test)]
 mod tests;
 
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::index_stamp::IndexStamp;
 use super::{Error, Repository, Result};
-use crate::model::snapshot::{Oid, Snapshot};
+use crate::model::snapshot::{Head, Snapshot};
 use hidden_edits::Flags;
+use included_ignored::Ignored;
 use kept_index::KeptIndex;
+use operation::Conflicts;
 use scratch::{Entries, Scratch};
 pub(super) use scratch::{PACK_FROM, folds_case, quoted, remove_stale};
+pub(super) use worktree_include::is_secret;
 
 /// How long a snapshot is retried while the user commits or stages.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Maximum paths that a snapshot lists for one reason if nothing is deleted.
+const LISTED: usize = 200;
 /// Pause between two tries, so that a git command that runs at the same interval does not always collide with ours.
 const PAUSE: Duration = Duration::from_millis(30);
 
 /// Stores HEAD, the index and the files as objects of the user's repository.
 ///
 /// Changes neither the index nor a ref: the caller keeps the commit with [`Repository::keep_ref`] before using it.
-/// [`Error::Unfit`] if the state cannot be shipped whole (an unfinished merge, a shallow or partial clone).
+/// [`Error::Unfit`] if the state cannot be shipped whole (a partial clone).
 ///
 /// `include` has patterns as in .gitignore, of ignored files to ship in a tree of their own. The caller keeps its
-/// commit, too.
+/// commit, and the one of an unfinished operation, too.
 pub fn take(repo: &Repository, include: &[String]) -> Result<Snapshot> {
-    match take_once(repo, include) {
-        // The kept index may be the cause, whatever the error says; without it, the result does not depend on it.
-        Err(error) if !matches!(error, Error::Unfit { .. }) && kept_index::forget(repo) => take_once(repo, include),
+    take_with(repo, Include { patterns: include, for_run: false, listed: LISTED })
+}
+
+/// The same with every path that the snapshot does not contain, for a caller that deletes them.
+pub fn take_listing_all(repo: &Repository, include: &[String]) -> Result<Snapshot> {
+    take_with(repo, Include { patterns: include, for_run: false, listed: usize::MAX })
+}
+
+/// The same for a new handoff, whose checkout on the host also needs what `.worktreeinclude` selects. The changed files
+/// are counted.
+pub fn take_for_run(repo: &Repository, include: &[String]) -> Result<Snapshot> {
+    take_with(repo, Include { patterns: include, for_run: true, listed: LISTED })
+}
+
+/// What [`take_for_run`] would store. Nothing is left in the repository: no object, no directory, no kept index.
+pub fn preview(repo: &Repository, include: &[String]) -> Result<Snapshot> {
+    let home = repo.state_dir();
+    let is_new = !home.exists();
+    let include = Include { patterns: include, for_run: true, listed: LISTED };
+    let snapshot = without_doubt(repo, || Ok(take_checked(repo, include)?.snapshot));
+    if is_new {
+        // Fails if another process has put something into it.
+        let _ = std::fs::remove_dir(&home);
+    }
+    snapshot
+}
+
+fn take_with(repo: &Repository, include: Include) -> Result<Snapshot> {
+    without_doubt(repo, || take_once(repo, include))
+}
+
+/// Takes a snapshot again without the kept index if that may be the cause of an error, whatever the error says.
+fn without_doubt(repo: &Repository, take: impl Fn() -> Result<Snapshot>) -> Result<Snapshot> {
+    match take() {
+        Err(error) if !matches!(error, Error::Unfit { .. }) && kept_index::forget(repo) => take(),
         taken => taken,
     }
 }
 
-fn take_once(repo: &Repository, include: &[String]) -> Result<Snapshot> {
+/// The ignored files that go with a snapshot, and how much of the rest it lists.
+#[derive(Clone, Copy)]
+struct Include<'a> {
+    patterns: &'a [String],
+    /// Whether the snapshot is for a new handoff.
+    for_run: bool,
+    /// Maximum paths that are listed for one reason; the rest are counted.
+    listed: usize,
+}
+
+fn take_once(repo: &Repository, include: Include) -> Result<Snapshot> {
+    let Taken { scratch, snapshot, kept, staged, files, flags } = take_checked(repo, include)?;
+    let extra = snapshot.extra.iter().map(|extra| &extra.commit);
+    let operation = snapshot.operation.iter().map(|operation| &operation.commit);
+    let commits: Vec<_> = extra.chain(operation).chain([&snapshot.commit]).collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| kept.keep(&scratch, &staged, &files, &flags));
+        scratch.migrate(&commits, &snapshot.head)
+    })?;
+    Ok(snapshot)
+}
+
+/// Checks the preconditions while the snapshot is taken.
+fn take_checked(repo: &Repository, include: Include) -> Result<Taken> {
     // Both only read. A failed precondition is reported first, because it may be the cause of the other error.
     let (preconditions, taken) = std::thread::scope(|scope| {
         let preconditions = scope.spawn(|| preconditions::check(repo));
@@ -58,13 +121,7 @@ fn take_once(repo: &Repository, include: &[String]) -> Result<Snapshot> {
         (preconditions.join(), taken)
     });
     preconditions.unwrap_or_else(|_| preconditions::check(repo))?;
-    let Taken { scratch, snapshot, kept, staged, files, flags } = taken?;
-    let commits: Vec<_> = snapshot.extra.iter().map(|extra| &extra.commit).chain([&snapshot.commit]).collect();
-    std::thread::scope(|scope| {
-        scope.spawn(|| kept.keep(&scratch, &staged, &files, &flags));
-        scratch.migrate(&commits, &snapshot.head)
-    })?;
-    Ok(snapshot)
+    taken
 }
 
 /// A snapshot whose objects are still in our own directory.
@@ -77,7 +134,7 @@ struct Taken {
     flags: Flags,
 }
 
-fn take_fit(repo: &Repository, include: &[String]) -> Result<Taken> {
+fn take_fit(repo: &Repository, include: Include) -> Result<Taken> {
     let end = Instant::now() + PATIENCE;
     for tries in 1.. {
         let before = Stamp::read(repo)?;
@@ -93,9 +150,10 @@ fn take_fit(repo: &Repository, include: &[String]) -> Result<Taken> {
     Err(Error::unfit("the index or HEAD kept changing while it was read", "wait until the other git command is done"))
 }
 
-fn attempt(repo: &Repository, stamp: &Stamp, include: &[String]) -> Result<Taken> {
+fn attempt(repo: &Repository, stamp: &Stamp, include: Include) -> Result<Taken> {
     let scratch = Scratch::new(repo)?;
     let mut kept = KeptIndex::new(repo, scratch.staged());
+    let conflicts = Conflicts::take_out(&scratch, repo.format().zero())?;
     scratch.pin_record(scratch.staged(), &stamp.head)?;
     let index_tree = scratch.write_tree(scratch.staged())?;
     let staged = scratch.entries(scratch.staged())?;
@@ -103,21 +161,40 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: &[String]) -> Result<Taken
     kept.start(&scratch, &staged)?;
     let flags = hidden_edits::clear_flags(repo, &scratch)?;
     let all_added = scratch.add_all(&stamp.head)?;
+    conflicts.iter().try_for_each(|conflicts| conflicts.add_files(repo, &scratch))?;
     let files = scratch.entries(scratch.files())?;
-    let (extra, sent) = included_ignored::take(repo, &scratch, include)?;
+    let Ignored { extra, sent, withheld } = included_ignored::take(repo, &scratch, include)?;
     let (left_behind, files_tree) = std::thread::scope(|scope| {
         // left_behind reads this index while the tree is written from a copy without foreign commits.
         let tree = scope.spawn(|| scratch.files_tree(&staged, &files));
         let found = left_behind::find(repo, &scratch, (&staged, &index_tree), &files, all_added, &sent);
         (found, tree.join())
     });
-    let left_behind = left_behind?;
+    let left_behind = left_behind?.list(include.listed);
+    let left_behind = left_behind::with_reasons(left_behind, &withheld, include.listed);
     let files_tree = files_tree.unwrap_or_else(|_| scratch.files_tree(&staged, &files))?;
 
-    let index_commit = scratch.commit("handoff: what is staged", &index_tree, &[&stamp.head])?;
-    let commit = scratch.commit("handoff: what lies in the directory", &files_tree, &[&stamp.head, &index_commit])?;
+    let count = || changes::count(&scratch, &repo.tree_of_head(&stamp.head)?, &index_tree, &files_tree);
+    let changes = include.for_run.then(count).transpose()?;
+    let parent = stamp.head.commit();
+    let index_commit = scratch.commit("handoff: what is staged", &index_tree, parent)?;
+    let parents = parent.into_iter().chain([&index_commit]);
+    let commit = scratch.commit("handoff: what lies in the directory", &files_tree, parents)?;
     let (head, branch) = (stamp.head.clone(), stamp.branch.clone());
-    let snapshot = Snapshot { commit, head, index_tree, files_tree, branch, extra, left_behind };
+    let at = (&head, branch.as_deref());
+    let operation = operation::take(&scratch, repo, at, stamp.operation.clone(), conflicts.as_ref(), &index_tree)?;
+    let snapshot = Snapshot {
+        commit,
+        head,
+        index_tree,
+        files_tree,
+        branch,
+        changes,
+        extra,
+        operation,
+        cache_key: None,
+        left_behind,
+    };
     Ok(Taken { scratch, snapshot, kept, staged, files, flags })
 }
 
@@ -125,21 +202,16 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: &[String]) -> Result<Taken
 /// branch before it renames the new index.
 #[derive(PartialEq, Eq)]
 struct Stamp {
-    head: Oid,
+    head: Head,
     branch: Option<String>,
-    /// Inode, length and modification time of the index.
-    index: Option<(u64, u64, i64, i64)>,
+    index: Option<IndexStamp>,
+    operation: operation::Files,
 }
 
 impl Stamp {
     fn read(repo: &Repository) -> Result<Self> {
-        let index = index_stamp(&repo.git_path("index"));
+        let index = IndexStamp::read(&repo.git_path("index"));
         let (head, branch) = repo.head_and_branch()?;
-        Ok(Self { head, branch, index })
+        Ok(Self { head, branch, index, operation: operation::Files::read(repo)? })
     }
-}
-
-fn index_stamp(path: &Path) -> Option<(u64, u64, i64, i64)> {
-    let meta = path.metadata().ok()?;
-    Some((meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
 }

@@ -1,7 +1,9 @@
 //! A takeover: the agent's working state in a new worktree next to the repository, exactly as the agent left it.
 
+mod branch;
 mod disk;
 mod filters;
+pub mod removal;
 mod staging;
 
 use std::ffi::OsString;
@@ -21,7 +23,7 @@ use crate::model::snapshot::{Oid, Snapshot};
 pub struct Landed {
     /// Top of the new worktree.
     pub path: PathBuf,
-    /// `handoff/<id>`, or `None` if that name was taken and HEAD is detached.
+    /// The user's name, else `handoff/<id>`, or `None` if that name was taken and HEAD is detached.
     pub branch: Option<String>,
     /// Paths that this file system could not store as they were (two names that differ only in case). Invalid UTF-8 is
     /// replaced.
@@ -43,38 +45,81 @@ impl From<&Snapshot> for Captured {
     }
 }
 
-/// The default destination of a takeover: `<top>-handoff-<id>`, next to the work tree.
-pub fn default_destination(repo: &Repository, id: &HandoffId) -> PathBuf {
-    let mut name = repo.top().file_name().map_or_else(|| OsString::from_vec(b"repository".to_vec()), OsString::from);
-    name.push(format!("-handoff-{}", id.as_str()));
-    repo.top().with_file_name(name)
+/// One takeover of a handoff. Its worktree and branch have names of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Takeover<'a> {
+    pub id: &'a HandoffId,
+    pub name: &'a RemoteName,
+    /// 1, or a higher number after the work was given back.
+    pub round: usize,
+    /// The name that the user chose for the branch.
+    pub branch: Option<&'a str>,
+}
+
+impl Takeover<'_> {
+    /// The id, with the number of a later takeover after a dot, which no id has.
+    fn label(&self) -> String {
+        match self.round {
+            1 => self.id.as_str().to_owned(),
+            round => format!("{}.{round}", self.id.as_str()),
+        }
+    }
+
+    /// The branch: the user's name, else `handoff/<id>`.
+    fn branch(&self) -> String {
+        match self.branch {
+            Some(name) => format!("refs/heads/{name}"),
+            None => format!("refs/heads/handoff/{}", self.label()),
+        }
+    }
+
+    /// The default destination: `<top>-handoff-<id>`, next to the work tree that the handoff was created in.
+    pub fn default_destination(&self, top: &Path) -> PathBuf {
+        let mut name = top.file_name().map_or_else(|| OsString::from_vec(b"repository".to_vec()), OsString::from);
+        name.push(format!("-handoff-{}", self.label()));
+        top.with_file_name(name)
+    }
+
+    /// The name of the directory in which the worktree is made, which is git's name for the worktree afterwards. Its uid
+    /// is random and belongs to this handoff only.
+    pub fn made_as(&self) -> String {
+        match self.round {
+            1 => format!("handoff-{}", self.name),
+            round => format!("handoff-{round}-{}", self.name),
+        }
+    }
+
+    /// Whether git's name of a worktree is of this takeover. git appends digits to a name that exists.
+    pub fn is_named(&self, name: &str) -> bool {
+        name.strip_prefix(&self.made_as()).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+    }
 }
 
 /// Makes a worktree with HEAD, index and files as in `work`, so that `git status` prints what it printed for the agent.
 /// The worktree appears whole or not at all, even if the process is killed: it is made under another name next to
 /// `destination` and then moved. No hook runs, and LFS content is not downloaded.
 ///
-/// The branch is `handoff/<id>` at the agent's HEAD. The agent's own branch name is not used, because the user most
-/// likely has it checked out, and git allows a branch in one worktree only. If the name is taken, HEAD is detached, so
-/// no branch of the user's is moved.
+/// The branch is `handoff/<id>` (later `handoff/<id>.2`) at the agent's HEAD. The agent's own branch name is not used,
+/// because the user most likely has it checked out, and git allows a branch in one worktree only. If the name is taken,
+/// HEAD is detached, so no branch of the user's is moved. If the agent has no commit, the branch has none either.
 ///
-/// [`Error::Unfit`] if the destination exists.
+/// [`Error::Unfit`] if the destination exists, or the branch that the user named.
 pub fn worktree_for_takeover(
     repo: &Repository,
-    (id, name): (&HandoffId, &RemoteName),
+    takeover: Takeover,
     work: &Captured,
     destination: &Path,
 ) -> Result<Landed> {
     let destination = std::path::absolute(destination).map_err(Error::io("find", destination))?;
-    if let Some(tree) = staging::look(repo, name, &destination)? {
+    if let Some(tree) = staging::look(repo, takeover, &destination)? {
         let branch = tree.branch()?;
         return Ok(Landed { path: tree.top().to_owned(), branch, differing: vec![], stored: vec![], before: true });
     }
-    staging::on_the_disk(repo, (id, name), &destination, |place| disk::check(repo, &work.files_tree, place))?;
-    let staging = Staging::begin(repo, (id, name), work, &destination)?;
+    staging::on_the_disk(repo, takeover, &destination, |place| disk::check(repo, &work.files_tree, place))?;
+    let staging = Staging::begin(repo, takeover, work, &destination)?;
     let tree = Repository::discover(staging.path())?;
     let (differing, stored) = fill(&tree, work).map_err(|error| staging::of_the_place(error, &destination))?;
-    let branch = attach(&tree, id, work)?;
+    let branch = branch::attach(&tree, takeover, work)?;
     let tree = staging.finish(&destination)?;
     Ok(Landed { path: tree.top().to_owned(), branch, differing, stored, before: false })
 }
@@ -93,13 +138,23 @@ fn fill(tree: &Repository, work: &Captured) -> Result<(Vec<String>, Vec<Stored>)
     Ok((differing, stored))
 }
 
-/// Fails if no worktree can be made at `destination`. This is checked before anything is stopped or fetched.
-pub fn check_place(repo: &Repository, (id, name): (&HandoffId, &RemoteName), destination: &Path) -> Result<()> {
+/// Fails if no worktree can be made at `destination`, or no branch with the user's name. This is checked before anything
+/// is stopped or fetched. `at` is any commit.
+pub fn check_place(repo: &Repository, takeover: Takeover, destination: &Path, at: &Oid) -> Result<()> {
     let destination = std::path::absolute(destination).map_err(Error::io("find", destination))?;
-    match staging::look(repo, name, &destination)? {
+    match staging::look(repo, takeover, &destination)? {
         Some(_) => Ok(()),
-        None => staging::on_the_disk(repo, (id, name), &destination, |_| Ok(())),
+        None => {
+            // This removes what an interrupted takeover left, which may have the user's name for the branch.
+            staging::on_the_disk(repo, takeover, &destination, |_| Ok(()))?;
+            branch::check(repo, takeover, at)
+        }
     }
+}
+
+/// The branch that handoff chooses for a takeover's worktree, without `refs/heads/`.
+pub fn own_branch(takeover: Takeover) -> String {
+    format!("handoff/{}", takeover.label())
 }
 
 /// Adds the ignored files that were shipped to a worktree. Existing files are not overwritten.
@@ -108,28 +163,6 @@ pub fn check_place(repo: &Repository, (id, name): (&HandoffId, &RemoteName), des
 /// git fails; some of the files may have been written.
 pub fn add_ignored(worktree: &Path, tree: &Oid) -> Result<()> {
     filters::add(&Repository::discover(worktree)?, tree)
-}
-
-/// The branch of a takeover.
-fn branch_of(id: &HandoffId) -> String {
-    format!("refs/heads/handoff/{}", id.as_str())
-}
-
-/// Puts HEAD on `handoff/<id>` if that branch can be made. HEAD is set first, so an existing branch that no staging
-/// worktree has checked out is not ours.
-fn attach(tree: &Repository, id: &HandoffId, work: &Captured) -> Result<Option<String>> {
-    let name = branch_of(id);
-    if tree.git("rev-parse").args(["--quiet", "--verify", &name]).answer()?.is_some() {
-        return Ok(None);
-    }
-    tree.git("symbolic-ref").args(["-m", "handoff: takeover", "HEAD", &name]).run()?;
-    // A branch called `handoff` prevents it, too. git decides, and changes nothing if it refuses.
-    let create = tree.git("update-ref").args(["-m", "handoff: takeover", &name, work.head.as_str()]);
-    if create.arg(tree.format().zero()).output()?.status.success() {
-        return Ok(name.strip_prefix("refs/heads/").map(str::to_owned));
-    }
-    tree.git("update-ref").args(["--no-deref", "HEAD", work.head.as_str()]).run()?;
-    Ok(None)
 }
 
 #[cfg(test)]

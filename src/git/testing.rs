@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Repository;
+use crate::model::snapshot::Oid;
 
 /// A repository in a temporary directory with room for other files next to it.
 pub struct Repo {
@@ -28,6 +29,13 @@ impl Repo {
         Self::init(&["init", "-q", "-b", "main", "--object-format", format]).committed()
     }
 
+    /// The same with a format of the refs. `None`: this git does not know it.
+    pub fn with_ref_format(format: &str) -> Option<Self> {
+        let probe = tempfile::tempdir().unwrap();
+        let arguments = ["init", "-q", "-b", "main", "--ref-format", format];
+        raw(probe.path(), arguments).status.success().then(|| Self::init(&arguments).committed())
+    }
+
     fn init(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Every tested path contains a space.
@@ -44,6 +52,20 @@ impl Repo {
         self.write("README", "hello\n");
         self.commit("start");
         self
+    }
+
+    /// A copy with an object store of its own.
+    pub fn copy(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap().join("the repo");
+        let copied = Command::new("cp").arg("-a").args([&self.top, &top]).status().unwrap();
+        assert!(copied.success());
+        Self { folder, top }
+    }
+
+    /// Makes the objects of another repository readable here.
+    pub fn borrow_objects(&self, other: &Repo) {
+        self.write(".git/objects/info/alternates", format!("\"{}\"\n", other.path(".git/objects").display()));
     }
 
     pub fn top(&self) -> &Path {
@@ -89,6 +111,13 @@ impl Repo {
         std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         format!("'{}'", path.display())
+    }
+}
+
+impl Repository {
+    /// The commit that is checked out.
+    pub fn head_commit(&self) -> Oid {
+        self.head().unwrap().commit().unwrap().clone()
     }
 }
 

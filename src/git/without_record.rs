@@ -76,7 +76,7 @@ mod tests {
         repo.git(["add", "-f", "-A"]);
         let tree: Oid = repo.git(["write-tree"]).trim().parse().unwrap();
         let head: Oid = repo.git(["rev-parse", "HEAD"]).trim().parse().unwrap();
-        Captured { commit: head.clone(), head, index_tree: tree.clone(), files_tree: tree }
+        Captured { commit: head.clone(), head: head.into(), index_tree: tree.clone(), files_tree: tree }
     }
 
     #[test]

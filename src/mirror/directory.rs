@@ -1,21 +1,32 @@
 //! A directory in a worktree that is reached without following a link, so that neither a capture nor anyone who can
 //! write in the worktree can make us read or write another file.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{ErrorKind, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, mkdirat, openat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fchmod, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::Error;
 
 /// Flags of every open call: never follow a link, never block on a pipe, never inherit the descriptor.
 const GUARDS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+/// Start of the name of a file that is being written.
+const TEMPORARY: &str = ".handoff-";
+
+/// Whether a file has the name of one that was being written. A process that was killed may have left it.
+pub fn is_temporary(name: &str) -> bool {
+    let rest = name.strip_prefix(TEMPORARY).and_then(|rest| rest.split_once('-'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    rest.is_some_and(|(process, count)| is_number(process) && is_number(count))
+}
 
 /// An open directory. Names are single components.
 pub struct Directory {
@@ -53,6 +64,43 @@ impl Directory {
             },
             Err(error) => Err(errno("open", &path)(error)),
         }
+    }
+
+    /// Opens a directory in this one; `None` if there is none, or something else.
+    ///
+    /// # Errors
+    /// It exists and cannot be opened.
+    pub fn existing(&self, name: &OsStr) -> Result<Option<Directory>, Error> {
+        let path = self.path.join(name);
+        match openat(&self.fd, name, GUARDS | OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()) {
+            Ok(fd) => Ok(Some(Directory { fd, path })),
+            Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::MLINK) => Ok(None),
+            Err(error) => Err(errno("open", &path)(error)),
+        }
+    }
+
+    /// The names of all entries.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn names(&self) -> Result<Vec<OsString>, Error> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.fd).map_err(errno("read", &self.path))? {
+            let entry = entry.map_err(errno("read", &self.path))?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Removes an empty directory in this one.
+    ///
+    /// # Errors
+    /// It is not empty, or cannot be removed.
+    pub fn remove_empty(&self, name: &OsStr) -> Result<(), Error> {
+        unlinkat(&self.fd, name, AtFlags::REMOVEDIR).map_err(errno("remove", &self.path.join(name)))
     }
 
     /// The path, for messages.
@@ -131,7 +179,7 @@ impl Directory {
     fn temporary(&self) -> Result<(String, File), Errno> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         loop {
-            let name = format!(".handoff-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+            let name = format!("{TEMPORARY}{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
             let flags = GUARDS | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
             match openat(&self.fd, &name, flags, Mode::from_raw_mode(0o600)) {
                 Ok(fd) => return Ok((name, File::from(fd))),

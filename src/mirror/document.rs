@@ -1,6 +1,6 @@
 //! Merges a new rendering of `handoff.md` with what people wrote in it, which is kept byte for byte.
 
-use crate::config::markdown;
+use crate::config::{markdown, recorded};
 
 /// The section that people write.
 const OUTCOME: &str = "final outcome";
@@ -32,7 +32,8 @@ struct Section<'a> {
 }
 
 /// The rendered page with what people wrote in the existing one: *Final Outcome*, and every section that the rendered
-/// page does not have, byte for byte and after the section that it followed.
+/// page does not have, byte for byte and after the section that it followed. In *Final Outcome*, what handoff recorded
+/// comes before what people wrote.
 ///
 /// A section begins at a heading of level 2, or of level 1 below the title, that is not inside another block. A block
 /// that was left open is closed at the end of its section. An empty rendering changes nothing.
@@ -42,28 +43,46 @@ pub fn merge(rendered: &str, existing: Option<&[u8]>) -> Vec<u8> {
         return existing.to_vec();
     }
     let page = sections(rendered.as_bytes());
-    let kept = Kept::from(&sections(existing), &page);
+    let existing = sections(existing);
+    let kept = Kept::from(&existing, &page);
+    let words: Vec<u8> = kept.outcomes.iter().flat_map(|outcome| outcome.words()).collect();
+    let outcome = position(&page, OUTCOME).map_or_else(Vec::new, |at| [page[at].text, &words].concat());
     let mut pieces = Vec::new();
     for (place, section) in page.iter().enumerate() {
-        if section.is_outcome() && !kept.outcomes.is_empty() && Some(place) == position(&page, OUTCOME) {
-            pieces.extend(&kept.outcomes);
-        } else {
+        let is_replaced = section.is_outcome() && Some(place) == position(&page, OUTCOME);
+        if !is_replaced || kept.outcomes.is_empty() {
             pieces.push(section.text);
+        } else if section.is_recorded() {
+            pieces.push(&outcome);
+        } else {
+            pieces.extend(kept.outcomes.iter().map(|outcome| outcome.text));
         }
         pieces.extend(&kept.after[place]);
     }
     join(&pieces)
 }
 
+/// The sections that handoff writes, each with its name in lower case and its text. Of *Final Outcome*, only what
+/// handoff recorded.
+pub fn ours(page: &[u8]) -> Vec<(String, String)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let of_section = |section: Section<'_>| match section.name? {
+        name if name == OUTCOME => Some((name, text(&recorded::of(section.text)))),
+        name if OURS.contains(&name.as_str()) => Some((name, text(section.text))),
+        _ => None,
+    };
+    sections(page).into_iter().filter_map(of_section).collect()
+}
+
 /// Text that people wrote.
 struct Kept<'a> {
-    outcomes: Vec<&'a [u8]>,
+    outcomes: Vec<&'a Section<'a>>,
     /// Sections to insert after each section of the page.
     after: Vec<Vec<&'a [u8]>>,
 }
 
 impl<'a> Kept<'a> {
-    fn from(existing: &[Section<'a>], page: &[Section<'_>]) -> Kept<'a> {
+    fn from(existing: &'a [Section<'a>], page: &[Section<'_>]) -> Kept<'a> {
         let mut kept = Kept { outcomes: Vec::new(), after: vec![Vec::new(); page.len()] };
         let mut place = 0;
         for section in existing {
@@ -72,7 +91,7 @@ impl<'a> Kept<'a> {
                 Some(at) => {
                     place = at;
                     if section.is_outcome() && section.is_written() {
-                        kept.outcomes.push(section.text);
+                        kept.outcomes.push(section);
                     }
                 }
                 None if OURS.contains(&name.as_str()) => {}
@@ -94,8 +113,26 @@ impl Section<'_> {
 
     /// Whether it contains more than the template.
     fn is_written(&self) -> bool {
-        !matches!(self.text[self.body..].trim_ascii(), b"" | b"-" | b"Pending." | b"- Pending.")
+        is_written(&self.text[self.body..])
     }
+
+    /// Whether it contains a text that handoff recorded.
+    fn is_recorded(&self) -> bool {
+        recorded::without(self.text).is_some()
+    }
+
+    /// What people wrote in it, after an empty line; empty if they wrote nothing.
+    fn words(&self) -> Vec<u8> {
+        let body = &self.text[self.body..];
+        let words = recorded::without(body).unwrap_or_else(|| body.to_vec());
+        let start = words.iter().position(|byte| !matches!(byte, b'\n' | b'\r')).unwrap_or(words.len());
+        if is_written(&words) { [b"\n", &words[start..]].concat() } else { vec![] }
+    }
+}
+
+/// Whether the body of a section contains more than the template.
+fn is_written(body: &[u8]) -> bool {
+    !matches!(body.trim_ascii(), b"" | b"-" | b"Pending." | b"- Pending.")
 }
 
 fn position(page: &[Section<'_>], name: &str) -> Option<usize> {

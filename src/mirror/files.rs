@@ -11,37 +11,38 @@ use super::directory::Directory;
 use super::{Error, RECORD};
 use crate::config::mask::Mask;
 use crate::model::id::HandoffId;
+use crate::state::log_reader;
 
-const DOCUMENT: &str = "handoff.md";
+pub(super) const DOCUMENT: &str = "handoff.md";
 /// Bytes at the end of a copy that are compared with the original before it grows.
 const COMPARED: u64 = 4096;
 /// Bytes that are masked at once.
 const CHUNK: u64 = 4 << 20;
 
 /// `.cursor/agent-handoffs/<id>/` of one worktree. No link in it or on the way to it is followed.
-pub struct Record {
+pub struct RecordFiles {
     directory: Directory,
 }
 
-impl Record {
+impl RecordFiles {
     /// Opens the directory, and creates what is missing.
     ///
     /// # Errors
     /// [`Error::Symlink`] or [`Error::NoDirectory`] if a directory on the way is something else; the disk fails.
-    pub fn open(worktree: &Path, id: &HandoffId) -> Result<Record, Error> {
+    pub fn open(worktree: &Path, id: &HandoffId) -> Result<RecordFiles, Error> {
         let mut directory = Directory::top(worktree)?;
         for name in Path::new(RECORD).components().map(|part| part.as_os_str()).chain([id.as_str().as_ref()]) {
             directory = directory.make(name)?;
         }
-        Ok(Record { directory })
+        Ok(RecordFiles { directory })
     }
 
     /// The record in the git directory, for a worktree that cannot have it.
     ///
     /// # Errors
     /// The directory does not exist.
-    pub fn in_git_directory(truth: &Path) -> Result<Record, Error> {
-        Ok(Record { directory: Directory::top(truth)? })
+    pub fn in_git_directory(truth: &Path) -> Result<RecordFiles, Error> {
+        Ok(RecordFiles { directory: Directory::top(truth)? })
     }
 
     /// The bytes of `handoff.md`; `None` if it is not a regular file.
@@ -78,7 +79,7 @@ impl Record {
 /// Updates copies of every `*.log` in `truth` in a directory of the user's, with secrets masked.
 ///
 /// # Errors
-/// As [`Record::copy_logs`].
+/// As [`RecordFiles::copy_logs`].
 pub fn mask_logs(truth: &Path, directory: &Path, mask: &Mask) -> Result<(), Error> {
     std::fs::create_dir_all(directory).map_err(Error::io("make", directory))?;
     copy_logs(truth, &Directory::top(directory)?, mask)
@@ -112,7 +113,7 @@ struct Copy<'a> {
 impl Copy<'_> {
     /// Appends the rest of the original, or rewrites the copy if it is not a prefix of the original.
     fn update(&self) -> Result<(), Error> {
-        let mut from = File::open(self.original).map_err(Error::io("read", self.original))?;
+        let mut from = log_reader::open(self.original).map_err(Error::io("read", self.original))?;
         let length = from.metadata().map_err(Error::io("read", self.original))?.len();
         let path: PathBuf = self.directory.path().join(self.name);
         let mut have = 0;
@@ -180,9 +181,9 @@ impl Copy<'_> {
 mod tests {
     use super::*;
 
-    fn record() -> (tempfile::TempDir, Record) {
+    fn record() -> (tempfile::TempDir, RecordFiles) {
         let directory = tempfile::tempdir().unwrap();
-        let record = Record::open(directory.path(), &"20261121-x".parse().unwrap()).unwrap();
+        let record = RecordFiles::open(directory.path(), &"20261121-x".parse().unwrap()).unwrap();
         (directory, record)
     }
 
@@ -211,7 +212,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let outside = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(outside.path(), directory.path().join(".cursor")).unwrap();
-        let opened = Record::open(directory.path(), &"20261121-x".parse().unwrap());
+        let opened = RecordFiles::open(directory.path(), &"20261121-x".parse().unwrap());
         assert!(matches!(opened, Err(Error::Symlink(_))));
         assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
     }

@@ -1,28 +1,47 @@
 //! The contents of `handoff.md` and the prompts: only the journal's state and what the logs prove.
 
+mod blockers;
+mod changes;
+mod next_step;
+mod tried;
+
+pub use tried::by_hand_lines;
+
 use std::fmt::Write as _;
 
 use crate::agent::output::Output;
-use crate::agent::summary::{Item, Items, Summary};
+use crate::agent::sanitize::code;
+use crate::agent::summary::{Item, Summary};
 use crate::config::markdown;
 use crate::config::templates::{HandoffPage, PromptContext, PromptKind, TemplateError, render_prompt};
-use crate::model::attempt::{AttemptNo, Next};
+use crate::git::diff::{Changes, how_to_see};
+use crate::mirror::RECORD;
+use crate::model::attempt::AttemptNo;
 use crate::model::attempts::Attempt;
 use crate::model::handoff::Handoff;
 use crate::model::status::Status;
+use tried::quote;
 
 /// Maximum lines of a list in a prompt; the record has all of them.
-const IN_PROMPT: usize = 12;
+const IN_PROMPT: usize = 24;
 
-/// What the attempts' logs say, by attempt.
-pub type Findings = Vec<(AttemptNo, Found)>;
+/// What the logs and git show of the attempts.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// By attempt, in order.
+    pub attempts: Vec<(AttemptNo, Found)>,
+    /// From the base to the newest work that is here.
+    pub total: Option<Changes>,
+}
 
-/// What the logs of one attempt say.
+/// What is known of one attempt.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     pub summary: Summary,
     /// The end of the output of a failed setup or check.
     pub output: Option<Output>,
+    /// What it changed; `None` without its work.
+    pub changes: Option<Changes>,
 }
 
 /// The facts about a handoff that both the prompts and the page contain.
@@ -31,47 +50,37 @@ pub struct Story {
     pub state: Option<String>,
     pub tried: Vec<String>,
     pub files: Vec<String>,
+    /// All of the work as one list, for prompts.
+    pub all_files: Vec<String>,
     pub blockers: Vec<String>,
+    /// What the check said last; `None` without a check.
+    pub check: Option<String>,
     /// One concrete next step.
-    pub next_step: Option<String>,
+    pub next_step: String,
 }
 
 /// Collects the facts.
 pub fn story(handoff: &Handoff, findings: &Findings) -> Story {
-    let list = |pick: fn(&Summary) -> &Items| -> Vec<String> {
-        let items = of_line(handoff, findings)
-            .flat_map(|(n, found)| pick(&found.summary).shown.iter().map(move |item| claim(*n, item)));
-        items.collect()
-    };
-    let mut blockers = list(|summary| &summary.blockers);
-    if let Some((n, verdict)) = last_verdict(handoff)
-        && !matches!(verdict.class, crate::model::verdict::Class::Done | crate::model::verdict::Class::Unchecked)
-    {
-        let at = verdict.pointer(n).map_or(String::new(), |pointer| format!(" (`{pointer}`)"));
-        blockers.push(format!("attempt {n} ended {}: {}{at}", verdict.class, verdict.evidence));
-    }
-    if let Some((n, verdict)) = last_verdict(handoff) {
-        blockers.extend(verdict.notes.iter().map(|note| format!("attempt {n}: {note}")));
-    }
-    if let Some((n, output)) = last_output(handoff, findings) {
-        let end: String = output.lines.iter().map(|line| format!("\n    {line}")).collect();
-        blockers.push(format!("attempt {n}: {}; its output ends (`{}`):\n{end}", output.fact(), output.pointer()));
-    }
     Story {
         state: state(handoff, findings),
-        tried: list(|summary| &summary.tried),
-        files: list(|summary| &summary.files),
-        blockers,
-        next_step: next_step(handoff),
+        tried: tried::tried(handoff, findings),
+        files: changes::files(handoff, findings),
+        all_files: changes::files_in_prompt(handoff, findings),
+        blockers: blockers::blockers(handoff, findings),
+        check: check_state(handoff),
+        next_step: next_step::next_step(handoff),
     }
 }
 
-/// Where the worktrees of a handoff are now, which may not be where they were when they were recorded.
+/// Where the worktrees of a handoff are now, which may not be where they were when they were recorded, and its attached
+/// files.
 pub struct Located<'a> {
-    /// The worktree that the handoff was given from.
+    /// The worktree that the handoff was created in.
     pub workspace: &'a str,
     /// The worktree of a takeover.
     pub worktree: Option<&'a str>,
+    /// The attached files.
+    pub attached: &'a [String],
 }
 
 /// The page's values. `logs`: the names of the files next to it. `overrides`: the user's templates, which are also used
@@ -85,63 +94,117 @@ pub fn page(
     overrides: Option<&std::path::Path>,
 ) -> Result<HandoffPage, TemplateError> {
     let story = story(handoff, findings);
-    let prompt = |kind| with_context(handoff, &story, repo, None, |context| render_prompt(kind, context, overrides));
+    let render = |kind| move |context: &PromptContext<'_>| render_prompt(kind, context, overrides);
+    let prompt = |kind| with_context(handoff, &story, repo, None, places.attached, render(kind));
     let last = handoff.last_attempt();
-    let verdict = last_verdict(handoff).map(|(_, verdict)| format!("{} ({})", verdict.class, verdict.evidence));
+    let verdict = last_verdict(handoff).map(|(_, verdict)| format!("{} ({})", verdict.class, quote(&verdict.evidence)));
     Ok(HandoffPage {
         id: handoff.request().id.to_string(),
         status: handoff.status().word().to_owned(),
         task: handoff.request().task.clone(),
-        model: handoff.request().model.clone(),
+        model: model(handoff, findings),
         session: session(handoff),
         workspace: places.workspace.to_owned(),
-        started: time(handoff.created_at()),
+        started: plain_time(handoff.created_at()),
         current_attempt: last.map_or(1, |(n, _)| n),
         host: Some(handoff.host().to_owned()),
-        agent: Some(handoff.request().agent.clone()),
+        agent: Some(handoff.agent().to_owned()),
         verdict,
-        ended: last.and_then(|(_, attempt)| attempt.ended).map(time),
-        unreachable_since: handoff.unreachable().map(|(since, why)| format!("{} ({why})", time(since))),
-        extra: extra(handoff, places.worktree),
+        ended: last.and_then(|(_, attempt)| attempt.ended).map(plain_time),
+        unreachable_since: handoff.unreachable().map(|(since, why)| format!("{} ({why})", plain_time(since))),
+        extra: extra(handoff, places),
         commands: handoff.attempts().iter().map(|(n, attempt)| command(*n, attempt)).collect(),
         logs: logs.to_vec(),
         latest_summary: latest_summary(handoff, findings),
         resume_prompt: prompt(PromptKind::Resume)?,
         takeover_prompt: prompt(PromptKind::Takeover)?,
-        what_it_tried: story.tried,
-        files: story.files,
-        errors: story.blockers,
-        next_step: story.next_step,
-        final_outcome: None,
+        what_it_tried: or_known(story.tried, handoff, "Nothing: no attempt has begun."),
+        files: or_known(story.files, handoff, "No file is known to have changed."),
+        errors: or_known(story.blockers, handoff, "None."),
+        next_step: Some(story.next_step),
+        outcome: outcome(handoff),
     })
 }
 
-/// Calls `render` with the values that a prompt of this handoff may use.
+/// The items of a section, or `none` once there will be no others by themselves. Without either, the page says that
+/// they are pending.
+fn or_known(mut items: Vec<String>, handoff: &Handoff, none: &str) -> Vec<String> {
+    if items.is_empty() && !matches!(handoff.status(), Status::Queued | Status::Running) {
+        items.push(none.to_owned());
+    }
+    items
+}
+
+/// The model that the newest attempt really used, as its CLI reports it, else the one that the user chose.
+fn model(handoff: &Handoff, findings: &Findings) -> Option<String> {
+    let chosen = handoff.model_of(AttemptNo::MAX);
+    let reported = of_line(handoff, findings).rev().find(|(n, _)| handoff.agent_of(*n) == handoff.agent());
+    let Some(used) = reported.and_then(|(_, found)| found.summary.model.as_deref()) else {
+        return chosen.map(str::to_owned);
+    };
+    Some(match chosen.filter(|chosen| *chosen != used) {
+        Some(chosen) => format!("{used} (chosen: {chosen})"),
+        None => used.to_owned(),
+    })
+}
+
+/// Calls `render` with the values that a prompt of this handoff may use. `attached`: the paths of the attached files, where
+/// the laptop knows them.
 pub fn with_context<T>(
     handoff: &Handoff,
     story: &Story,
     repo: &str,
     message: Option<&str>,
+    attached: &[String],
     render: impl Fn(&PromptContext<'_>) -> T,
 ) -> T {
-    let list = |items: &[String]| {
-        let from = items.len().saturating_sub(IN_PROMPT);
-        let lines: Vec<String> = items[from..].iter().map(|item| format!("- {item}")).collect();
-        (!lines.is_empty()).then(|| lines.join("\n").replace("\n\n", "\n"))
-    };
-    let (tried, blockers) = (list(&story.tried), list(&story.blockers));
+    let (tried, blockers) = (in_prompt(&story.tried), in_prompt(&story.blockers));
+    let files = in_prompt(&story.all_files);
+    let id = &handoff.request().id;
+    let fetched = handoff.lineage().rev().find(|(_, attempt)| attempt.fetched.is_some());
+    let diff = fetched.map(|(n, _)| how_to_see(id, n));
+    let (record, base) = (format!("{RECORD}/{id}"), beginning(handoff));
     render(&PromptContext {
         task: &handoff.request().task,
         repo,
         branch: handoff.request().base.branch.as_deref(),
         check: handoff.request().check.as_deref(),
         state: story.state.as_deref(),
-        next_step: prompt_step(handoff),
+        next_step: next_step::prompt_step(handoff),
         message,
         tried: tried.as_deref(),
         blockers: blockers.as_deref(),
         editor: Some("Cursor"),
+        attached,
+        base: &base,
+        files: files.as_deref(),
+        diff: diff.as_deref(),
+        check_state: story.check.as_deref(),
+        record: &record,
     })
+}
+
+/// The last items as a list for a prompt.
+fn in_prompt(items: &[String]) -> Option<String> {
+    let from = items.len().saturating_sub(IN_PROMPT);
+    let earlier = (from > 0).then(|| format!("- ({from} earlier entries are in handoff.md)"));
+    let shown = items[from..].iter().map(|item| format!("- {}", item.replace("\n- ", "\n  - ")));
+    let lines: Vec<String> = earlier.into_iter().chain(shown).collect();
+    (!lines.is_empty()).then(|| lines.join("\n").replace("\n\n", "\n"))
+}
+
+/// What the check said after the last attempt that ended, and before it.
+fn check_state(handoff: &Handoff) -> Option<String> {
+    handoff.request().check.as_ref()?;
+    let (n, outcome) = handoff.lineage().rev().find_map(|(n, attempt)| Some((n, attempt.outcome.as_ref()?)))?;
+    let said = |status: Option<i32>| match status {
+        Some(0) => "passed".to_owned(),
+        Some(status) => format!("failed with exit code {status}"),
+        None => "did not run".to_owned(),
+    };
+    let before =
+        outcome.check_before.map_or(String::new(), |status| format!("; before the work it {}", said(Some(status))));
+    Some(format!("It {} after attempt {n}{before}.", said(outcome.check)))
 }
 
 /// The command of an attempt as it was run, or as a comment if it has not run. If the host made the session, its id
@@ -178,18 +241,18 @@ fn last_verdict(handoff: &Handoff) -> Option<(AttemptNo, &crate::model::verdict:
 
 fn state(handoff: &Handoff, findings: &Findings) -> Option<String> {
     let mut text = String::new();
-    for (n, attempt) in handoff.lineage() {
-        if let Some(verdict) = &attempt.verdict {
-            _ = writeln!(text, "Attempt {n} on {} ended {}: {}", attempt.host, verdict.class, verdict.evidence);
-        }
+    for (n, attempt) in handoff.lineage().filter(|(_, attempt)| attempt.verdict.is_some()) {
+        _ = writeln!(text, "{}", ended(n, attempt));
     }
-    if let Some((n, said)) =
-        of_line(handoff, findings).rev().find_map(|(n, found)| Some((n, found.summary.said.as_ref()?)))
-    {
-        _ = write!(text, "The agent's last words (`{}`):\n{}", said.pointer(*n), markdown::quoted(&said.text));
+    if let Some((n, said)) = last_words(handoff, findings) {
+        _ = write!(text, "The agent's last words (`{}`):\n{}", said.pointer(n), markdown::quoted(&said.text));
     }
     let text = text.trim_end();
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn last_words<'a>(handoff: &'a Handoff, findings: &'a Findings) -> Option<(AttemptNo, &'a Item)> {
+    of_line(handoff, findings).rev().find_map(|(n, found)| Some((*n, found.summary.said.as_ref()?)))
 }
 
 /// The findings of the attempts that the work is based on.
@@ -197,13 +260,7 @@ fn of_line<'a>(
     handoff: &'a Handoff,
     findings: &'a Findings,
 ) -> impl DoubleEndedIterator<Item = &'a (AttemptNo, Found)> {
-    findings.iter().filter(|(n, _)| handoff.attempts().get(n).is_some_and(|attempt| !attempt.superseded))
-}
-
-/// The output of the newest attempt if its setup or check failed.
-fn last_output<'a>(handoff: &'a Handoff, findings: &'a Findings) -> Option<(AttemptNo, &'a Output)> {
-    let (n, found) = of_line(handoff, findings).next_back()?;
-    Some((*n, found.output.as_ref()?))
+    findings.attempts.iter().filter(|(n, _)| handoff.attempts().get(n).is_some_and(|attempt| !attempt.superseded))
 }
 
 fn latest_summary(handoff: &Handoff, findings: &Findings) -> Option<String> {
@@ -228,51 +285,40 @@ fn ended(n: AttemptNo, attempt: &Attempt) -> String {
     let Some(verdict) = &attempt.verdict else { return String::new() };
     let at = verdict.pointer(n).map_or(String::new(), |pointer| format!(" (`{pointer}`)"));
     let work =
-        attempt.fetched.as_ref().map_or(String::new(), |commit| format!(" Its work is commit {}.", commit.short()));
-    format!(
-        "Attempt {n} on {} ended {}: {}{at}.{work}",
-        attempt.host,
-        verdict.class,
-        verdict.evidence.trim_end_matches('.')
-    )
+        attempt.fetched.as_ref().map_or(String::new(), |commit| format!(" Its work is commit `{}`.", commit.short()));
+    format!("Attempt {n} on {} ended {}: {}{at}.{work}", attempt.host, verdict.class, quote(&verdict.evidence))
 }
 
-fn next_step(handoff: &Handoff) -> Option<String> {
-    let id = &handoff.request().id;
-    let step = match handoff.status() {
-        Status::Queued | Status::Running => return None,
-        Status::Waiting => "Wait: the next attempt starts by itself.".to_owned(),
-        Status::Done => format!("Review the change (`handoff diff {id}`) and take it over (`handoff takeover {id}`)."),
-        Status::Interactive => "Review the change in this worktree against the task, then do what is left.".to_owned(),
-        Status::Stopped => {
-            format!("Continue with `handoff resume {id}`, or take it over with `handoff takeover {id}`.")
-        }
-        Status::Parked | Status::Failed => {
-            match handoff.last_attempt().and_then(|(_, attempt)| attempt.next.as_ref()) {
-                Some(Next::Park { why }) if !why.is_empty() => why.clone(),
-                _ => format!("See why it ended (`handoff show {id}`), then run `handoff resume {id}`."),
-            }
-        }
-        Status::Finished => return None,
-    };
-    Some(step)
+/// How the user ended the handoff.
+fn outcome(handoff: &Handoff) -> Vec<String> {
+    let Some((since, finish)) = handoff.finished() else { return vec![] };
+    let last = last_verdict(handoff)
+        .map_or(String::new(), |(n, verdict)| format!(", after attempt {n} ended {}", verdict.class));
+    let mut lines = vec![format!("Finished: {}{last}.", plain_time(since))];
+    if let (Some(branch), Some(commit)) = (&finish.branch, &finish.commit) {
+        lines.push(format!("Branch: {}, at commit `{commit}`.", code(branch)));
+    }
+    lines.extend(finish.pull_request.iter().map(|address| format!("Pull request: {address}")));
+    if let Some(by_hand) = &finish.by_hand {
+        lines.extend(by_hand_lines("By hand since the takeover", by_hand));
+    }
+    lines
 }
 
-/// The next step for an agent, which has no `handoff` command and cannot ask the user.
-fn prompt_step(handoff: &Handoff) -> Option<&'static str> {
-    use crate::model::verdict::Class;
-    match handoff.history().last()? {
-        Class::CheckFailed => Some("Find out why the check fails, fix the cause, and run it again until it passes."),
-        Class::NoWork => Some("Nothing is changed so far. Do the task, and leave the result in the checkout."),
-        Class::Done | Class::Unchecked => Some("Review what was done against the task, then do what is left."),
-        _ => Some(
-            "Look at the checkout (git status, git diff), continue where the work was cut off, and finish the task.",
-        ),
+/// What the work began with.
+fn beginning(handoff: &Handoff) -> String {
+    match handoff.request().base.head.commit() {
+        Some(commit) => format!("commit `{commit}`"),
+        None => "a branch without a commit".to_owned(),
     }
 }
 
-fn extra(handoff: &Handoff, worktree: Option<&str>) -> Vec<(String, String)> {
-    let mut lines = vec![("Base".to_owned(), handoff.request().base.head.to_string())];
+fn extra(handoff: &Handoff, places: &Located<'_>) -> Vec<(String, String)> {
+    let mut lines = vec![("Base".to_owned(), beginning(handoff))];
+    let attached = handoff.request().attached.iter().flat_map(|attached| &attached.files);
+    for (file, path) in attached.zip(places.attached) {
+        lines.push(("Attached".to_owned(), format!("{path} ({} bytes)", file.bytes)));
+    }
     if let Some(check) = &handoff.request().check {
         lines.push(("Check".to_owned(), check.clone()));
     }
@@ -280,6 +326,12 @@ fn extra(handoff: &Handoff, worktree: Option<&str>) -> Vec<(String, String)> {
         let how =
             if handoff.ownership().is_confirmed() { "confirmed by the host" } else { "taken without confirmation" };
         lines.push(("Owner".to_owned(), format!("interactive since epoch {}, {how}", handoff.epoch())));
+    }
+    for (last, given) in handoff.given() {
+        lines.push((
+            "Given back".to_owned(),
+            format!("after attempt {last}, as commit `{}`", given.work.commit.short()),
+        ));
     }
     for host in handoff.unfenced_hosts() {
         let text =
@@ -305,12 +357,16 @@ fn extra(handoff: &Handoff, worktree: Option<&str>) -> Vec<(String, String)> {
             lines.push((format!("Not captured of attempt {n}"), text));
         }
     }
-    if let Some(worktree) = worktree {
+    if let Some(worktree) = places.worktree {
         lines.push(("Worktree".to_owned(), worktree.to_owned()));
     }
     lines
 }
 
-fn time(at: jiff::Timestamp) -> String {
+/// The time of day with its date, as everywhere on the page.
+pub(super) fn plain_time(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
+
+#[cfg(test)]
+mod tests;

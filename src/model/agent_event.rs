@@ -1,9 +1,9 @@
 //! The events of a working agent CLI, in one format for all CLIs.
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
 /// One action or message of an agent. It is derived from the log whenever it is needed and never journaled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum AgentEvent {
     /// The stream began.
@@ -52,10 +52,18 @@ pub enum AgentEvent {
         message: String,
         session: Option<String>,
         tokens: Option<u64>,
+        /// What the CLI says that the session has cost, in US dollars.
+        #[serde(serialize_with = "number")]
+        #[schemars(with = "Option<f64>")]
         cost_usd: Option<String>,
     },
     /// A line that no dialect recognises, such as stderr.
     Raw {
         line: String,
     },
+}
+
+/// The text of a number, as a number; `null` if it is none.
+fn number<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    text.as_ref().and_then(|text| text.parse::<f64>().ok()).serialize(serializer)
 }

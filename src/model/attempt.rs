@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::uncaptured::Uncaptured;
-use super::verdict::Class;
+use super::verdict::{Class, Verdict};
 use super::words::words;
 
 /// Grows with every change of owner, from 1.
@@ -17,8 +17,15 @@ pub fn log_name(n: AttemptNo, part: u32) -> String {
     if part <= 1 { format!("attempt-{n}.log") } else { format!("attempt-{n}.{part}.log") }
 }
 
+impl Verdict {
+    /// The place of the evidence of attempt `n`: `attempt-2.log:118`.
+    pub fn pointer(&self, n: AttemptNo) -> Option<String> {
+        self.line.map(|line| format!("{}:{line}", log_name(n, self.part.unwrap_or(1))))
+    }
+}
+
 /// What a host may do without asking, under one epoch. A number is never granted twice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Grant {
     /// Numbered from 1 for each handoff; names the directory `spec/<number>` on the host.
     pub number: u32,
@@ -59,7 +66,8 @@ words! {
         Capture = "capture",
         /// The host learned a higher epoch before the start.
         Epoch = "epoch",
-        /// The laptop ended it, because the host no longer has it.
+        /// The laptop ended it, because the host no longer has it; or the host did, because another handoff has taken the
+        /// tree of the attempts before.
         Gone = "gone",
     }
 }
@@ -79,8 +87,6 @@ words! {
         Moved = "moved",
         /// The host no longer has the attempt's directory; its processes may still run.
         Lost = "lost",
-        /// The watcher waits for a push that will not come. The attempt itself stays as it is.
-        Withdraw = "withdraw",
     }
 }
 
@@ -93,7 +99,7 @@ words! {
 }
 
 /// The class that a host gives an attempt, before the laptop judges it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(from = "String", into = "String")]
 pub enum VerdictClass {
     Known(Class),
@@ -148,7 +154,7 @@ impl From<Class> for VerdictClass {
 }
 
 /// The facts that a host recorded about an attempt's end (`result`), before the laptop gives its verdict.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Outcome {
     /// The host's provisional class.
     pub class: VerdictClass,
@@ -207,14 +213,14 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether the host no longer has the attempt.
+    /// Whether the host no longer has the attempt, or what it was to continue.
     pub fn is_gone(&self) -> bool {
         self.reason == Reason::Gone
     }
 }
 
 /// What follows an attempt. On the host it is the one symlink `next`; the first writer wins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum Next {
     /// The work is over.

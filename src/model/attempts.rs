@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::attempt::{AttemptNo, Next, Outcome};
-use super::event::Refused;
-use super::refusal::RefusedRef;
+use super::not_applied::Refused;
+use super::refusal::{RefusedRef, WORK};
 use super::snapshot::Oid;
 use super::uncaptured::Uncaptured;
 use super::verdict::Verdict;
@@ -16,7 +16,7 @@ use super::verdict::Verdict;
 pub type Attempts = BTreeMap<AttemptNo, Attempt>;
 
 /// One attempt, as far as the laptop knows.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Attempt {
     pub host: String,
     pub grant: u32,
@@ -126,6 +126,11 @@ impl Attempt {
     /// Whether the attempt ended because its host no longer had it.
     pub fn is_gone(&self) -> bool {
         self.outcome.as_ref().is_some_and(Outcome::is_gone)
+    }
+
+    /// Whether the work itself was refused, so that it is not in this repository.
+    pub fn is_refused(&self) -> bool {
+        self.fetched.is_none() && self.refused.iter().any(|refused| refused.name == WORK)
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::attached::Attached;
 use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome, Writer};
 use super::host::FilledLimits;
 use super::id::{HandoffId, Uid};
@@ -141,6 +142,33 @@ pub enum Kind {
     /// A takeover has its worktree.
     Worktree {
         path: String,
+        /// Its branch, without `refs/heads/`. `None`: HEAD is detached, or an earlier version wrote it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        branch: Option<String>,
+    },
+    /// A takeover merged the work into a checkout of the user's. `number` counts these changes of a handoff, from 1.
+    Here {
+        number: u32,
+        path: String,
+        /// git's name of that worktree; empty for the main one.
+        worktree: String,
+        /// The snapshot that the checkout had when the work began.
+        base: Oid,
+    },
+    /// The user undid the change of that checkout.
+    Undone {
+        number: u32,
+    },
+    /// The user gave the work back.
+    Given(Box<Given>),
+    /// The user ended the handoff for good, so nothing continues it. A later one replaces an earlier one.
+    Finished(Box<Finish>),
+    /// The user chose another agent for the attempts from `first` on.
+    AgentChosen {
+        first: AttemptNo,
+        agent: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
     },
     /// The host verified the shipped base.
     Shipped {
@@ -154,6 +182,12 @@ pub enum Kind {
         last: AttemptNo,
         confirmed: bool,
     },
+    /// The handoff no longer has a tree on a host: another handoff took it when this one was at rest. `last` is the last
+    /// attempt that was sent there before.
+    TreeTaken {
+        host: String,
+        last: AttemptNo,
+    },
     /// The root directory that a host showed. `None`: it is missing, and the user said that it will not come back.
     Root {
         host: String,
@@ -164,29 +198,69 @@ pub enum Kind {
     Unknown,
 }
 
-/// Why an event is not applied: its content is already so, or is no longer possible.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Refused {
-    #[error("the journal does not begin with the handoff's creation")]
-    NotCreated,
-    #[error("the journal creates the handoff twice")]
-    CreatedTwice,
-    #[error("this record was written by a newer version; upgrade handoff to change it")]
-    ReadOnly,
-    #[error("{0}")]
-    Stale(&'static str),
-}
-
 /// Who may start attempts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Owner {
     Host(String),
     Laptop,
 }
 
+/// Work that the user gave back, which the next attempts continue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Given {
+    /// What the takeover's worktree had.
+    pub work: Snapshot,
+    /// The explanation for the agent. It may quote what the agent wrote, so it is masked.
+    #[serde(default)]
+    pub told: String,
+    /// The user's own words about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// What the user did since the takeover. Older records do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<ByHand>,
+}
+
+/// How the user ended a handoff. It is recorded before anything is done about it, so that an interrupted command can
+/// continue.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Finish {
+    /// The final work as one commit, which `refs/handoff/<id>/final` keeps. `None`: the work is not all in a commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Oid>,
+    /// The branch that gets the commit, without `refs/heads/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The user's message for the commit and the pull request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The remote to which the branch is pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
+    /// Address of the pull request, once it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<String>,
+    /// What the user did since the takeover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<ByHand>,
+}
+
+/// What a person did to the work of the last attempt. It may quote what the agent wrote, so it is masked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ByHand {
+    /// A line that counts the changed files; empty if none changed.
+    pub count: String,
+    /// Short ids and subjects of the commits, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commits: Vec<String>,
+    /// The files that differ from the last commit, each with the numbers of its lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncommitted: Vec<String>,
+}
+
 /// The contents of a handoff's first event.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Created {
     pub id: HandoffId,
     pub uid: Uid,
@@ -207,5 +281,8 @@ pub struct Created {
     #[serde(default)]
     pub subdir: String,
     pub base: Snapshot,
+    /// Files that the user attached to the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached: Option<Attached>,
     pub limits: FilledLimits,
 }

@@ -3,6 +3,7 @@
 //! Its parts are in files of their own: [`Ownership`], [`Releases`], [`Roots`] and [`Attempt`]. Each has an `apply` for
 //! its events, and [`Handoff::apply`] dispatches to them.
 
+mod handover;
 mod queries;
 
 use std::collections::BTreeMap;
@@ -12,14 +13,27 @@ use serde::Serialize;
 
 use super::attempt::{AttemptNo, Grant};
 use super::attempts::{Attempt, AttemptEvent, Attempts, last_on, unset};
-use super::event::{Created, Event, FORMAT, Kind, Refused};
+use super::checkouts::Checkouts;
+use super::event::{Created, Event, FORMAT, Finish, Given, Kind, Owner};
+use super::not_applied::Refused;
 use super::ownership::{Ownership, OwnershipEvent};
 use super::release::{Release, ReleaseEvent, Releases};
 use super::root::Roots;
 
+/// An agent that the user chose after the handoff had begun.
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+struct ChosenAgent {
+    /// Name of its profile.
+    agent: String,
+    /// Its model, if the user named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+}
+
 /// A handoff.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Handoff {
+    /// What the user asked for.
     #[serde(rename = "made")]
     request: Created,
     #[serde(rename = "created")]
@@ -30,6 +44,9 @@ pub struct Handoff {
     #[serde(flatten)]
     ownership: Ownership,
     session: Option<String>,
+    /// The agents that the user chose later, by the first attempt that they run.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    agents: BTreeMap<AttemptNo, ChosenAgent>,
     /// The user's additions to prompts, by number of the grant.
     messages: BTreeMap<u32, String>,
     attempts: Attempts,
@@ -37,6 +54,28 @@ pub struct Handoff {
     unreachable: Option<(Timestamp, String)>,
     stop_requested: bool,
     worktree: Option<String>,
+    /// The branch that the worktree was made on, if that is known.
+    #[serde(skip)]
+    worktree_branch: Option<String>,
+    /// The takeover that the worktree was made for.
+    #[serde(skip)]
+    worktree_round: usize,
+    /// Whether the worktree has the newest work: the handoff was not given back since.
+    #[serde(skip)]
+    worktree_is_current: bool,
+    #[serde(flatten)]
+    checkouts: Checkouts,
+    /// What the user gave back, by the number of the last attempt before it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    given: BTreeMap<AttemptNo, Given>,
+    /// Whether no attempt was dispatched since.
+    #[serde(skip)]
+    give_unfinished: bool,
+    /// How the user ended the handoff for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished: Option<Finish>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<Timestamp>,
     #[serde(flatten)]
     releases: Releases,
     #[serde(flatten)]
@@ -55,11 +94,20 @@ impl Handoff {
             changed_at: event.at,
             ownership: Ownership::of(&request.host),
             session: None,
+            agents: BTreeMap::new(),
             messages: BTreeMap::new(),
             attempts: Attempts::new(),
             unreachable: None,
             stop_requested: false,
             worktree: None,
+            worktree_branch: None,
+            worktree_round: 1,
+            worktree_is_current: false,
+            checkouts: Checkouts::default(),
+            given: BTreeMap::new(),
+            give_unfinished: false,
+            finished: None,
+            finished_at: None,
             releases: Releases::default(),
             roots: Roots::default(),
             read_only: event.v > FORMAT,
@@ -83,6 +131,9 @@ impl Handoff {
     /// Every kind is named here, so that a new one cannot be forgotten.
     fn apply_kind(&mut self, event: &Event) -> Result<(), Refused> {
         let at = event.at;
+        if self.is_finished() && self.would_continue(&event.kind) {
+            return Err(Refused::Stale("the handoff is finished"));
+        }
         match &event.kind {
             Kind::Created(_) => Err(Refused::CreatedTwice),
             Kind::Unknown => Ok(()),
@@ -90,14 +141,24 @@ impl Handoff {
             Kind::Owner { epoch, owner, confirmed } => {
                 let from = self.host().to_owned();
                 let change = OwnershipEvent::Owner { epoch: *epoch, owner, confirmed: *confirmed, from: &from };
-                self.ownership.apply(change, &self.attempts)
+                let is_returned = self.is_taken_over() && *owner != Owner::Laptop && !self.give_unfinished;
+                self.ownership.apply(change, &self.attempts)?;
+                self.worktree_is_current &= self.is_taken_over();
+                self.checkouts.is_current &= self.is_taken_over();
+                if is_returned {
+                    self.give_up_takeover();
+                }
+                Ok(())
             }
             Kind::Told { host, epoch } => {
                 self.ownership.apply(OwnershipEvent::Told { host, epoch: *epoch }, &self.attempts)
             }
-            Kind::Dispatched { attempt, grant, host, command } | Kind::TakenUp { attempt, grant, host, command } => {
-                self.dispatch(*attempt, *grant, host, command, at)
+            Kind::Dispatched { attempt, grant, host, command } => {
+                self.dispatch(*attempt, *grant, host, command, at)?;
+                self.give_unfinished = false;
+                Ok(())
             }
+            Kind::TakenUp { attempt, grant, host, command } => self.dispatch(*attempt, *grant, host, command, at),
             Kind::Surfaced { attempt, grant, host, command } => self.surface(*attempt, *grant, host, command, at),
             Kind::Started { attempt, command, session } => {
                 self.attempt_mut(*attempt)?.apply(AttemptEvent::Started { command: command.as_ref() }, at)?;
@@ -128,6 +189,7 @@ impl Handoff {
                 let release = Release { at, last: *last, confirmed: *confirmed };
                 self.releases.apply(ReleaseEvent::Released { host, release, has_more })
             }
+            Kind::TreeTaken { host, last } => self.releases.apply(ReleaseEvent::TreeTaken { host, last: *last }),
             Kind::Root { host, instance } => {
                 if self.roots.apply(host, instance.as_ref(), last_on(&self.attempts, host))? {
                     self.releases.apply(ReleaseEvent::RootReplaced { host })?;
@@ -154,13 +216,30 @@ impl Handoff {
                 self.stop_requested = true;
                 Ok(())
             }
-            Kind::Worktree { path } => {
+            Kind::Worktree { path, branch } => {
                 if self.is_taken_over() {
                     self.leave_behind();
                 }
                 self.worktree = Some(path.clone());
+                self.worktree_branch = branch.clone();
+                self.worktree_round = self.round();
+                self.worktree_is_current = true;
+                self.checkouts.leave();
                 Ok(())
             }
+            Kind::Here { number, path, worktree, base } => {
+                if !self.is_taken_over() {
+                    return Err(Refused::Stale("the handoff is not taken over"));
+                }
+                self.checkouts.bring(*number, path, worktree, base)?;
+                self.leave_behind();
+                self.worktree_is_current = false;
+                Ok(())
+            }
+            Kind::Undone { number } => self.checkouts.undo(*number),
+            Kind::Given(given) => self.give(given),
+            Kind::Finished(finish) => self.finish(finish, at),
+            Kind::AgentChosen { first, agent, model } => self.choose_agent(*first, agent, model.as_deref()),
         }
     }
 
@@ -171,12 +250,14 @@ impl Handoff {
         Ok(())
     }
 
-    /// Supersedes the attempts that have not been fetched, because a later grant or a worktree on the laptop continues
-    /// the work.
-    fn leave_behind(&mut self) {
-        for attempt in self.attempts.values_mut().filter(|attempt| !attempt.is_collected()) {
-            attempt.superseded = true;
+    /// Another agent cannot continue the session of the one before it.
+    fn choose_agent(&mut self, first: AttemptNo, agent: &str, model: Option<&str>) -> Result<(), Refused> {
+        if self.attempts.range(first..).next().is_some() {
+            return Err(Refused::Stale("the attempt is already dispatched"));
         }
+        self.agents.insert(first, ChosenAgent { agent: agent.to_owned(), model: model.map(str::to_owned) });
+        self.session = None;
+        Ok(())
     }
 
     fn dispatch(&mut self, n: AttemptNo, grant: u32, host: &str, command: &str, at: Timestamp) -> Result<(), Refused> {
@@ -197,7 +278,8 @@ impl Handoff {
     fn insert(&mut self, n: AttemptNo, grant: u32, host: &str, command: &str, at: Timestamp) -> Result<(), Refused> {
         let granted = self.ownership.grant_with(grant).filter(|granted| granted.covers(n));
         let granted = granted.ok_or(Refused::Stale("no grant covers the attempt"))?;
-        let superseded = self.ownership.has_left_behind(granted, self.worktree.is_some());
+        let has_moved_on = self.worktree_is_current || self.checkouts.is_current || self.give_unfinished;
+        let superseded = self.ownership.has_left_behind(granted, has_moved_on);
         self.attempts.insert(n, Attempt::new(host, grant, command, at, superseded));
         Ok(())
     }
@@ -220,7 +302,8 @@ impl Handoff {
     fn use_session(&mut self, n: AttemptNo, session: &str) {
         let Some(attempt) = self.attempts.get_mut(&n) else { return };
         attempt.session = Some(session.to_owned());
-        if !attempt.superseded {
+        let superseded = attempt.superseded;
+        if !superseded && !self.changes_agent(n, AttemptNo::MAX) {
             self.session = Some(session.to_owned());
         }
     }
@@ -297,6 +380,31 @@ impl Handoff {
     /// The stored path of a takeover's worktree.
     pub fn worktree(&self) -> Option<&str> {
         self.worktree.as_deref()
+    }
+
+    /// The branch on which a takeover's worktree was made. `None`: it was made on none, or by an earlier version.
+    pub fn worktree_branch(&self) -> Option<&str> {
+        self.worktree_branch.as_deref()
+    }
+
+    /// The number of the takeover that the stored worktree was made for.
+    pub fn worktree_round(&self) -> usize {
+        self.worktree_round
+    }
+
+    /// Whether the worktree has the newest work.
+    pub fn is_worktree_current(&self) -> bool {
+        self.worktree_is_current
+    }
+
+    /// The checkouts of the user's into which takeovers merged the work.
+    pub fn checkouts(&self) -> &Checkouts {
+        &self.checkouts
+    }
+
+    /// What the user gave back after each takeover, by the number of the last attempt before it.
+    pub fn given(&self) -> &BTreeMap<AttemptNo, Given> {
+        &self.given
     }
 
     /// Whether an event of a newer program was read, so that nothing may be appended.

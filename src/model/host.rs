@@ -30,7 +30,7 @@ pub fn default_caches() -> Vec<String> {
 }
 
 /// How a host is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TransportKind {
     /// SSH in this program (russh). If it cannot honour the configuration, `openssh` is used automatically.
@@ -106,11 +106,10 @@ pub struct Limits {
     pub backoff: Option<Duration>,
 }
 
-/// [`Limits`] with every value decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// [`Limits`] with every value decided. All but the first are in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct FilledLimits {
     pub attempts: u32,
-    /// Seconds.
     pub timeout: u64,
     pub first_output: u64,
     pub no_progress: u64,

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 pub const MAX_ID: usize = 64;
 
 /// A handoff's name for people, such as `20260407-fix-benchmark-timeout`: `[a-z0-9][a-z0-9-]*`, at most [`MAX_ID`] bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct HandoffId(String);
 
 /// 80 random bits as 16 letters of Crockford's base 32, made before the first contact with a host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Uid(String);
 

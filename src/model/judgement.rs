@@ -86,7 +86,7 @@ pub const KEYS: [(&str, &[&str]); 11] = [
 ];
 
 /// Every reason that a watcher records.
-const REASONS: [&str; 15] = [
+const REASONS: [&str; 16] = [
     "exit",
     "grace",
     "stop",
@@ -95,6 +95,7 @@ const REASONS: [&str; 15] = [
     "no-first-output",
     "no-progress",
     "lost",
+    "gone",
     "disk-full",
     "ship",
     "ship-lacking",
@@ -136,7 +137,7 @@ pub static ROWS: &[Row] = &[
     row(Class::Timeout, &[("reason", &["timeout"])]),
     row(Class::Hung, &[("reason", &["no-first-output", "no-progress"])]),
     row(Class::Oom, &[("reason", &["lost"]), ("oom", &["yes"])]),
-    row(Class::Lost, &[("reason", &["lost"])]),
+    row(Class::Lost, &[("reason", &["lost", "gone"])]),
     row(Class::DiskFull, &[("reason", &["disk-full"])]),
     row(Class::Network, &[("reason", &["ship-lacking"])]),
     row(Class::Config, &[("reason", &["ship", "agent-missing", "setup", "capture"])]),

@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use super::attempt::{AttemptNo, Epoch, Grant};
 use super::attempts::Attempts;
-use super::event::{Owner, Refused};
+use super::event::Owner;
+use super::not_applied::Refused;
 
 /// The owner of a handoff, and what each host was allowed and has confirmed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Ownership {
     epoch: Epoch,
     owner: Owner,
@@ -129,11 +130,11 @@ impl Ownership {
         self.grants.iter().rev().find(allows)
     }
 
-    /// Whether an attempt of this grant that is discovered now is already superseded: by a later grant, or by the
-    /// worktree of a takeover.
-    pub(super) fn has_left_behind(&self, grant: &Grant, has_worktree: bool) -> bool {
+    /// Whether an attempt of this grant that is discovered now is already superseded: by a later grant, or, with
+    /// `has_moved_on`, by what the user has in the worktree of the present takeover or has given back.
+    pub(super) fn has_left_behind(&self, grant: &Grant, has_moved_on: bool) -> bool {
         let later = self.grants.iter().any(|other| other.epoch > grant.epoch);
-        later || self.owner == Owner::Laptop && has_worktree && grant.epoch < self.epoch
+        later || has_moved_on && grant.epoch < self.epoch
     }
 
     /// The hosts that may continue under a past epoch, because they have not confirmed a higher one.

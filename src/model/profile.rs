@@ -8,7 +8,7 @@ use super::verdict::Class;
 pub const DEFAULT_AGENT: &str = "cursor";
 
 /// The parser for the agent's output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DialectName {
     Cursor,
@@ -20,7 +20,7 @@ pub enum DialectName {
 }
 
 /// How the first session id is made.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionMode {
     /// A command of the CLI prints the id before anything runs (`agent create-chat`).
@@ -37,7 +37,7 @@ pub enum SessionMode {
 /// One CLI. Arguments are words, never shell text. `{session}`, `{model}` and `{workspace}` are filled in, and the
 /// group `model_args` is left out if no model is chosen. The prompt is a file on stdin. A word `{model_args}` marks the
 /// place of that group, for CLIs that need options before a positional argument.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// One line for `handoff agents`.
@@ -60,6 +60,9 @@ pub struct Profile {
     /// Arguments of a run that continues `{session}`.
     #[serde(default)]
     pub resume: Vec<String>,
+    /// Arguments that start the CLI for a person on a terminal, with `{prompt}`. Empty: `takeover --agent` refuses it.
+    #[serde(default)]
+    pub interactive: Vec<String>,
     /// Added if a model is chosen, at `{model_args}` or else at the end; contains `{model}`.
     #[serde(default)]
     pub model_args: Vec<String>,
@@ -100,7 +103,7 @@ pub struct Profile {
 }
 
 /// An ERE (the common subset of POSIX and the regex crate, ignoring case) and the class that it proves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FailurePattern {
     pub class: Class,

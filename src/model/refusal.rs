@@ -2,16 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::AttemptNo;
-use super::attempts::Attempt;
-use super::handoff::Handoff;
 use super::snapshot::Oid;
 
 /// The ref of a capture that has the work itself.
 pub const WORK: &str = "work";
 
 /// One object that git's check refused, and the reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Fault {
     /// `commit`, `tree`, `blob` or `tag`; empty if git named no object.
     #[serde(default)]
@@ -49,7 +46,7 @@ impl std::fmt::Display for Fault {
 }
 
 /// A ref of a capture that was not taken into the repository. Its host keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RefusedRef {
     /// Its name relative to the attempt: `work`, `heads/side`.
     pub name: String,
@@ -74,28 +71,6 @@ pub fn accept(refused: &[RefusedRef]) -> Vec<String> {
         }
     }
     commands
-}
-
-impl Attempt {
-    /// Whether the work itself was refused, so that it is not in this repository.
-    pub fn is_refused(&self) -> bool {
-        self.fetched.is_none() && self.refused.iter().any(|refused| refused.name == WORK)
-    }
-}
-
-impl Handoff {
-    /// The newest attempt that was not superseded, if its work was refused here.
-    pub fn refused_work(&self) -> Option<(AttemptNo, &Attempt)> {
-        self.lineage().rev().find(|(_, a)| a.is_refused() || a.fetched.is_some()).filter(|(_, a)| a.is_refused())
-    }
-
-    /// The attempts of which hosts keep refs that were refused here.
-    pub fn refused(&self) -> impl Iterator<Item = (AttemptNo, &Attempt)> {
-        let kept = |attempt: &Attempt| {
-            !attempt.refused.is_empty() && !self.release_of(&attempt.host).is_some_and(|release| release.confirmed)
-        };
-        self.attempts().iter().filter(move |(_, attempt)| kept(attempt)).map(|(n, attempt)| (*n, attempt))
-    }
 }
 
 #[cfg(test)]

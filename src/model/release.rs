@@ -1,4 +1,5 @@
-//! Which hosts have the shipped base, and what hosts were asked to delete because the laptop has it.
+//! Which hosts have the shipped base, what hosts were asked to delete because the laptop has it, and which trees other
+//! handoffs took.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::attempt::AttemptNo;
-use super::event::Refused;
+use super::not_applied::Refused;
 
 /// The release of one host's part of a handoff.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Release {
     pub at: Timestamp,
     /// The last attempt on the host.
@@ -19,12 +20,15 @@ pub struct Release {
 }
 
 /// What hosts verified, and what they were asked to delete.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Releases {
     /// Hosts that verified the base and have it.
     shipped: Vec<String>,
     /// Hosts that were asked to delete what they have.
     released: BTreeMap<String, Release>,
+    /// Hosts on which another handoff took the tree, with the last attempt before that.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    taken: BTreeMap<String, AttemptNo>,
 }
 
 /// An event about what a host has of a handoff.
@@ -37,6 +41,11 @@ pub(super) enum ReleaseEvent<'a> {
         host: &'a str,
         release: Release,
         has_more: bool,
+    },
+    /// Another handoff took the tree that attempts up to `last` had on the host.
+    TreeTaken {
+        host: &'a str,
+        last: AttemptNo,
     },
     /// The host's root directory was replaced or given up.
     RootReplaced {
@@ -55,6 +64,13 @@ impl Releases {
                 self.shipped.push(host.to_owned());
             }
             ReleaseEvent::Released { host, release, has_more } => self.release(host, release, has_more)?,
+            ReleaseEvent::TreeTaken { host, last } => {
+                if self.taken.get(host).is_some_and(|known| *known >= last) {
+                    return Err(Refused::Stale("the tree is already known to be taken"));
+                }
+                self.taken.insert(host.to_owned(), last);
+                self.shipped.retain(|shipped| shipped != host);
+            }
             ReleaseEvent::RootReplaced { host } => self.shipped.retain(|shipped| shipped != host),
         }
         Ok(())
@@ -79,6 +95,11 @@ impl Releases {
         self.shipped.iter().any(|shipped| shipped == host)
     }
 
+    /// The last attempt before another handoff took the tree on a host; 0 if none did.
+    pub fn taken_after(&self, host: &str) -> AttemptNo {
+        self.taken.get(host).copied().unwrap_or(0)
+    }
+
     /// The last release of a host, whatever was sent to it later.
     pub fn last_of(&self, host: &str) -> Option<&Release> {
         self.released.get(host)
@@ -89,7 +110,7 @@ impl Releases {
 mod tests {
     use super::*;
     use crate::model::attempt::{Grant, Next, Writer};
-    use crate::model::event::{Event, Kind};
+    use crate::model::event::{Event, Kind, Owner};
     use crate::model::handoff::Handoff;
     use crate::model::testing::created;
     use crate::model::verdict::{Class, Verdict};
@@ -148,6 +169,62 @@ mod tests {
         assert!(!h.is_released());
         apply(&mut h, released("box", 1, true)).unwrap();
         assert!(h.is_released());
+    }
+
+    #[test]
+    fn a_tree_that_another_handoff_took_is_not_relied_on() {
+        let mut h = new();
+        attempt(&mut h, 1, "box");
+        let taken = || Kind::TreeTaken { host: "box".into(), last: 1 };
+        apply(&mut h, taken()).unwrap();
+        assert!(!h.has_tree("box", 2) && !h.is_released() && h.release_of("box").is_none());
+        assert!(apply(&mut h, taken()).is_err(), "once is enough");
+        attempt(&mut h, 2, "box");
+        assert!(h.has_tree("box", 3));
+    }
+
+    #[test]
+    fn a_handoff_at_rest_leaves_its_tree_unless_it_will_probably_continue() {
+        use crate::model::attempt::Outcome;
+        let ended = |class, next| {
+            let mut h = new();
+            let grant = Grant { number: 1, epoch: 1, host: "box".into(), first: 1, last: 2, active: 60 };
+            apply(&mut h, Kind::Granted { grant }).unwrap();
+            let sent = Kind::Dispatched { attempt: 1, grant: 1, host: "box".into(), command: "agent".into() };
+            apply(&mut h, sent).unwrap();
+            apply(&mut h, Kind::Started { attempt: 1, command: None, session: None }).unwrap();
+            assert!(!h.leaves_tree("box"), "it runs");
+            let outcome = Box::new(Outcome { capture: Some("c".repeat(40)), ..Outcome::default() });
+            let verdict = Verdict::new(class, "e");
+            apply(&mut h, Kind::Ended { attempt: 1, outcome, verdict }).unwrap();
+            apply(&mut h, Kind::Decided { attempt: 1, next, by: Writer::Laptop }).unwrap();
+            assert!(!h.leaves_tree("box"), "its work is not here");
+            let commit = "c".repeat(40).parse().unwrap();
+            apply(&mut h, Kind::Fetched { attempt: 1, commit, uncaptured: None }).unwrap();
+            h
+        };
+        let park = || Next::Park { why: String::new() };
+        for class in [Class::Done, Class::Unchecked, Class::Stopped] {
+            let mut h = ended(class, Next::End);
+            assert!(h.leaves_tree("box") && !h.leaves_tree("other"), "{class}");
+            apply(&mut h, Kind::TreeTaken { host: "box".into(), last: 1 }).unwrap();
+            assert!(!h.leaves_tree("box"));
+        }
+        for (class, next) in [
+            (Class::Throttled, Next::Resume { delay: 9 }),
+            (Class::Auth, park()),
+            (Class::Crashed, park()),
+            (Class::Done, Next::Resume { delay: 1 }),
+        ] {
+            assert!(!ended(class, next).leaves_tree("box"), "{class}");
+        }
+        let mut h = ended(Class::Done, Next::End);
+        apply(&mut h, Kind::Owner { epoch: 2, owner: Owner::Laptop, confirmed: false }).unwrap();
+        assert!(!h.leaves_tree("box"), "the host has not confirmed the takeover");
+        apply(&mut h, Kind::Owner { epoch: 2, owner: Owner::Laptop, confirmed: true }).unwrap();
+        assert!(h.leaves_tree("box"));
+        apply(&mut h, released("box", 1, false)).unwrap();
+        assert!(!h.leaves_tree("box"));
     }
 
     #[test]

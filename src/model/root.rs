@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::attempt::AttemptNo;
-use super::event::Refused;
+use super::not_applied::Refused;
 
 /// The identity of a host's root directory (`~/.handoff/instance`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Instance {
     /// Random hexadecimal digits, made together with the directory.
     pub id: String,
@@ -51,7 +51,7 @@ pub enum Known {
 }
 
 /// The root directories that hosts showed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Roots {
     /// The root directory that each host showed last.
     instances: BTreeMap<String, Instance>,

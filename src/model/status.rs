@@ -8,7 +8,7 @@ use super::phase::Phase;
 use super::verdict::Class;
 
 /// The status of a handoff; the word is the `Status` of `handoff.md`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Created, and not yet known to have started on a host.
@@ -23,6 +23,7 @@ pub enum Status {
     Stopped,
     /// Taken over.
     Interactive,
+    /// Ended for good by the user.
     Finished,
 }
 
@@ -59,8 +60,14 @@ impl Status {
 impl Handoff {
     /// The status of the handoff.
     pub fn status(&self) -> Status {
+        if self.is_finished() {
+            return Status::Finished;
+        }
         if self.is_taken_over() {
             return Status::Interactive;
+        }
+        if self.is_give_unfinished() {
+            return Status::Stopped;
         }
         let Some((n, last)) = self.last_attempt() else {
             return if self.is_stop_requested() { Status::Stopped } else { Status::Queued };

@@ -20,13 +20,17 @@ pub(crate) fn created(id: &str) -> Created {
         subdir: String::new(),
         base: Snapshot {
             commit: oid('1'),
-            head: oid('2'),
+            head: oid('2').into(),
             index_tree: oid('3'),
             files_tree: oid('4'),
             branch: Some("main".into()),
+            changes: None,
             extra: None,
+            operation: None,
+            cache_key: None,
             left_behind: vec![],
         },
+        attached: None,
         limits: Limits::default().filled(),
     }
 }

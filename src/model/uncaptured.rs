@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Paths that a capture lacks. A tree with such paths is not released unless the user discards them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Uncaptured {
     /// Number of paths; a directory counts as one.
     pub count: u64,
@@ -15,7 +15,7 @@ pub struct Uncaptured {
 }
 
 /// One path of the checkout that is in no capture.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct UncapturedPath {
     /// The path as the host reports it, from the top of the checkout; control characters are `?`.
     pub path: String,
@@ -25,7 +25,7 @@ pub struct UncapturedPath {
 }
 
 /// Why a path could not be captured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum UncapturedReason {
     /// The account on the host may not read it.

@@ -2,10 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{AttemptNo, log_name};
-
 /// The class of an attempt's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// Ended well, and the check passed.
@@ -116,7 +114,7 @@ impl std::fmt::Display for Class {
 }
 
 /// A class with its evidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Verdict {
     pub class: Class,
     /// The line or fact, made safe for a terminal and shortened.
@@ -151,11 +149,6 @@ impl Verdict {
             standing: None,
             notes: Vec::new(),
         }
-    }
-
-    /// The place of the evidence of attempt `n`: `attempt-2.log:118`.
-    pub fn pointer(&self, n: AttemptNo) -> Option<String> {
-        self.line.map(|line| format!("{}:{line}", log_name(n, self.part.unwrap_or(1))))
     }
 }
 

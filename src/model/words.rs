@@ -4,8 +4,9 @@
 macro_rules! words {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$about])*
-        #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(from = "String", into = "String")]
+        #[schemars(extend("examples" = [$($word),*]))]
         pub enum $name {
             $($(#[$doc])* $variant,)*
             /// A word of a newer program.

@@ -24,10 +24,4 @@ impl Remote {
         let lines = self.call(Verb::Cancel, request).await?;
         self.state_of(Verb::Cancel, &lines)
     }
-
-    /// Stops a watcher that waits for a push that will not come. The attempt stays as it is, and a later `ensure`
-    /// continues it. An attempt whose agent has started, or may have, is left alone.
-    pub async fn withdraw(&self, name: &RemoteName, attempt: AttemptNo) -> Result<StateLine, RemoteError> {
-        self.cancel(name, attempt, &CancelReason::Withdraw, 0).await
-    }
 }

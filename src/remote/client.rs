@@ -180,8 +180,8 @@ impl Remote {
         if lines.is_empty() {
             return Ok(Err(reply));
         }
-        if let Some(root) = lines.iter().find_map(|line| line.strip_prefix("error unmounted ")) {
-            return Err(RemoteError::Rootless { host: self.host.to_string(), root: root.to_owned() });
+        if lines.iter().any(|line| line.starts_with("error unmounted ")) {
+            return Err(self.refusal(&lines));
         }
         Err(self.not_installed(lines.join("; ").replacen("error install ", "", 1)))
     }
@@ -214,7 +214,8 @@ fn refusal(host: &str, lines: &[String]) -> RemoteError {
     let (class, text) = told.and_then(|told| told.split_once(' ')).unwrap_or(("request", "no reason given"));
     let class = RefusalClass::from(class);
     if class == RefusalClass::Unmounted {
-        return RemoteError::Rootless { host: host.to_owned(), root: text.to_owned() };
+        let left = lines.iter().filter_map(|line| line.strip_prefix("left ")).map(str::to_owned).collect();
+        return RemoteError::Rootless { host: host.to_owned(), root: text.to_owned(), left };
     }
     RemoteError::Refused { host: host.to_owned(), class, text: text.to_owned() }
 }
@@ -308,6 +309,11 @@ mod tests {
         for lines in [vec![], vec!["error".to_owned()], vec!["error unknown".to_owned()]] {
             assert!(!refusal("buildbox", &lines).is_refused(&RefusalClass::Unknown), "{lines:?}");
         }
+        let left = ["left /h/trees/x-1/x".to_owned(), "error unmounted /h".to_owned()];
+        assert_eq!(
+            refusal("buildbox", &left).to_string(),
+            "buildbox has no /h: it was deleted, or its file system is not mounted (left of it: /h/trees/x-1/x)"
+        );
         let refused = refusal("buildbox", &["error unknown no attempt 3".to_owned()]);
         assert!(refused.is_refused(&RefusalClass::Unknown));
     }

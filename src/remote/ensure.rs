@@ -9,6 +9,7 @@ use super::client::Remote;
 use super::error::RemoteError;
 use super::instance::instance_of;
 use super::poll::{StateLine, read_state};
+use super::receive_pack::Push;
 use super::request::Request;
 use super::runner::Verb;
 use crate::model::attempt::AttemptNo;
@@ -25,23 +26,26 @@ pub struct Ensure {
     pub started: bool,
     /// Attempts whose directories the host has lost. Their remaining processes are ended first.
     pub strays: Vec<AttemptNo>,
-    /// Seconds that the watcher waits for the ship's ref, so that this request can be sent at the same time as the
-    /// push.
-    pub wait_ref: u64,
     /// The files of `spec/<grant>/`.
     pub spec: BTreeMap<String, Bytes>,
     pub secrets: BTreeMap<String, SecretString>,
 }
 
 impl Remote {
-    /// Sends the request and returns the host's instance, whose counter the request has raised.
-    pub async fn ensure(&self, ensure: &Ensure) -> Result<Instance, RemoteError> {
+    /// Sends the request, with a pack of at most [`AT_ONCE`](super::receive_pack::AT_ONCE) bytes. Without one, the host
+    /// has the objects already: `receive-pack` sent them, or the attempt has started. Returns the host's instance, whose
+    /// counter the request has raised.
+    ///
+    /// # Errors
+    /// [`RemoteError::PackRefused`]: nothing of the attempt exists on the host.
+    pub async fn ensure(&self, ensure: &Ensure, push: Option<&Push<'_>>) -> Result<Instance, RemoteError> {
+        let pack = match push {
+            Some(push) => Some(Bytes::from(tokio::fs::read(&push.pack.path).await.map_err(RemoteError::Pack)?)),
+            None => None,
+        };
         let request = || {
-            let mut request = Request::new()
-                .line("name", &ensure.name)
-                .line("attempt", ensure.attempt)
-                .line("grant", ensure.grant)
-                .line("wait_ref", ensure.wait_ref);
+            let mut request =
+                Request::new().line("name", &ensure.name).line("attempt", ensure.attempt).line("grant", ensure.grant);
             if ensure.started {
                 request = request.line("started", "yes");
             }
@@ -54,9 +58,13 @@ impl Remote {
             for (name, content) in &ensure.spec {
                 request = request.part(&format!("spec/{name}"), content.clone());
             }
-            request
+            match (push, &pack) {
+                (Some(push), Some(pack)) => push.describe(request).part("refs", push.list()).part("pack", pack.clone()),
+                _ => request,
+            }
         };
-        let lines = self.call(Verb::Ensure, request).await?;
+        let reply = self.open(Verb::Ensure, request).await?;
+        let lines = self.pushed(reply, Vec::new()).await?;
         self.state_of(Verb::Ensure, &lines)?;
         instance_of(&lines).ok_or_else(|| self.garbled(Verb::Ensure, "no instance"))
     }

@@ -1,6 +1,7 @@
 //! The errors of a verb's call.
 
 use super::refusal::RefusalClass;
+use crate::model::snapshot::Oid;
 use crate::transport::TransportError;
 
 /// A call of a verb without a usable answer.
@@ -18,9 +19,14 @@ pub enum RemoteError {
     /// The runner refused the request.
     #[error("{host}: {text}")]
     Refused { host: String, class: RefusalClass, text: String },
+    /// The host can use nothing of a push: the pack is damaged, or builds on objects that the host lacks. A pack that
+    /// builds on `tips` may be accepted.
+    #[error("{host}: {text}")]
+    PackRefused { host: String, text: String, tips: Vec<Oid> },
     /// The host answers, but the root directory, which contains every handoff, does not exist. It may come back.
-    #[error("{host} has no {root}: it was deleted, or its file system is not mounted")]
-    Rootless { host: String, root: String },
+    /// `left` are the checkouts of which something is left, if it was deleted and not all of it could be.
+    #[error("{host} has no {root}: it was deleted, or its file system is not mounted{}", left_of(.left))]
+    Rootless { host: String, root: String, left: Vec<String> },
     /// The runner could not be installed on the host.
     #[error("could not install the runner script on {host}: {reason}")]
     NotInstalled { host: String, reason: String },
@@ -39,6 +45,11 @@ impl RemoteError {
     pub fn is_busy(&self) -> bool {
         matches!(self, RemoteError::Transport(TransportError::Busy { .. }))
     }
+}
+
+/// What is left of a deleted root, after a description of what is missing.
+pub fn left_of(left: &[String]) -> String {
+    if left.is_empty() { String::new() } else { format!(" (left of it: {})", left.join(", ")) }
 }
 
 fn said(noise: &str) -> String {

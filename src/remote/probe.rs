@@ -23,7 +23,7 @@ pub struct AgentQuery {
 }
 
 /// What a host reports about itself.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct Facts {
     pub system: String,
     pub home: String,

@@ -1,4 +1,5 @@
-//! `receive-pack`: sends the objects of a push as a file, and continues where the last connection was cut.
+//! The objects of a push. A small pack is sent with `ensure`; `receive-pack` sends a larger one as a file before that,
+//! and continues where the last connection was cut.
 
 use std::io::SeekFrom;
 
@@ -9,13 +10,14 @@ use tokio::sync::mpsc;
 use super::client::{Remote, Reply};
 use super::error::RemoteError;
 use super::frames::Piece;
+use super::refusal::RefusalClass;
 use super::request::Request;
 use super::runner::Verb;
 use crate::git::pack_file::PackFile;
 use crate::model::id::RemoteName;
 use crate::model::snapshot::Oid;
 
-/// A pack of at most this many bytes is sent whole, without waiting for how much of it the host has.
+/// A pack of at most this many bytes is sent with `ensure`.
 pub const AT_ONCE: u64 = 1 << 20;
 /// Bytes that are read from the file at once.
 const CHUNK: usize = 256 << 10;
@@ -38,58 +40,55 @@ impl Cache<'_> {
     }
 }
 
+/// A pack, and the refs that the host makes when it has every object.
+#[derive(Clone, Copy)]
+pub struct Push<'a> {
+    pub cache: Cache<'a>,
+    pub pack: &'a PackFile,
+    /// Each an object and a name. The ref of the ship is last.
+    pub refs: &'a [(Oid, String)],
+    /// Commits at which the history of a shallow clone ends.
+    pub shallow: &'a [Oid],
+}
+
+impl Push<'_> {
+    pub(super) fn describe(&self, request: Request) -> Request {
+        let request = request.line("pack", &self.pack.hash).line("length", self.pack.length);
+        if self.pack.is_thin() { request.line("thin", "yes") } else { request }
+    }
+
+    pub(super) fn list(&self) -> String {
+        let ends = self.shallow.iter().map(|oid| format!("{oid} shallow\n"));
+        ends.chain(self.refs.iter().map(|(oid, name)| format!("{oid} {name}\n"))).collect()
+    }
+}
+
 impl Remote {
     /// The commits and tags in a cache that a push can build on.
     pub async fn tips(&self, cache: Cache<'_>) -> Result<Vec<Oid>, RemoteError> {
-        let mut reply = self.open(Verb::ReceivePack, || cache.request()).await?;
-        let (mut tips, mut lines) = (Vec::new(), Vec::new());
-        while let Some(piece) = reply.next().await? {
-            match piece {
-                Piece::Line(line) => match line.strip_prefix("tip ").map(str::parse) {
-                    Some(Ok(oid)) if tips.len() < MAX_TIPS => tips.push(oid),
-                    Some(_) => {}
-                    None if lines.len() < 16 => lines.push(line),
-                    None => return Err(reply.garbled("unexpected lines")),
-                },
-                Piece::End(0) => return Ok(tips),
-                _ => return Err(reply.refused(&lines)),
-            }
+        let reply = self.open(Verb::ReceivePack, || cache.request()).await?;
+        let mut answer = Answer::default();
+        match self.read_answer(reply, &mut answer).await? {
+            true => Ok(answer.tips),
+            false => Err(self.refusal(&answer.lines)),
         }
-        Err(reply.cut())
     }
 
-    /// Sends the part of a pack that the host does not have, and makes `refs` there, each an object and a name. It may
-    /// be called again at any time. `arrived` is called with the number of bytes sent or already there.
+    /// Sends the part of a pack that the host does not have, and makes the refs there. It may be called again at any
+    /// time. `arrived` is called with the number of bytes sent or already there.
     ///
     /// # Errors
-    /// [`RemoteError::Refused`] with [`RefusalClass::Lacking`](super::refusal::RefusalClass::Lacking) or `Damaged`: this pack is of no use there.
-    pub async fn send_pack(
-        &self,
-        cache: Cache<'_>,
-        pack: &PackFile,
-        refs: &[(Oid, String)],
-        arrived: impl FnMut(u64),
-    ) -> Result<(), RemoteError> {
-        let lines: String = refs.iter().map(|(oid, name)| format!("{oid} {name}\n")).collect();
-        let whole = match pack.length {
-            ..=AT_ONCE => Some(Bytes::from(tokio::fs::read(&pack.path).await.map_err(RemoteError::Pack)?)),
-            _ => None,
-        };
-        let request = || {
-            let request = cache.request().line("pack", &pack.hash).line("length", pack.length);
-            let request = if pack.is_thin() { request.line("thin", "yes") } else { request };
-            match &whole {
-                Some(bytes) => request.line("whole", "yes").part("refs", lines.clone()).part("pack", bytes.clone()),
-                None => request.part("refs", lines.clone()),
-            }
-        };
-        let mut reply = self.begin(Verb::ReceivePack, request, whole.is_some()).await?;
+    /// [`RemoteError::PackRefused`]: this pack is of no use there.
+    pub async fn send_pack(&self, push: &Push<'_>, arrived: impl FnMut(u64)) -> Result<(), RemoteError> {
+        let (pack, list) = (push.pack, push.list());
+        let request = || push.describe(push.cache.request()).part("refs", list.clone());
+        let mut reply = self.begin(Verb::ReceivePack, request, false).await?;
         let have = match reply.next().await? {
             Some(Piece::Line(line)) => match line.strip_prefix("have ").map(str::parse) {
                 Some(Ok(have)) if have <= pack.length => have,
-                _ => return self.ended(reply, vec![line]).await,
+                _ => return self.pushed(reply, vec![line]).await.map(drop),
             },
-            _ => return self.ended(reply, Vec::new()).await,
+            _ => return self.pushed(reply, Vec::new()).await.map(drop),
         };
         let stdin = reply.stdin.take();
         let feed = async {
@@ -99,7 +98,7 @@ impl Remote {
             }
         };
         // A host that refuses stops reading, so its answer is read while the rest is being sent.
-        let ended = self.ended(reply, Vec::new());
+        let ended = async { self.pushed(reply, Vec::new()).await.map(drop) };
         tokio::pin!(feed, ended);
         tokio::select! {
             biased;
@@ -111,17 +110,45 @@ impl Remote {
         }
     }
 
-    /// Reads a reply to its end and checks it.
-    async fn ended(&self, mut reply: Reply, mut lines: Vec<String>) -> Result<(), RemoteError> {
+    /// Reads the rest of the reply to a push, after `lines`, and returns its lines.
+    pub(super) async fn pushed(&self, reply: Reply, lines: Vec<String>) -> Result<Vec<String>, RemoteError> {
+        let mut answer = Answer { lines, tips: Vec::new() };
+        if self.read_answer(reply, &mut answer).await? {
+            return Ok(answer.lines);
+        }
+        let Answer { lines, tips } = answer;
+        match self.refusal(&lines) {
+            RemoteError::Refused { host, class: RefusalClass::Lacking | RefusalClass::Damaged, text } => {
+                Err(RemoteError::PackRefused { host, text, tips })
+            }
+            refusal => Err(refusal),
+        }
+    }
+
+    /// Reads a reply to its end. Returns whether the host accepted the request.
+    async fn read_answer(&self, mut reply: Reply, answer: &mut Answer) -> Result<bool, RemoteError> {
         while let Some(piece) = reply.next().await? {
             match piece {
-                Piece::Line(line) if lines.len() < 16 => lines.push(line),
-                Piece::End(0) => return Ok(()),
-                _ => return Err(reply.refused(&lines)),
+                Piece::Line(line) => match line.strip_prefix("tip ").map(str::parse) {
+                    Some(Ok(oid)) if answer.tips.len() < MAX_TIPS => answer.tips.push(oid),
+                    Some(_) => {}
+                    None if answer.lines.len() < 16 => answer.lines.push(line),
+                    None => return Err(reply.garbled("unexpected lines")),
+                },
+                Piece::End(status) => return Ok(status == 0),
+                _ => return Err(reply.garbled("unexpected data")),
             }
         }
         Err(reply.cut())
     }
+}
+
+/// The answer to a push.
+#[derive(Default)]
+struct Answer {
+    lines: Vec<String>,
+    /// What a push can build on.
+    tips: Vec<Oid>,
 }
 
 /// Sends a pack's bytes from an offset on, and then closes the input. Stops when the host closes it.

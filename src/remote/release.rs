@@ -16,7 +16,7 @@ const LONGEST_LISTING: usize = 16 << 10;
 const MOST_LINES: usize = 64;
 
 /// What the laptop has of one attempt. The host deletes nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Receipt {
     pub attempt: AttemptNo,
     pub capture: Option<Oid>,
@@ -56,7 +56,7 @@ pub struct Answer {
 }
 
 /// Files of a tree, with the names of the first ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Files {
     pub count: u64,
     pub bytes: u64,

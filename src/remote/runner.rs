@@ -91,6 +91,8 @@ pub fn text() -> &'static str {
         include_str!("runner/git.sh"),
         include_str!("runner/modes.sh"),
         include_str!("runner/compare.sh"),
+        include_str!("runner/handover.sh"),
+        include_str!("runner/refill.sh"),
         include_str!("runner/trees.sh"),
         include_str!("runner/tree.sh"),
         include_str!("runner/repair_cache.sh"),
@@ -108,6 +110,7 @@ pub fn text() -> &'static str {
         include_str!("runner/log_facts.sh"),
         include_str!("runner/verdict.sh"),
         include_str!("runner/next.sh"),
+        include_str!("runner/attached.sh"),
         include_str!("runner/prepare.sh"),
         include_str!("runner/watch.sh"),
         include_str!("runner/main.sh"),
@@ -123,6 +126,7 @@ pub fn text() -> &'static str {
         include_str!("runner/list.sh"),
         include_str!("runner/probe.sh"),
         include_str!("runner/open_cache.sh"),
+        include_str!("runner/boundary.sh"),
         include_str!("runner/receive_pack.sh"),
         include_str!("runner/send_pack.sh"),
         include_str!("runner/start.sh"),
@@ -160,7 +164,8 @@ pub fn install_loader(known: bool) -> String {
     let must_be_there = match known {
         true => {
             "m=; [ -f \"$r/instance\" ] || [ -d \"$r/work\" ] || m=1; \
-             if [ -n \"$m\" ]; then echo \"error unmounted $r\"; el"
+             if [ -n \"$m\" ]; then echo \"error unmounted $r\"; \
+             for p in \"$r\"/trees/*/*; do [ -d \"$p\" ] && echo \"left $p\"; done | head -n 20; el"
         }
         false => "",
     };

@@ -1,12 +1,14 @@
-//! `trees`: the trees on a host, their owners, and why a tree is not used any more; and the caches.
+//! `trees`: the trees on a host, their owners, and why a tree is not used any more; and the caches. Also whether a
+//! handoff still has its tree.
 
 use super::client::Remote;
 use super::error::RemoteError;
 use super::request::Request;
 use super::runner::Verb;
+use crate::model::id::RemoteName;
 
 /// A tree on a host.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Tree {
     pub path: String,
     /// `<id>-<uid>` of the handoff that owns it; `kept` if no handoff may use it, absent if the next one may.
@@ -18,15 +20,15 @@ pub struct Tree {
 }
 
 /// A repository's cache of objects on a host.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Cache {
     pub path: String,
-    /// As [`Tree::kib`].
+    /// Size on the host's disk; absent if it could not be measured in ten seconds.
     pub kib: Option<u64>,
 }
 
 /// What a host's root contains besides the attempts' own files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Contents {
     pub trees: Vec<Tree>,
     pub caches: Vec<Cache>,
@@ -36,6 +38,12 @@ impl Remote {
     /// Every tree and every cache of the host's root, sorted by name.
     pub async fn trees(&self) -> Result<Contents, RemoteError> {
         Ok(read(&self.call(Verb::Trees, Request::new).await?))
+    }
+
+    /// Whether a handoff owns the tree that it worked in last.
+    pub async fn has_tree(&self, name: &RemoteName) -> Result<bool, RemoteError> {
+        let lines = self.call(Verb::Trees, || Request::new().line("name", name)).await?;
+        Ok(!read(&lines).trees.is_empty())
     }
 }
 

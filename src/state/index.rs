@@ -25,6 +25,30 @@ pub fn remember(state_dir: &Path, common_dir: &Path) -> Result<(), Error> {
     file.and_then(|mut file| file.write_all(&line)).map_err(Error::io("write", &path))
 }
 
+/// Removes a repository that has no handoffs left. A concurrent [`remember`] may be lost; the next command repeats it.
+///
+/// # Errors
+/// The list cannot be read or written.
+pub fn forget(state_dir: &Path, common_dir: &Path) -> Result<(), Error> {
+    let path = state_dir.join(NAME);
+    let known = read(&path)?;
+    let mut bytes = Vec::new();
+    for kept in known.iter().filter(|kept| *kept != common_dir) {
+        bytes.extend_from_slice(kept.as_os_str().as_bytes());
+        bytes.push(0);
+    }
+    if known.iter().all(|kept| kept != common_dir) {
+        return Ok(());
+    }
+    let replace = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(state_dir)?;
+        file.write_all(&bytes)?;
+        file.persist(&path)?;
+        Ok(())
+    };
+    replace().map_err(Error::io("write", &path))
+}
+
 /// The repositories that still exist, the oldest first.
 ///
 /// # Errors
@@ -60,6 +84,13 @@ mod tests {
             remember(directory.path(), &repository).unwrap();
         }
         remember(directory.path(), Path::new("/nowhere")).unwrap();
-        assert_eq!(repositories(directory.path()).unwrap(), [repository]);
+        assert_eq!(repositories(directory.path()).unwrap(), std::slice::from_ref(&repository));
+        let other = directory.path().join("other");
+        std::fs::create_dir_all(other.join("handoff")).unwrap();
+        remember(directory.path(), &other).unwrap();
+        for _ in 0..2 {
+            forget(directory.path(), &repository).unwrap();
+            assert_eq!(repositories(directory.path()).unwrap(), std::slice::from_ref(&other));
+        }
     }
 }

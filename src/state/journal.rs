@@ -8,8 +8,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use crate::model::event::{Event, Kind, Refused};
+use crate::model::event::{Event, Kind};
 use crate::model::handoff::Handoff;
+use crate::model::not_applied::Refused;
 
 /// File name in a handoff's directory.
 pub const NAME: &str = "journal.jsonl";

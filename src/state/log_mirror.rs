@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use super::Error;
 use super::cksum::cksum;
+use super::log_reader::{self, parts, successor};
 
 /// After this many bytes the disk is asked to start writing, so that the final sync of a long log is short.
 const WRITE_BACK: u64 = 16 << 20;
@@ -98,7 +99,7 @@ impl LogMirror {
         }
         let mut end = Vec::new();
         let mut read = || -> std::io::Result<usize> {
-            let mut file = File::open(&self.path)?;
+            let mut file = log_reader::open(&self.path)?;
             file.seek(SeekFrom::Start(self.length.saturating_sub(SHOWN)))?;
             file.take(SHOWN).read_to_end(&mut end)
         };
@@ -188,36 +189,6 @@ impl LogMirror {
         self.inode = inode;
         Ok(())
     }
-}
-
-/// The files of the log whose first is `path`, in order, as many as exist.
-pub fn parts(path: &Path) -> Vec<PathBuf> {
-    let all = std::iter::once(path.to_owned()).chain((2..).map(|k| successor(path, k)));
-    all.take_while(|part| part.exists()).collect()
-}
-
-/// The files of a log, open for reading as far as they reach now.
-///
-/// # Errors
-/// One of them cannot be read.
-pub fn open_parts(path: &Path) -> std::io::Result<Vec<std::io::Take<File>>> {
-    let open = |part: PathBuf| {
-        let file = File::open(part)?;
-        let length = file.metadata()?.len();
-        Ok(file.take(length))
-    };
-    parts(path).into_iter().map(open).collect()
-}
-
-/// `attempt-1.log` and 2 → `attempt-1.2.log`; for a later part, the one after it.
-fn successor(path: &Path, k: u32) -> PathBuf {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let stem = name.strip_suffix(".log").unwrap_or(&name);
-    let stem = match stem.rsplit_once('.') {
-        Some((first, number)) if number.bytes().all(|c| c.is_ascii_digit()) => first,
-        _ => stem,
-    };
-    path.with_file_name(format!("{stem}.{k}.log"))
 }
 
 /// The inode in a file that a crash may have cut: without its newline the number may be incomplete.

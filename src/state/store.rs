@@ -16,6 +16,9 @@ use crate::model::verdict::Class;
 
 const CACHE: &str = "state.json";
 
+/// Start of the name of a record that is being removed.
+const REMOVED: &str = ".removed-";
+
 /// `<git common dir>/handoff`.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -23,7 +26,7 @@ pub struct Store {
 }
 
 /// The fields of a handoff that a listing shows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Summary {
     pub id: HandoffId,
     pub status: Status,
@@ -120,6 +123,29 @@ impl Store {
         Journal::open(&directory)
     }
 
+    /// Removes the record of a handoff. It disappears at once; a removal that was interrupted is completed by the next one.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn remove(&self, id: &HandoffId) -> Result<(), Error> {
+        let directory = self.directory(id);
+        // No id has this form.
+        let away = self.top.join(format!("{REMOVED}{}-{}", id.as_str(), std::process::id()));
+        std::fs::rename(&directory, &away).map_err(Error::io("remove", &directory))?;
+        sync_directory(&self.top)?;
+        let entries = std::fs::read_dir(&self.top).map_err(Error::io("read", &self.top))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let is_removed = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(REMOVED));
+            if is_removed && let Err(error) = std::fs::remove_dir_all(&path) {
+                // Another process may remove it, too.
+                if error.kind() != std::io::ErrorKind::NotFound {
+                    return Err(Error::io("remove", &path)(error));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Every id, in order.
     ///
     /// # Errors
@@ -204,7 +230,7 @@ fn summarize(journal: &Journal) -> Summary {
         status: handoff.status(),
         verdict: handoff.history().last().copied(),
         host: handoff.host().to_owned(),
-        agent: handoff.request().agent.clone(),
+        agent: handoff.agent().to_owned(),
         task: handoff.request().task.clone(),
         attempts: handoff.last_attempt().map_or(0, |(n, _)| n),
         superseded: handoff.superseded().count(),
@@ -240,6 +266,9 @@ mod tests {
         assert!(error.contains("did you mean 20261121-fix-"), "{error}");
         let left = std::fs::read_dir(directory.path().join("handoff")).unwrap().count();
         assert_eq!(left, 3);
+        std::fs::create_dir(directory.path().join("handoff/.removed-20261119-y-1")).unwrap();
+        store.remove(&"20261120-x".parse().unwrap()).unwrap();
+        assert_eq!(std::fs::read_dir(directory.path().join("handoff")).unwrap().count(), 2);
     }
 
     #[test]

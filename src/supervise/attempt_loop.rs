@@ -6,11 +6,16 @@ mod tests;
 use std::time::Duration;
 
 use crate::remote::refusal::RefusalClass;
-use crate::supervise::attempt::step::{LoopAction, Until};
+use crate::supervise::attempt::next_attempt::{begin_grant, new_grant, new_session};
+use crate::supervise::attempt::recover::first_attempt;
+use crate::supervise::attempt::step::{has_arrived, step};
+use crate::supervise::attempt::{LoopAction, Until};
 use crate::supervise::connection::pause;
 use crate::supervise::connection::retry::{Retries, Stage};
 use crate::supervise::connection::sleep_detector::woken;
-use crate::supervise::custody::fencing::SHORT;
+use crate::supervise::contact::reachability::{contact_lost, unattended};
+use crate::supervise::contact::root::{accept_root, was_begun};
+use crate::supervise::custody::fencing::{SHORT, settle};
 use crate::supervise::dispatch::spec::Start;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
@@ -21,40 +26,41 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 impl Driver {
     /// Follows until `until`. Returns at once if the handoff is at rest.
     pub async fn follow(&mut self, until: Until) -> Result<(), Error> {
-        self.settle(SHORT).await?;
-        let Some(mut n) = self.first_attempt().await? else { return Ok(()) };
+        let Driver { record, connection, .. } = self;
+        settle(record, connection, SHORT).await?;
+        let Some(mut n) = first_attempt(record, connection).await? else { return Ok(()) };
         let mut retries = Retries::new(Stage::Recorded);
         let mut asked = tokio::time::Instant::now();
         loop {
-            self.ledger.refresh()?;
-            if self.arrived(n, until) {
+            record.ledger.refresh()?;
+            if has_arrived(record.handoff(), n, until) {
                 break;
             }
             if asked.elapsed() > ASK_AGAIN {
-                self.settle(SHORT).await?;
+                settle(record, connection, SHORT).await?;
                 asked = tokio::time::Instant::now();
             }
             let turn = tokio::select! {
                 biased;
-                turn = self.step(n, until) => turn,
+                turn = step(record, connection, n, until) => turn,
                 // The connection may be dead. Everything that was sent over it can be sent again.
                 () = woken() => {
-                    self.connection.drop_connection();
+                    connection.drop_connection();
                     Ok(LoopAction::Again)
                 }
             };
             let turn = match turn {
-                Ok(LoopAction::NewSession { delay }) => self.new_session(n, delay).await,
-                Ok(LoopAction::Overrule { delay }) => self.begin_grant(n, delay, Start::Resume).await,
-                Ok(LoopAction::NewGrant(n)) => self.new_grant(n).await,
+                Ok(LoopAction::NewSession { delay }) => new_session(record, connection, n, delay).await,
+                Ok(LoopAction::Overrule { delay }) => begin_grant(record, connection, n, delay, Start::Resume).await,
+                Ok(LoopAction::NewGrant(n)) => new_grant(record, connection, n).await,
                 turn => turn,
             };
             let turn = match turn {
                 Err(error) if error.is_refused(&RefusalClass::OtherRoot) => {
-                    self.accept_root().await.map(|()| LoopAction::Again)
+                    accept_root(record, connection).await.map(|()| LoopAction::Again)
                 }
                 Err(error) if error.is_refused(&RefusalClass::Begun) => {
-                    self.was_begun(n, &error).await.map(|()| LoopAction::Again)
+                    was_begun(record, connection, n, &error).await.map(|()| LoopAction::Again)
                 }
                 turn => turn,
             };
@@ -63,10 +69,10 @@ impl Driver {
                 Ok(LoopAction::Attempt(next)) => n = next,
                 Ok(LoopAction::Left) => break,
                 Ok(LoopAction::NewSession { .. } | LoopAction::Overrule { .. } | LoopAction::NewGrant(_)) => {}
-                Err(error) => match self.connection.failed(&error, &mut retries) {
-                    None => return Err(self.left_alone(error)),
+                Err(error) => match connection.failed(&error, &mut retries) {
+                    None => return Err(unattended(record, &connection.host.name, error)),
                     Some(delay) => {
-                        self.unreachable(&error, delay)?;
+                        contact_lost(record, connection, &error, delay)?;
                         if pause(delay).await {
                             retries.reset();
                         }
@@ -74,8 +80,8 @@ impl Driver {
                 },
             }
         }
-        self.settle(SHORT).await?;
-        self.update_record()?;
+        settle(record, connection, SHORT).await?;
+        record.update()?;
         Ok(())
     }
 }

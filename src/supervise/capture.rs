@@ -2,12 +2,13 @@
 
 mod acknowledged;
 
-pub(in crate::supervise) use acknowledged::acknowledged;
+pub(in crate::supervise) use acknowledged::{acknowledged, at_rest};
 
 use crate::git::pack_file::{self, LARGE};
 use crate::git::transfer::Arrival;
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::event::Kind;
+use crate::model::handoff::Handoff;
 use crate::model::refusal::RefusedRef;
 use crate::model::snapshot::Oid;
 use crate::model::uncaptured::Uncaptured;
@@ -16,170 +17,168 @@ use crate::remote::error::RemoteError;
 use crate::remote::receive_pack::Cache;
 use crate::remote::runner::Verb;
 use crate::remote::send_pack::FetchedPack;
-use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::progress::{Progress, Throttle};
+use crate::supervise::record::Record;
 use crate::supervise::services::blocking;
 
-impl Driver {
-    /// Fetches the capture of attempt `n` unless it is here. A capture that was not made at the attempt's end is made
-    /// now.
-    pub(in crate::supervise) async fn fetch(
-        &mut self,
-        remote: &Remote,
-        n: AttemptNo,
-        outcome: &Outcome,
-    ) -> Result<(), Error> {
-        let here = self.handoff().attempt(n).and_then(|attempt| attempt.fetched.clone());
-        let (commit, lacks) = match outcome.capture.as_deref().and_then(|oid| oid.parse::<Oid>().ok()) {
-            Some(commit) => (commit, None),
-            None if here.is_none() && self.lacks_capture(n) => match self.capture(remote, n).await? {
-                Some(late) => late,
-                None => return Ok(()),
-            },
+/// Fetches the capture of attempt `n` unless it is here. A capture that was not made at the attempt's end is made now.
+pub(in crate::supervise) async fn fetch_capture(
+    record: &mut Record,
+    remote: &Remote,
+    n: AttemptNo,
+    outcome: &Outcome,
+) -> Result<(), Error> {
+    let here = record.handoff().attempt(n).and_then(|attempt| attempt.fetched.clone());
+    let (commit, lacks) = match outcome.capture.as_deref().and_then(|oid| oid.parse::<Oid>().ok()) {
+        Some(commit) => (commit, None),
+        None if here.is_none() && lacks_capture(record.handoff(), n) => match ask_for_capture(record, remote, n).await?
+        {
+            Some(late) => late,
             None => return Ok(()),
-        };
-        // The user may have accepted by now what git refused.
-        let refused = self.handoff().attempt(n).is_some_and(|attempt| !attempt.refused.is_empty());
-        if here.as_ref() == Some(&commit) && !refused {
-            return Ok(());
+        },
+        None => return Ok(()),
+    };
+    // The user may have accepted by now what git refused.
+    let refused = record.handoff().attempt(n).is_some_and(|attempt| !attempt.refused.is_empty());
+    if here.as_ref() == Some(&commit) && !refused {
+        return Ok(());
+    }
+    fetch_commit(record, remote, n, &commit, outcome.tree.as_deref(), lacks).await
+}
+
+/// Whether an agent ran and its work was not captured, as far as the journal tells: its watcher died, or the disk was
+/// full.
+pub(in crate::supervise) fn lacks_capture(handoff: &Handoff, n: AttemptNo) -> bool {
+    handoff.attempt(n).is_some_and(|attempt| {
+        let captured = attempt.outcome.as_ref().is_none_or(|outcome| outcome.capture.is_some());
+        attempt.started.is_some()
+            && !handoff.is_gone(n)
+            && !captured
+            && attempt.fetched.is_none()
+            && handoff.last_on(&attempt.host) == Some(n)
+            && handoff.release_of(&attempt.host).is_none()
+    })
+}
+
+/// Lets the host capture what an attempt left. Returns the commit and what the capture lacks. `None`: the host cannot,
+/// and the reason was reported.
+pub(in crate::supervise) async fn ask_for_capture(
+    record: &Record,
+    remote: &Remote,
+    n: AttemptNo,
+) -> Result<Option<(Oid, Option<Uncaptured>)>, Error> {
+    match remote.capture(&record.name, n).await {
+        Ok(captured) => Ok(Some(captured)),
+        Err(RemoteError::Refused { host, text, .. }) => {
+            let again = format!("`handoff pull {}` tries again", record.id());
+            let text = format!("{host} could not capture the work of attempt {n} ({text}); {again}");
+            record.tell(&Progress::Note { text });
+            Ok(None)
         }
-        self.fetch_commit(remote, n, &commit, outcome.tree.as_deref(), lacks).await
+        Err(error) => Err(error.into()),
     }
+}
 
-    /// Whether an agent ran and its work was not captured, as far as the journal tells: its watcher died, or the disk
-    /// was full.
-    pub(in crate::supervise) fn lacks_capture(&self, n: AttemptNo) -> bool {
-        let handoff = self.handoff();
-        handoff.attempt(n).is_some_and(|attempt| {
-            let captured = attempt.outcome.as_ref().is_none_or(|outcome| outcome.capture.is_some());
-            attempt.started.is_some()
-                && !handoff.is_gone(n)
-                && !captured
-                && attempt.fetched.is_none()
-                && handoff.last_on(&attempt.host) == Some(n)
-                && handoff.release_of(&attempt.host).is_none()
-        })
+/// Fetches a capture of attempt `n`, whether it is here or not. `tree` is the files tree that the host reported;
+/// `lacks` is what a capture lacks that was made after the attempt's end.
+pub(in crate::supervise) async fn fetch_commit(
+    record: &mut Record,
+    remote: &Remote,
+    n: AttemptNo,
+    commit: &Oid,
+    tree: Option<&str>,
+    lacks: Option<Uncaptured>,
+) -> Result<(), Error> {
+    let (services, id, name) = (record.services.clone(), record.id().clone(), record.name.clone());
+    let repository = &services.repository;
+    let base = &record.handoff().request().base;
+    let key = base.cache_key.clone().map_or_else(|| repository.cache_key_of(&base.head), Ok)?;
+    let cache = Cache { name: &name, key: &key, format: repository.format().word() };
+    let (arrival, length) = bring(record, remote, n, cache).await?;
+    let taken = arrival.take_in(commit).await?;
+    pack_file::forget(&services.store.inbox(&id))?;
+    on_refused(record, n, taken.refused)?;
+    if !taken.refs.iter().any(|(_, tip)| tip == commit) {
+        return Ok(());
     }
+    // The commit that the host reported counts, not the ref that it was found under.
+    let captured = repository.read_capture(commit)?;
+    if tree.is_some_and(|tree| tree != captured.files_tree.as_str()) {
+        let host = remote.host().to_owned();
+        let what = "a capture that does not match its tree id".to_owned();
+        return Err(RemoteError::Garbled { host, verb: "capture", what }.into());
+    }
+    if let Some(uncaptured) = &lacks {
+        let host = remote.host().to_owned();
+        record.tell(&Progress::Uncaptured { attempt: n, host, uncaptured: uncaptured.clone() });
+    }
+    if record.append(Kind::Fetched { attempt: n, commit: commit.clone(), uncaptured: lacks })? {
+        let lacks = record.handoff().attempt(n).and_then(|attempt| attempt.uncaptured.as_ref());
+        let uncaptured = lacks.map_or(0, |lacks| lacks.count);
+        let is_changed = captured.files_tree != record.handoff().request().base.files_tree;
+        record.tell(&Progress::Fetched { attempt: n, commit: commit.to_string(), uncaptured, is_changed });
+    }
+    // The host deletes a small pack, and one whose deletion fails here, with the next one or at the release.
+    if length >= LARGE {
+        _ = remote.forget_packs(cache, n).await;
+    }
+    Ok(())
+}
 
-    /// Lets the host capture what an attempt left. Returns the commit and what the capture lacks. `None`: the host
-    /// cannot, and the reason was reported.
-    pub(in crate::supervise) async fn capture(
-        &self,
-        remote: &Remote,
-        n: AttemptNo,
-    ) -> Result<Option<(Oid, Option<Uncaptured>)>, Error> {
-        match remote.capture(&self.name, n).await {
-            Ok(captured) => Ok(Some(captured)),
-            Err(RemoteError::Refused { host, text, .. }) => {
-                let again = format!("`handoff pull {}` tries again", self.id());
-                let text = format!("{host} could not capture the work of attempt {n} ({text}); {again}");
-                self.tell(&Progress::Note { text });
-                Ok(None)
+/// Journals and reports the refs of a capture that git refused. The host keeps them until the user accepts them here or
+/// discards them by name.
+fn on_refused(record: &mut Record, n: AttemptNo, refused: Vec<RefusedRef>) -> Result<(), Error> {
+    let known = record.handoff().attempt(n).is_some_and(|attempt| attempt.refused == refused);
+    if !known {
+        record.append(Kind::RefsRefused { attempt: n, refused })?;
+    }
+    let Some(attempt) = record.handoff().attempt(n).filter(|attempt| !attempt.refused.is_empty()) else {
+        return Ok(());
+    };
+    for refused in &attempt.refused {
+        let text = format!("git refused {refused} of attempt {n}; {} keeps it", attempt.host);
+        record.tell(&Progress::Note { text });
+    }
+    Ok(())
+}
+
+/// Fails if the newest work was refused: building on what is here would use older work.
+pub(in crate::supervise) fn need_work(handoff: &Handoff) -> Result<(), Error> {
+    let Some((n, attempt)) = handoff.refused_work() else { return Ok(()) };
+    let (id, host, refused) = (handoff.request().id.clone(), attempt.host.clone(), attempt.refused.clone());
+    Err(Error::Refused { id, host, attempt: n, refused })
+}
+
+/// Fetches a capture into a quarantine, and returns it with the length of its pack. A pack that turns out to be of no
+/// use is fetched again, once: a transfer that was cut may continue a pack that builds on objects that are no longer
+/// here.
+async fn bring(record: &Record, remote: &Remote, n: AttemptNo, cache: Cache<'_>) -> Result<(Arrival, u64), Error> {
+    let (inbox, repository) = (record.services.store.inbox(record.id()), &record.services.repository);
+    let mut throttle = Throttle::default();
+    let mut received = |received, length| {
+        if length >= LARGE && throttle.is_due(received == length) {
+            record.tell(&Progress::Receiving { attempt: n, received, length });
+        }
+    };
+    let mut is_last = false;
+    loop {
+        let (repo, id) = (repository.clone(), record.id().clone());
+        let held = blocking(move || repo.held_of(&id)).await??;
+        let FetchedPack { refs, pack } = remote.fetch_pack(cache, n, &held, &inbox, &mut received).await?;
+        let arrived = Arrival::of(repository, (record.id(), &record.name), n, &refs, &pack).await?;
+        match arrived {
+            Some(arrival) if arrival.is_connected() || is_last => return Ok((arrival, pack.length)),
+            None if is_last => {
+                let host = remote.host().to_owned();
+                let what = "a pack that is damaged, or that builds on objects that are not here".to_owned();
+                return Err(RemoteError::Garbled { host, verb: Verb::SendPack.word(), what }.into());
             }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Fetches a capture of attempt `n`, whether it is here or not. `tree` is the files tree that the host reported;
-    /// `lacks` is what a capture lacks that was made after the attempt's end.
-    pub(in crate::supervise) async fn fetch_commit(
-        &mut self,
-        remote: &Remote,
-        n: AttemptNo,
-        commit: &Oid,
-        tree: Option<&str>,
-        lacks: Option<Uncaptured>,
-    ) -> Result<(), Error> {
-        let (services, id, name) = (self.services.clone(), self.id().clone(), self.name.clone());
-        let repository = &services.repository;
-        let (key, format) = (repository.cache_key_of(&self.handoff().request().base.head)?, repository.format().word());
-        let cache = Cache { name: &name, key: &key, format };
-        let (arrival, length) = self.bring(remote, n, cache).await?;
-        let taken = arrival.take_in(commit).await?;
-        pack_file::forget(&services.store.inbox(&id))?;
-        self.on_refused(n, taken.refused)?;
-        if !taken.refs.iter().any(|(_, tip)| tip == commit) {
-            return Ok(());
-        }
-        // The commit that the host reported counts, not the ref that it was found under.
-        let captured = repository.read_capture(commit)?;
-        if tree.is_some_and(|tree| tree != captured.files_tree.as_str()) {
-            let host = self.connection.host.name.clone();
-            let what = "a capture that does not match its tree id".to_owned();
-            return Err(RemoteError::Garbled { host, verb: "capture", what }.into());
-        }
-        if let Some(uncaptured) = &lacks {
-            let host = self.connection.host.name.clone();
-            self.tell(&Progress::Uncaptured { attempt: n, host, uncaptured: uncaptured.clone() });
-        }
-        if self.append(Kind::Fetched { attempt: n, commit: commit.clone(), uncaptured: lacks })? {
-            let lacks = self.handoff().attempt(n).and_then(|attempt| attempt.uncaptured.as_ref());
-            let uncaptured = lacks.map_or(0, |lacks| lacks.count);
-            let is_changed = captured.files_tree != self.handoff().request().base.files_tree;
-            self.tell(&Progress::Fetched { attempt: n, commit: commit.to_string(), uncaptured, is_changed });
-        }
-        // The host deletes a small pack, and one whose deletion fails here, with the next one or at the release.
-        if length >= LARGE {
-            _ = remote.forget_packs(cache, n).await;
-        }
-        Ok(())
-    }
-
-    /// Journals and reports the refs of a capture that git refused. The host keeps them until the user accepts them
-    /// here or discards them by name.
-    fn on_refused(&mut self, n: AttemptNo, refused: Vec<RefusedRef>) -> Result<(), Error> {
-        let known = self.handoff().attempt(n).is_some_and(|attempt| attempt.refused == refused);
-        if !known {
-            self.append(Kind::RefsRefused { attempt: n, refused })?;
-        }
-        let Some(attempt) = self.handoff().attempt(n).filter(|attempt| !attempt.refused.is_empty()) else {
-            return Ok(());
-        };
-        for refused in &attempt.refused {
-            let text = format!("git refused {refused} of attempt {n}; {} keeps it", attempt.host);
-            self.tell(&Progress::Note { text });
-        }
-        Ok(())
-    }
-
-    /// Fails if the newest work was refused: building on what is here would use older work.
-    pub(in crate::supervise) fn need_work(&self) -> Result<(), Error> {
-        let Some((n, attempt)) = self.handoff().refused_work() else { return Ok(()) };
-        let (id, host, refused) = (self.id().clone(), attempt.host.clone(), attempt.refused.clone());
-        Err(Error::Refused { id, host, attempt: n, refused })
-    }
-
-    /// Fetches a capture into a quarantine, and returns it with the length of its pack. A pack that turns out to be of
-    /// no use is fetched again, once: a transfer that was cut may continue a pack that builds on objects that are no
-    /// longer here.
-    async fn bring(&self, remote: &Remote, n: AttemptNo, cache: Cache<'_>) -> Result<(Arrival, u64), Error> {
-        let (inbox, repository) = (self.services.store.inbox(self.id()), &self.services.repository);
-        let mut throttle = Throttle::default();
-        let mut received = |received, length| {
-            if length >= LARGE && throttle.is_due(received == length) {
-                self.tell(&Progress::Receiving { attempt: n, received, length });
+            _ => {
+                pack_file::forget(&inbox)?;
+                remote.forget_packs(cache, n).await?;
             }
-        };
-        let mut is_last = false;
-        loop {
-            let (repo, id) = (repository.clone(), self.id().clone());
-            let held = blocking(move || repo.held_of(&id)).await??;
-            let FetchedPack { refs, pack } = remote.fetch_pack(cache, n, &held, &inbox, &mut received).await?;
-            let arrived = Arrival::of(repository, (self.id(), &self.name), n, &refs, &pack).await?;
-            match arrived {
-                Some(arrival) if arrival.is_connected() || is_last => return Ok((arrival, pack.length)),
-                None if is_last => {
-                    let host = self.connection.host.name.clone();
-                    let what = "a pack that is damaged, or that builds on objects that are not here".to_owned();
-                    return Err(RemoteError::Garbled { host, verb: Verb::SendPack.word(), what }.into());
-                }
-                _ => {
-                    pack_file::forget(&inbox)?;
-                    remote.forget_packs(cache, n).await?;
-                }
-            }
-            is_last = true;
         }
+        is_last = true;
     }
 }

@@ -17,7 +17,7 @@ const NO_ANSWER: i32 = 124;
 const CLOCK_SKEW: i64 = 60;
 
 /// A problem of a host, and what fixes it.
-#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Gap {
     pub what: String,
     pub help: String,

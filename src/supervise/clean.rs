@@ -18,6 +18,8 @@ use crate::remote::refusal::RefusalClass;
 use crate::remote::release::{Answer, Files, Receipt, ReleaseOptions};
 use crate::supervise::capture::acknowledged;
 use crate::supervise::connection::PATIENCE;
+use crate::supervise::contact::reachability::contact_made;
+use crate::supervise::custody::hold_all;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::services::Services;
@@ -37,7 +39,7 @@ pub struct CleanOptions {
 }
 
 /// The state of a host's part of a handoff.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CleanStatus {
     /// The laptop holds everything, and the host may delete its copy.
@@ -54,7 +56,7 @@ pub enum CleanStatus {
 }
 
 /// A host's part of one handoff, with its receipt.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct HostReport {
     pub id: HandoffId,
     pub host: String,
@@ -87,7 +89,7 @@ pub struct HostReport {
 }
 
 /// A ref of an attempt that git refused here.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Withheld {
     pub attempt: AttemptNo,
     #[serde(flatten)]
@@ -221,20 +223,22 @@ impl Cleaner {
     async fn look(&mut self, driver: &mut Driver, host: &str) -> Result<HostReport, Error> {
         let id = driver.id().clone();
         let remote = self.connect(driver, host).await?;
-        driver.reachable()?;
+        contact_made(&mut driver.record, &mut driver.connection)?;
         let owes = |driver: &Driver| driver.handoff().unfenced_hosts().iter().any(|behind| behind == host);
         if owes(driver) {
             if !self.options.dry {
                 driver.settle(PATIENCE).await?;
             }
             if owes(driver) {
+                // A host without its root cannot be told. It answers what is left of it instead.
+                remote.instance().await?;
                 let why = if self.options.dry { "; without --dry-run, clean tells it" } else { "" };
                 let why = format!("has not been told yet that the handoff moved on{why}");
                 return Ok(HostReport::kept(&id, host, why, Some(format!("handoff clean {id}"))));
             }
         }
-        let (held, last) = driver.hold_all(&remote, host).await?;
-        let answer = remote.release(&driver.name, &held, &self.release_options(driver, true).await?).await?;
+        let (held, last) = hold_all(&mut driver.record, &remote).await?;
+        let answer = remote.release(&driver.record.name, &held, &self.release_options(driver, true).await?).await?;
         let has_nothing = answer.gone || answer.kept.as_ref().is_some_and(|(class, _)| *class == RefusalClass::Absent);
         let mut report = HostReport::of(&id, host, held, last, answer, self.options.discard);
         // Only the root that an attempt was sent to may release it. Another root proves nothing about that attempt.
@@ -266,7 +270,12 @@ impl Cleaner {
 
     async fn release_options(&self, driver: &Driver, dry: bool) -> Result<ReleaseOptions, Error> {
         let (discard, caches) = (self.options.discard, driver.connection.host.caches.clone());
-        Ok(ReleaseOptions { dry, discard, caches, held: acknowledged(&driver.services, driver.handoff()).await? })
+        Ok(ReleaseOptions {
+            dry,
+            discard,
+            caches,
+            held: acknowledged(&driver.record.services, driver.handoff()).await?,
+        })
     }
 
     /// Lets the hosts delete what was found releasable. A host that is asked again after a cut answers that it is done.
@@ -275,7 +284,7 @@ impl Cleaner {
         for report in planned.reports.iter_mut().filter(|report| report.status == CleanStatus::Held) {
             let (host, last) = (report.host.clone(), report.last);
             // The journal comes first: from here on the tree is not relied on, even if the request gets lost.
-            let journaled = driver.append(Kind::Released { host: host.clone(), last, confirmed: false });
+            let journaled = driver.record.append(Kind::Released { host: host.clone(), last, confirmed: false });
             if let Err(error) = journaled {
                 (report.status, report.why) = (CleanStatus::Kept, Some(error.to_string()));
                 continue;
@@ -293,10 +302,10 @@ impl Cleaner {
                     *report = HostReport { refused, elsewhere, ..now };
                     if report.status == CleanStatus::Held {
                         report.status = CleanStatus::Released;
-                        driver.append(Kind::Released { host, last, confirmed: true })?;
+                        driver.record.append(Kind::Released { host, last, confirmed: true })?;
                         // A transfer that was given up has left its file.
-                        pack_file::forget(&driver.services.store.outboxes(&report.id))?;
-                        pack_file::forget(&driver.services.store.inbox(&report.id))?;
+                        pack_file::forget(&driver.record.services.store.outboxes(&report.id))?;
+                        pack_file::forget(&driver.record.services.store.inbox(&report.id))?;
                     }
                 }
                 Err(error) => {
@@ -311,7 +320,7 @@ impl Cleaner {
 
     async fn release(&mut self, driver: &mut Driver, report: &HostReport) -> Result<Answer, Error> {
         let remote = self.connect(driver, &report.host).await?;
-        Ok(remote.release(&driver.name, &report.held, &self.release_options(driver, false).await?).await?)
+        Ok(remote.release(&driver.record.name, &report.held, &self.release_options(driver, false).await?).await?)
     }
 }
 
@@ -360,25 +369,9 @@ impl HostReport {
             RefusalClass::Kept | RefusalClass::Absent => Some(format!("handoff clean {id} --discard-ignored")),
             _ => Some(format!("handoff show {id}")),
         });
-        let (id, host, why) = (id.clone(), host.to_owned(), kept.map(|(_, text)| text));
-        let (refused, elsewhere) = (vec![], vec![]);
-        HostReport {
-            id,
-            host,
-            status,
-            held,
-            gone,
-            tree,
-            more_trees,
-            aside,
-            refs,
-            files,
-            refused,
-            elsewhere,
-            why,
-            help,
-            last,
-        }
+        let why = kept.map(|(_, text)| text);
+        let unsaid = HostReport::kept(id, host, String::new(), help);
+        HostReport { status, held, gone, tree, more_trees, aside, refs, files, why, last, ..unsaid }
     }
 }
 

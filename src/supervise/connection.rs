@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::model::host::Host;
 use crate::model::root::Known;
 use crate::remote::client::Remote;
+use crate::remote::poll::LONGEST_WAIT;
 use crate::supervise::connection::retry::{Retries, Stage};
 use crate::supervise::connection::sleep_detector::woken;
 use crate::supervise::error::{Error, Remedy, remedy};
@@ -45,6 +46,10 @@ impl Dial for Network {
 /// One host, and the connection to it if there is one.
 pub struct HostConnection {
     pub host: Host,
+    /// Whether this process has reported that the host is out of reach.
+    pub(in crate::supervise) is_loss_reported: bool,
+    /// Milliseconds after which a poll ends by itself.
+    pub(in crate::supervise) longest_wait: u64,
     dial: Arc<dyn Dial>,
     reporter: Arc<dyn Reporter>,
     /// What is known of the host's root. The connection reads it at each request.
@@ -60,7 +65,15 @@ impl HostConnection {
 
     /// A connection that `dial` makes, again after each loss.
     pub fn by(host: Host, dial: Arc<dyn Dial>, reporter: Arc<dyn Reporter>) -> Self {
-        HostConnection { host, dial, reporter, known: Arc::default(), remote: None }
+        HostConnection {
+            host,
+            is_loss_reported: false,
+            longest_wait: LONGEST_WAIT,
+            dial,
+            reporter,
+            known: Arc::default(),
+            remote: None,
+        }
     }
 
     /// Sets what is known of the host's root.

@@ -1,7 +1,7 @@
 //! What the laptop must have before a host may delete its copy: every log to its last byte, and every capture whole.
 
 pub mod fencing;
-mod missing;
+pub(in crate::supervise) mod missing;
 
 use crate::git::refs;
 use crate::model::attempt::{AttemptNo, Outcome};
@@ -9,9 +9,11 @@ use crate::model::snapshot::Oid;
 use crate::remote::client::Remote;
 use crate::remote::poll::{Message, StateLine};
 use crate::remote::release::Receipt;
-use crate::supervise::driver::Driver;
+use crate::supervise::attempt::ingest::on_result;
+use crate::supervise::capture::{ask_for_capture, fetch_commit};
 use crate::supervise::error::Error;
 use crate::supervise::logs::Piece;
+use crate::supervise::record::Record;
 use crate::supervise::services::blocking;
 
 /// What a host reports of an attempt after its logs were read to their ends.
@@ -21,99 +23,96 @@ struct Found {
     log: u64,
 }
 
-impl Driver {
-    /// Fetches and verifies everything that a host has of the handoff. Returns what is held then and the host's last
-    /// attempt, which may be one that it started alone before it heard of a takeover.
-    pub(in crate::supervise) async fn hold_all(
-        &mut self,
-        remote: &Remote,
-        host: &str,
-    ) -> Result<(Vec<Receipt>, AttemptNo), Error> {
-        self.ledger.read_secrets().await;
-        // Earlier attempts too: two host names may share one directory, and a release covers the whole directory.
-        let mut last = self.handoff().last_on(host).unwrap_or(0);
-        let mut todo: Vec<AttemptNo> = (1..=last).rev().collect();
-        let mut receipts = Vec::new();
-        while let Some(n) = todo.pop() {
-            let Some((receipt, highest)) = self.hold(remote, n).await? else { continue };
-            receipts.push(receipt);
-            if todo.is_empty() && highest > last {
-                todo.extend((last + 1..=highest).rev());
-                last = highest;
-            }
+/// Fetches and verifies everything that a host has of the handoff. Returns what is held then and the host's last
+/// attempt, which may be one that it started alone before it heard of a takeover.
+pub(in crate::supervise) async fn hold_all(
+    record: &mut Record,
+    remote: &Remote,
+) -> Result<(Vec<Receipt>, AttemptNo), Error> {
+    record.ledger.read_secrets().await;
+    // Earlier attempts too: two host names may share one directory, and a release covers the whole directory.
+    let mut last = record.handoff().last_on(remote.host()).unwrap_or(0);
+    let mut todo: Vec<AttemptNo> = (1..=last).rev().collect();
+    let mut receipts = Vec::new();
+    while let Some(n) = todo.pop() {
+        let Some((receipt, highest)) = hold(record, remote, n).await? else { continue };
+        receipts.push(receipt);
+        if todo.is_empty() && highest > last {
+            todo.extend((last + 1..=highest).rev());
+            last = highest;
         }
-        self.mirror_logs()?;
-        Ok((receipts, last))
     }
+    record.mirror_logs()?;
+    Ok((receipts, last))
+}
 
-    /// Fetches one attempt. `None`: the host has nothing of it.
-    async fn hold(&mut self, remote: &Remote, n: AttemptNo) -> Result<Option<(Receipt, AttemptNo)>, Error> {
-        let found = self.read_logs(remote, n).await?;
-        let Some(state) = found.state else { return Ok(None) };
-        let is_open = self.handoff().phase(n).is_some_and(|phase| phase.is_open());
-        if let Some(outcome) = found.outcome.as_ref().filter(|_| is_open) {
-            self.on_result(n, outcome)?;
+/// Fetches one attempt. `None`: the host has nothing of it.
+async fn hold(record: &mut Record, remote: &Remote, n: AttemptNo) -> Result<Option<(Receipt, AttemptNo)>, Error> {
+    let found = read_logs(record, remote, n).await?;
+    let Some(state) = found.state else { return Ok(None) };
+    let is_open = record.handoff().phase(n).is_some_and(|phase| phase.is_open());
+    if let Some(outcome) = found.outcome.as_ref().filter(|_| is_open) {
+        on_result(record, n, outcome)?;
+    }
+    let recorded = found.outcome.as_ref().and_then(|outcome| outcome.capture.as_deref()?.parse::<Oid>().ok());
+    let known = record.handoff().attempt(n).and_then(|attempt| attempt.fetched.clone());
+    let (capture, lacks) = match recorded.or(known) {
+        Some(commit) => (Some(commit), None),
+        // No capture was made because the watcher died or the disk was full.
+        None if state.intent => {
+            ask_for_capture(record, remote, n).await?.map_or((None, None), |(commit, lacks)| (Some(commit), lacks))
         }
-        let recorded = found.outcome.as_ref().and_then(|outcome| outcome.capture.as_deref()?.parse::<Oid>().ok());
-        let known = self.handoff().attempt(n).and_then(|attempt| attempt.fetched.clone());
-        let (capture, lacks) = match recorded.or(known) {
-            Some(commit) => (Some(commit), None),
-            // No capture was made because the watcher died or the disk was full.
-            None if state.intent => {
-                self.capture(remote, n).await?.map_or((None, None), |(commit, lacks)| (Some(commit), lacks))
-            }
-            None => (None, None),
-        };
-        // The user may have accepted by now what git refused.
-        let refused = self.handoff().attempt(n).is_some_and(|attempt| !attempt.refused.is_empty());
-        if let Some(commit) = &capture
-            && (refused || !self.is_held(n, commit).await?)
-        {
-            let tree = found.outcome.as_ref().and_then(|outcome| outcome.tree.as_deref());
-            self.fetch_commit(remote, n, commit, tree, lacks).await?;
-        }
-        Ok(Some((Receipt { attempt: n, capture, log: found.log }, state.last)))
+        None => (None, None),
+    };
+    // The user may have accepted by now what git refused.
+    let refused = record.handoff().attempt(n).is_some_and(|attempt| !attempt.refused.is_empty());
+    if let Some(commit) = &capture
+        && (refused || !is_held(record, n, commit).await?)
+    {
+        let tree = found.outcome.as_ref().and_then(|outcome| outcome.tree.as_deref());
+        fetch_commit(record, remote, n, commit, tree, lacks).await?;
     }
+    Ok(Some((Receipt { attempt: n, capture, log: found.log }, state.last)))
+}
 
-    /// Whether the ref of the capture exists and everything that it and the refs next to it refer to is here.
-    async fn is_held(&self, n: AttemptNo, commit: &Oid) -> Result<bool, Error> {
-        let below = format!("{}{n}/", refs::of(self.id()));
-        let (repository, commit) = (self.services.repository.clone(), commit.clone());
-        let held = blocking(move || {
-            let refs = repository.list_refs(&below)?;
-            let work = format!("{below}work");
-            let stands = refs.iter().any(|(name, oid)| *name == work && *oid == commit);
-            let objects: Vec<Oid> = refs.into_iter().map(|(_, oid)| oid).collect();
-            // Fetching again repairs any problem with an object.
-            Ok::<_, crate::git::Error>(stands && repository.verify_connected(&objects).is_ok())
-        });
-        Ok(held.await??)
-    }
+/// Whether the ref of the capture exists and everything that it and the refs next to it refer to is here.
+async fn is_held(record: &Record, n: AttemptNo, commit: &Oid) -> Result<bool, Error> {
+    let below = format!("{}{n}/", refs::of(record.id()));
+    let (repository, commit) = (record.services.repository.clone(), commit.clone());
+    let held = blocking(move || {
+        let refs = repository.list_refs(&below)?;
+        let work = format!("{below}work");
+        let stands = refs.iter().any(|(name, oid)| *name == work && *oid == commit);
+        let objects: Vec<Oid> = refs.into_iter().map(|(_, oid)| oid).collect();
+        // Fetching again repairs any problem with an object.
+        Ok::<_, crate::git::Error>(stands && repository.verify_connected(&objects).is_ok())
+    });
+    Ok(held.await??)
+}
 
-    /// Reads the missing part of the logs, without waiting for more.
-    async fn read_logs(&mut self, remote: &Remote, n: AttemptNo) -> Result<Found, Error> {
-        let (mut state, mut outcome) = (None, None);
-        loop {
-            let wants = self.logs.wants(&self.name, n)?;
-            let mut poll = remote.poll(&wants, 0).await?;
-            let mut grew = false;
-            while let Some(message) = poll.next().await? {
-                match message {
-                    Message::State(line) if line.attempt == n => state = Some(line),
-                    Message::Bytes { attempt, stream, inode, offset, bytes } if attempt == n => {
-                        self.logs.mirror(&mut self.ledger, &Piece { attempt, stream, inode, offset, bytes })?;
-                        grew = true;
-                    }
-                    Message::Result { attempt, outcome: end } if attempt == n => outcome = Some(*end),
-                    _ => {}
+/// Reads the missing part of the logs, without waiting for more.
+async fn read_logs(record: &mut Record, remote: &Remote, n: AttemptNo) -> Result<Found, Error> {
+    let (mut state, mut outcome) = (None, None);
+    loop {
+        let wants = record.logs.wants(&record.name, n)?;
+        let mut poll = remote.poll(&wants, 0).await?;
+        let mut grew = false;
+        while let Some(message) = poll.next().await? {
+            match message {
+                Message::State(line) if line.attempt == n => state = Some(line),
+                Message::Bytes { attempt, stream, inode, offset, bytes } if attempt == n => {
+                    record.logs.mirror(&mut record.ledger, &Piece { attempt, stream, inode, offset, bytes })?;
+                    grew = true;
                 }
-            }
-            if outcome.is_some() || !grew {
-                break;
+                Message::Result { attempt, outcome: end } if attempt == n => outcome = Some(*end),
+                _ => {}
             }
         }
-        self.logs.sync(n)?;
-        let log = self.logs.length(n)?;
-        Ok(Found { state, outcome, log })
+        if outcome.is_some() || !grew {
+            break;
+        }
     }
+    record.logs.sync(n)?;
+    let log = record.logs.length(n)?;
+    Ok(Found { state, outcome, log })
 }

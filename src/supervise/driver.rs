@@ -1,39 +1,33 @@
-//! The process that drives a handoff, and what it holds.
+//! The process that drives a handoff: the one that holds its lock.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::model::attempt::AttemptNo;
-use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
-use crate::model::host::Host;
-use crate::model::id::{HandoffId, RemoteName};
-use crate::model::profile::Profile;
-use crate::remote::poll::LONGEST_WAIT;
+use crate::model::id::HandoffId;
 use crate::state::journal::Journal;
 use crate::state::lock::DriverLock;
+use crate::supervise::checkout::{is_unfinished, recover};
 use crate::supervise::connection::HostConnection;
+use crate::supervise::custody::fencing::settle;
 use crate::supervise::error::Error;
-use crate::supervise::ledger::Ledger;
-use crate::supervise::logs::AttemptLogs;
 use crate::supervise::progress::Progress;
+use crate::supervise::record::Record;
 use crate::supervise::services::Services;
 
-/// Holds the driver's lock, the journal, the connection and the log mirrors of one handoff.
+/// Handoffs of which a process left a change of the user's checkout half done. Opening their driver finishes it, unless
+/// another process has it.
+pub fn with_unfinished_checkout(services: &Services) -> Vec<HandoffId> {
+    let mut ids = services.store.ids().unwrap_or_default();
+    ids.retain(|id| is_unfinished(&services.store, id));
+    ids
+}
+
+/// Holds the driver's lock, the record and the connection of one handoff.
 pub struct Driver {
-    pub services: Arc<Services>,
-    pub(super) ledger: Ledger,
+    pub record: Record,
+    /// The connection to the host that has the handoff, or gets it.
     pub connection: HostConnection,
-    pub profile: Profile,
-    pub name: RemoteName,
-    /// The grant that this process has sent completely: objects and spec.
-    pub(super) sent: Option<u32>,
-    /// Milliseconds after which a poll ends by itself.
-    pub(super) longest_wait: u64,
-    /// The attempt for which it was already reported that another machine started it.
-    pub(super) elsewhere: Option<AttemptNo>,
-    /// Whether this process has reported that the host is out of reach.
-    pub(super) said_out_of_reach: bool,
-    pub(super) logs: AttemptLogs,
     _lock: DriverLock,
 }
 
@@ -51,64 +45,46 @@ impl Driver {
         if let Err(error) = crate::state::index::remember(&services.state_dir, services.repository.common_dir()) {
             services.tell(&Progress::Note { text: error.to_string() });
         }
-        Driver::new(services, journal, lock)
+        let mut driver = Driver::new(services, journal, lock)?;
+        // The checkout of the user's has nothing to do with most commands, so they are not stopped by it.
+        if let Err(error) = recover(&mut driver.record) {
+            driver.tell(&Progress::Note { text: format!("a takeover into a checkout was interrupted: {error}") });
+        }
+        Ok(driver)
     }
 
     pub(super) fn new(services: &Arc<Services>, journal: Journal, lock: DriverLock) -> Result<Driver, Error> {
-        let handoff = journal.handoff();
-        let host = services.host(handoff.host())?;
-        let profile = services.profile(&handoff.request().agent)?.clone();
-        let name = RemoteName::new(&handoff.request().id, &handoff.request().uid);
-        let connection = new_connection(services, handoff, host);
-        let logs = AttemptLogs::new(&services.store, &handoff.request().id, &profile);
-        let ledger = Ledger::new(services, journal);
-        let services = services.clone();
-        Ok(Driver {
-            services,
-            ledger,
-            connection,
-            profile,
-            name,
-            sent: None,
-            elsewhere: None,
-            said_out_of_reach: false,
-            longest_wait: LONGEST_WAIT,
-            logs,
-            _lock: lock,
-        })
+        let record = Record::new(services, journal)?;
+        let connection = record.connection_to(record.handoff().host())?;
+        Ok(Driver { record, connection, _lock: lock })
     }
 
+    /// The state, as of the last read of the journal.
     pub fn handoff(&self) -> &Handoff {
-        self.ledger.handoff()
+        self.record.handoff()
     }
 
+    /// The id of the handoff.
     pub fn id(&self) -> &HandoffId {
-        self.ledger.id()
+        self.record.id()
     }
 
+    /// Reports progress, unless it may contain a secret that cannot be masked.
     pub fn tell(&self, progress: &Progress) {
-        self.ledger.tell(progress);
+        self.record.tell(progress);
     }
 
-    /// Appends an event. An event that no longer applies was overtaken by another process and is no error.
-    pub fn append(&mut self, kind: Kind) -> Result<bool, Error> {
-        self.ledger.append(kind)
+    /// Fences every host that has not confirmed the present epoch, waiting up to `patience` for each. A host that is
+    /// out of reach is left as it is; the next command asks again.
+    pub async fn settle(&mut self, patience: Duration) -> Result<(), Error> {
+        settle(&mut self.record, &mut self.connection, patience).await
     }
 
     /// Points the connection at another host.
     pub fn move_to(&mut self, host: &str) -> Result<(), Error> {
         if self.connection.host.name != host {
-            self.connection = new_connection(&self.services, self.handoff(), self.services.host(host)?);
+            self.connection = self.record.connection_to(host)?;
         }
         Ok(())
     }
-}
-
-/// A connection to a host of the handoff, with what is known of its root.
-pub(super) fn new_connection(services: &Services, handoff: &Handoff, host: Host) -> HostConnection {
-    let known = handoff.root_of(&host.name);
-    let mut connection =
-        HostConnection::new(host, services.connect.clone(), services.prompter.clone(), services.reporter.clone());
-    connection.know(known);
-    connection
 }

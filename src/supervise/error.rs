@@ -1,9 +1,12 @@
 //! Why the engine could not do what it was asked.
 
+use std::path::PathBuf;
+
+use crate::git::merge_here::Conflict;
 use crate::model::attempt::AttemptNo;
 use crate::model::id::HandoffId;
 use crate::model::refusal::RefusedRef;
-use crate::remote::error::RemoteError;
+use crate::remote::error::{RemoteError, left_of};
 use crate::remote::refusal::RefusalClass;
 use crate::transport::TransportError;
 
@@ -43,15 +46,68 @@ pub enum Error {
     /// The state of the handoff does not allow the request.
     #[error("{id} {why}")]
     NotNow { id: HandoffId, why: String },
+    /// The user has the work, so a host continues it only when the user gives it back.
+    #[error("{id} was taken over")]
+    TakenOver { id: HandoffId },
+    /// The handoff is running, so it cannot be finished.
+    #[error("{id} is still running ({status})")]
+    StillRunning { id: HandoffId, status: &'static str },
+    /// The user ended the handoff for good.
+    #[error("{id} is finished")]
+    Finished { id: HandoffId },
+    /// A branch was asked for, and the worktree has changes that are in no commit.
+    #[error("the worktree of {id} has changes that are not committed")]
+    Uncommitted { id: HandoffId, worktree: PathBuf, branch: String },
+    /// A branch was asked for, and files in it did not pass the filter of their attributes.
+    #[error("a branch of {id} would have files that did not pass their filter: {}", few(files))]
+    Unfiltered { id: HandoffId, files: Vec<String>, worktree: Option<PathBuf> },
+    /// A pull request was asked for without a branch.
+    #[error("a pull request of {id} needs a branch")]
+    NoBranch { id: HandoffId },
+    /// A branch was asked for, and the work is equal to what was sent.
+    #[error("{id} changed nothing, so there is nothing for a branch")]
+    NothingToKeep { id: HandoffId },
+    /// The takeover cannot be given up, because its worktree has what is nowhere else.
+    #[error("{id} cannot be returned as it was: {}", why.join("; "))]
+    NotReturned { id: HandoffId, why: Vec<String>, is_changed: bool },
+    /// The takeover cannot be given up, because its branch has commits that no worktree of it has.
+    #[error(
+        "{id} cannot be returned as it was: the branch {branch} has commits of yours, and its worktree {}",
+        if *is_gone { "is gone" } else { "is not on it" }
+    )]
+    BranchMoved { id: HandoffId, branch: String, worktree: PathBuf, is_gone: bool },
+    /// The handoff is not over, so its record is needed.
+    #[error("{id} is not finished ({status})")]
+    NotFinished { id: HandoffId, status: &'static str },
+    /// A host may have something of the handoff, which its record is needed for.
+    #[error("a host may still have work or files of {id}")]
+    NotReleased { id: HandoffId },
+    /// A takeover's worktree exists.
+    #[error("{id} still has the worktree {}", worktree.display())]
+    HasWorktree { id: HandoffId, worktree: PathBuf },
+    /// The record has what is nowhere else.
+    #[error("without the record of {id}, these would be lost:\n    {}", lost.join("\n    "))]
+    WouldLose { id: HandoffId, lost: Vec<String> },
+    /// The worktree of a takeover was removed.
+    #[error("the worktree of {id} is gone")]
+    NoWorktree { id: HandoffId },
     /// The work would return to a host that has not confirmed that it moved elsewhere.
     #[error("{id} cannot return to {host}: that host has not confirmed yet that the handoff moved away")]
-    Untold { id: HandoffId, host: String },
+    Untold {
+        id: HandoffId,
+        host: String,
+        /// The command that was refused.
+        command: &'static str,
+    },
     /// Another machine that shares the host's directory started the attempt, and it shows no sign of life.
     #[error("attempt {attempt} was started by another machine that shares the directory of {host}; only that machine can tell whether it is still running{}. The request to stop is recorded there", last_tick(.beat))]
     Elsewhere { id: HandoffId, host: String, attempt: AttemptNo, beat: Option<u64> },
     /// git refused the work of an attempt. Its host keeps the work.
     #[error("git refused the work of attempt {attempt}: {}; {host} keeps it", list(.refused))]
     Refused { id: HandoffId, host: String, attempt: AttemptNo, refused: Vec<RefusedRef> },
+    /// The work cannot be merged into a checkout of the user's. Nothing was touched.
+    #[error("{id} cannot be brought here, and nothing was touched:{}", lines(.conflicts))]
+    Conflicts { id: HandoffId, conflicts: Vec<Conflict> },
     /// Another process drives the handoff.
     #[error("{holder} is already following {id}")]
     Driven { id: HandoffId, holder: String },
@@ -73,8 +129,8 @@ impl Error {
         match self {
             Error::Transport(TransportError::Unreachable { reason, .. })
             | Error::Remote(RemoteError::Transport(TransportError::Unreachable { reason, .. })) => reason.clone(),
-            Error::Remote(RemoteError::Rootless { root, .. }) => {
-                format!("it has no {root}: deleted, or its file system is not mounted")
+            Error::Remote(RemoteError::Rootless { root, left, .. }) => {
+                format!("it has no {root}: deleted, or its file system is not mounted{}", left_of(left))
             }
             other => other.to_string(),
         }
@@ -130,6 +186,20 @@ pub fn remedy(error: &Error) -> Remedy {
 
 fn list(refused: &[RefusedRef]) -> String {
     refused.iter().map(RefusedRef::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn lines(conflicts: &[Conflict]) -> String {
+    conflicts.iter().map(|conflict| format!("\n  {} {}", conflict.path, conflict.why)).collect()
+}
+
+/// The first names, and how many more there are.
+fn few(names: &[String]) -> String {
+    match names {
+        [first, second, third, rest @ ..] if !rest.is_empty() => {
+            format!("{first}, {second}, {third} and {} more", rest.len())
+        }
+        names => names.join(", "),
+    }
 }
 
 fn last_tick(beat: &Option<u64>) -> String {

@@ -46,7 +46,7 @@ impl Ledger {
         }
     }
 
-    /// Appends an event of our own words, which must still apply.
+    /// Appends an event that must still apply. Its words are the user's or ours, so they are not masked.
     pub fn require(&mut self, kind: Kind) -> Result<(), Error> {
         Ok(self.journal.append(kind)?)
     }

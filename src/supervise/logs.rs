@@ -14,7 +14,8 @@ use crate::model::id::{HandoffId, RemoteName};
 use crate::model::profile::Profile;
 use crate::model::verdict::Verdict;
 use crate::remote::poll::{Stream, Want};
-use crate::state::log_mirror::{self, Appended, LogMirror};
+use crate::state::log_mirror::{Appended, LogMirror};
+use crate::state::log_reader;
 use crate::state::store::Store;
 use crate::supervise::error::Error;
 use crate::supervise::ledger::Ledger;
@@ -46,7 +47,10 @@ pub(in crate::supervise) struct Piece {
 pub(in crate::supervise) struct AttemptLogs {
     store: Store,
     id: HandoffId,
+    /// The profile of the first agent.
     profile: Profile,
+    /// Those of later agents, by the first attempt that each runs.
+    later: BTreeMap<AttemptNo, Profile>,
     mirrors: BTreeMap<(AttemptNo, Stream), LogMirror>,
     /// The analyses of logs so far, of those attempts whose events are needed.
     analyses: BTreeMap<AttemptNo, LogAnalysis>,
@@ -55,7 +59,17 @@ pub(in crate::supervise) struct AttemptLogs {
 impl AttemptLogs {
     pub fn new(store: &Store, id: &HandoffId, profile: &Profile) -> AttemptLogs {
         let (store, id, profile) = (store.clone(), id.clone(), profile.clone());
-        AttemptLogs { store, id, profile, mirrors: BTreeMap::new(), analyses: BTreeMap::new() }
+        AttemptLogs { store, id, profile, later: BTreeMap::new(), mirrors: BTreeMap::new(), analyses: BTreeMap::new() }
+    }
+
+    /// The attempts from `first` on are another agent's.
+    pub fn learn_profile(&mut self, first: AttemptNo, profile: Profile) {
+        self.later.insert(first, profile);
+    }
+
+    /// The profile of the agent that runs attempt `n`.
+    pub fn profile(&self, n: AttemptNo) -> &Profile {
+        self.later.range(..=n).next_back().map_or(&self.profile, |(_, profile)| profile)
     }
 
     /// What to ask the host for, of each stream of an attempt.
@@ -160,8 +174,8 @@ impl AttemptLogs {
             None => {
                 let path = self.path(n, Stream::Log);
                 let fail = |source| Error::Read { path: path.display().to_string(), source };
-                let parts = log_mirror::open_parts(&path).map_err(fail)?;
-                LogAnalysis::read(&self.profile, parts).map_err(fail)?
+                let parts = log_reader::open_parts(&path).map_err(fail)?;
+                LogAnalysis::read(self.profile(n), parts).map_err(fail)?
             }
         };
         Ok(self.analyses.entry(n).or_insert(analysis))
@@ -169,13 +183,13 @@ impl AttemptLogs {
 
     /// The summary of a log that is analysed.
     pub fn summary(&self, n: AttemptNo) -> Option<Summary> {
-        self.analyses.get(&n).map(|analysis| analysis.summary(&self.profile))
+        self.analyses.get(&n).map(|analysis| analysis.summary(self.profile(n)))
     }
 
     /// The attempt has ended: syncs its mirrors, and returns the last events and the verdict.
     pub fn finish(&mut self, n: AttemptNo, outcome: &Outcome) -> Result<(Events, Verdict), Error> {
         self.sync(n)?;
-        let profile = self.profile.clone();
+        let profile = self.profile(n).clone();
         let analysis = self.analyse(n)?;
         let events = Events(analysis.finish());
         Ok((events, analysis.classify(&profile, outcome)))

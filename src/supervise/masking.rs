@@ -12,7 +12,7 @@ use crate::config::mask::Mask;
 use crate::config::secrets;
 use crate::mirror::files;
 use crate::model::attempt::Next;
-use crate::model::event::Kind;
+use crate::model::event::{ByHand, Kind};
 use crate::model::handoff::Handoff;
 use crate::model::host::SecretSource;
 use crate::supervise::error::Error;
@@ -84,7 +84,10 @@ impl Masking {
 
     /// An event as it may be written to the journal.
     pub fn cover(&self, handoff: &Handoff, kind: Kind) -> Kind {
-        if matches!(kind, Kind::Created(_) | Kind::Message { .. } | Kind::Worktree { .. } | Kind::Granted { .. }) {
+        if matches!(
+            kind,
+            Kind::Created(_) | Kind::Message { .. } | Kind::Worktree { .. } | Kind::Here { .. } | Kind::Granted { .. }
+        ) {
             return kind;
         }
         let unread = self.services.unread_secrets(handoff);
@@ -103,6 +106,10 @@ impl Masking {
 fn masked(kind: Kind, mask: &Mask) -> Kind {
     if mask.is_empty() {
         return kind;
+    }
+    // Only the explanation may contain words of the agent. A branch is named by the user.
+    if matches!(kind, Kind::Given(_) | Kind::Finished(_)) {
+        return texts(kind, |text| *text = mask.text(text).into_owned());
     }
     let Ok(mut value) = serde_json::to_value(&kind) else { return kind };
     walk(&mut value, mask);
@@ -126,6 +133,11 @@ fn withheld(kind: Kind, unread: &[String]) -> Kind {
 /// The event with its free texts mapped.
 fn texts(mut kind: Kind, change: impl Fn(&mut String)) -> Kind {
     match &mut kind {
+        Kind::Given(given) => {
+            change(&mut given.told);
+            given.by_hand.iter_mut().flat_map(texts_by_hand).for_each(&change);
+        }
+        Kind::Finished(finish) => finish.by_hand.iter_mut().flat_map(texts_by_hand).for_each(&change),
         Kind::Ended { outcome, verdict, .. } => {
             outcome.detail.iter_mut().for_each(&change);
             change(&mut verdict.evidence);
@@ -138,16 +150,18 @@ fn texts(mut kind: Kind, change: impl Fn(&mut String)) -> Kind {
     kind
 }
 
+fn texts_by_hand(by_hand: &mut ByHand) -> impl Iterator<Item = &mut String> {
+    by_hand.commits.iter_mut().chain(&mut by_hand.uncommitted)
+}
+
 /// What a log contains, masked.
 pub(in crate::supervise) fn covered_summary(mut summary: Summary) -> Summary {
     let mask = secrets::mask();
     if mask.is_empty() {
         return summary;
     }
-    let Summary { said, tried, files, blockers, .. } = &mut summary;
-    let lists = [tried, files, blockers].into_iter().flat_map(|list| &mut list.shown);
-    for item in lists.chain(said) {
-        item.text = mask.text(&item.text).into_owned();
+    for text in summary.texts_mut() {
+        *text = mask.text(text).into_owned();
     }
     summary
 }

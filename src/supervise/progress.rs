@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
 use crate::agent::output::Output;
 use crate::model::agent_event::AgentEvent;
+use crate::model::attached::AttachedFile;
 use crate::model::attempt::AttemptNo;
 use crate::model::snapshot::{LeftBehind, Snapshot};
 use crate::model::status::Status;
@@ -15,13 +16,16 @@ use crate::model::uncaptured::Uncaptured;
 use crate::model::verdict::Verdict;
 
 /// One report, in the order of events.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 #[serde(tag = "progress", rename_all = "kebab-case")]
 pub enum Progress {
     /// The working state was stored as git objects.
     Snapshot {
         id: String,
         snapshot: Box<Snapshot>,
+        /// Files that the user attached to the task.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        attached: Vec<AttachedFile>,
     },
     /// What the host does not get.
     LeftBehind {
@@ -65,6 +69,8 @@ pub enum Progress {
     Joined {
         attempt: AttemptNo,
         host: String,
+        #[serde(serialize_with = "seconds")]
+        #[schemars(with = "f64")]
         since: Duration,
     },
     /// A parsed line of the log.
@@ -114,6 +120,8 @@ pub enum Progress {
     /// The next attempt starts after a delay.
     BackingOff {
         attempt: AttemptNo,
+        #[serde(serialize_with = "seconds")]
+        #[schemars(with = "f64")]
         delay: Duration,
     },
     /// The next attempt starts at a time, in Unix seconds.
@@ -130,6 +138,8 @@ pub enum Progress {
     Unreachable {
         host: String,
         reason: String,
+        #[serde(serialize_with = "seconds")]
+        #[schemars(with = "f64")]
         retry: Duration,
         /// Whether the host has confirmed the start of the last attempt.
         begun: bool,
@@ -142,6 +152,10 @@ pub enum Progress {
         id: String,
         status: Status,
     },
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 /// Receives the reports. It must not block, because the loop that reads from the host calls it.

@@ -1,20 +1,28 @@
 //! `run`: from a task to a running attempt.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::git::{refs, snapshot};
+use crate::git::attached::{self, secrets_among};
+use crate::git::ship_facts::ShipFacts;
+use crate::git::{self, refs, snapshot};
+use crate::model::attached::Attached;
 use crate::model::event::Created;
 use crate::model::host::{FilledLimits, Host};
 use crate::model::id::{HandoffId, Uid};
+use crate::model::snapshot::Snapshot;
 use crate::model::status::Status;
 use crate::state::lock::DriverLock;
 use crate::supervise::connection::HostConnection;
+use crate::supervise::dispatch::grant::record_grant;
+use crate::supervise::dispatch::shown_command::shown_command;
 use crate::supervise::dispatch::spec::Start;
-use crate::supervise::dispatch::{DispatchSpec, facts};
+use crate::supervise::dispatch::{DispatchSpec, dispatch, facts};
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
+use crate::supervise::record::keep_attached;
 use crate::supervise::services::{Services, blocking};
 
 /// The options of the user, with every default filled in.
@@ -27,6 +35,8 @@ pub struct Plan {
     pub model: Option<String>,
     pub check: Option<String>,
     pub limits: FilledLimits,
+    /// Files to send with the task, outside the tree.
+    pub attach: Vec<PathBuf>,
     /// Start even if the same task is already running.
     pub again: bool,
 }
@@ -45,6 +55,7 @@ impl Driver {
             services.prompter.clone(),
             services.reporter.clone(),
         );
+        let attached = attach(services, &plan).await?;
         let (connection, snapshot, facts) = prepare(services, connection, plan.host.include.clone()).await?;
         let made = Created {
             id: plan.id.clone().unwrap_or_else(|| free_id(services, &plan.task)),
@@ -58,10 +69,13 @@ impl Driver {
             worktree: Some(services.repository.worktree_name()),
             subdir: services.repository.subdir().to_string_lossy().into_owned(),
             base: snapshot.clone(),
+            attached,
             limits: plan.limits,
         };
         let id = made.id.clone();
-        services.tell(&Progress::Snapshot { id: id.to_string(), snapshot: Box::new(snapshot.clone()) });
+        let files = made.attached.iter().flat_map(|attached| attached.files.clone()).collect();
+        let snapshot = Box::new(snapshot);
+        services.tell(&Progress::Snapshot { id: id.to_string(), snapshot: snapshot.clone(), attached: files });
         services.tell(&Progress::LeftBehind { items: snapshot.left_behind.clone() });
         let journal = services.store.create(made)?;
         let directory = services.store.directory(&id);
@@ -71,28 +85,48 @@ impl Driver {
         if let Some(extra) = &snapshot.extra {
             services.repository.keep_ref(&refs::extra(&id), &extra.commit)?;
         }
+        if let Some(operation) = &snapshot.operation {
+            services.repository.keep_ref(&refs::operation(&id), &operation.commit)?;
+        }
         services.repository.exclude_record()?;
+        keep_attached(services, journal.handoff()).await?;
         // The index only serves `list --all`; the handoff is complete without it.
         if let Err(error) = crate::state::index::remember(&services.state_dir, services.repository.common_dir()) {
             services.tell(&Progress::Note { text: error.to_string() });
         }
         let mut driver = Driver::new(services, journal, lock)?;
         driver.connection = connection;
-        let attempts = driver.handoff().request().limits.attempts;
-        let launch = DispatchSpec { ship: snapshot, checkout: true, start: Start::Fresh, message: None, attempts };
-        let (grant, attempt) = driver.grant(&launch)?;
-        driver.update_record()?;
-        let command = driver.command(Start::Fresh, attempt)?;
-        driver.tell(&Progress::Dispatched { attempt, host: plan.host.name, command });
-        let launched = async {
-            let prepared = driver.prepare(&grant, attempt, &launch, &facts).await?;
-            driver.dispatch(&prepared).await
-        };
-        let launched = launched.await;
-        let host = driver.connection.host.name.clone();
+        let Driver { record, connection, .. } = &mut driver;
+        let attempts = record.handoff().request().limits.attempts;
+        let launch = DispatchSpec { ship: *snapshot, checkout: true, start: Start::Fresh, message: None, attempts };
+        let (grant, attempt) = record_grant(record, &connection.host.name, &launch)?;
+        record.update()?;
+        let command = shown_command(record, Start::Fresh, attempt)?;
+        record.tell(&Progress::Dispatched { attempt, host: plan.host.name, command });
+        let launched = dispatch(record, connection, (&grant, attempt), &launch, &facts).await;
+        let host = connection.host.name.clone();
         launched.map_err(|source| Error::Begun { id, host, source: Box::new(source) })?;
         Ok(driver)
     }
+}
+
+/// Reads the attached files, after a question about those that may be secrets. Nothing is sent or recorded yet.
+async fn attach(services: &Arc<Services>, plan: &Plan) -> Result<Option<Attached>, Error> {
+    let (services, files, host) = (services.clone(), plan.attach.clone(), plan.host.name.clone());
+    let attached = blocking(move || {
+        let secrets: Vec<String> = secrets_among(&files).iter().map(|path| path.display().to_string()).collect();
+        if !secrets.is_empty() {
+            let names = secrets.join(", ");
+            let question = format!("{names}: may be a secret, by its name. Send it to {host} with the task?");
+            if services.prompter.confirm(&question) != Some(true) {
+                let what = format!("{names}: may be a secret, by its name, so it is not attached");
+                let hint = "if it is none, attach a copy with another name; `secrets` in hosts.toml is for secrets";
+                return Err(git::Error::Unfit { what, hint: hint.to_owned() });
+            }
+        }
+        attached::attach(&services.repository, &files)
+    });
+    Ok(attached.await??)
 }
 
 /// Connects while the snapshot is made. Both must succeed before anything is recorded.
@@ -100,11 +134,11 @@ async fn prepare(
     services: &Arc<Services>,
     mut connection: HostConnection,
     include: Vec<String>,
-) -> Result<(HostConnection, crate::model::snapshot::Snapshot, crate::git::ship_facts::ShipFacts), Error> {
+) -> Result<(HostConnection, Snapshot, ShipFacts), Error> {
     let repository = services.repository.clone();
     let is_taken = AtomicBool::new(false);
     let snapshot = async {
-        let taken = blocking(move || snapshot::take(&repository, &include)).await;
+        let taken = blocking(move || snapshot::take_for_run(&repository, &include)).await;
         is_taken.store(true, Ordering::Relaxed);
         taken
     };
@@ -119,6 +153,7 @@ async fn prepare(
     // Local errors are reported before remote ones.
     let (snapshot, facts) = (snapshot??, facts?);
     connected?;
+    let snapshot = Snapshot { cache_key: Some(facts.cache_key.clone()), ..snapshot };
     Ok((connection, snapshot, facts))
 }
 

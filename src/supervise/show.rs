@@ -1,17 +1,79 @@
 //! `show`: reads the state of a host without changing anything.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::mirror::files::RecordFiles;
+use crate::mirror::place::Place;
+use crate::mirror::pointers::{self, Pointer, Target};
 use crate::model::handoff::Handoff;
-use crate::model::id::RemoteName;
+use crate::model::id::{HandoffId, RemoteName};
 use crate::remote::poll::StateLine;
+use crate::state::log_reader;
 use crate::supervise::connection::HostConnection;
 use crate::supervise::error::Error;
+use crate::supervise::record::{Record, created_in};
 use crate::supervise::services::Services;
 use crate::transport::NonInteractive;
 
 /// Longest time for a look at a host.
 pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The prompt with which an interactive session continues the work, as far as it is known now.
+pub fn takeover_prompt(services: &Arc<Services>, id: &HandoffId) -> Result<String, Error> {
+    Record::new(services, services.store.open(id)?)?.takeover_prompt()
+}
+
+/// The bytes of `handoff.md` in the worktree that the handoff was created in; `None` if there is none.
+pub fn document(services: &Services, handoff: &Handoff) -> Result<Option<Vec<u8>>, Error> {
+    let (worktree, id) = (created_in(services, handoff), &handoff.request().id);
+    let files = match Place::of(&worktree, id) {
+        Place::Worktree => RecordFiles::open(&worktree, id)?,
+        Place::GitDirectory { .. } => RecordFiles::in_git_directory(&services.store.directory(id))?,
+    };
+    Ok(files.document()?)
+}
+
+/// What the claims of `handoff.md` point to.
+pub struct CheckedClaims {
+    /// Number of different pointers.
+    pub count: usize,
+    /// Those that point nowhere: the section, the pointer and the reason.
+    pub nowhere: Vec<String>,
+}
+
+/// Follows every pointer of `handoff.md` to its line of a log or its commit. `None`: there is no `handoff.md`. What people
+/// wrote is not judged.
+pub fn check_claims(services: &Services, handoff: &Handoff) -> Result<Option<CheckedClaims>, Error> {
+    let Some(page) = document(services, handoff)? else { return Ok(None) };
+    let request = handoff.request();
+    let own_words = [&request.task].into_iter().chain(&request.check).map(String::as_str).collect::<Vec<_>>();
+    let pointers = pointers::pointers(&page, &own_words);
+    let commits = pointers.iter().filter_map(|pointer| match &pointer.target {
+        Target::Commit(id) => Some(id.as_str()),
+        Target::Line { .. } => None,
+    });
+    let missing = services.repository.missing_commits(&commits.collect::<Vec<_>>())?;
+    let (logs, mut lengths) = (services.store.directory(&request.id), HashMap::new());
+    let mut nowhere = Vec::new();
+    for Pointer { section, target } in &pointers {
+        let why = match target {
+            Target::Commit(id) if missing.contains(&id.as_str()) => "is not in this repository".to_owned(),
+            Target::Commit(_) => continue,
+            Target::Line { file, line } => {
+                let length = *lengths.entry(file.clone()).or_insert_with(|| log_reader::lines(&logs.join(file)).ok());
+                match length {
+                    Some(lines) if (1..=lines).contains(line) => continue,
+                    Some(lines) => format!("points nowhere: {file} has {lines} lines"),
+                    None => format!("points nowhere: there is no {file}"),
+                }
+            }
+        };
+        nowhere.push(format!("{section}: {target} {why}"));
+    }
+    Ok(Some(CheckedClaims { count: pointers.len(), nowhere }))
+}
 
 /// What the host reports now, or why it could not be asked in time.
 pub async fn host_state(services: &Services, handoff: &Handoff) -> Result<StateLine, String> {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use secrecy::SecretString;
 
-use super::live::aside;
+use super::live::shown_line::aside;
 use super::screen;
 use crate::transport::Prompter;
 
@@ -16,9 +16,9 @@ static ASKING: Mutex<()> = Mutex::new(());
 pub struct Terminal;
 
 impl Terminal {
-    /// Whether there is a terminal to ask on.
+    /// Whether there is a terminal to ask on, and it is not used by a protocol.
     pub fn is_there() -> bool {
-        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+        !screen::is_reserved() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 }
 

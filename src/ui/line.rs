@@ -2,31 +2,22 @@
 
 use std::time::Duration;
 
+use super::ship_summary;
 use super::text::{age, first_line, neutral};
 use crate::agent::output::Output;
 use crate::agent::sanitize::in_checkout;
 use crate::model::agent_event::AgentEvent;
-use crate::model::snapshot::LeftBehind;
 use crate::model::uncaptured::{Uncaptured, UncapturedPath};
 use crate::supervise::progress::Progress;
 
 /// Maximum characters of a detail; the log has the rest.
 const WIDTH: usize = 100;
-/// Items of a list that are shown before "and N more".
-const SHOWN: usize = 8;
 
 /// The lines for an event; empty if the user does not need to see it.
 pub fn lines(progress: &Progress) -> Vec<String> {
     match progress {
-        Progress::Snapshot { id, snapshot } => {
-            let branch = snapshot.branch.as_deref().unwrap_or("a detached HEAD");
-            let extra = snapshot.extra.iter().map(|extra| match extra.files {
-                1 => ", with 1 ignored file".to_owned(),
-                files => format!(", with {files} ignored files"),
-            });
-            vec![format!("{id}: {} at {}{}", neutral(branch), snapshot.head.short(), extra.collect::<String>())]
-        }
-        Progress::LeftBehind { items } => left_behind(items),
+        Progress::Snapshot { id, snapshot, attached } => ship_summary::sent(id, snapshot, attached),
+        Progress::LeftBehind { items } => ship_summary::left_behind(items),
         Progress::Connecting { .. }
         | Progress::Hashing
         | Progress::Shipping { .. }
@@ -107,24 +98,6 @@ fn to_i64(seconds: u64) -> i64 {
 
 fn seconds(delay: Duration) -> String {
     if delay.as_secs() < 90 { format!("{} s", delay.as_secs()) } else { format!("{} min", delay.as_secs() / 60) }
-}
-
-fn left_behind(items: &[LeftBehind]) -> Vec<String> {
-    if items.is_empty() {
-        return vec![];
-    }
-    let groups: Vec<_> = items.chunk_by(|one, next| one.reason == next.reason).collect();
-    // Limited for each reason, so that a thousand ignored files do not hide an unreadable one.
-    let each = (SHOWN / groups.len()).max(1);
-    let mut lines = vec!["not sent:".to_owned()];
-    for group in groups {
-        let reason = neutral(&group[0].reason);
-        lines.extend(group.iter().take(each).map(|item| format!("  {} ({reason})", neutral(&item.path))));
-        if group.len() > each {
-            lines.push(format!("  and {} more ({reason})", group.len() - each));
-        }
-    }
-    lines
 }
 
 /// The lines for an event of the agent.
@@ -216,16 +189,5 @@ mod tests {
         let unchanged =
             Progress::Fetched { attempt: 1, commit: "0123456789ab".into(), uncaptured: 0, is_changed: false };
         assert_eq!(lines(&unchanged), ["fetched attempt 1 (0123456789): it changed no file"]);
-    }
-
-    #[test]
-    fn a_long_list_is_counted() {
-        let item = |n| LeftBehind { path: format!("p{n}"), reason: "ignored".into() };
-        let lines = left_behind(&(0..20).map(item).collect::<Vec<_>>());
-        assert_eq!(lines.len(), 2 + SHOWN);
-        assert_eq!(lines.last().unwrap(), "  and 12 more (ignored)");
-        let secret = LeftBehind { path: "secret".into(), reason: "unreadable".into() };
-        let lines = left_behind(&(0..20).map(item).chain([secret]).collect::<Vec<_>>());
-        assert_eq!(lines[lines.len() - 2..], ["  and 16 more (ignored)", "  secret (unreadable)"]);
     }
 }

@@ -1,5 +1,7 @@
 //! Terminal output: readable lines, and below them one line with elapsed time, attempt and host.
 
+pub mod shown_line;
+
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,9 +18,6 @@ use crate::supervise::progress::{Progress, Reporter};
 const TICK: Duration = Duration::from_millis(250);
 /// Text while the end of a wait is not known; the attempt has then not started.
 const RUNNING: &str = "Ctrl-C detaches; the task keeps running";
-
-/// The progress line of this process. Prompts must not be drawn over.
-static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Draws on stderr. Lines are printed above the progress line, which appears with its first text.
 pub struct Live {
@@ -66,7 +65,7 @@ impl Live {
         let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner()).with_key("line", line);
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()).with_style(style);
         super::terminal::hide_control_characters();
-        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+        shown_line::set(&bar);
         Live { bar, now }
     }
 
@@ -93,15 +92,6 @@ impl Live {
             now.doing = doing;
             now.begins = None;
         });
-    }
-}
-
-/// Runs `ask` with the progress line hidden.
-pub fn aside<T>(ask: impl FnOnce() -> T) -> T {
-    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    match shown.filter(|bar| !bar.is_hidden() && !bar.is_finished()) {
-        Some(bar) => bar.suspend(ask),
-        None => ask(),
     }
 }
 

@@ -17,3 +17,12 @@ impl Reporter for Plain {
         lines(progress).iter().for_each(|line| screen::out(line));
     }
 }
+
+/// Prints a line for each event on stderr, because stdout is for something else.
+pub struct PlainErrors;
+
+impl Reporter for PlainErrors {
+    fn tell(&self, progress: &Progress) {
+        lines(progress).iter().for_each(|line| screen::err(line));
+    }
+}

@@ -118,6 +118,46 @@ fn the_next_handoff_reuses_the_released_checkout() {
 }
 
 #[test]
+fn a_finished_handoff_leaves_its_checkout_to_the_next_one() {
+    let plan = "turn 1\nrun mkdir -p target; cat target/made >>\"$HOME/found\" 2>/dev/null; pwd >>\"$HOME/places\"; \
+                echo warm >target/made; echo line >>grown.txt\nfinish All done.\n";
+    let laptop = Laptop::with_plan(plan);
+    laptop.write(".gitignore", "target/\n");
+    laptop.run([TASK]).run().exits(0).done();
+    let another = "20260408-another";
+    laptop.handoff(["run", "--host", "box", "--id", another, "Another task."]).run().exits(0).done();
+    let home = laptop.hosts[0].home.clone();
+    let read = |name: &str| std::fs::read_to_string(home.join(name)).unwrap();
+    assert_eq!(read("found"), "warm\n");
+    let first = home.join(".handoff/trees/till-1/till");
+    assert_eq!(read("places"), format!("{0}\n{0}\n", first.display()));
+    assert_eq!(std::fs::read_to_string(first.join("grown.txt")).unwrap(), "line\n", "without the first one's work");
+    laptop.handoff(["show", ID]).run().exits(0).done();
+
+    // The first one gets its work back, in the checkout that the other one leaves.
+    let resumed = laptop.handoff(["resume", ID, "--again"]).run().exits(0);
+    resumed.says("the checkout on box is not this handoff's any more").done();
+    assert_eq!(std::fs::read_to_string(first.join("grown.txt")).unwrap(), "line\nline\n");
+    assert_eq!(read("found"), "warm\nwarm\n");
+    assert_eq!(laptop.verdicts().len(), 2, "no attempt failed for it");
+    let owner = std::fs::read_link(first.with_file_name("owner")).unwrap();
+    assert!(owner.to_string_lossy().starts_with(ID), "{owner:?}");
+    laptop.handoff(["diff", another]).run().exits(0).says("+line").done();
+}
+
+#[test]
+fn clean_of_a_handoff_without_a_checkout_deletes_what_is_its_own() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.handoff(["run", "--host", "box", "--id", "20260408-another", "Another task."]).run().exits(0).done();
+    let cleaned = laptop.handoff(["clean", ID]).run().exits(0).says("on box: released");
+    assert!(!cleaned.text().contains("checkout"), "{}", cleaned.text());
+    cleaned.done();
+    assert!(is_owned(&laptop) && work_dirs(&laptop) == 1 && !cache_refs(&laptop).contains(ID));
+    laptop.handoff(["diff", "20260408-another"]).run().exits(0).says("+by the agent").done();
+}
+
+#[test]
 fn clean_fetches_missing_work_before_it_deletes_anything() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();

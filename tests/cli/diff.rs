@@ -13,6 +13,9 @@ fn shows_each_attempt_and_only_the_agents_changes() {
     assert!(!diff.text().contains("mine.txt"), "{}", diff.text());
     let first = laptop.handoff(["diff", ID, "--attempt", "1"]).run().exits(0).says("[ -n \"$quantity\" ]");
     assert!(!first.text().contains("+ 50) / 100"), "{}", first.text());
+    let second = laptop.handoff(["diff", ID, "--attempt", "2"]).run().exits(0).says("+ 50) / 100");
+    let added = |patch: &str, what: &str| patch.lines().any(|line| line.starts_with('+') && line.contains(what));
+    assert!(!added(&second.text(), "[ -n \"$quantity\" ]"), "that is what attempt 1 changed: {}", second.text());
     laptop.handoff(["diff", ID, "--stat"]).run().exits(0).says("total.sh").says("1 file changed").done();
 }
 

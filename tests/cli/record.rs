@@ -65,3 +65,96 @@ fn a_secret_from_a_command_is_sent_and_shown_nowhere() {
         assert!(!std::fs::read_to_string(&file).unwrap().contains("ZQXJ55abc"), "{}", file.display());
     }
 }
+
+/// Two attempts: the first meets a rate limit after a test that fails, the second passes it.
+const SURVIVES: &str = "turn 1\nsay The tests come first.\nrun sh test.sh\nreplace total.sh\n\
+    -  while read -r quantity price _; do\n+  while read -r quantity price _ || [ -n \"$quantity\" ]; do\n\
+    run sh test.sh\nratelimit\nturn 2\nreplace total.sh\n-  echo $(($1 + $1 * $2 / 100))\n\
+    +  echo $((($1 * (100 + $2) + 50) / 100))\nrun sh test.sh\nfinish All tests pass.\n";
+
+#[test]
+fn the_page_tells_what_was_tried_and_what_was_survived() {
+    let laptop = Laptop::with_plan(SURVIVES);
+    laptop.run(["--check", "sh test.sh", TASK]).run().exits(0).done();
+    let page = laptop.handoff_md();
+    let tried = section(&page, "What It Tried");
+    assert!(tried.contains("- `sh test.sh` → exit 1 2 times (`attempt-1.log:"), "{tried}");
+    assert!(tried.contains("exit 0 (`attempt-2.log:") && tried.contains("“The tests come first.”"), "{tried}");
+    assert!(tried.contains("ended throttled: "), "{tried}");
+    assert_eq!(section(&page, "Errors Or Blockers"), "## Errors Or Blockers\n\n- None.\n");
+    let files = section(&page, "Files Or Areas Touched");
+    assert!(files.contains("- Attempt 2, commit `") && files.contains("  - `total.sh` (+2 −2)\n"), "{files}");
+    assert!(page.contains("\n- Model: Scripted (auto)\n"), "{page}");
+    let prompt = section(&page, "Headed Takeover Prompt");
+    for part in [
+        "It passed after attempt 2; before the work it failed with exit code 1.",
+        "`total.sh` (+2 −2)",
+        "None recorded.",
+    ] {
+        assert!(prompt.contains(part), "{part} is not in\n{prompt}");
+    }
+    let diff = prompt.lines().find_map(|line| line.trim().strip_prefix("git ")).unwrap();
+    let words: Vec<&str> = diff.split(' ').collect();
+    assert!(laptop.git(&words).contains("+  echo $((($1 * (100 + $2) + 50) / 100))"), "{diff}");
+}
+
+#[test]
+fn show_check_follows_every_claim() {
+    let laptop = Laptop::with_plan(SURVIVES);
+    laptop.run(["--check", "sh test.sh", TASK]).run().exits(0).done();
+    laptop.handoff(["show", ID, "--check"]).run().exits(0).says("lead to a line or a commit").done();
+    let page = laptop.handoff_md();
+    let forged = page
+        .replacen(
+            "## What It Tried\n\n",
+            "## What It Tried\n\n- All is well (`attempt-2.log:9999`)\n- It is in commit `deadbeef00`\n",
+            1,
+        )
+        .replace("## Final Outcome\n", "## Final Outcome\n\nMine (`attempt-7.log:1`)\n");
+    std::fs::write(laptop.record("handoff.md"), &forged).unwrap();
+    let checked = laptop.handoff(["show", ID, "--check"]).run().exits(1).complains("2 of ");
+    let checked = checked.says("what it tried: attempt-2.log:9999 points nowhere: attempt-2.log has ");
+    checked.says("what it tried: commit deadbeef00 is not in this repository").done();
+    std::fs::remove_file(laptop.truth("attempt-1.log")).unwrap();
+    laptop.handoff(["show", ID, "--check"]).run().exits(1).says("there is no attempt-1.log").done();
+    std::fs::remove_file(laptop.record("handoff.md")).unwrap();
+    laptop.handoff(["show", ID, "--check"]).run().exits(1).complains("there is no ").done();
+}
+
+#[test]
+fn what_a_person_does_is_in_the_record() {
+    let laptop = Laptop::with_plan(
+        "turn 1\nedit notes.txt <<END\nby the agent\nEND\nfinish First.\nturn 2\nedit more.txt <<END\nmore\nEND\nfinish Second.\n",
+    );
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.takeover().exits(0).done();
+    laptop.status_is("interactive");
+    let notes = laptop.handoff_md().replace("## Final Outcome", "## My Notes\n\nMind the pennies.\n\n## Final Outcome");
+    std::fs::write(laptop.record("handoff.md"), notes).unwrap();
+    let worktree = laptop.worktree();
+    std::fs::write(worktree.join("mine.txt"), "mine\n").unwrap();
+    laptop.git_in(&worktree, &["add", "mine.txt"]);
+    laptop.git_in(&worktree, &["commit", "-qm", "Add mine"]);
+    std::fs::write(worktree.join("open.txt"), "open\n").unwrap();
+    laptop.handoff(["give", ID]).run().exits(0).done();
+    let page = laptop.handoff_md();
+    let tried = section(&page, "What It Tried");
+    assert!(tried.contains("- A person changed this by hand after attempt 1: 2 files changed"), "{tried}");
+    assert!(tried.contains("` Add mine\n  - not committed: open.txt (+1 −0)\n"), "{tried}");
+    assert!(page.contains("## My Notes\n\nMind the pennies.\n"), "{page}");
+    laptop.handoff(["show", ID, "--check"]).run().exits(0).done();
+
+    laptop.takeover().exits(0).done();
+    let second = worktree.with_file_name(format!("{}.2", worktree.file_name().unwrap().to_str().unwrap()));
+    laptop.git_in(&second, &["add", "-A"]);
+    laptop.git_in(&second, &["commit", "-qm", "Add all"]);
+    laptop.handoff(["finish", ID]).run().exits(0).done();
+    let page = laptop.handoff_md();
+    let outcome = section(&page, "Final Outcome");
+    assert!(
+        outcome.contains("By hand since the takeover: no file changed.\n  - commit `")
+            && outcome.contains("` Add all\n"),
+        "{outcome}"
+    );
+    assert!(page.contains("## My Notes\n\nMind the pennies.\n"), "{page}");
+}

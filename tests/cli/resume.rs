@@ -147,3 +147,54 @@ fn resume_with_a_message_continues_a_done_handoff() {
     laptop.handoff(["diff", ID]).run().exits(0).says("+by the agent").says("+more").done();
     assert_eq!(laptop.hosts[0].prompts().len(), 2);
 }
+
+/// A second agent, which takes its task on stdin and knows no sessions.
+fn knows_fixer(laptop: &Laptop) {
+    let fixer = "#!/bin/sh\ncat >\"$HOME/fixer-prompt\"\necho \"model $2\" >fixed.txt\necho all done\n";
+    let path = laptop.hosts[0].home.join(".local/bin/fixer");
+    std::fs::write(&path, fixer).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let table = "[agent.fixer]\nbinary = [\"fixer\"]\nstart = []\nmodel_args = [\"--model\", \"{model}\"]\nsuccess = [\"^all done$\"]\n";
+    let directory = laptop.home().join(".config/handoff");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("agents.toml"), table).unwrap();
+}
+
+#[test]
+fn another_agent_continues_the_work_and_then_the_first_one_again() {
+    let plan = "turn 1\nedit a.txt <<END\nby the agent\nEND\nfail 1 Error: Authentication required\n\
+                turn 2\nfinish Done.\n";
+    let laptop = Laptop::with_plan(plan);
+    laptop.run([TASK]).run().exits(3).done();
+    knows_fixer(&laptop);
+    laptop.handoff(["resume", ID, "--agent", "fixr"]).run().exits(2).complains("fixer").done();
+    let run = laptop.handoff(["resume", ID, "--agent", "fixer", "--model", "small"]).run().exits(0);
+    run.says("fixer continues in a new session, from the resume prompt").done();
+    let prompt = std::fs::read_to_string(laptop.hosts[0].home.join("fixer-prompt")).unwrap();
+    assert!(prompt.contains(TASK) && prompt.contains("attempt-1.log"), "{prompt}");
+    let work = |n: u32, file: &str| laptop.git(&["show", &format!("refs/handoff/{ID}/{n}/work:{file}")]);
+    assert_eq!((work(2, "a.txt"), work(2, "fixed.txt")), ("by the agent\n".into(), "model small\n".into()));
+    assert_eq!(laptop.verdicts(), ["auth", "unchecked"]);
+    let shown = laptop.handoff(["show", ID, "--offline"]).run().exits(0);
+    shown.says("agent     cursor; fixer, small from attempt 2").done();
+    laptop.handoff(["logs", ID, "--attempt", "1"]).run().exits(0).says("Authentication required").done();
+
+    laptop.handoff(["resume", ID, "--agent", "cursor"]).run().exits(3).says("cursor continues in a new session").done();
+    assert_eq!(laptop.verdicts(), ["auth", "unchecked", "auth"]);
+}
+
+#[test]
+fn a_dispatch_to_another_agent_that_was_cut_is_sent_again_for_that_agent() {
+    let laptop = Laptop::with_plan("turn 1\nedit a.txt <<END\na\nEND\nfail 1 Error: Authentication required\n");
+    laptop.run([TASK]).run().exits(3).done();
+    knows_fixer(&laptop);
+    laptop.hosts[0].out_of_reach(true);
+    let running = laptop.handoff(["resume", ID, "--agent", "fixer"]).spawn();
+    let journal = || std::fs::read_to_string(laptop.truth("journal.jsonl")).unwrap();
+    wait_for("the second attempt's number", || journal().matches("\"event\":\"dispatched\"").count() == 2);
+    assert_eq!(running.kill().code, None);
+    laptop.hosts[0].out_of_reach(false);
+    laptop.handoff(["watch", ID]).run().exits(0).done();
+    assert_eq!(laptop.verdicts(), ["auth", "unchecked"]);
+    assert!(laptop.hosts[0].home.join("fixer-prompt").exists());
+}

@@ -5,9 +5,11 @@
 pub mod evidence;
 pub mod host;
 pub mod laptop;
+pub mod mcp;
 pub mod processes;
 pub mod program;
 pub mod redact;
+pub mod schema;
 pub mod screens;
 #[path = "../../integration/support/wait.rs"]
 pub mod wait;

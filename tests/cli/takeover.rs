@@ -94,8 +94,8 @@ fn one_that_was_killed_is_made_again_or_finished() {
         ("after", "worktree add"),
         ("before", "read-tree --reset -u"),
         ("after", "read-tree --reset -u"),
-        ("before", "update-ref -m"),
-        ("after", "update-ref -m"),
+        ("before", "update-ref --create-reflog"),
+        ("after", "update-ref --create-reflog"),
         ("before", "worktree repair"),
         ("after", "worktree repair"),
     ] {
@@ -153,30 +153,169 @@ fn takeover_works_without_the_host() {
 }
 
 #[test]
-fn the_first_editor_that_is_there_is_opened_on_the_worktree_and_the_record() {
+fn the_branch_of_the_worktree_has_the_users_name() {
+    let laptop = Laptop::with_plan(HANGS);
+    laptop.git(&["branch", "mine"]);
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    wait_for("the work", || laptop.hosts[0].running().join(" ").contains("sleep 99731"));
+    let named = |name: &str| laptop.handoff(["takeover", ID, "--editor", "none", "--branch", name]).run();
+    named("mine").exits(2).complains("the branch mine exists already, at ").complains("--branch NAME").done();
+    assert!(laptop.hosts[0].running().join(" ").contains("sleep 99731"), "the agent was not stopped for it");
+    named("fix/total").exits(0).says("is yours").done();
+    assert_eq!(laptop.git_in(&laptop.worktree(), &["branch", "--show-current"]), "fix/total\n");
+    named("fix/total").exits(0).says("is yours").done();
+    named("other").exits(2).complains("is on fix/total").complains("switch -c other").done();
+}
+
+#[test]
+fn an_unchanged_takeover_is_returned_and_resumed_in_its_checkout() {
+    let plan = "turn 1\nedit notes.txt <<END\nby the agent\nEND\nfinish First.\n\
+                turn 2\nrun cat notes.txt >\"$HOME/found\"\nedit more.txt <<END\nmore\nEND\nfinish Second.\n";
+    let laptop = Laptop::with_plan(plan);
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.handoff(["takeover", ID, "--return"]).run().exits(2).complains("was not taken over").done();
+    laptop.takeover().exits(0).done();
+    let refused =
+        laptop.handoff(["resume", ID, "--again"]).run().exits(2).complains(&format!("try: handoff give {ID}"));
+    refused.complains(&format!("try: handoff takeover {ID} --return")).done();
+    let returned = laptop.handoff(["takeover", ID, "--return"]).run().exits(0);
+    returned
+        .says("is on box again: done")
+        .says(&format!("removed the worktree {}", laptop.worktree().display()))
+        .done();
+    assert!(!laptop.worktree().exists());
+    assert_eq!(laptop.git(&["branch", "--list", "handoff/*"]), "");
+    laptop.status_is("done");
+    laptop.handoff(["resume", ID, "--again"]).run().exits(0).done();
+    assert_eq!(std::fs::read_to_string(laptop.hosts[0].home.join("found")).unwrap(), "by the agent\n");
+    assert_eq!(laptop.hosts[0].home.join(".handoff/trees").read_dir().unwrap().count(), 1);
+    laptop.takeover().exits(0).done();
+    assert_eq!(std::fs::read_to_string(laptop.worktree().join("more.txt")).unwrap(), "more\n");
+    assert_eq!(laptop.git_in(&laptop.worktree(), &["branch", "--show-current"]), format!("handoff/{ID}\n"));
+}
+
+#[test]
+fn a_takeover_with_anything_of_the_users_is_not_returned() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.write(".gitignore", "*.o\n");
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.takeover().exits(0).done();
+    let worktree = laptop.worktree();
+    let refused = |why: &str| {
+        let refused = laptop.handoff(["takeover", ID, "--return"]).run().exits(2).complains(why);
+        let is_changed = why.contains("changed") || why.contains("commit");
+        let help = if is_changed { format!("try: handoff give {ID}") } else { format!("takeover {ID} --return") };
+        refused.complains(&help).done();
+        laptop.status_is("interactive");
+    };
+    std::fs::write(worktree.join("mine.txt"), "mine\n").unwrap();
+    refused("its work has changed");
+    laptop.git_in(&worktree, &["add", "-A"]);
+    laptop.git_in(&worktree, &["commit", "-qm", "by hand"]);
+    refused("its work has changed");
+    laptop.git_in(&worktree, &["reset", "-q", "HEAD~"]);
+    std::fs::remove_file(worktree.join("mine.txt")).unwrap();
+    std::fs::write(worktree.join("mine.o"), "mine\n").unwrap();
+    refused("only its worktree has mine.o");
+    std::fs::remove_file(worktree.join("mine.o")).unwrap();
+    // Killed before the owner changed: the worktree is gone.
+    laptop.git(&["worktree", "remove", "--force", worktree.to_str().unwrap()]);
+    laptop.handoff(["takeover", ID, "--return"]).run().exits(0).says("is on box again: done").done();
+}
+
+#[test]
+fn a_handoff_that_was_stopped_by_its_takeover_is_stopped_after_the_return() {
+    let laptop = Laptop::with_plan(HANGS);
+    let running = laptop.run([TASK]).spawn();
+    wait_for("the agent's words", || running.stdout().contains("Now I wait."));
+    laptop.takeover().exits(0).done();
+    running.wait().done();
+    laptop.handoff(["takeover", ID, "--return"]).run().exits(0).says("is on box again: stopped").done();
+    laptop.handoff(["resume", ID]).run().exits(0).done();
+    laptop.status_is("done");
+}
+
+#[test]
+fn a_branch_that_is_checked_out_elsewhere_stays_after_a_return() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.run([TASK]).run().exits(0).done();
-    let bin = laptop.path_of(&["git", "ssh", "sh"]);
-    let opened = laptop.home().join("opened");
-    let takeover = |more: &[&str]| {
-        laptop.handoff(["takeover", ID]).args(more).env("PATH", &bin).env("DISPLAY", ":9").run().exits(0)
-    };
-    let ran = takeover(&["--editor", "cursor"]).says("cursor is not on PATH here");
-    ran.says(&format!("open it:  cursor {}", laptop.worktree().display())).done();
-    for editor in ["code", "cursor"] {
-        let script =
-            format!("#!/bin/sh\nfor arg; do echo \"$arg\"; done >{0}.new && mv {0}.new {0}\n", opened.display());
-        std::fs::write(bin.join(editor), script).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(bin.join(editor), mode).unwrap();
-        std::os::unix::fs::symlink("/bin/mv", bin.join("mv")).ok();
-        takeover(&[]).says(&format!("opened in {editor}")).done();
-        wait_for("the editor", || opened.exists());
-        let record = laptop.worktree().join(".cursor/agent-handoffs").join(ID).join("handoff.md");
-        let expected = format!("{}\n--goto\n{}\n", laptop.worktree().display(), record.display());
-        assert_eq!(std::fs::read_to_string(&opened).unwrap(), expected);
-        std::fs::remove_file(&opened).unwrap();
+    laptop.takeover().exits(0).done();
+    let branch = format!("handoff/{ID}");
+    laptop.git(&["worktree", "remove", "--force", laptop.worktree().to_str().unwrap()]);
+    laptop.git(&["switch", "-q", &branch]);
+    laptop.handoff(["takeover", ID, "--return"]).run().exits(0).done();
+    assert_eq!(laptop.git(&["rev-parse", "--abbrev-ref", "HEAD"]), format!("{branch}\n"));
+}
+
+/// A takeover on the branch `fix`, with a commit of the user's in the worktree, which the user then removed.
+fn removed_with_a_commit(with_git: bool) -> Laptop {
+    let plan = "turn 1\nedit notes.txt <<END\nby the agent\nEND\nrun git add -A; git commit -qm 'By the agent'\nfinish First.\n\
+                turn 2\nrun cat mine.txt >\"$HOME/found\"\nedit more.txt <<END\nmore\nEND\nfinish Second.\n";
+    let laptop = Laptop::with_plan(plan);
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.handoff(["takeover", ID, "--editor", "none", "--branch", "fix"]).run().exits(0).done();
+    let worktree = laptop.worktree();
+    std::fs::write(worktree.join("mine.txt"), "mine\n").unwrap();
+    laptop.git_in(&worktree, &["add", "mine.txt"]);
+    laptop.git_in(&worktree, &["commit", "-qm", "by hand"]);
+    match with_git {
+        true => drop(laptop.git(&["worktree", "remove", "--force", worktree.to_str().unwrap()])),
+        false => std::fs::remove_dir_all(&worktree).unwrap(),
     }
-    // Without a screen, handoff opens an editor only on request.
-    laptop.handoff(["takeover", ID]).env("PATH", &bin).run().exits(0).says("open it:  cursor ").done();
+    laptop
+}
+
+#[test]
+fn commits_on_the_branch_of_a_removed_worktree_are_given_with_the_command_of_the_hint() {
+    for with_git in [true, false] {
+        let laptop = removed_with_a_commit(with_git);
+        let refused = laptop.handoff(["takeover", ID, "--return"]).run().exits(2);
+        let hint = refused.stderr.lines().find_map(|line| line.trim().strip_prefix("try: git worktree prune")).unwrap();
+        let command = format!("git worktree prune{}", hint.split("  (").next().unwrap());
+        refused.complains("the branch fix has commits of yours, and its worktree is gone").done();
+        laptop.status_is("interactive");
+        laptop.shell(&format!("{command} 2>&1"));
+        laptop.handoff(["give", ID]).run().exits(0).done();
+        assert_eq!(std::fs::read_to_string(laptop.hosts[0].home.join("found")).unwrap(), "mine\n");
+    }
+}
+
+#[test]
+fn a_branch_that_was_renamed_or_deleted_does_not_stop_a_return() {
+    let laptop = removed_with_a_commit(true);
+    laptop.git(&["branch", "-m", "fix", "later"]);
+    let returned = laptop.handoff(["takeover", ID, "--return"]).run().exits(0);
+    returned.says("the branch later, which was fix, has commits that the agent does not get").done();
+    assert_eq!(laptop.git(&["show", "later:mine.txt"]), "mine\n");
+    let laptop = removed_with_a_commit(false);
+    laptop.git(&["worktree", "prune"]);
+    laptop.git(&["branch", "-D", "fix"]);
+    laptop.handoff(["takeover", ID, "--return"]).run().exits(0).says("is on box again").done();
+}
+
+#[test]
+fn commits_on_a_branch_that_its_worktree_left_are_not_returned() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.handoff(["takeover", ID, "--editor", "none", "--branch", "fix"]).run().exits(0).done();
+    let moved = laptop.top().join("work/moved here");
+    laptop.git(&["worktree", "move", laptop.worktree().to_str().unwrap(), moved.to_str().unwrap()]);
+    laptop.git_in(&moved, &["commit", "-q", "--allow-empty", "-m", "by hand"]);
+    laptop.git_in(&moved, &["switch", "-q", "--detach", "HEAD~"]);
+    let refused = laptop.handoff(["takeover", ID, "--return"]).run().exits(2);
+    refused.complains(&format!("try: git -C '{}' switch fix", moved.display())).done();
+    laptop.git(&["branch", "-f", "fix", "fix~"]);
+    laptop.handoff(["takeover", ID, "--return"]).run().exits(0).says("removed the worktree ").done();
+    assert!(!moved.exists());
+}
+
+#[test]
+fn a_branch_that_the_user_made_stays_after_a_return() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.handoff(["takeover", ID, "--editor", "none", "--branch", "mine"]).run().exits(0).done();
+    let branch = format!("handoff/{ID}");
+    laptop.git(&["branch", &branch, "mine"]);
+    laptop.handoff(["takeover", ID, "--return"]).run().exits(0).done();
+    assert_eq!(laptop.git(&["branch", "--format=%(refname:short)"]), format!("{branch}\nmain\nmine\n"));
 }

@@ -14,7 +14,7 @@ pub const FAULTS: &[Fault] = &[
         44,
         "odd_repositories",
         "a nested repository, an unreadable file, assume-unchanged and skip-worktree edits, a dirty submodule, an LFS \
-         pointer, ignored files, an empty directory, a pipe; a merge, shallow and partial clones, an unborn HEAD",
+         pointer, ignored files, an empty directory, a pipe; a partial clone, an unborn HEAD",
         "each is captured, or listed by `run` with the reason; a repository that would arrive incomplete is refused, \
          with the command that helps",
     ),

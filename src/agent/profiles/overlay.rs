@@ -46,6 +46,7 @@ overlay! {
     session: SessionMode;
     create: Vec<String>;
     resume: Vec<String>;
+    interactive: Vec<String>;
     model_args: Vec<String>;
     session_pattern: Option<String>;
     login_check: Vec<String>;

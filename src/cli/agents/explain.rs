@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use jiff::Zoned;
+use serde::Serialize;
 
 use crate::agent::classify::{Log, alone, classify_log};
 use crate::agent::profiles;
@@ -13,8 +14,9 @@ use crate::cli::error::Error;
 use crate::cli::exit;
 use crate::model::agent_event::AgentEvent;
 use crate::model::attempt::Outcome;
-use crate::ui::line;
+use crate::model::verdict::Class;
 use crate::ui::text::neutral;
+use crate::ui::{line, screen};
 
 /// Show how handoff judges a log: its events, the verdict, and the evidence
 ///
@@ -41,6 +43,21 @@ pub struct Explain {
     log: PathBuf,
 }
 
+/// How handoff judges a log.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct Explained<'a> {
+    verdict: Class,
+    /// The line or fact that proves it.
+    evidence: &'a str,
+    /// Line of the log that contains the evidence, from 1.
+    line: Option<u64>,
+    /// When a usage limit resets, in Unix seconds.
+    until: Option<i64>,
+    notes: &'a [String],
+    /// The verdict of a host without contact.
+    alone: Class,
+}
+
 impl Explain {
     /// Reads the log once, in bounded memory.
     pub fn run(self) -> Result<u8, Error> {
@@ -63,15 +80,15 @@ impl Explain {
         let alone = alone(profile, &log, &outcome);
         let place = verdict.line.map(|line| format!("line {line}"));
         if self.json {
-            let value = serde_json::json!({
-                "verdict": verdict.class,
-                "evidence": verdict.evidence,
-                "line": verdict.line,
-                "until": verdict.until,
-                "notes": verdict.notes,
-                "alone": alone,
-            });
-            outln!("{value}");
+            let explained = Explained {
+                verdict: verdict.class,
+                evidence: &verdict.evidence,
+                line: verdict.line,
+                until: verdict.until,
+                notes: &verdict.notes,
+                alone,
+            };
+            outln!("{}", screen::json(&explained));
             return Ok(exit::OK);
         }
         let place = place.map_or_else(String::new, |place| format!(" ({place})"));

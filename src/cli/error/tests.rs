@@ -7,8 +7,9 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::hosts::NotAHostName;
 use crate::config::secrets::{SecretError, Why};
 use crate::config::templates::TemplateError;
-use crate::model::event::Refused;
+use crate::git::merge_here::Conflict;
 use crate::model::id::HandoffId;
+use crate::model::not_applied::Refused;
 use crate::model::refusal::{Fault, RefusedRef};
 use crate::model::snapshot::Oid;
 use crate::model::testing::match_file;
@@ -123,6 +124,7 @@ fn git() -> String {
             stderr: "fatal: bad object\n".into(),
         };
         Untrusted: GitError::untrusted("the host sent a commit that it did not announce");
+        Tool: GitError::Tool { tool: "gh", status: "exit status: 4".into(), said: "please log in".into() };
         Io: GitError::io("read", std::path::Path::new("/repo/file"))(io());
     })
 }
@@ -156,7 +158,8 @@ fn remote() -> String {
             RemoteError::Cut { host: host(), verb: "poll", noise: "sh: out of memory".into() };
         Garbled: RemoteError::Garbled { host: host(), verb: "poll", what: "a frame of no kind".into() };
         Refused: answer("disk", "no space left on device"), answer("other-node", "another machine began the attempt");
-        Rootless: RemoteError::Rootless { host: host(), root: "/home/dev/.handoff".into() };
+        PackRefused: RemoteError::PackRefused { host: host(), text: "the pack is damaged".into(), tips: vec![] };
+        Rootless: RemoteError::Rootless { host: host(), root: "/home/dev/.handoff".into(), left: vec![] };
         NotInstalled: RemoteError::NotInstalled { host: host(), reason: "its checksum differs".into() };
         Pack: RemoteError::Pack(io());
     })
@@ -190,11 +193,36 @@ fn engine() -> String {
         Begun: SuperviseError::Begun { id: id(), host: host(), source: inner() };
         Unattended: SuperviseError::Unattended { id: id(), source: inner() };
         NotNow: SuperviseError::NotNow { id: id(), why: "is still running".into() };
-        Untold: SuperviseError::Untold { id: id(), host: host() };
+        TakenOver: SuperviseError::TakenOver { id: id() };
+        StillRunning: SuperviseError::StillRunning { id: id(), status: "running" };
+        Finished: SuperviseError::Finished { id: id() };
+        Uncommitted: SuperviseError::Uncommitted {
+            id: id(),
+            worktree: "/repo handoff".into(),
+            branch: "fix".into()
+        };
+        Unfiltered: SuperviseError::Unfiltered {
+            id: id(),
+            files: (0..5).map(|n| format!("{n}.key")).collect(),
+            worktree: Some("/repo handoff".into())
+        };
+        NoBranch: SuperviseError::NoBranch { id: id() };
+        NothingToKeep: SuperviseError::NothingToKeep { id: id() };
+        NotReturned: SuperviseError::NotReturned { id: id(), why: vec!["its work has changed".into()], is_changed: true };
+        BranchMoved: SuperviseError::BranchMoved {
+            id: id(), branch: "fix/till".into(), worktree: "/repo handoff".into(), is_gone: true
+        };
+        NotFinished: SuperviseError::NotFinished { id: id(), status: "needs you" };
+        NotReleased: SuperviseError::NotReleased { id: id() };
+        HasWorktree: SuperviseError::HasWorktree { id: id(), worktree: "/repo handoff".into() };
+        WouldLose: SuperviseError::WouldLose { id: id(), lost: vec!["refs/handoff/x/1/work (1234567890)".into()] };
+        NoWorktree: SuperviseError::NoWorktree { id: id() };
+        Untold: SuperviseError::Untold { id: id(), host: host(), command: "resume" };
         Elsewhere: elsewhere(None), elsewhere(Some(75));
         Refused: SuperviseError::Refused { id: id(), host: host(), attempt: 1, refused: refused() };
         Driven: SuperviseError::Driven { id: id(), holder: "process 4711".into() };
         Read: SuperviseError::Read { path: "/repo/.env".into(), source: io() };
+        Conflicts: SuperviseError::Conflicts { id: id(), conflicts: vec![Conflict { path: "src/total.rs".into(), why: "is changed on both sides, in the same lines" }] };
         Inner: SuperviseError::Inner("task 7 panicked".into());
     })
 }

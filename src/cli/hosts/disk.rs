@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::cli::Global;
 use crate::cli::context;
 use crate::cli::error::Error;
 use crate::cli::exit;
+use crate::cli::ways;
 use crate::config::settings::human_bytes;
 use crate::model::host::Host;
 use crate::remote::trees::Contents;
@@ -14,10 +17,20 @@ use crate::supervise::connection::HostConnection;
 use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::progress::NullReporter;
 use crate::supervise::services::join_all;
+use crate::ui::screen;
 use crate::ui::text::{first_line, neutral};
 
 /// How long one host may take to answer. The host gives up on a directory after ten seconds.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// What a host's checkouts and caches take.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct HostDisk<'a> {
+    host: &'a str,
+    contents: Option<&'a Contents>,
+    /// Why the contents are not known.
+    unknown: Option<&'a String>,
+}
 
 /// Asks the hosts at the same time, and prints one line each. The exit code tells whether all of them answered.
 pub(super) async fn show(global: &Global, names: &[String], json: bool) -> Result<u8, Error> {
@@ -38,7 +51,7 @@ pub(super) async fn show(global: &Global, names: &[String], json: bool) -> Resul
     for (host, answer) in hosts.iter().zip(&answers) {
         if json {
             let (contents, unknown) = (answer.as_ref().ok(), answer.as_ref().err());
-            outln!("{}", serde_json::json!({ "host": host.name, "contents": contents, "unknown": unknown }));
+            outln!("{}", screen::json(&HostDisk { host: &host.name, contents, unknown }));
         } else {
             outln!("{}", row(&host.name, answer));
         }
@@ -54,7 +67,7 @@ type Answer = Option<Result<Contents, SuperviseError>>;
 
 async fn ask(host: &Host) -> Answer {
     let reporter = Arc::new(NullReporter);
-    let mut connection = HostConnection::new(host.clone(), context::connect(), context::prompter(), reporter);
+    let mut connection = HostConnection::new(host.clone(), ways::connect(), context::prompter(), reporter);
     let answer = async { Ok(connection.once().await?.trees().await?) };
     tokio::time::timeout(LIMIT, answer).await.ok()
 }

@@ -1,4 +1,4 @@
-//! Parses the structure of the file: `[defaults]`, `[host.NAME]`, and conditions on several keys of a table.
+//! Parses the structure of the file: `[defaults]`, `[host.NAME]`, `[takeover]`, and conditions on several keys of a table.
 
 use std::path::Path;
 
@@ -16,27 +16,37 @@ use crate::model::host::{LOCAL, TransportKind};
 type Name<'i> = Spanned<DeString<'i>>;
 
 /// The top-level tables.
-const TOP: [&str; 2] = ["defaults", "host"];
+const TOP: [&str; 3] = ["defaults", "host", "takeover"];
 
-/// The defaults, and the hosts in the order of the file.
-pub(super) fn parse(file: &Path, text: &str, home: &Path) -> Result<(Entry, Vec<(String, Entry)>), Diagnostics> {
+/// What the file says.
+#[derive(Default)]
+pub(super) struct Tables {
+    pub(super) defaults: Entry,
+    /// In the order of the file.
+    pub(super) hosts: Vec<(String, Entry)>,
+    pub(super) takeover_command: Option<String>,
+}
+
+/// Parses the whole file.
+pub(super) fn parse(file: &Path, text: &str, home: &Path) -> Result<Tables, Diagnostics> {
     let mut reader = Reader::new(file, text, home);
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         // If the syntax is broken, errors in the values would only distract.
         errors.iter().for_each(|error| reader.report_syntax(error));
-        return reader.finish().map(|()| (Entry::default(), Vec::new()));
+        return reader.finish().map(|()| Tables::default());
     }
-    let (mut defaults, mut hosts) = (Entry::default(), Vec::new());
+    let mut tables = Tables::default();
     for (name, value) in document.get_ref().iter() {
         match name.get_ref().as_ref() {
-            "defaults" => defaults = entry(&mut reader, None, value),
-            "host" => hosts = all_hosts(&mut reader, value),
+            "defaults" => tables.defaults = entry(&mut reader, None, value),
+            "host" => tables.hosts = all_hosts(&mut reader, value),
+            "takeover" => tables.takeover_command = takeover(&mut reader, value),
             _ => unknown_top(&mut reader, name, value),
         }
     }
     reader.finish()?;
-    Ok((defaults, hosts))
+    Ok(tables)
 }
 
 fn unknown_top(reader: &mut Reader<'_>, name: &Name<'_>, value: &Value<'_>) {
@@ -67,6 +77,18 @@ fn all_hosts(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<(String, Entry)>
     }
     hosts.sort_by_key(|(at, ..)| *at);
     hosts.into_iter().map(|(_, name, entry)| (name, entry)).collect()
+}
+
+/// The command of `[takeover]`.
+fn takeover(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
+    let mut command = None;
+    for (name, value) in reader.table("takeover", value, "a table")?.iter() {
+        match name.get_ref().as_ref() {
+            "command" => command = reader.ruled("command", value, &rules::COMMAND),
+            word => reader.report_with_help(name.span(), format!("unknown key `{word}`"), meant(word, &["command"])),
+        }
+    }
+    command
 }
 
 /// Parses one table; `host` is its name, `None` for `[defaults]`.

@@ -29,6 +29,8 @@ pub(super) const PATTERN: Rule =
     Rule { holds: is_pattern, wants: "a .gitignore pattern such as `target/`, without `!` or `#` in front" };
 /// Script text, may be empty.
 pub(super) const SCRIPT: Rule = Rule { holds: |s| !s.contains('\0'), wants: "without a zero byte" };
+pub(super) const COMMAND: Rule =
+    Rule { holds: |s| !s.trim().is_empty() && !s.contains('\0'), wants: "a command, without a zero byte" };
 pub(super) const VARIABLE: Rule =
     Rule { holds: is_variable, wants: "the name of a variable: letters, digits and `_`, not starting with a digit" };
 

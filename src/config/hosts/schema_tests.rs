@@ -57,7 +57,7 @@ fn parser_and_schema_have_the_same_keys() {
         keys.sort_unstable();
         keys
     };
-    assert_eq!(keys_at("/properties"), ["defaults", "host"]);
+    assert_eq!(keys_at("/properties"), ["defaults", "host", "takeover"]);
     assert_eq!(keys_at("/$defs/host/properties"), sorted(KEYS.iter().map(|k| k.name).collect()));
     let defaults = KEYS.iter().filter(|k| k.in_defaults()).map(|k| k.name).collect();
     assert_eq!(keys_at("/properties/defaults/properties"), sorted(defaults));
@@ -85,6 +85,12 @@ fn parser_and_schema_give_the_same_result() {
         ("[defaults]\ntransport = \"local\"\n", false),
         ("[host.box]\ntransport = \"local\"\n", true),
         ("[host]\nport = 22\n", false),
+        ("[takeover]\ncommand = \"emacsclient -n \\\"$HANDOFF_RECORD\\\"\"\n", true),
+        ("[takeover]\n", true),
+        ("[takeover]\ncommand = \"  \"\n", false),
+        ("[takeover]\ncommand = [\"vim\"]\n", false),
+        ("[takeover]\ncomand = \"vim\"\n", false),
+        ("takeover = \"vim\"\n", false),
     ] {
         same_result(text, is_right);
     }

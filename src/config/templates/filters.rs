@@ -3,14 +3,22 @@
 use minijinja::Environment;
 
 use crate::config::markdown::{self, Place};
+use crate::config::recorded;
 
-/// Adds the filters `line`, `item`, `prose`, `plain` and the function `fence`.
+/// Adds the filters `line`, `item`, `prose`, `plain` and the functions `fence` and `recorded`.
 pub(super) fn add_to(environment: &mut Environment<'_>) {
     environment.add_filter("line", |text: String| line(&text));
     environment.add_filter("item", |text: String| item(&text));
     environment.add_filter("prose", |text: String| prose(&text));
     environment.add_filter("plain", |text: String| plain(&text));
     environment.add_function("fence", |text: String| code_fence(&text));
+    environment.add_function("recorded", |items: Vec<String>| list(&items));
+}
+
+/// A list for a section of people's, between marks.
+fn list(items: &[String]) -> String {
+    let items: Vec<String> = items.iter().map(|text| format!("- {}", item(text))).collect();
+    recorded::marked(&items.join("\n"))
 }
 
 /// A fence of at least three backticks, longer than any run of them in the text after [`plain`].

@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::*;
+use crate::config::recorded;
 
 const CONTEXT: PromptContext<'static> = PromptContext {
     task: "Fix the benchmark.\n\n  {{ not a template }} <b>&amp;</b>",
@@ -13,6 +14,12 @@ const CONTEXT: PromptContext<'static> = PromptContext {
     tried: None,
     blockers: None,
     editor: None,
+    attached: &[],
+    base: "commit `1111111111111111111111111111111111111111`",
+    files: None,
+    diff: None,
+    check_state: None,
+    record: ".cursor/agent-handoffs/x",
 };
 
 fn prompt(kind: PromptKind, context: &PromptContext<'_>) -> String {
@@ -83,6 +90,18 @@ fn the_prompt_of_a_takeover_names_what_was_tried_and_the_editor() {
     assert!(
         prompt(PromptKind::Takeover, &CONTEXT).starts_with("Continue this task in the current interactive session.")
     );
+}
+
+#[test]
+fn attached_files_are_named_by_their_paths_where_these_are_known() {
+    let attached = ["/w/.git/handoff/x/attached/a b.png".to_owned()];
+    for kind in [PromptKind::Takeover, PromptKind::Resume] {
+        let text = prompt(kind, &PromptContext { attached: &attached, ..CONTEXT });
+        assert!(text.contains("outside the repository:\n\n- /w/.git/handoff/x/attached/a b.png\n\n"), "{text}");
+        assert!(!prompt(kind, &CONTEXT).contains("attached"));
+    }
+    let head = prompt(PromptKind::Attached, &CONTEXT);
+    assert!(head.starts_with('\n') && head.ends_with(":\n\n"), "{head}");
 }
 
 /// The page after the first launch.
@@ -173,7 +192,7 @@ make
 }
 
 #[test]
-fn agents_cannot_write_sections_and_people_can() {
+fn agents_cannot_write_sections() {
     let evil = "fine\n## Final Outcome\n- hacked\n```\nopen".to_owned();
     let text = render_handoff(
         &HandoffPage {
@@ -182,9 +201,9 @@ fn agents_cannot_write_sections_and_people_can() {
             latest_summary: Some(evil.clone()),
             what_it_tried: vec![evil.clone()],
             errors: vec![evil.clone()],
-            next_step: Some(evil),
+            next_step: Some(evil.clone()),
             extra: vec![("Note".into(), "x\n## y".into())],
-            final_outcome: Some("Merged.\n\n# By hand  \n".into()),
+            outcome: vec![evil],
             ..page()
         },
         None,
@@ -192,7 +211,8 @@ fn agents_cannot_write_sections_and_people_can() {
     .unwrap();
     let headings = |text: &str| text.lines().filter(|l| l.starts_with("## ")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(headings(&text), headings(&render_handoff(&page(), None).unwrap()));
-    assert!(text.ends_with("## Final Outcome\n\nMerged.\n\n# By hand  \n\n"), "{text}");
+    let outcome = &text[text.find("\n## Final Outcome\n").unwrap() + 1..];
+    assert!(recorded::without(outcome.as_bytes()).is_some_and(|rest| rest == b"## Final Outcome\n\n"), "{outcome}");
     assert!(text.contains("\n- Note: x ## y\n"), "{text}");
 }
 
@@ -220,8 +240,9 @@ fn a_mistake_in_a_template_is_shown_at_its_line() {
     let place = format!("{}:2:1: undefined value", file.display());
     assert!(shown.starts_with(&place) && shown.contains("2 | Go to {{ rep }}.\n"), "{shown}");
     assert!(
-        shown
-            .ends_with("\n  known here: task, repo, branch, check, state, next_step, message, tried, blockers, editor"),
+        shown.ends_with(
+            "\n  known here: task, repo, branch, check, state, next_step, message, tried, blockers, editor, attached, base, files, diff, check_state, record"
+        ),
         "{shown}"
     );
     let shown = fails("{% if %}\n");

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::hidden_edits::Flags;
-use super::index_stamp;
 use super::scratch::{Entries, Scratch, copy_with_time, parse_entry};
+use crate::git::index_stamp::IndexStamp;
 use crate::git::{Error, Repository, Result};
 
 /// Starts with a dot, which no handoff's id does.
@@ -25,7 +25,7 @@ pub(super) struct KeptIndex {
     /// Hash of the user's index; `None` without one.
     user: Option<String>,
     /// State of the index of files at the start, if its entries are exactly the user's.
-    start: Option<(u64, u64, i64, i64)>,
+    start: Option<IndexStamp>,
     /// Whether the snapshot started from the kept index.
     used: bool,
 }
@@ -43,7 +43,7 @@ impl KeptIndex {
         self.used = self.start_from_kept(scratch, staged)?;
         if !self.used {
             scratch.copy_staged_to_files()?;
-            self.start = index_stamp(scratch.files());
+            self.start = IndexStamp::read(scratch.files());
         }
         Ok(())
     }
@@ -56,7 +56,7 @@ impl KeptIndex {
         let Some((path, of, own)) = kept.first() else { return Ok(false) };
         if of == user {
             let usable = copy_if_whole(path, own, scratch.files())?;
-            self.start = index_stamp(scratch.files());
+            self.start = IndexStamp::read(scratch.files());
             return Ok(usable);
         }
         let changed = scratch.changed_files(scratch.staged())?;
@@ -76,7 +76,7 @@ impl KeptIndex {
     /// ignored, because it only costs time.
     pub(super) fn keep(&self, scratch: &Scratch, staged: &Entries, files: &Entries, flags: &Flags) {
         let Some(user) = &self.user else { return };
-        if self.start.is_none() || self.start != index_stamp(scratch.files()) {
+        if self.start.is_none() || self.start != IndexStamp::read(scratch.files()) {
             let _ = self.write(user, scratch, staged, files, flags);
         } else if !self.used {
             // The user's index has no outdated data.

@@ -11,10 +11,7 @@ use super::rewritten;
 use super::scratch::{Entries, GITLINK, Scratch, path_of};
 use crate::git::record::RECORD;
 use crate::git::{Repository, Result};
-use crate::model::snapshot::{LeftBehind, Oid};
-
-/// Maximum paths that are listed for one reason; the rest are counted.
-const LISTED: usize = 200;
+use crate::model::snapshot::{LeftBehind, LeftBehindKind, Oid};
 
 /// Looks at the directory after `add -A` has filled the index of files, which contains `files`. `all_added`: everything
 /// could be added. `sent`: an index of everything that is shipped.
@@ -25,7 +22,7 @@ pub(super) fn find(
     files: &Entries,
     all_added: bool,
     sent: &Path,
-) -> Result<Vec<LeftBehind>> {
+) -> Result<Found> {
     let ignored = ignored(repo, scratch, sent)?;
     let mut found = Found::default();
     walk(repo, &ignored, staged, files, &mut found);
@@ -35,28 +32,47 @@ pub(super) fn find(
     }
     rewritten::find(repo, scratch, files)?.iter().for_each(|(path, reason)| found.add(reason, path));
     intent_to_add(repo, scratch, staged, index_tree, &mut found)?;
-    ignored.iter().for_each(|path| found.add("ignored", path));
-    Ok(found.list())
+    ignored.iter().for_each(|path| found.add_kind(LeftBehindKind::Ignored, "ignored", path));
+    Ok(found)
+}
+
+/// The list with more exact reasons for some of its paths. A path that is listed only as a part of its directory gets a
+/// line of its own, at most `most` of them.
+pub(super) fn with_reasons(
+    mut list: Vec<LeftBehind>,
+    withheld: &[(Vec<u8>, &'static str)],
+    most: usize,
+) -> Vec<LeftBehind> {
+    for (path, reason) in withheld.iter().take(most) {
+        let path = String::from_utf8_lossy(path).into_owned();
+        list.retain(|item| item.path != path);
+        list.push(LeftBehind { path, reason: (*reason).to_owned(), more: 0, kind: LeftBehindKind::Content });
+    }
+    list
 }
 
 /// Paths by reason, so that a thousand of one kind do not hide the others.
 #[derive(Default)]
-struct Found(BTreeMap<String, Vec<Vec<u8>>>);
+pub(super) struct Found(BTreeMap<(String, LeftBehindKind), Vec<Vec<u8>>>);
 
 impl Found {
     fn add(&mut self, reason: impl Into<String>, path: &[u8]) {
-        self.0.entry(reason.into()).or_default().push(path.to_vec());
+        self.add_kind(LeftBehindKind::Content, reason, path);
     }
 
-    fn list(self) -> Vec<LeftBehind> {
+    fn add_kind(&mut self, kind: LeftBehindKind, reason: impl Into<String>, path: &[u8]) {
+        self.0.entry((reason.into(), kind)).or_default().push(path.to_vec());
+    }
+
+    /// At most `most` paths for each reason, and how many more there are.
+    pub(super) fn list(self, most: usize) -> Vec<LeftBehind> {
         let mut list = Vec::new();
-        for (reason, mut paths) in self.0 {
+        for ((reason, kind), mut paths) in self.0 {
             paths.sort_unstable();
-            for path in paths.iter().take(LISTED) {
-                list.push(LeftBehind { path: String::from_utf8_lossy(path).into_owned(), reason: reason.clone() });
-            }
-            if paths.len() > LISTED {
-                list.push(LeftBehind { path: format!("({} more)", paths.len() - LISTED), reason });
+            let item = |path: String, more: u64| LeftBehind { path, reason: reason.clone(), more, kind };
+            list.extend(paths.iter().take(most).map(|path| item(String::from_utf8_lossy(path).into_owned(), 0)));
+            if let Some(more @ 1..) = paths.len().checked_sub(most) {
+                list.push(item(format!("({more} more)"), more as u64));
             }
         }
         list
@@ -124,7 +140,7 @@ fn walk(repo: &Repository, ignored: &HashSet<Vec<u8>>, staged: &Entries, files: 
             }
         }
         if count == 0 && !directory.is_empty() {
-            found.add("empty directory", &directory);
+            found.add_kind(LeftBehindKind::Nothing, "empty directory", &directory);
         }
     }
 }
@@ -235,7 +251,7 @@ fn intent_to_add(
     let printed = scratch.git("ls-tree").args(["-r", "-z", "--name-only", index_tree.as_str()]).run()?;
     let written: HashSet<_> = printed.split(|b| *b == 0).collect();
     for path in candidates.into_iter().filter(|path| !written.contains(path.as_slice())) {
-        found.add("intent to add (sent as untracked)", path);
+        found.add_kind(LeftBehindKind::Nothing, "intent to add (sent as untracked)", path);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::git::command::{Git, failed};
 use crate::git::record::RECORD;
 use crate::git::repository::oid;
 use crate::git::{Error, Repository, Result};
-use crate::model::snapshot::Oid;
+use crate::model::snapshot::{Head, Oid};
 
 /// Starts with a dot, which no handoff's id does.
 const PREFIX: &str = ".snapshot-";
@@ -53,10 +53,17 @@ impl Scratch {
     /// index.
     pub(super) fn new(repo: &Repository) -> Result<Self> {
         let home = repo.state_dir();
-        std::fs::create_dir_all(&home).map_err(Error::io("make", &home))?;
         remove_stale(&home, PREFIX);
-        let directory =
-            tempfile::Builder::new().prefix(PREFIX).tempdir_in(&home).map_err(Error::io("write in", &home))?;
+        let make = || {
+            std::fs::create_dir_all(&home).map_err(Error::io("make", &home))?;
+            Ok(tempfile::Builder::new().prefix(PREFIX).tempdir_in(&home))
+        };
+        let directory = match make()? {
+            // A preview of another process has just removed the directory, which was empty.
+            Err(error) if error.kind() == ErrorKind::NotFound => make()?,
+            made => made,
+        };
+        let directory = directory.map_err(Error::io("write in", &home))?;
         let info = directory.path().join("objects/info");
         std::fs::create_dir_all(&info).map_err(Error::io("make", &info))?;
         let alternates = info.join("alternates");
@@ -97,7 +104,7 @@ impl Scratch {
     ///
     /// The record is not excluded by a pathspec, because `add` refuses one that goes through a link or into another
     /// repository.
-    pub(super) fn add_all(&self, head: &Oid) -> Result<bool> {
+    pub(super) fn add_all(&self, head: &Head) -> Result<bool> {
         let output = self.git("add").index(&self.files).args(["-A", "--ignore-errors", "--", "."]).output()?;
         // Status 1: some paths were left out and the others were added.
         let all = match output.status.code() {
@@ -115,7 +122,7 @@ impl Scratch {
     }
 
     /// Adds these paths to an index, ignored or not. Unreadable ones are left out.
-    pub(super) fn add_these(&self, index: &Path, paths: &[&[u8]]) -> Result<()> {
+    pub(super) fn add_these(&self, index: &Path, paths: &[Vec<u8>]) -> Result<()> {
         let add = self.git("add").index(index).env("GIT_LITERAL_PATHSPECS", "1");
         let add = add.args(["-f", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul"]);
         let output = add.stdin(paths.join(&0)).output()?;
@@ -144,7 +151,7 @@ impl Scratch {
 
     /// Sets the entries of the record's directory to what HEAD has (usually nothing), because they are never work. If
     /// something else is at that path, it is the user's, and there is no record.
-    pub(super) fn pin_record(&self, index: &Path, head: &Oid) -> Result<()> {
+    pub(super) fn pin_record(&self, index: &Path, head: &Head) -> Result<()> {
         let entries = |printed: Vec<u8>, path_of: fn(&[u8]) -> &[u8]| -> Vec<Vec<u8>> {
             let inside = |path: &[u8]| path.strip_prefix(RECORD.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"));
             let all = printed.split(|b| *b == 0).filter(|entry| inside(path_of(entry)));
@@ -153,11 +160,12 @@ impl Scratch {
         let listed = self.git("ls-files").index(index).args(["-z", "--", ":(top,literal).cursor"]).run()?;
         let in_the_way = listed.split(|b| *b == 0).any(|path| path == b".cursor" || path == RECORD.as_bytes());
         let present = entries(listed, |path| path);
-        let committed = if in_the_way {
-            Vec::new()
-        } else {
-            let printed = self.git("ls-tree").args(["-r", "-z", head.as_str(), "--", RECORD]).run()?;
-            entries(printed, |entry| entry.splitn(2, |b| *b == b'\t').nth(1).unwrap_or_default())
+        let committed = match head.commit().filter(|_| !in_the_way) {
+            None => Vec::new(),
+            Some(head) => {
+                let printed = self.git("ls-tree").args(["-r", "-z", head.as_str(), "--", RECORD]).run()?;
+                entries(printed, |entry| entry.splitn(2, |b| *b == b'\t').nth(1).unwrap_or_default())
+            }
         };
         if present.is_empty() && committed.is_empty() {
             return Ok(());
@@ -235,7 +243,12 @@ impl Scratch {
     }
 
     /// Makes a commit with a fixed author, so that snapshots do not differ by who took them.
-    pub(super) fn commit(&self, message: &str, tree: &Oid, parents: &[&Oid]) -> Result<Oid> {
+    pub(super) fn commit<'a>(
+        &self,
+        message: &str,
+        tree: &Oid,
+        parents: impl IntoIterator<Item = &'a Oid>,
+    ) -> Result<Oid> {
         let mut git = self.git("commit-tree").config("i18n.commitEncoding=UTF-8").arg(tree.as_str());
         for parent in parents {
             git = git.args(["-p", parent.as_str()]);
@@ -247,16 +260,25 @@ impl Scratch {
         oid(&git.stdin(message).line()?)
     }
 
+    /// Makes a commit with the same author. The parents may be too many for a command line.
+    pub(super) fn commit_of_many(&self, message: &str, tree: &Oid, parents: &[&Oid]) -> Result<Oid> {
+        let who = "handoff <handoff@localhost> 0 +0000";
+        let parents: String = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
+        let text = format!("tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{message}\n");
+        oid(&self.git("hash-object").args(["-t", "commit", "-w", "--stdin"]).stdin(text).line()?)
+    }
+
     /// Moves the new objects of commits into the user's object store with git, so that each object or pack appears
     /// whole or not at all. They are unreferenced until the caller keeps the commits; git does not prune objects that
     /// young.
-    pub(super) fn migrate(&self, commits: &[&Oid], head: &Oid) -> Result<()> {
+    pub(super) fn migrate(&self, commits: &[&Oid], head: &Head) -> Result<()> {
         let path = self.place("pack");
-        let tips: String = commits.iter().map(|commit| format!("{commit}\n")).collect();
+        let tips = commits.iter().map(|commit| format!("{commit}\n"));
+        let tips: String = tips.chain(head.commit().map(|head| format!("^{head}\n"))).collect();
         let pack = File::create_new(&path).map_err(Error::io("write", &path))?;
         // No deltas, because the pack is short-lived. `--local` leaves out objects that the user's store has.
         let pack_objects = self.git("pack-objects").args(["--stdout", "--revs", "--local", "-q", "--window=0"]);
-        pack_objects.stdin(format!("{tips}^{head}\n")).stdout_file(pack).run()?;
+        pack_objects.stdin(tips).stdout_file(pack).run()?;
         let mut file = File::open(&path).map_err(Error::io("read", &path))?;
         // gitformat-pack(5): "PACK", version, number of objects, each four bytes, big endian.
         let mut header = [0; 12];

@@ -1,6 +1,7 @@
 mod included_ignored;
 mod kept_index;
 mod left_behind;
+mod operation;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -47,8 +48,8 @@ fn a_clean_repository_has_the_same_tree_three_times() {
     let parts: Vec<_> = shape.trim().split('|').collect();
     assert_eq!(parts[..2], ["handoff <handoff@localhost>"; 2]);
     let (first, second) = parts[2].split_once(' ').unwrap();
-    assert_eq!((first, parts[3]), (taken.head.as_str(), taken.files_tree.as_str()));
-    assert_eq!(repo.git(["log", "-1", "--format=%P", second]).trim(), taken.head.as_str());
+    assert_eq!((first, parts[3]), (taken.head.to_string().as_str(), taken.files_tree.as_str()));
+    assert_eq!(repo.git(["log", "-1", "--format=%P", second]).trim(), taken.head.to_string());
 }
 
 #[test]
@@ -207,37 +208,22 @@ fn borrowed_objects_and_strange_paths_work() {
 }
 
 #[test]
-fn unfinished_operations_are_refused_with_a_hint() {
-    let repo = Repo::with_commit();
-    repo.git(["checkout", "-q", "-b", "side"]);
-    repo.write("README", "side\n");
-    repo.commit("side");
-    repo.git(["checkout", "-q", "main"]);
-    repo.write("README", "main\n");
-    repo.commit("main");
-    for (command, what) in [("merge", "a merge"), ("cherry-pick", "a cherry-pick"), ("rebase", "a rebase")] {
-        assert!(!raw(repo.top(), ["-c", "user.name=x", "-c", "user.email=x", command, "side"]).status.success());
-        let (told, hint) = refusal(&repo);
-        assert!(told.starts_with(what) && hint.contains("--abort"), "{command}: {told} ({hint})");
-        repo.git([command, "--abort"]);
-    }
-    raw(repo.top(), ["merge", "side"]);
-    std::fs::remove_file(repo.path(".git/MERGE_HEAD")).unwrap();
-    assert_eq!(refusal(&repo).0, "1 path has a merge conflict");
-}
-
-#[test]
-fn clones_that_lack_objects_are_refused() {
-    let repo = Repo::with_commit();
-    repo.commit("second");
-    repo.git(["config", "uploadpack.allowFilter", "true"]);
-    let url = format!("file://{}", repo.top().display());
-    for (option, what) in [("--depth=1", "shallow"), ("--filter=blob:none", "partial")] {
-        let clone = repo.sibling(what);
-        repo.git(["clone", "-q", option, &url, clone.to_str().unwrap()]);
-        let error = take(&Repository::discover(&clone).unwrap(), &[]).unwrap_err();
-        assert!(matches!(&error, Error::Unfit { .. }) && error.to_string().contains(what), "{error}");
-    }
+fn a_partial_clone_is_refused_until_it_has_all_objects() {
+    let origin = Repo::with_commit();
+    origin.write("README", "changed\n");
+    origin.commit("second");
+    origin.git(["config", "uploadpack.allowFilter", "true"]);
+    let url = format!("file://{}", origin.top().display());
+    let clone = origin.sibling("partial");
+    origin.git(["clone", "-q", "--filter=blob:none", &url, clone.to_str().unwrap()]);
+    let take = || take(&Repository::discover(&clone).unwrap(), &[]);
+    let before = contents(&clone);
+    let Err(Error::Unfit { what, hint }) = take() else { panic!("a partial clone is shipped") };
+    assert!(what.ends_with("1 object of its history is only on the remote \"origin\""), "{what}");
+    assert_eq!(before.changes(&contents(&clone)), Vec::<String>::new());
+    let words: Vec<&str> = hint.strip_prefix("git ").unwrap().split(' ').collect();
+    crate::git::testing::git_in(&clone, words);
+    assert_eq!(take().unwrap().head.to_string(), origin.git(["rev-parse", "HEAD"]).trim());
 }
 
 #[test]

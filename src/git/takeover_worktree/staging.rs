@@ -7,11 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::branch_of;
+use super::Takeover;
+use super::branch::NO_REFLOG;
 use crate::git::capture::Captured;
 use crate::git::command::Git;
 use crate::git::{Error, Repository, Result};
-use crate::model::id::{HandoffId, RemoteName};
 
 /// Tries, and the pause between them, to remove a directory in which a git of a killed process may still write.
 const TRIES: u32 = 40;
@@ -20,28 +20,26 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The worktree is removed if this is dropped before it is finished.
 pub(super) struct Staging<'a> {
     repo: &'a Repository,
-    id: &'a HandoffId,
     path: PathBuf,
     finished: bool,
 }
 
 impl<'a> Staging<'a> {
-    /// Makes an empty worktree at `work`'s HEAD next to the destination, and removes what an interrupted takeover left
-    /// there.
-    pub(super) fn begin(
-        repo: &'a Repository,
-        (id, name): (&'a HandoffId, &RemoteName),
-        work: &Captured,
-        destination: &Path,
-    ) -> Result<Self> {
-        let path = destination.with_file_name(file_name(name));
-        clear(repo, id, &path)?;
+    /// Makes an empty worktree at `work`'s HEAD, or at its snapshot where that is no commit, next to the destination, and
+    /// removes what an interrupted takeover left there.
+    pub(super) fn begin(repo: &'a Repository, takeover: Takeover, work: &Captured, destination: &Path) -> Result<Self> {
+        let path = destination.with_file_name(takeover.made_as());
+        clear(repo, &path)?;
         let made = std::fs::create_dir(&path).map_err(Error::io("make", &path));
         made.map_err(|error| of_the_place(error, destination))?;
-        let staging = Self { repo, id, path, finished: false };
+        let staging = Self { repo, path, finished: false };
         // Forced twice, because git may have registered this path before the process was killed.
-        let add = repo.git("worktree").args(["add", "-f", "-f", "--quiet", "--detach", "--no-checkout", "--"]);
-        add.arg(&staging.path).arg(work.head.as_str()).run()?;
+        let mut add = repo.git("worktree").args(["add", "-f", "-f", "--quiet", "--detach", "--no-checkout", "--"]);
+        if work.head.is_unborn() {
+            add = add.config(NO_REFLOG);
+        }
+        // git before 2.42 makes no worktree without a commit, so it gets another one until it is on its branch.
+        add.arg(&staging.path).arg(work.head.commit().unwrap_or(&work.commit).as_str()).run()?;
         Ok(staging)
     }
 
@@ -64,21 +62,21 @@ impl Drop for Staging<'_> {
     fn drop(&mut self) {
         if !self.finished {
             // Errors are ignored, because another error is being reported.
-            let _ = clear(self.repo, self.id, &self.path);
+            let _ = clear(self.repo, &self.path);
         }
     }
 }
 
 /// Finds the worktree of this handoff if a takeover was killed before it was journaled. Otherwise refuses a place where
 /// something exists, or where git still expects a worktree.
-pub(super) fn look(repo: &Repository, name: &RemoteName, destination: &Path) -> Result<Option<Repository>> {
+pub(super) fn look(repo: &Repository, takeover: Takeover, destination: &Path) -> Result<Option<Repository>> {
     let listed = repo.git("worktree").args(["list", "--porcelain"]).run()?;
     let listed = listed.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"worktree "));
     let listed: Vec<&Path> = listed.map(|path| Path::new(OsStr::from_bytes(path))).collect();
-    let staging = file_name(name);
+    let staging = takeover.made_as();
     let mut places = std::iter::once(&destination).chain(&listed);
     // git names a worktree's administrative directory after the name that it was made with.
-    let is_ours = |admin: PathBuf| admin.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&staging));
+    let is_ours = |admin: PathBuf| admin.file_name().is_some_and(|name| takeover.is_named(&name.to_string_lossy()));
     let made = places
         .find(|place| place.file_name() != Some(OsStr::new(&staging)) && admin_of(repo, place).is_some_and(is_ours));
     if let Some(made) = made {
@@ -94,11 +92,6 @@ pub(super) fn look(repo: &Repository, name: &RemoteName, destination: &Path) -> 
         return Err(Error::unfit(what, "git worktree prune, or git worktree repair if it was moved"));
     }
     Ok(None)
-}
-
-/// The name of the staging directory. Its uid is random and belongs to this handoff only.
-fn file_name(name: &RemoteName) -> String {
-    format!("handoff-{name}")
 }
 
 /// Tells git the current place of a worktree.
@@ -119,15 +112,15 @@ fn taken(destination: &Path) -> Error {
 /// directory, so leftovers of a killed process are removed in the same way.
 pub(super) fn on_the_disk<T>(
     repo: &Repository,
-    (id, name): (&HandoffId, &RemoteName),
+    takeover: Takeover,
     destination: &Path,
     look: impl FnOnce(&Path) -> Result<T>,
 ) -> Result<T> {
-    let path = parent(destination)?.join(file_name(name));
-    clear(repo, id, &path)?;
+    let path = parent(destination)?.join(takeover.made_as());
+    clear(repo, &path)?;
     let found = std::fs::create_dir(&path).map_err(Error::io("make", &path)).and_then(|()| look(&path));
     // Errors are ignored if another error is being reported.
-    let cleared = clear(repo, id, &path);
+    let cleared = clear(repo, &path);
     found.and_then(|found| cleared.map(|()| found)).map_err(|error| of_the_place(error, destination))
 }
 
@@ -175,7 +168,7 @@ fn undo_link(repo: &Repository, worktree: &Path) -> Result<()> {
 }
 
 /// The directory in which this repository keeps a worktree's own files; `None` if it is not a worktree of it.
-fn admin_of(repo: &Repository, worktree: &Path) -> Option<PathBuf> {
+pub(super) fn admin_of(repo: &Repository, worktree: &Path) -> Option<PathBuf> {
     let all = repo.common_dir().join("worktrees").canonicalize().ok()?;
     let link = worktree.join(".git");
     if link.is_symlink() {
@@ -188,8 +181,8 @@ fn admin_of(repo: &Repository, worktree: &Path) -> Option<PathBuf> {
     (admin.parent() == Some(&all)).then_some(admin)
 }
 
-/// Removes a staging worktree with its branch, if it exists.
-fn clear(repo: &Repository, id: &HandoffId, path: &Path) -> Result<()> {
+/// Removes a staging worktree, if it exists, with the branch that the takeover made for it.
+fn clear(repo: &Repository, path: &Path) -> Result<()> {
     let admin = admin_of(repo, path);
     if admin.is_none() && path.join(".git").symlink_metadata().is_ok() {
         // A copy of this repository has the same handoff.
@@ -197,16 +190,23 @@ fn clear(repo: &Repository, id: &HandoffId, path: &Path) -> Result<()> {
         return Err(Error::unfit(what, "choose another directory with --worktree DIR"));
     }
     if admin.is_some() {
-        let name = branch_of(id);
         // Without an answer, the process was killed before there was a HEAD.
         let head = Git::new(path, "symbolic-ref").args(["--quiet", "HEAD"]).answer().ok().flatten();
-        // Git allows a branch in one worktree only, so no other worktree uses this one.
-        if head.as_deref() == Some(name.as_str())
+        // HEAD may name a branch of the user's, who made it before the takeover did, or checked it out here.
+        if let Some(name) = head
             && let Some(oid) = repo.git("rev-parse").args(["--quiet", "--verify", &name]).answer()?
+            && repo.is_branch_of_takeover(&name)?
+            && repo.worktrees_on(&name)? == 1
         {
             repo.git("update-ref").args(["-d", &name, &oid]).run()?;
         }
     }
+    remove_directory(path)?;
+    admin.map_or(Ok(()), |admin| std::fs::remove_dir_all(&admin).map_err(Error::io("remove", &admin)))
+}
+
+/// Removes a directory with everything in it. A missing one is no error.
+pub(super) fn remove_directory(path: &Path) -> Result<()> {
     let mut removed = Ok(());
     for _ in 0..TRIES {
         removed = std::fs::remove_dir_all(path);
@@ -216,8 +216,7 @@ fn clear(repo: &Repository, id: &HandoffId, path: &Path) -> Result<()> {
         }
     }
     match removed {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("remove", path)(error)),
-        _ => {}
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
     }
-    admin.map_or(Ok(()), |admin| std::fs::remove_dir_all(&admin).map_err(Error::io("remove", &admin)))
 }

@@ -24,7 +24,7 @@ async fn pull(repo: &Repo, cache: &Cache, n: u32, work: &Oid) -> Result<TakenIn>
         .lines()
         .map(|line| line.split_once(' ').map(|(oid, name)| (oid.parse().unwrap(), name.to_owned())).unwrap())
         .collect();
-    let held = git.held_of(&id).unwrap().into_iter().chain([git.head().unwrap()]);
+    let held = git.held_of(&id).unwrap().into_iter().chain([git.head_commit()]);
     let ends: Vec<String> = held
         .filter(|oid| raw(&cache.directory, ["cat-file", "-e", oid.as_str()]).status.success())
         .map(|oid| format!("^{oid}"))
@@ -104,7 +104,7 @@ async fn a_capture_with_another_commit_than_reported_is_refused() {
     let repo = Repo::with_commit();
     let (git, cache) = (repo.open(), cache(&repo));
     capture(&repo, &cache, &names().1);
-    let here = git.head().unwrap();
+    let here = git.head_commit();
     let error = pull(&repo, &cache, 1, &here).await.unwrap_err();
     assert!(matches!(error, Error::Untrusted { .. }), "{error}");
     let absent: Oid = "1".repeat(40).parse().unwrap();
@@ -408,7 +408,7 @@ async fn a_ref_with_a_name_that_cannot_be_kept_is_named_by_its_object() {
     let (cache, (_, name)) = (cache(&repo), names());
     let work = capture(&repo, &cache, &name);
     let mut refs = vec![(work.clone(), format!("refs/capture/{}/1/work", name.as_str()))];
-    let head = repo.open().head().unwrap();
+    let head = repo.open().head_commit();
     for odd in ["heads/f\u{fffd}te", "heads/a\u{a0}b", "heads/a\u{3000}b", "a b", "a:b"] {
         refs.push((head.clone(), format!("refs/capture/{}/1/{odd}", name.as_str())));
     }

@@ -137,3 +137,21 @@ proptest! {
         prop_assert_eq!(pieces, text.as_bytes());
     }
 }
+
+#[test]
+fn what_handoff_recorded_comes_first_and_peoples_words_stay_after_it() {
+    let recorded = |text: &str| crate::config::recorded::marked(text);
+    let page = |text: &str| PAGE.replace("- Pending.", &recorded(text));
+    let (first, second) = (page("- Finished."), page("- Finished.\n- Branch: x."));
+    assert_eq!(merge(&first, Some(PAGE)), first);
+    assert_eq!(merge(&second, Some(&first)), second, "it is replaced");
+    let written = PAGE.replace("- Pending.", "Merged as 1234.\n\n- by me");
+    let merged = merge(&first, Some(&written));
+    assert_eq!(merged, format!("{first}\nMerged as 1234.\n\n- by me\n"));
+    assert_eq!(merge(&first, Some(&merged)), merged);
+    assert_eq!(merge(&second, Some(&merged)), format!("{second}\nMerged as 1234.\n\n- by me\n"));
+    let edited = first.replace("- Finished.", "- Finished, I hope.");
+    let merged = merge(&first, Some(&edited));
+    assert!(merged.starts_with(&first) && merged.contains("- Finished, I hope."), "{merged}");
+    assert_eq!(merge(&first, Some(&merged)), merged);
+}

@@ -1,12 +1,16 @@
 //! What follows from the state of a handoff: its lineage, its hosts, and what may come next.
 
+use jiff::Timestamp;
+
 use super::Handoff;
 use crate::model::attempt::{AttemptNo, Epoch, Grant, Next};
 use crate::model::attempts::{Attempt, last_on};
-use crate::model::event::Owner;
+use crate::model::event::{Finish, Given, Kind, Owner};
 use crate::model::phase::Phase;
 use crate::model::release::Release;
 use crate::model::root::Known;
+use crate::model::snapshot::{Extra, Oid};
+use crate::model::status::Status;
 use crate::model::verdict::Class;
 
 impl Handoff {
@@ -22,6 +26,30 @@ impl Handoff {
     /// Whether the laptop is the owner.
     pub fn is_taken_over(&self) -> bool {
         *self.owner() == Owner::Laptop
+    }
+
+    /// When the user ended the handoff for good, and how.
+    pub fn finished(&self) -> Option<(Timestamp, &Finish)> {
+        self.finished_at.zip(self.finished.as_ref())
+    }
+
+    /// Whether the user ended the handoff for good.
+    pub fn is_finished(&self) -> bool {
+        self.finished.is_some()
+    }
+
+    /// Whether an event would let the work go on, or change hands.
+    pub(super) fn would_continue(&self, kind: &Kind) -> bool {
+        match kind {
+            Kind::Granted { .. }
+            | Kind::Given(_)
+            | Kind::AgentChosen { .. }
+            | Kind::Worktree { .. }
+            | Kind::Here { .. }
+            | Kind::StopRequested => true,
+            Kind::Owner { epoch, .. } => *epoch > self.epoch(),
+            _ => false,
+        }
     }
 
     /// Every grant, in order.
@@ -87,6 +115,35 @@ impl Handoff {
         }
     }
 
+    /// The agent that runs attempt `n`.
+    pub fn agent_of(&self, n: AttemptNo) -> &str {
+        self.agents.range(..=n).next_back().map_or(&self.request.agent, |(_, chosen)| &chosen.agent)
+    }
+
+    /// The model of attempt `n`, if the user named one for its agent.
+    pub fn model_of(&self, n: AttemptNo) -> Option<&str> {
+        match self.agents.range(..=n).next_back() {
+            Some((_, chosen)) => chosen.model.as_deref(),
+            None => self.request.model.as_deref(),
+        }
+    }
+
+    /// The agent of the next attempt.
+    pub fn agent(&self) -> &str {
+        self.agent_of(AttemptNo::MAX)
+    }
+
+    /// The agents in order, each with the first attempt that it runs and its model.
+    pub fn agents(&self) -> impl Iterator<Item = (AttemptNo, &str, Option<&str>)> {
+        let later = self.agents.iter().map(|(n, chosen)| (*n, chosen.agent.as_str(), chosen.model.as_deref()));
+        std::iter::once((1, self.request.agent.as_str(), self.request.model.as_deref())).chain(later)
+    }
+
+    /// Whether the user chose another agent after attempt `n`, for an attempt up to `last`.
+    pub fn changes_agent(&self, n: AttemptNo, last: AttemptNo) -> bool {
+        n < last && self.agents.range(n + 1..=last).next().is_some()
+    }
+
     /// Classes of the ended attempts that were not superseded, in order.
     pub fn history(&self) -> Vec<Class> {
         self.lineage().filter_map(|(_, attempt)| attempt.verdict.as_ref()).map(|v| v.class).collect()
@@ -149,11 +206,96 @@ impl Handoff {
 
     /// Whether a host has the newest work in a tree of this handoff, as far as the attempts before `n` show.
     pub fn has_tree(&self, host: &str, n: AttemptNo) -> bool {
+        self.has_run_since(self.given.range(..n).next_back().map_or(0, |(last, _)| *last), host, n)
+    }
+
+    /// Whether a host may have the session of the attempts before `n`. It is there although the user changed the work.
+    pub fn has_session(&self, host: &str, n: AttemptNo) -> bool {
+        self.session().is_some() && self.has_run_since(0, host, n)
+    }
+
+    /// The newest capture that a host made and still has, as far as is known here.
+    pub fn capture_on(&self, host: &str) -> Option<&Oid> {
+        let here = self.attempts.range(self.gone_before(host) + 1..).rev().filter(|(_, attempt)| attempt.host == host);
+        here.map(|(_, attempt)| attempt.fetched.as_ref()).find(Option::is_some).flatten()
+    }
+
+    /// The last attempt of which a host has nothing: it was asked to delete it, or its root was replaced after it.
+    fn gone_before(&self, host: &str) -> AttemptNo {
         let released = self.releases.last_of(host).map_or(0, |release| release.last);
-        let gone = released.max(self.roots.replaced_after(host));
+        released.max(self.roots.replaced_after(host))
+    }
+
+    /// Whether the newest attempts after `since` and before `n` ran on a host that still has what they left.
+    fn has_run_since(&self, since: AttemptNo, host: &str, n: AttemptNo) -> bool {
+        let gone = since.max(self.gone_before(host)).max(self.releases.taken_after(host));
         let before = self.attempts.range(gone + 1..n.max(gone + 1)).rev();
-        let mut here = before.take_while(|(_, attempt)| attempt.host == host && !attempt.is_gone());
+        // What a superseded attempt left there is not what the handoff continues.
+        let is_left = |attempt: &Attempt| attempt.is_gone() || attempt.superseded && attempt.started.is_some();
+        let mut here = before.take_while(|(_, attempt)| attempt.host == host && !is_left(attempt));
         here.any(|(_, attempt)| attempt.started.is_some())
+    }
+
+    /// The newest attempt that was not superseded, if its work was refused here.
+    pub fn refused_work(&self) -> Option<(AttemptNo, &Attempt)> {
+        self.lineage().rev().find(|(_, a)| a.is_refused() || a.fetched.is_some()).filter(|(_, a)| a.is_refused())
+    }
+
+    /// The attempts of which hosts keep refs that were refused here.
+    pub fn refused(&self) -> impl Iterator<Item = (AttemptNo, &Attempt)> {
+        let kept = |attempt: &Attempt| {
+            !attempt.refused.is_empty() && !self.release_of(&attempt.host).is_some_and(|release| release.confirmed)
+        };
+        self.attempts().iter().filter(move |(_, attempt)| kept(attempt)).map(|(n, attempt)| (*n, attempt))
+    }
+
+    /// What the user gave back after the last fetched attempt before `n`: it is newer than every capture.
+    pub fn given_before(&self, n: AttemptNo) -> Option<&Given> {
+        let fetched = self.lineage().rev().find(|(number, attempt)| *number < n && attempt.fetched.is_some());
+        let (last, given) = self.given.range(..n).next_back()?;
+        fetched.is_none_or(|(number, _)| number <= *last).then_some(given)
+    }
+
+    /// The newest work before attempt `n`: what the user gave back, the last capture, or the base.
+    pub fn work_before(&self, n: AttemptNo) -> &Oid {
+        if let Some(given) = self.given_before(n) {
+            return &given.work.commit;
+        }
+        let mut earlier = self.lineage().rev().filter(|(number, _)| *number < n);
+        earlier.find_map(|(_, attempt)| attempt.fetched.as_ref()).unwrap_or(&self.request.base.commit)
+    }
+
+    /// The ignored files that go with the work before attempt `n`: those that the user gave back last, else those that
+    /// were sent with the task.
+    pub fn extra_before(&self, n: AttemptNo) -> Option<&Extra> {
+        let given = self.given.range(..n).rev().find_map(|(_, given)| given.work.extra.as_ref());
+        given.or(self.request.base.extra.as_ref())
+    }
+
+    /// Whether the work was given back and no attempt continues it yet: the command that did it was interrupted.
+    pub fn is_give_unfinished(&self) -> bool {
+        self.give_unfinished && !self.is_taken_over()
+    }
+
+    /// The number of the present or next takeover, from 1. Each one after a `give` has a worktree of its own.
+    pub fn round(&self) -> usize {
+        let newest = self.attempts.keys().next_back();
+        1 + self.given.keys().filter(|last| newest.is_some_and(|newest| newest > *last)).count()
+    }
+
+    /// Whether another handoff may have the tree on a host: everything is over there, and all of its work is here. A
+    /// handoff that failed or waits for the user keeps its tree, because it will probably be resumed in it.
+    pub fn leaves_tree(&self, host: &str) -> bool {
+        let status = self.status();
+        let is_over = !status.is_active() && !matches!(status, Status::Parked | Status::Failed);
+        let follows = self.last_attempt().is_none_or(|(n, _)| self.may_follow(n));
+        let is_here = |attempt: &Attempt| attempt.is_collected() && attempt.refused.is_empty();
+        is_over
+            && !follows
+            && !self.is_read_only()
+            && self.has_tree(host, AttemptNo::MAX)
+            && self.unfenced_hosts().is_empty()
+            && self.attempts.values().all(is_here)
     }
 
     /// What is known of a host's root.

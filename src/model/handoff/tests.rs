@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::attempt::{Epoch, Next, Writer};
 use crate::model::event::Owner;
+use crate::model::snapshot::Snapshot;
 use crate::model::status::Status;
 use crate::model::testing::created;
 use crate::model::verdict::{Class, Verdict};
@@ -217,4 +218,196 @@ fn the_parts_of_a_handoff_are_one_object_in_json() {
     let known = "attempts changed confirmed created epoch grants instances made messages owner read_only released \
                  replaced session shipped stop_requested told unreachable worktree";
     assert_eq!(keys.join(" "), known);
+}
+
+/// A handoff that was taken over after an attempt whose work is here.
+fn taken_over() -> Handoff {
+    let mut h = new();
+    let commit = h.request().base.commit.clone();
+    let started = Kind::Started { attempt: 1, command: None, session: Some("s-1".into()) };
+    let fetched = Kind::Fetched { attempt: 1, commit: commit.clone(), uncaptured: None };
+    let shipped = Kind::Shipped { host: "buildbox".into(), commit };
+    run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1), shipped, started, ended(1, Class::Unchecked), fetched]);
+    run(&mut h, vec![Kind::Owner { epoch: 2, owner: Owner::Laptop, confirmed: true }]);
+    run(&mut h, vec![Kind::Worktree { path: "/repo-handoff".into(), branch: None }]);
+    h
+}
+
+fn given(digit: char) -> Kind {
+    let commit = digit.to_string().repeat(40).parse().unwrap();
+    let work = Snapshot { commit, ..created("20260407-x").base };
+    Kind::Given(Box::new(Given { work, told: "changed".into(), message: None, by_hand: None }))
+}
+
+#[test]
+fn what_the_user_gives_is_newer_than_every_capture_until_the_next_one() {
+    let mut h = taken_over();
+    assert!(h.has_tree("buildbox", 9) && h.given_before(9).is_none());
+    run(&mut h, vec![given('a'), given('b')]);
+    assert_eq!(h.given_before(9).unwrap().work.commit.short(), "bbbbbbbbbb", "giving again replaces it");
+    assert_eq!((h.round(), h.worktree_round()), (1, 1));
+    let back = Kind::Owner { epoch: 3, owner: Owner::Host("buildbox".into()), confirmed: true };
+    run(&mut h, vec![back, grant(2, 3, 2, 4), dispatched(2, 2)]);
+    assert_eq!(h.status(), Status::Queued);
+    assert!(!h.has_tree("buildbox", 2), "the host has what the agent left, not what the user made of it");
+    assert!(h.has_session("buildbox", 2) && !h.has_session("bigbox", 2));
+    assert_eq!((h.round(), h.worktree_round()), (2, 1), "the next takeover has a worktree of its own");
+
+    let commit = created("20260407-x").base.commit;
+    let fetched = Kind::Fetched { attempt: 2, commit, uncaptured: None };
+    run(&mut h, vec![Kind::Started { attempt: 2, command: None, session: None }, ended(2, Class::Unchecked), fetched]);
+    assert!(h.has_tree("buildbox", 9) && h.given_before(9).is_none(), "the capture is newer");
+    assert!(h.given_before(2).is_some(), "for a dispatch that is sent again");
+}
+
+#[test]
+fn the_worktree_of_an_earlier_takeover_supersedes_nothing() {
+    let mut h = taken_over();
+    assert!(h.is_worktree_current());
+    let owner = |epoch, owner| Kind::Owner { epoch, owner, confirmed: false };
+    let back = owner(3, Owner::Host("buildbox".into()));
+    run(&mut h, vec![given('a'), back, grant(2, 3, 2, 4), dispatched(2, 2), ended(2, Class::Throttled)]);
+    run(&mut h, vec![owner(4, Owner::Laptop)]);
+    assert!(!h.is_worktree_current(), "the second takeover has no worktree yet");
+    let alone = Kind::TakenUp { attempt: 3, grant: 2, host: "buildbox".into(), command: "agent".into() };
+    run(&mut h, vec![alone]);
+    assert!(!h.attempt(3).unwrap().superseded, "the host began it before it heard of the takeover");
+}
+
+#[test]
+fn a_give_that_was_interrupted_can_be_repeated() {
+    let mut h = taken_over();
+    run(&mut h, vec![given('a'), Kind::Owner { epoch: 3, owner: Owner::Host("buildbox".into()), confirmed: false }]);
+    assert!(h.is_give_unfinished() && h.status() == Status::Stopped);
+    run(&mut h, vec![given('b')]);
+    assert_eq!(h.given_before(9).unwrap().work.commit.short(), "bbbbbbbbbb");
+    run(&mut h, vec![grant(2, 3, 2, 4), dispatched(2, 2)]);
+    assert!(!h.is_give_unfinished() && h.status() == Status::Queued);
+    assert!(matches!(h.apply(&event(1, given('c'))), Err(Refused::Stale(_))));
+}
+
+#[test]
+fn what_a_host_began_alone_does_not_replace_what_waits_to_be_given() {
+    let mut h = taken_over();
+    run(&mut h, vec![given('a'), Kind::Owner { epoch: 3, owner: Owner::Host("bigbox".into()), confirmed: false }]);
+    let alone = Kind::TakenUp { attempt: 2, grant: 1, host: "buildbox".into(), command: "agent".into() };
+    run(&mut h, vec![alone, Kind::Started { attempt: 2, command: None, session: None }]);
+    assert!(h.attempt(2).unwrap().superseded && h.is_give_unfinished());
+    assert!(!h.has_tree("buildbox", 9), "it has changed the tree");
+    assert_eq!(h.given_before(9).unwrap().work.commit.short(), "aaaaaaaaaa");
+}
+
+#[test]
+fn the_newest_capture_of_a_host_is_named_until_the_host_is_asked_to_delete_it() {
+    let mut h = taken_over();
+    assert!(h.capture_on("buildbox").is_some() && h.capture_on("bigbox").is_none());
+    run(&mut h, vec![Kind::Released { host: "buildbox".into(), last: 1, confirmed: false }]);
+    assert_eq!(h.capture_on("buildbox"), None);
+}
+
+#[test]
+fn only_the_user_can_give_and_only_after_a_takeover() {
+    let mut h = new();
+    assert!(matches!(h.apply(&event(1, given('a'))), Err(Refused::Stale(_))));
+    run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1)]);
+    assert!(matches!(h.apply(&event(1, given('a'))), Err(Refused::Stale(_))));
+}
+
+#[test]
+fn a_finished_handoff_stays_finished_and_nothing_continues_it() {
+    let finish = |branch: &str| {
+        let finish = crate::model::event::Finish { branch: Some(branch.into()), ..Default::default() };
+        Kind::Finished(Box::new(finish))
+    };
+    let mut h = new();
+    run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1)]);
+    assert!(h.apply(&event(1, finish("a"))).is_err(), "it runs");
+    run(&mut h, vec![ended(1, Class::Unchecked), finish("a")]);
+    let continuing = [
+        grant(2, 1, 4, 4),
+        Kind::Owner { epoch: 2, owner: Owner::Laptop, confirmed: false },
+        Kind::Worktree { path: "/w".into(), branch: None },
+        Kind::StopRequested,
+        finish("a"),
+    ];
+    for kind in continuing {
+        assert!(h.apply(&event(9, kind.clone())).is_err(), "{kind:?}");
+    }
+    assert_eq!(h.status(), Status::Finished);
+    let since = h.finished().unwrap().0;
+    h.apply(&event(20, finish("b"))).unwrap();
+    let (again, how) = h.finished().unwrap();
+    assert_eq!((again, how.branch.as_deref()), (since, Some("b")));
+    let released = Kind::Released { host: "buildbox".into(), last: 1, confirmed: true };
+    h.apply(&event(21, released)).unwrap();
+}
+
+#[test]
+fn a_host_still_confirms_a_takeover_that_was_finished() {
+    let mut h = new();
+    run(&mut h, vec![grant(1, 1, 1, 1), dispatched(1, 1)]);
+    let owner = |confirmed| Kind::Owner { epoch: 2, owner: Owner::Laptop, confirmed };
+    run(&mut h, vec![owner(false), Kind::Finished(Box::default()), owner(true)]);
+    assert!(h.unfenced_hosts().is_empty() && h.status() == Status::Finished);
+}
+
+#[test]
+fn another_agent_begins_a_session_of_its_own() {
+    let mut h = taken_over();
+    let chosen = |first| Kind::AgentChosen { first, agent: "codex".into(), model: Some("small".into()) };
+    assert!(h.session().is_some() && !h.changes_agent(1, 9));
+    run(&mut h, vec![chosen(2)]);
+    assert_eq!((h.agent_of(1), h.agent_of(2), h.agent()), ("cursor", "codex", "codex"));
+    assert_eq!((h.model_of(1), h.model_of(7)), (None, Some("small")));
+    assert!(h.changes_agent(1, 2) && !h.changes_agent(2, 9) && !h.changes_agent(9, 9));
+    assert_eq!(h.session(), None);
+    let late = Kind::Session { session: "s-0".into(), attempt: Some(1) };
+    run(&mut h, vec![late]);
+    assert_eq!(h.session(), None, "the session of the agent before it does not count");
+    run(&mut h, vec![given('a'), Kind::Owner { epoch: 3, owner: Owner::Host("buildbox".into()), confirmed: true }]);
+    run(&mut h, vec![grant(2, 3, 2, 4), dispatched(2, 2)]);
+    run(&mut h, vec![Kind::Started { attempt: 2, command: None, session: Some("s-2".into()) }]);
+    assert_eq!(h.session(), Some("s-2"));
+    assert!(matches!(h.apply(&event(1, chosen(2))), Err(Refused::Stale(_))), "attempt 2 has its agent");
+}
+
+#[test]
+fn a_takeover_that_is_given_up_leaves_the_handoff_at_rest_on_its_host() {
+    let mut h = new();
+    run(&mut h, vec![grant(1, 1, 1, 3), dispatched(1, 1)]);
+    let started = Kind::Started { attempt: 1, command: None, session: None };
+    run(&mut h, vec![started, ended(1, Class::Throttled)]);
+    assert_eq!(h.status(), Status::Waiting);
+    let owner = |epoch, owner| Kind::Owner { epoch, owner, confirmed: true };
+    run(&mut h, vec![owner(2, Owner::Laptop), Kind::Worktree { path: "/w".into(), branch: None }]);
+    run(&mut h, vec![owner(3, Owner::Host("buildbox".into()))]);
+    assert_eq!((h.status(), h.worktree(), h.unfenced_hosts().len()), (Status::Stopped, None, 0));
+    run(&mut h, vec![grant(2, 3, 2, 2)]);
+    assert!(!h.is_stop_requested());
+}
+
+fn here(number: u32) -> Kind {
+    let base = created("20260407-x").base.commit;
+    Kind::Here { number, path: "/repo".into(), worktree: String::new(), base }
+}
+
+#[test]
+fn a_checkout_is_the_place_until_it_is_undone_or_given_back() {
+    let mut h = taken_over();
+    run(&mut h, vec![here(1)]);
+    assert!(!h.is_worktree_current() && h.checkouts().current().is_some(), "the worktree is not the newest any more");
+    assert!(matches!(h.apply(&event(1, here(1))), Err(Refused::Stale(_))));
+    run(&mut h, vec![Kind::Undone { number: 1 }]);
+    assert!(h.checkouts().place().is_none() && h.checkouts().last().unwrap().undone && h.is_taken_over());
+    assert!(matches!(h.apply(&event(1, Kind::Undone { number: 1 })), Err(Refused::Stale(_))));
+
+    run(&mut h, vec![here(2), given('a')]);
+    assert_eq!(h.checkouts().base_of("").unwrap().short(), "aaaaaaaaaa", "the next merge begins with what was given");
+    assert_eq!(h.checkouts().base_of("other"), None);
+    let back = Kind::Owner { epoch: 3, owner: Owner::Host("buildbox".into()), confirmed: true };
+    run(&mut h, vec![back, grant(2, 3, 2, 4), dispatched(2, 2)]);
+    assert!(h.checkouts().current().is_none() && h.checkouts().place().is_some());
+    run(&mut h, vec![Kind::Undone { number: 2 }]);
+    assert_eq!(h.checkouts().base_of(""), Some(&created("20260407-x").base.commit), "undo takes the work out again");
+    assert!(matches!(h.apply(&event(1, here(3))), Err(Refused::Stale(_))), "a host has it");
 }

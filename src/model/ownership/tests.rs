@@ -86,7 +86,7 @@ fn kind(h: &Handoff, step: &Step) -> Option<Kind> {
         Step::Told { host, behind } => {
             Kind::Told { host: HOSTS[*host].into(), epoch: h.epoch().saturating_sub(*behind) }
         }
-        Step::Worktree => Kind::Worktree { path: "/w".into() },
+        Step::Worktree => Kind::Worktree { path: "/w".into(), branch: None },
     })
 }
 
@@ -180,7 +180,7 @@ fn an_attempt_collected_before_the_worktree_is_part_of_the_work() {
     let verdict = Verdict::new(Class::Stopped, "e");
     h.apply(&event(Kind::Owner { epoch: 3, owner: Owner::Laptop, confirmed: false })).unwrap();
     h.apply(&event(Kind::Ended { attempt: 1, outcome: Box::default(), verdict })).unwrap();
-    h.apply(&event(Kind::Worktree { path: "/w".into() })).unwrap();
+    h.apply(&event(Kind::Worktree { path: "/w".into(), branch: None })).unwrap();
     assert_eq!(h.superseded().count(), 0);
     let late = Kind::TakenUp { attempt: 2, grant: 1, host: "buildbox".into(), command: "agent".into() };
     h.apply(&event(late)).unwrap();

@@ -119,6 +119,8 @@ find_session() {
   session_mode=${value:-none}
   session=$(link_of "$job/session")
   is_session "$session" || session=
+  # A grant that begins a session names it: one from before cannot be begun again.
+  [ "$session_mode.$start_as.$n" != "preset.fresh.$first" ] || session=
   if [ -z "$session" ] && field "$spec/grant" session && is_session "$value"; then
     keep_session "$value"
   fi

@@ -76,7 +76,8 @@ fetch_rest() {
 take_capture() {
   if capture=$(link_of "$at/capture"); then
     files=$(cache_git rev-parse -q --verify "$capture^{tree}")
-    agent_head=$(cache_git rev-parse -q --verify "$capture^1")
+    # A HEAD without a commit is no parent.
+    agent_head=$(cache_git rev-parse -q --verify "$capture^2" >/dev/null && cache_git rev-parse -q --verify "$capture^1")
     uncaptured=$(sed -n 's/^count \([0-9]*\) .*/\1/p' "$at/uncaptured" 2>/dev/null)
     return 0
   fi

@@ -168,3 +168,19 @@ wake_watcher() {
   [ "$group" != "$pid" ] || kill -CONT "-$pid"
   kill -USR1 "$pid"
 } 2>/dev/null
+
+# Claims the trees of the handoff with the directory $1. Fails when another process has them. Sets $lent to the link,
+# which the caller removes.
+lend() {
+  lent=
+  ! is_lent "$1" && ln -s "$me" "$1/lent.$((top + 1))" 2>/dev/null && lent=$1/lent.$((top + 1))
+}
+
+# Whether another process has a claim on the trees of the handoff with the directory $1. Sets $life to the state of the
+# last claim (none without one).
+is_lent() {
+  highest "$1/lent."
+  life=none
+  [ "$top" -eq 0 ] || judge "$(link_of "$1/lent.$top")"
+  case $life in none | dead) return 1 ;; esac
+}

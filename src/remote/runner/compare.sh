@@ -5,11 +5,12 @@
 # Lists the files of $tree that the laptop does not have in $scratch/kept, as names that begin with ./ and end with a
 # NUL. Sets $kept to their number and $stuck to a directory that cannot be written. The file $held has lines `tree <id>`
 # for trees that the laptop has, the newest first, and `commit <id>` for its history. Declared caches ($caches) are not
-# compared. Sets $inside to what only the agent's repository has.
+# compared. Sets $inside to what only the agent's repository has. The files are compared with one tree after the other
+# as long as the command $1 succeeds.
 compare_tree() {
   kept=0 stuck='' inside=''
   find_mount
-  { [ -z "$mount" ] && steadily list_kept; } || return 1
+  { [ -z "$mount" ] && steadily list_kept "$1"; } || return 1
   IFS= read -r inside <"$scratch/inside"
   kept=$(tr -cd '\0' <"$scratch/kept" | wc -c)
   kept=$((kept))
@@ -19,12 +20,12 @@ compare_tree() {
 # Writes the files `kept`, `stuck` and `inside` for compare_tree.
 list_kept() {
   rm -f "$scratch/seen" "$scratch/union"
-  say "$caches" >"$scratch/caches" && list_nested >"$job/capture.git/nested.all" && list_others || return 1
-  while [ -s "$scratch/others" ] && read -r kind id; do
-    [ "$kind" = tree ] || continue
+  say "$caches" >"$scratch/caches" && list_nested >"$job/capture.git/nested.all" && list_hidden && list_others || return 1
+  sed -n 's/^tree //p' "$held" | awk '!seen[$0]++' >"$scratch/held-trees"
+  while "$1" && read -r id; do
     join_held "$id" && list_others || return 1
-  done <"$held"
-  list_hidden && list_commits || return 1
+  done <"$scratch/held-trees"
+  list_commits || return 1
   index=
   tidy_names <"$scratch/others" >"$scratch/kept" && cat "$scratch/hidden" >>"$scratch/kept" || return 1
   [ -z "$inside" ] || printf './.git/\0' >>"$scratch/kept"
@@ -33,6 +34,9 @@ list_kept() {
 
 # Names are not checked, because any name can be in a tree and this index is never checked out.
 compare_git() { capture_git -c core.protectNTFS=false -c core.protectHFS=false "$@"; }
+
+# Whether files are left that equal none of the trees so far.
+has_others() { [ -s "$scratch/others" ]; }
 
 # Adds to the index `union` the files of the tree that equal those of a tree $1 that the laptop has. This comparison
 # made the index `seen`, so its data about each file is current. Where objects are missing here, nothing is added.
@@ -120,7 +124,7 @@ list_commits() {
     return 0
   fi
   # The laptop also has what it shipped.
-  { sed -n 's/^commit //p' "$held" && sed -nE 's/^(ref|commit|head) ([0-9a-f]+).*/\2/p' "$job/spec"/*/ship 2>/dev/null; } |
+  { sed -n 's/^commit //p' "$held" && sed -nE 's/^(ref|commit|head|operation) ([0-9a-f]+).*/\2/p' "$job/spec"/*/ship 2>/dev/null; } |
     sort -u >"$scratch/history"
   {
     cat "$own/found-ids"

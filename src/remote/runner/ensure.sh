@@ -8,7 +8,7 @@ run_ensure() {
   begin
   need_attempt
   [ -n "$grant" ] || refuse request "grant is missing"
-  g=$grant spec=$job/spec/$grant
+  g=$grant
   need_builtin_printf
   command -v git >/dev/null 2>&1 || refuse no-git "git was not found on the host"
   make_root
@@ -16,15 +16,18 @@ run_ensure() {
   [ -h "$at/intent" ] || [ -z "$started" ] || refuse begun "attempt $n was started, but its files are gone"
   [ -d "$at" ] || ! is_registered || refuse begun "attempt $n was prepared, but its directory is gone"
   mkdir -p "$root/lib" "$job/spec" "$job/epoch" || refuse_write "$job could not be made"
-  store_spec
+  find_spec
   { read_grant && read_ship; } || refuse request "the grant or the ship is malformed"
   { [ "$n" -ge "$first" ] && [ "$n" -le "$last" ]; } || refuse grant "attempt $n is not in grant $g"
   if [ ! -f "$at/result" ]; then
     make_cache "$key" "$format" || refuse_write "the cache could not be made"
     { true >>"$job/epoch/$grant_epoch" && true >>"$job/events"; } || refuse_write "the epoch could not be written"
-    highest "$job/epoch/"
-    [ "$top" -eq "$grant_epoch" ] || [ -h "$at/intent" ] || refuse epoch "the handoff is at epoch $top"
-    earlier_over
+    still_granted
+    # An agent that has started, or will not start, needs no objects of the ship.
+    [ -h "$at/intent" ] || [ -h "$at/cancel" ] || take_ship
+    keep_spec
+    # That can take long, and the handoff may have moved on since.
+    still_granted
     end_strays
     make_attempt || refuse_write "$at could not be made"
     register || refuse_write "the attempt could not be registered"
@@ -41,20 +44,34 @@ run_ensure() {
   finish 0
 }
 
-# Makes spec/<g> complete, once.
-store_spec() {
+# Sets $spec to the directory of the grant, or to one with the parts of this request.
+find_spec() {
+  spec=$job/spec/$g
   [ ! -d "$spec" ] || return 0
-  fresh=$job/spec/.$g.$$
-  mkdir "$fresh" || refuse_write "$fresh could not be made"
-  cut_parts "$fresh"
-  # If another request made the directory first, the rename moves ours into it.
-  mv "$fresh" "$spec" 2>/dev/null
-  rm -rf "$fresh" "$spec/.$g.$$"
-  [ -d "$spec" ] || refuse_write "$spec could not be made"
+  spec=$request.spec
+  mkdir "$spec" || refuse_write "$spec could not be made"
+  cut_parts "$spec"
 }
 
-# Whether every earlier attempt is over: a tree never has two agents.
-earlier_over() {
+# Makes spec/<g>, once and complete. The ship is here by now: a spec that stayed after its ship was refused would win
+# over the next request, which may announce other refs. Sets $spec.
+keep_spec() {
+  fresh=$spec spec=$job/spec/$g
+  [ "$fresh" != "$spec" ] || return 0
+  # If another request made the directory first, the rename moves ours into it.
+  mv "$fresh" "$spec" 2>/dev/null
+  [ -d "$spec" ] || refuse_write "$spec could not be made"
+  [ -d "$spec/${fresh##*/}" ] || return 0
+  rm -rf "${spec:?}/${fresh##*/}"
+  { read_grant && read_ship; } || refuse request "the grant or the ship is malformed"
+  [ -h "$at/cancel" ] || has_ship || refuse_push lacking "the ship of another request came first"
+}
+
+# Refuses an attempt that may not start any more, or not yet: of an epoch that is over, or while an earlier attempt runs,
+# because a tree never has two agents.
+still_granted() {
+  highest "$job/epoch/"
+  [ "$top" -eq "$grant_epoch" ] || [ -h "$at/intent" ] || refuse epoch "the handoff is at epoch $top"
   earlier=$n
   while [ "$earlier" -gt 1 ]; do
     earlier=$((earlier - 1))
@@ -136,19 +153,10 @@ run_cancel() {
     [ ! -f "$root/instance" ] || sweep "$grace"
     refuse unknown "no such attempt"
   fi
-  if [ "$reason" = withdraw ]; then
-    # The agent has not run. If the watcher dies before the intent, the next watcher takes the attempt.
-    wake_watcher
-    if [ "$life" = alive ] && [ ! -h "$at/intent" ] && [ ! -f "$at/result" ]; then kill "$pid" 2>/dev/null; fi
-  elif [ ! -f "$at/result" ]; then
-    ln -s "$reason:$grace" "$at/cancel" 2>/dev/null && event cancel
-    wake_watcher
-    case $life in none | dead) end_task "$grace" ;; esac
-  else
-    # Its watcher may be waiting to start the next attempt.
-    ln -s "$reason:$grace" "$at/cancel" 2>/dev/null && event cancel
-    wake_watcher
-  fi
+  # When the attempt is over, its watcher may be waiting to start the next one.
+  ln -s "$reason:$grace" "$at/cancel" 2>/dev/null && event cancel
+  wake_watcher
+  [ -f "$at/result" ] || case $life in none | dead) end_task "$grace" ;; esac
   look "$name" "$n"
   say "$state"
   finish 0

@@ -97,10 +97,10 @@ END
 }
 
 # Reads the lines of the grant's file `ship`. Sets one variable for each: $key, $repo, $format, $commit, $head,
-# $index_tree, $files_tree, $extra_tree, $branch, $upstream, $subdir, $author, $email, $adopt, $push. Sets $value.
+# $index_tree, $files_tree, $extra_tree, $operation, $listing, $branch, $upstream, $subdir, $author, $email, $adopt, $push. Sets $value.
 read_ship() {
   key='' repo='' format=sha1 commit='' head='' index_tree='' files_tree='' extra_tree='' branch='' upstream='' subdir=''
-  author='' email='' adopt=yes push=no
+  operation='' listing='' author='' email='' adopt=yes push=no
   while IFS= read -r line; do
     value=${line#* }
     case $line in
@@ -112,6 +112,8 @@ read_ship() {
       'index_tree '*) index_tree=$value ;;
       'files_tree '*) files_tree=$value ;;
       'extra_tree '*) extra_tree=$value ;;
+      'operation '*) operation=$value ;;
+      'listing '*) listing=$value ;;
       'branch '*) branch=$value ;;
       'upstream '*) upstream=$value ;;
       'subdir '*) subdir=$value ;;
@@ -126,5 +128,5 @@ read_ship() {
   case /$subdir/ in */../*) subdir='' ;; esac
   case $repo in '' | . | .. | .git | */*) return 1 ;; esac
   is_hex "$key" && is_hex "$commit" && is_hex "$index_tree" && is_hex "$files_tree" && is_hex "${head:-0}" &&
-    is_hex "${extra_tree:-0}"
+    is_hex "${extra_tree:-0}" && is_hex "${operation:-0}" && is_hex "${listing:-0}"
 }

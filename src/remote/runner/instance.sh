@@ -11,9 +11,19 @@ read_instance() {
 # Refuses the request unless the root is the one that the laptop knows.
 check_root() {
   [ -n "$known" ] || return 0
-  read_instance || refuse unmounted "$root"
+  read_instance || refuse_unmounted
   [ "$instance" = "${known% *}" ] || refuse instance "$root is not the directory that the attempt was sent to"
   [ "$raised" -ge "${known#* }" ] || refuse instance "$root is an older state of the directory the attempt was sent to"
+}
+
+# Refuses the request because the root has no id. Names the checkouts of which something is left: what deleted the root
+# could not delete that, and no handoff owns it any more.
+refuse_unmounted() {
+  begin
+  for path in "$root/trees"/*/*; do
+    [ ! -d "$path" ] || say "left ${path%%"$nl"*}"
+  done | head -n 20
+  refuse unmounted "$root"
 }
 
 # Makes the root's id where the root is new. The id is written to a file that is then linked, so one of two requests at
@@ -38,7 +48,7 @@ is_registered() { grep -qxF "$name $n" "$root/instance" 2>/dev/null; }
 run_instance() {
   read_request
   begin
-  if [ -z "$dry" ]; then make_root; else read_instance || refuse unmounted "$root"; fi
+  if [ -z "$dry" ]; then make_root; else read_instance || refuse_unmounted; fi
   say "instance $instance $raised"
   finish 0
 }

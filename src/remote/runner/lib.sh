@@ -18,7 +18,7 @@
 # $tree, $place (the directory around the tree) and $owner; $format and $key of the cache, $files_tree of the ship;
 # $value (what was read last), $status (how a step or a script ended), $marked (processes of the attempt), $scratch and
 # $held (files of a comparison), $caches, $index and $borrow (of our git). Values of the request that a verb corrects:
-# $have, $length, $max, $wait, $wait_ref, $secrets. What a release found: $loose and $unheld. How an attempt starts:
+# $have, $length, $max, $wait, $secrets. What a release found: $loose and $unheld. How an attempt starts:
 # $start_as, $with_check and $watch.
 set -u
 umask 077
@@ -29,8 +29,8 @@ tab='	'
 # Prints its arguments as a line.
 say() { printf '%s\n' "$*"; }
 begun=
-# Begins the reply.
-begin() { begun=1 && say "@handoff $nonce begin"; }
+# Begins the reply, once.
+begin() { [ -n "$begun" ] || { begun=1 && say "@handoff $nonce begin"; }; }
 
 # Ends the reply and this process. Status 0: the request was answered. 1: it was refused.
 finish() {
@@ -68,7 +68,7 @@ refuse_write() {
 # Refuses the request: $1 is a class for the program, the rest is text for people.
 refuse() {
   # The laptop would take a refusal outside the frame for a broken connection, and send the request for ever.
-  [ -n "$begun" ] || begin
+  begin
   say "error $1 $2"
   finish 1
 }

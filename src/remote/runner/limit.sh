@@ -67,11 +67,16 @@ bounded() {
 # Runs a tool that may hang on a file system that hangs.
 quickly() { within 10 "$@" 2>/dev/null; }
 
-# Removes lock files that a crash of the runner left. In the first two places only the process with the claim writes.
-# Other handoffs use the cache too, so a lock there is only removed when it is old.
+# Removes lock files that a crash of the runner left where only the process with the claim writes, and old ones in the
+# cache.
 clear_locks() {
   rm -f "$job/capture.git/"*.lock
   find "$cache/refs/capture/$name" -name '*.lock' -type f -exec rm -f {} +
+  clear_old_locks
+} 2>/dev/null
+
+# Removes old lock files in the cache. A new one may belong to another request.
+clear_old_locks() {
   find "$cache"/*.lock "$cache/refs" -name '*.lock' -type f -mmin +10 -exec rm -f {} +
 } 2>/dev/null
 

@@ -1,9 +1,14 @@
 # The verb `trees`: lists the trees on the host, the handoffs that own them, and why a tree is not used any more. Then it
-# lists the caches.
+# lists the caches. For a handoff it only lists the tree that this handoff works in.
 
 run_trees() {
   read_request
   begin
+  if [ -n "$name" ]; then
+    job=$root/work/$name
+    ! find_tree || say "tree $tree"
+    finish 0
+  fi
   for place in "$root/trees"/*; do
     [ -d "$place" ] || continue
     tree=${place##*/}

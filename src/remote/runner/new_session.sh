@@ -32,6 +32,6 @@ os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$@"
 start_watcher() {
   find_detach
   # shellcheck disable=SC2086 # the shell is a list of words
-  printf '%s' "$secrets" | (leave $shell "$0" watch "$nonce" "$root" "$shell" "$account_umask" "$name" "$n" "$wait_ref") \
+  printf '%s' "$secrets" | (leave $shell "$0" watch "$nonce" "$root" "$shell" "$account_umask" "$name" "$n") \
     >/dev/null 2>>"$job/runner.log" &
 }

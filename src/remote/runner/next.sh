@@ -50,8 +50,8 @@ reset_time() {
 
 # Decides what follows, and waits. Succeeds when another attempt is to start, and then sets $start_as and $with_check.
 follow_up() {
-  # The grant has no further attempt, so the laptop decides.
-  [ "$n" -lt "$last" ] || return 1
+  # If the grant has no further attempt or the tree is gone, the laptop decides.
+  [ "$n" -lt "$last" ] && [ "$reason" != gone ] || return 1
   find_delay
   linger "$delay"
   if [ ! -h "$at/next" ]; then

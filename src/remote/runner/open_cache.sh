@@ -18,6 +18,7 @@ sweep_cache() {
     [ -e "$left" ] || continue
     recent=$(find "$left" -mmin -60 2>/dev/null) && [ -z "$recent" ] && rm -rf "$left"
   done
+  clear_old_locks
   # The files of a long transfer are kept for a week, because the laptop may be closed for days.
   for left in "$cache/incoming"/* "$cache/outgoing"/*; do
     [ -e "$left" ] || continue

@@ -46,7 +46,7 @@ round() {
     get closed "$w" && [ -n "$w_value" ] && [ -z "$1" ] && continue
     if [ ! -d "$root/work/$want_name/$want_n" ]; then
       # Without its root, the state of an attempt that was started there is unknown.
-      [ -z "$known$used" ] || [ -f "$root/instance" ] || [ -d "$root/work" ] || refuse unmounted "$root"
+      [ -z "$known$used" ] || [ -f "$root/instance" ] || [ -d "$root/work" ] || refuse_unmounted
       [ -n "$w_value" ] || say "e $want_name $want_n unknown no such attempt"
       eval "w_closed_$w=1"
       continue

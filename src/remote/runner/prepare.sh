@@ -6,7 +6,8 @@ prepare() {
   reason=disk-full
   allocate_result && ! has_less "$root" 2048 || return 1
   reason=ship
-  land || stopped_early || return 1
+  # A tree that another attempt may use by now is not touched.
+  { ! called_off && land && place_attached; } || stopped_early || return 1
   reason='agent-missing'
   find_agent || return 1
   reason=session
@@ -82,7 +83,10 @@ carry_baseline() {
 }
 
 # Writes the prompt of this attempt.
-make_prompt() {
+make_prompt() { text_of_prompt >"$at/prompt" && tell_attached >>"$at/prompt"; }
+
+# Prints the prompt without the attached files.
+text_of_prompt() {
   if [ -n "$with_check" ]; then
     cat "$spec/prompt.check-head" 2>/dev/null
     tail -c 16384 "$job/$((n - 1))/check.log"
@@ -91,6 +95,6 @@ make_prompt() {
     cat "$spec/prompt.resume" 2>/dev/null || cat "$spec/prompt.fresh"
   else
     cat "$spec/prompt.fresh"
-  fi >"$at/prompt"
+  fi
 }
 

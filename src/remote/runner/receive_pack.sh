@@ -1,9 +1,9 @@
-# The verb `receive-pack`: takes the objects of a push as one file, by offset and hash, so that a transfer continues
-# after a lost connection.
+# Takes in the objects and refs of a push. A small pack comes with `ensure`; a larger one comes before it, by the verb
+# `receive-pack`, as a file by offset and hash, so that a transfer continues after a lost connection.
 
 # Without a hash, answers the tips that the cache has and the laptop need not pack. With a hash, answers how many bytes
-# of that pack are here and reads the rest from stdin, unless all of it came in the request. When git has read the whole
-# pack, its objects and the refs of the push are added.
+# of that pack are here and reads the rest from stdin. When git has read the whole pack, its objects and the refs of the
+# push are added.
 run_receive_pack() {
   read_request
   take_blob
@@ -11,36 +11,76 @@ run_receive_pack() {
   open_cache
   sweep_cache
   if [ -z "$pack" ]; then
-    cache_git for-each-ref --format='tip %(objectname)' refs/keep/ "refs/handoff/$name/"
+    tell_tips
     finish 0
   fi
+  open_push "$request"
+  (
+    has_pushed_refs || find_part
+    say "have $have"
+    [ "$have" -eq "$length" ] || take_rest
+    finish_push
+  ) || exit
+  finish 0
+}
+
+# Takes in the push of `ensure`, or checks that `receive-pack` took it in before. If the host lacks objects, the request
+# is refused here, before the attempt exists.
+take_ship() {
+  if [ -n "$pack" ]; then
+    sweep_cache
+    cut_push
+    open_push "$request.refs"
+    (
+      has_pushed_refs || find_part
+      finish_push
+    ) || exit
+  fi
+  has_ship || refuse_push lacking "the ship was not sent, or its ref was deleted"
+}
+
+# Answers the tips that a push can build on.
+tell_tips() { cache_git for-each-ref --format='tip %(objectname)' refs/keep/ "refs/handoff/$name/" "refs/capture/$name/"; }
+
+# Refuses a push, with the tips that the next one can build on.
+refuse_push() {
+  tell_tips
+  refuse "$@"
+}
+
+# Opens the push whose refs are in the file $1. What follows runs in a subshell, which ends early when another call has
+# made the refs. Sets $pushed, $incoming, $quarantine and $have.
+open_push() {
   [ -n "$length" ] || refuse request "length is missing"
-  [ -z "$all" ] || cut_pack
+  pushed=$1
   read_pushed_refs
   incoming=$cache/incoming/$name
   part=$incoming/objects/pack/pack-$pack.pack
   quarantine=$incoming/call.$$
   have=$length
-  if has_pushed_refs; then
-    say "have $have"
-  else
-    [ -f "$cache/objects/pack/pack-$pack.idx" ] || find_part
-    say "have $have"
-    [ "$have" -eq "$length" ] || take_rest
-    [ -f "$cache/objects/pack/pack-$pack.idx" ] || take_in_pack
+}
+
+# Adds what came, unless another call has done so, and deletes its files.
+finish_push() {
+  if ! has_pushed_refs; then
+    add_boundary
+    has_pack || take_in_pack
     make_pushed_refs
   fi
   rm -rf "$incoming"
-  finish 0
 }
+
+# Whether the cache has the pack itself.
+has_pack() { [ -f "$cache/objects/pack/pack-$pack.idx" ]; }
 
 # Sets $have to how many bytes of the pack are here: all of it or whole blocks. A handoff sends one pack at a time.
 find_part() {
+  ! has_pack || return 0
   for left in "$incoming/objects/pack"/*; do
     case $left in "${part%.pack}".*) ;; *) rm -f "$left" ;; esac
   done
-  [ -z "$all" ] || { mkdir -p "${part%/*}" && mv -f "$request.pack" "$part"; } || refuse_unwritten "the pack could not be stored"
-  { mkdir -p "${part%/*}" && true >>"$part"; } || refuse_unwritten "the pack could not be stored"
+  { mkdir -p "${part%/*}" && { [ ! -f "$request.pack" ] || mv -f "$request.pack" "$part"; } && true >>"$part"; } ||
+    refuse_unwritten "the pack could not be stored"
   have=$(wc -c <"$part")
   if [ "$((have))" -gt "$length" ] && true >"$part"; then have=0; fi
   [ "$((have))" -eq "$length" ] || have=$((have / block * block))
@@ -54,8 +94,7 @@ take_rest() {
   dd ibs="$block" obs="$block" seek="$((have / block))" conv=notrunc of="$part" 2>/dev/null ||
     refuse_unwritten "the pack could not be stored"
   have=$(wc -c <"$part")
-  [ "$((have))" -eq "$length" ] || ! has_pushed_refs || finish 0
-  [ "$((have))" -eq "$length" ] || refuse truncated "$((have)) of $length bytes of the pack arrived"
+  [ "$((have))" -eq "$length" ] || { has_pushed_refs && exit 0; } || refuse truncated "$((have)) of $length bytes of the pack arrived"
 }
 
 # Reads the pack in quarantine until git has read every object and followed every link from the new tips to what is
@@ -82,8 +121,8 @@ take_in_pack() {
       refuse_pack damaged "the pack is damaged"
       ;;
   esac
-  cut -d ' ' -f 1 "$request" | incoming_git rev-list --objects --quiet --stdin --not --all 2>/dev/null ||
-    refuse_pack lacking "base objects of the push are missing"
+  sed -n 's/ refs.*//p' "$pushed" | incoming_git rev-list --objects --quiet --stdin --not --all 2>/dev/null ||
+    refuse_pack lacking "base objects of the push are missing$boundary_hint"
   if [ -n "$few" ]; then
     cache_git unpack-objects -q <"$part" 2>/dev/null || refuse_unwritten "the objects could not be added to the cache"
   else
@@ -99,18 +138,19 @@ index_part() {
 
 # Refuses the push because of a file, unless another call has made its refs and then deleted its files.
 refuse_unwritten() {
-  ! has_pushed_refs || finish 0
+  rm -rf "$quarantine"
+  ! has_pushed_refs || exit 0
   refuse_write "$1"
 }
 
 # Refuses the pack and deletes what came of it, unless another call has made the refs of the push.
 refuse_pack() {
   rm -rf "$quarantine"
-  ! has_pushed_refs || finish 0
+  ! has_pushed_refs || exit 0
   rm -f "$part"
   # Another call may still have files here.
   (cd "$cache/incoming" && rmdir -p "$name/objects/pack") 2>/dev/null
-  refuse "$1" "$2"
+  refuse_push "$1" "$2"
 }
 
 # Moves the packs of the quarantine into the cache. Another connection's call may have done the same before.
@@ -128,17 +168,18 @@ publish_packs() {
 # Calls git with the objects of the quarantine and of the cache.
 incoming_git() { with_objects "$quarantine" "$cache/objects" cache_git "$@"; }
 
-# Checks the refs of the push, which are lines `<object> <ref>` of the blob.
+# Checks the refs of the push, which are lines `<object> <ref>`.
 read_pushed_refs() {
   awk -v own="refs/handoff/$name/" '
+    $1 ~ /^[0-9a-f]+$/ && $2 == "shallow" && NF == 2 { next }
     $1 !~ /^[0-9a-f]+$/ || ($2 != "refs/keep/" $1 && index($2, own) != 1) || NF != 2 { exit 1 }
-    { print "update " $2 " " $1 }' "$request" >"$request.refs" ||
+    { print "update " $2 " " $1 }' "$pushed" >"$request.updates" ||
     refuse request "bad name of a ref"
 }
 
 # Whether an earlier call has made the refs of the push, all of which are made at once.
 has_pushed_refs() {
-  last_ref=$(tail -n 1 "$request")
+  last_ref=$(tail -n 1 "$pushed")
   { read -r there <"$cache/${last_ref#* }"; } 2>/dev/null && [ "$there" = "${last_ref%% *}" ]
 }
 
@@ -146,7 +187,7 @@ has_pushed_refs() {
 # may make the same tips at the same time.
 make_pushed_refs() {
   cache_git for-each-ref --format='update %(refname) %(objectname)' refs/keep/ 2>/dev/null >"$request.there"
-  not_in "$request.there" 0 <"$request.refs" |
+  not_in "$request.there" 0 <"$request.updates" |
     cache_git -c core.filesRefLockTimeout=10000 update-ref --stdin 2>/dev/null ||
     refuse_unwritten "the refs of the push could not be made"
 }

@@ -10,6 +10,7 @@ run_release() {
   [ -d "$root/work" ] || [ -d "$root/trees" ] || [ -n "$discard" ] ||
     refuse absent "$root has no handoffs: it was deleted, or its file system is not mounted"
   make_scratch
+  claim_trees
   # An interrupted release had moved these files here.
   [ -n "$dry" ] || remove "$gone" || refuse kept "$gone could not be deleted"
   check_acks
@@ -38,12 +39,23 @@ make_scratch() {
   done
   scratch=$scratch.$$
   mkdir "$scratch" || refuse_write "$scratch could not be made"
-  trap 'rm -rf "$scratch"' EXIT
+  trap 'rm -rf "$scratch" "$root/work/$name/release.$$"' EXIT
   notes=$scratch held=$scratch/held
   first_bytes "${blob:-0}" >"$held" || refuse_write "the request could not be stored"
   size=$(wc -c <"$held")
   [ "$((size))" -eq "${blob:-0}" ] || refuse truncated "$((size)) of $blob bytes of the request arrived"
   true >"$notes/listing"
+}
+
+# Claims the trees of this handoff during the release. A handoff that wants one looks for this claim after its own.
+claim_trees() {
+  [ -z "$dry" ] && [ -d "$job" ] && myself || return 0
+  # If the disk has no room for a link, no other handoff has room either.
+  ln -sf "$me" "$job/release.$$" 2>/dev/null
+  ! is_lent "$job" || case $life in
+    unknown) refuse other-node "another machine was about to take the checkout; if it is gone, delete $job/lent.$top" ;;
+    *) refuse busy "another handoff is about to take the checkout" ;;
+  esac
 }
 
 # Lists the trees that this handoff owns, one directory a line, the one that it works in first. Sets $current.
@@ -76,7 +88,7 @@ look_at_tree() {
   say "tree $tree"
   [ -d "$tree" ] || return 0
   [ -n "$dry" ] || open_directories
-  if ! { make_capture_git && compare_tree; }; then
+  if ! { make_capture_git && compare_tree has_others; }; then
     [ -z "$mount" ] || refuse kept "$mount is mounted inside the checkout; unmount it first"
     refuse_write "the tree $tree could not be compared with what is held"
   fi
@@ -146,6 +158,7 @@ discard_kept() {
 # agent's repository, whose commits were compared with the files. Sets $index.
 give_back() {
   blocked=
+  [ "$(link_of "$place/owner")" = "$name" ] || return 0
   if [ -d "$tree" ]; then
     if [ -e "$tree/.git" ] || [ -h "$tree/.git" ]; then mv "$tree/.git" "$place/gone" 2>/dev/null || blocked=.git; fi
     remove "$place/gone" || blocked=.git

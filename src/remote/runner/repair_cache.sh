@@ -5,14 +5,16 @@
 # If objects of the ship are missing or damaged in the cache, deletes the ref of the ship, so that the laptop sends them
 # again. Sets $lacking. Sets $detail.
 ask_again() {
-  if say "$commit" | cache_git rev-list --objects --quiet --stdin && ship_objects | cache_git cat-file --batch >/dev/null &&
+  if say "$commit${operation:+$nl$operation}" | cache_git rev-list --objects --quiet --stdin && ship_objects | cache_git cat-file --batch >/dev/null &&
     ! ship_objects | cache_git cat-file --batch-check | grep -q ' missing$'; then return; fi
   cache_git update-ref -d "refs/handoff/$name/ship/$g"
   lacking=1 detail="objects of the ship are missing or damaged on the host"
 } 2>/dev/null
 
-# Lists the objects of the ship's two trees.
-ship_objects() { cache_git rev-list --objects --no-object-names "$files_tree" "$index_tree"; }
+# Lists the objects of the ship's trees.
+ship_objects() {
+  cache_git rev-list --objects --no-object-names "$files_tree" "$index_tree" ${operation:+"$operation^{tree}"}
+}
 
 # The verb `repair-cache`.
 run_repair_cache() {

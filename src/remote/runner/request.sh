@@ -1,12 +1,12 @@
 # Reads a request: header lines into variables, the blob into one file. An incomplete request changes nothing.
 
 # Reads the header lines and checks each value. Refuses a request that was cut. Sets one variable for each key: $name,
-# $attempt, $grant, $wait_ref, $blob, $reason, $grace, $next, $epoch, $wait, $max, $key, $format, $pack, $length, $have,
-# $parts, $secrets, $wants, $acks, $caches, $discard, $dry, $known (`instance`), $used, $started, $strays (`stray`),
-# $all (`whole`), $thin, and $asks to the lines of other keys. Sets $value.
+# $attempt, $grant, $blob, $reason, $grace, $next, $epoch, $wait, $max, $key, $format, $pack, $length, $have, $parts,
+# $refs_length (`part refs`), $secrets, $wants, $acks, $caches, $discard, $dry, $known (`instance`), $used, $started,
+# $strays (`stray`), $thin, and $asks to the lines of other keys. Sets $value.
 read_request() {
-  name='' attempt='' grant='' wait_ref=60 blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
-  pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' known='' used='' started='' strays='' asks='' whole='' all='' thin=''
+  name='' attempt='' grant='' blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
+  pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' known='' used='' started='' strays='' asks='' whole='' thin='' refs_length=''
   while IFS= read -r line; do
     if [ -z "$line" ]; then
       whole=1
@@ -23,15 +23,15 @@ read_request() {
       'attempt '*) is_number "$value" && attempt=$value ;;
       'grant '*) is_number "$value" && grant=$value ;;
       'epoch '*) is_number "$value" && epoch=$value ;;
-      'wait_ref '*) is_number "$value" && wait_ref=$value ;;
       'wait '*) is_number "$value" && wait=$value ;;
       'max '*) is_number "$value" && max=$value ;;
       'grace '*) is_number "$value" && grace=$value ;;
-      'whole yes') all=1 ;;
       'thin yes') thin=1 ;;
       'blob '*) is_number "$value" && blob=$value ;;
       'next '*) is_next "$value" && next=$value ;;
       'reason '*) is_name "$value" && reason=$value ;;
+      'part refs '*) is_number "${value#* }" && refs_length=${value#* } ;;
+      'part pack '*) ;;
       'part '*) parts=$parts$value$nl ;;
       'want '*) wants=$wants$value$nl ;;
       'ack '*) acks=$acks$value$nl ;;
@@ -65,19 +65,21 @@ need_attempt() {
 # Copies the blob from stdin to a file, complete or not at all. Sets $request to the file.
 take_blob() {
   request=$root/.request.$$
-  trap 'rm -f "$request" "$request".*' EXIT
+  # A killed request of the same process id leaves files.
+  rm -rf "$request".*
+  trap 'rm -rf "$request" "$request".*' EXIT
   trap 'exit 1' HUP INT PIPE TERM
   first_bytes "${blob:-0}" >"$request" || refuse_write "the request could not be stored"
   size=$(wc -c <"$request")
   [ "$((size))" -eq "${blob:-0}" ] || refuse truncated "$((size)) of $blob bytes of the request arrived"
 }
 
-# Moves the pack, which is the last part of the blob, from the file $request to $request.pack.
-cut_pack() {
-  { [ -n "$length" ] && [ "${blob:-0}" -ge "$length" ]; } || refuse request "length is missing"
+# Copies the refs and the pack of a push, which are the last parts of the blob, to $request.refs and $request.pack.
+cut_push() {
+  [ "${blob:-0}" -ge "$((${refs_length:-0} + ${length:-0}))" ] || refuse request "bad size of a part"
   {
-    tail -c "$length" "$request" >"$request.pack" &&
-      first_bytes "$((blob - length))" <"$request" >"$request.rest" && mv -f "$request.rest" "$request"
+    tail -c "${length:-0}" "$request" >"$request.pack" &&
+      tail -c "$((${refs_length:-0} + ${length:-0}))" "$request" | first_bytes "${refs_length:-0}" >"$request.refs"
   } || refuse_write "the request could not be stored"
 }
 

@@ -8,6 +8,7 @@ most_refs=500
 list_known() {
   say "$commit"
   [ -z "$head" ] || say "$head"
+  [ -z "$operation" ] || say "$operation"
   sed -n 's/^ref \([0-9a-f]*\) .*/\1/p' "$spec/ship"
 }
 
@@ -16,7 +17,7 @@ list_known() {
 find_tips() {
   {
     sed -n 's/^ref /known /p' "$spec/ship"
-    [ -z "$branch" ] || say "known $head refs/heads/$branch"
+    [ -z "$branch" ] || [ -z "$head" ] || say "known $head refs/heads/$branch"
     cat "$own/found-refs"
   } | LC_ALL=C awk '
     $1 == "known" { known[$3] = $2; next }

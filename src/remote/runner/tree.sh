@@ -1,27 +1,8 @@
 # The agent's checkout: fills a tree with what was shipped, and makes the repository that the agent works in. A step
 # that fails sets $detail to the reason.
 
-# Waits for the ship ref, which the push makes last. Gives up after $1 seconds without a new byte of a pack that comes
-# as a file.
-await_ship() {
-  ref=refs/handoff/$name/ship/$g
-  passed=0 arrived=
-  until [ "$(cache_git rev-parse -q --verify "$ref^{commit}" 2>/dev/null)" = "$commit" ]; do
-    came=$(ls -ln "$cache/incoming/$name/objects/pack" 2>/dev/null)
-    [ "$came" = "$arrived" ] || passed=0 arrived=$came
-    [ "$passed" -lt "$(($1 * 10))" ] && ! called_off || return 1
-    left=10
-    # Between two calls of git only the loose ref is checked, which costs nothing.
-    while [ "$left" -gt 0 ] && [ ! -f "$cache/$ref" ]; do
-      doze
-      left=$((left - doze_tenths)) passed=$((passed + doze_tenths))
-    done
-    if [ "$left" -gt 0 ]; then
-      doze
-      passed=$((passed + doze_tenths))
-    fi
-  done
-}
+# Whether the ref of the ship is there. A push makes it last, when the cache has every object.
+has_ship() { [ "$(cache_git rev-parse -q --verify "refs/handoff/$name/ship/$g^{commit}" 2>/dev/null)" = "$commit" ]; }
 
 # Makes our own git directory, with the laptop's configuration and the cache's objects.
 make_capture_git() {
@@ -41,14 +22,18 @@ make_capture_git() {
 # that is older is not trusted, because an agent of the same user could have written to it.
 fill_tree() {
   remove "$tree/.git" && mkdir -p "$tree" || return 1
-  [ ! -f "$cache/shallow" ] || cp "$cache/shallow" "$job/capture.git/shallow"
   start_index
   # Cleans once by the ignore rules in the tree, and once by those that were shipped.
-  drop_nested && capture_git read-tree --reset -u "$files_tree" && drop_nested && clean_files || return 1
+  drop_nested && write_files && drop_nested && clean_files || return 1
   give_clone_modes
   # What the checkout wrote into the index is dropped: git reads the files that it wrote.
   start_index
   capture_git read-tree --reset "$files_tree" && add_files
+}
+
+# Writes the files that differ from the index. Two processes write many files faster; git before 2.32 has only one.
+write_files() {
+  capture_git -c checkout.workers=2 -c checkout.thresholdForParallelism=1000 read-tree --reset -u "$files_tree"
 }
 
 # Makes the index a copy of `proved`, with its time, by which git knows files that were written later in that second.
@@ -100,23 +85,53 @@ make_refs() {
     tree_git update-ref --no-deref HEAD "$head"
   fi || return 1
   cp -p "$job/capture.git/index" "$git/index" && tree_git read-tree -m "$index_tree" || return 1
+  [ -z "$operation" ] || restore_operation || return 1
   tree_git update-index -q --refresh
   return 0
+}
+
+# Restores an unfinished merge or the like: its files in the git directory, which are read again afterwards, and the
+# conflicts of the index.
+restore_operation() {
+  operation_git read-tree "$operation:files" && operation_git checkout-index -q -a -f && operation_git add -u &&
+    [ "$(operation_git write-tree)" = "$(cache_git rev-parse "$operation:files")" ] && rm -f "$git/operation" || return 1
+  [ -z "$listing" ] || cache_git cat-file blob "$operation:unmerged" | tree_git update-index -z --index-info
+}
+
+# Calls git with the agent's git directory as the work tree, whose files are taken as they are.
+operation_git() (
+  own_index=$git/operation
+  cd "$git" && clean_git --git-dir="$git" --work-tree="$git" -c core.autocrlf=false -c core.fileMode=false "$@"
+)
+
+# Prints the id of the index: of its tree, or of the list of its entries where it has conflicts.
+index_id() {
+  if [ -n "$listing" ]; then tree_git ls-files -s -z | tree_git hash-object --stdin; else tree_git write-tree; fi
 }
 
 # Whether files, index and HEAD are the laptop's, by object id. Sets $detail to what differs.
 prove_ship() {
   detail=
-  for pair in "$commit^{tree} $files_tree" ${head:+"$commit^1 $head" "$commit^2^{tree} $index_tree"}; do
+  if [ -n "$head" ]; then
+    set -- "$commit^1 $head" "$commit^2^{tree} $index_tree"
+  else
+    # Without a HEAD, the commits of the snapshot have no other parents.
+    set -- "$commit^1^{tree} $index_tree" "$commit^1^1 " "$commit^2 "
+  fi
+  for pair in "$commit^{tree} $files_tree" "$@"; do
     got=$(cache_git rev-parse -q --verify "${pair% *}")
     [ "$got" = "${pair#* }" ] || detail="the snapshot holds ${got:-nothing} where $pair was announced"
   done
   got=$(capture_git write-tree) && [ "$got" = "$files_tree" ] ||
     detail="files are ${got:-unreadable} instead of $files_tree: $(capture_git diff --cached --name-only "$files_tree" -- | head -n 3 | tr '\n' ' ')"
-  got=$(tree_git write-tree) && [ "$got" = "$index_tree" ] || detail="index is ${got:-unreadable} instead of $index_tree"
+  got=$(index_id) && [ "$got" = "${listing:-$index_tree}" ] || detail="index is ${got:-unreadable} instead of ${listing:-$index_tree}"
   got=$(tree_git rev-parse -q --verify HEAD)
   [ "$got" = "$head" ] || detail="HEAD is ${got:-unborn} instead of ${head:-unborn}"
   [ -z "$branch" ] || [ "$(tree_git symbolic-ref -q HEAD)" = "refs/heads/$branch" ] || detail="HEAD is not on its branch"
+  # Files that were there before were not read from the cache, but the agent and the capture need their objects.
+  # The list ends at an object that is not there.
+  ! { ship_objects || say unknown; } 2>/dev/null | cache_git cat-file --batch-check 2>/dev/null | grep -q ' missing$' ||
+    detail="objects of the ship are missing"
   [ -z "$detail" ]
 }
 
@@ -148,14 +163,20 @@ settle_in() {
 # Adds to $detail that a limit ended the step.
 note_stall() { [ "$status" -ne 124 ] || detail="$detail: no progress for $stall_limit s, or $step_limit s in total"; }
 
-# Ships: afterwards the tree has exactly what the laptop sent, or nothing will run. Fails with $detail set.
+# Ships: afterwards the tree has exactly what the laptop sent, or nothing will run. Fails with $detail set. Sets $reason.
 land() {
+  await_lender || return 1
+  if { [ -f "$job/landed.$g" ] || [ "$adopt" = no ]; } && is_taken; then
+    reason=gone detail="another handoff has taken the checkout"
+    return 1
+  fi
   [ -f "$job/landed.$g" ] && find_tree && return 0
   detail="the upload is incomplete"
-  make_cache "$key" "$format" && await_ship "$wait_ref" || return 1
+  make_cache "$key" "$format" && has_ship || return 1
   event ship
   detail="no checkout could be created"
   make_capture_git || return 1
+  [ ! -f "$cache/shallow" ] || cp "$cache/shallow" "$job/capture.git/shallow"
   if [ "$adopt" = yes ]; then
     take_tree || return 1
   else

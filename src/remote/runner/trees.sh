@@ -20,23 +20,33 @@ find_owned_tree() {
   [ -d "$tree" ]
 }
 
-# Takes a tree and fills it: one of ours, else one that is available, else a new one. Whoever makes the link `owner` has
-# it. Sets $place, $tree and $owner.
+# Takes a tree and fills it: one of ours or without an owner, else one of a handoff at rest, else a new one.
+# Whoever the link `owner` names has it. Sets $place, $tree and $owner.
 take_tree() {
   mkdir -p "$root/trees" || return 1
-  k=1
-  while [ -e "$root/trees/$repo-$k" ]; do
-    place=$root/trees/$repo-$k tree=$place/$repo
-    if [ "$(link_of "$place/key")" = "$key" ] && [ ! -e "$place/kept" ]; then
-      owner=$(link_of "$place/owner")
-      case $owner in
-        "$name") reuse_tree ;;
-        '') ln -s "$name" "$place/owner" 2>/dev/null && reuse_tree ;;
-        *) false ;;
-      esac
-      case $? in 0) return 0 ;; 2) return 1 ;; esac
-    fi
-    k=$((k + 1))
+  for owners in free resting; do
+    k=1
+    while [ -e "$root/trees/$repo-$k" ]; do
+      place=$root/trees/$repo-$k tree=$place/$repo
+      if [ "$(link_of "$place/key")" = "$key" ] && [ ! -e "$place/kept" ]; then
+        owner=$(link_of "$place/owner")
+        case $owners:$owner in
+          "free:$name") reuse_tree ;;
+          free:) ln -s "$name" "$place/owner" 2>/dev/null && reuse_tree ;;
+          resting:?*)
+            if take_over; then
+              refill_tree
+              # Where one tree could not be filled, only a new one may help.
+              case $? in 0) return 0 ;; 2) return 1 ;; *) break 2 ;; esac
+            fi
+            false
+            ;;
+          *) false ;;
+        esac
+        case $? in 0) return 0 ;; 2) return 1 ;; esac
+      fi
+      k=$((k + 1))
+    done
   done
   until mkdir "$root/trees/$repo-$k" 2>/dev/null; do
     [ -e "$root/trees/$repo-$k" ] || return 1
@@ -54,60 +64,36 @@ enter_tree() {
   with_clone_modes mkdir -p "$tree" && ln -s "../../trees/${place##*/}/$repo" "$job/tree" && find_tree
 }
 
-# Fills a tree that exists. A tree is set aside when the laptop does not have all of it, or when filling it failed.
-# Fails with 2 where another tree would fail too: objects of the ship are missing, or the disk is full. Sets $why.
+# Fills a tree of ours if that loses nothing. Otherwise the tree is set aside. Fails with 2 as refill_tree.
 reuse_tree() {
-  why=
   if may_fill; then
-    if enter_tree && settle_in; then return 0; fi
-    ask_again
-    [ -z "$lacking" ] && ! is_full "$root" || return 2
+    refill_tree
+    return
   fi
-  retire_tree "${why:-could not be filled ($detail)}"
+  retire_tree "$why"
   rm -f "$job/tree"
   return 1
 }
 
-# Whether filling the tree loses nothing. Otherwise sets $why. Sets $caches, $held, $scratch and $index. The content of
-# every file is read: what an index or a clock says is no proof before something is overwritten. The index of the
-# comparison is kept as `proved`, for fill_tree.
-may_fill() {
-  rm -f "$job/capture.git/proved"
-  [ -d "$tree" ] || return 0
-  scratch=$job/.compare held=$job/.compare/held caches=$(cat "$spec/caches" 2>/dev/null)
-  rm -rf "$scratch"
-  mkdir "$scratch" && cat "$place/held" "$spec/held" >"$held" 2>/dev/null
-  say "tree $commit" >>"$held"
-  [ -z "$extra_tree" ] || say "tree $extra_tree" >>"$held"
-  open_directories
-  why="could not be compared with what the laptop holds"
-  if compare_tree; then
-    why=
-    [ "$kept" -eq 0 ] || why="has $kept files that are nowhere else"
-    [ -z "$stuck" ] || why="has a directory that cannot be written: $stuck"
-    mv -f "$scratch/seen" "$job/capture.git/proved" 2>/dev/null
-    is_written_alike || rm -f "$job/capture.git/proved"
-  fi
-  rm -rf "$scratch"
-  [ -z "$why" ]
+# Fills a tree that was compared, or sets it aside when that fails. Fails with 2 where another tree would fail too:
+# objects of the ship are missing, or the disk is full.
+refill_tree() {
+  if enter_tree && settle_in; then return 0; fi
+  ask_again
+  [ -z "$lacking" ] && ! is_full "$root" || return 2
+  retire_tree "could not be filled ($detail)"
+  rm -f "$job/tree"
+  return 1
 }
 
-# Whether git would write a file of the same content with the same bytes: that depends on the configuration and on the
-# attributes. Sets $index.
-is_written_alike() {
-  grep -qxF "$(config_line)" "$place/held" 2>/dev/null || return 1
-  index=$job/capture.git/proved
-  compare_git diff-index --cached --quiet "$files_tree" -- ':(glob)**/.gitattributes' 2>/dev/null
-  alike=$?
-  index=
-  return "$alike"
+# Makes $1 the owner of the tree in one step, so that whoever looks finds the old owner or the new one.
+set_owner() {
+  rm -f "$job/.owner"
+  ln -s "$1" "$job/.owner" && mv -f "$job/.owner" "$place/owner" && [ "$(link_of "$place/owner")" = "$1" ]
 }
-
-# Prints the line of `held` for the configuration with which our git writes files.
-config_line() { say "config $(clean_git hash-object --stdin <"$job/capture.git/config")"; }
 
 # Records why a tree is not used any more. A tree that is not ours gets no owner again.
 retire_tree() {
   say "$1" >"$place/kept"
-  [ "$owner" = "$name" ] || { rm -f "$place/owner" && ln -s kept "$place/owner"; }
+  [ "$owner" = "$name" ] || set_owner kept
 }

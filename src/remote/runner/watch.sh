@@ -3,7 +3,7 @@
 
 # The process of a watcher: called by start_watcher, with the secrets on stdin. Sets $unbegun.
 run_watch() {
-  name=$1 wait_ref=$3 secrets=
+  name=$1 secrets=
   listen
   while IFS= read -r line; do
     secrets=$secrets$line$nl
@@ -16,6 +16,8 @@ run_watch() {
     [ -f "$at/result" ] || return 1
     follow_up || return 0
     hold_claim
+    # The laptop sends the objects again that the cache has lost, with the `ensure` of the next attempt.
+    [ -f "$job/landed.$g" ] || has_ship || return 0
     at_attempt "$name" $((n + 1))
     chained=1
     make_attempt && register || return 1

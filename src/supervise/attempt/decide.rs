@@ -101,7 +101,7 @@ pub fn in_words(stands: Next, ours: Next, handoff: &Handoff, n: AttemptNo, profi
 
 /// The exact command that fixes what the user must fix. `profile.login` is the whole line that is typed here.
 fn repair(handoff: &Handoff, n: AttemptNo, verdict: &Verdict, profile: &Profile) -> String {
-    let (id, host, agent) = (&handoff.request().id, handoff.host(), &handoff.request().agent);
+    let (id, host, agent) = (&handoff.request().id, handoff.host(), handoff.agent_of(n));
     let resume = format!("then `handoff resume {id}`");
     match verdict.class {
         Class::Auth => match &profile.login {

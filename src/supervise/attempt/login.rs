@@ -4,7 +4,7 @@ use crate::model::host::Host;
 use crate::model::profile::Profile;
 use crate::remote::client::Remote;
 use crate::remote::probe::AgentQuery;
-use crate::supervise::driver::Driver;
+use crate::supervise::record::Record;
 use crate::transport::Options;
 use crate::transport::ssh::resolve::typed::typed_command;
 
@@ -25,18 +25,11 @@ pub(in crate::supervise) fn login_line(
     Some(typed_command(host, options, line.trim_end()))
 }
 
-impl Driver {
-    /// The line that logs the agent in on the connection's host, without a path if the host does not report one.
-    pub(in crate::supervise) async fn login_line(&self, remote: &Remote) -> Option<String> {
-        let (binary, version) = (self.profile.binary.clone(), self.profile.version_pattern.clone());
-        let query = AgentQuery { binary, version, ..AgentQuery::default() };
-        let facts = remote.probe(Some(&query), &self.connection.host.path).await.ok();
-        let path = facts.and_then(|facts| facts.agent).map(|(path, _)| path);
-        login_line(
-            self.services.profile(&self.handoff().request().agent).ok()?,
-            &self.connection.host,
-            &self.services.connect,
-            path.as_deref(),
-        )
-    }
+/// The line that logs the handoff's agent in on a host, without a path if the host does not report one.
+pub(in crate::supervise) async fn login_line_on(record: &Record, host: &Host, remote: &Remote) -> Option<String> {
+    let (binary, version) = (record.profile.binary.clone(), record.profile.version_pattern.clone());
+    let query = AgentQuery { binary, version, ..AgentQuery::default() };
+    let facts = remote.probe(Some(&query), &host.path).await.ok();
+    let path = facts.and_then(|facts| facts.agent).map(|(path, _)| path);
+    login_line(&record.profile, host, &record.services.connect, path.as_deref())
 }

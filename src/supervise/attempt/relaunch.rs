@@ -1,60 +1,98 @@
 //! A new grant on the connection's host, with the newest work.
 
+use crate::git::ship_facts::ShipFacts;
 use crate::model::attempt::{AttemptNo, Grant};
 use crate::model::handoff::Handoff;
 use crate::model::snapshot::Snapshot;
 use crate::model::verdict::Class;
+use crate::supervise::connection::HostConnection;
+use crate::supervise::dispatch::grant::record_grant;
+use crate::supervise::dispatch::shown_command::shown_command;
 use crate::supervise::dispatch::spec::Start;
-use crate::supervise::dispatch::{DispatchSpec, facts};
-use crate::supervise::driver::Driver;
+use crate::supervise::dispatch::{DispatchSpec, dispatch, facts_again};
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
+use crate::supervise::record::Record;
 
-impl Driver {
-    /// A new grant under the present epoch, with its first attempt dispatched.
-    pub(in crate::supervise) async fn relaunch(&mut self, launch: &DispatchSpec) -> Result<AttemptNo, Error> {
-        let facts = facts(&self.services.repository, Some(self.handoff().request().base.clone())).await?;
-        let (grant, attempt) = self.grant(launch)?;
-        let (host, command) = (self.connection.host.name.clone(), self.command(launch.start, attempt)?);
-        self.tell(&Progress::Dispatched { attempt, host, command });
-        let prepared = self.prepare(&grant, attempt, launch, &facts).await?;
-        self.dispatch(&prepared).await?;
-        self.update_record()?;
-        Ok(attempt)
-    }
+/// A new grant under the present epoch, with its first attempt dispatched.
+pub(in crate::supervise) async fn relaunch(
+    record: &mut Record,
+    connection: &mut HostConnection,
+    launch: &DispatchSpec,
+) -> Result<AttemptNo, Error> {
+    let facts = facts_again(record).await?;
+    relaunch_with(record, connection, launch, &facts).await
+}
 
-    /// The newest work in this repository: the last capture that was not superseded, or the base.
-    pub(in crate::supervise) fn last_work(&self) -> Result<Snapshot, Error> {
-        self.work_before(AttemptNo::MAX)
+/// The same with facts that were read before.
+pub(in crate::supervise) async fn relaunch_with(
+    record: &mut Record,
+    connection: &mut HostConnection,
+    launch: &DispatchSpec,
+    facts: &ShipFacts,
+) -> Result<AttemptNo, Error> {
+    let (grant, attempt) = record_grant(record, &connection.host.name, launch)?;
+    if let Some(text) = lost_operation(record.handoff(), launch, attempt) {
+        record.tell(&Progress::Note { text });
     }
+    let (host, command) = (connection.host.name.clone(), shown_command(record, launch.start, attempt)?);
+    record.tell(&Progress::Dispatched { attempt, host, command });
+    dispatch(record, connection, (&grant, attempt), launch, facts).await?;
+    record.update()?;
+    Ok(attempt)
+}
 
-    /// The newest work before attempt `n`.
-    fn work_before(&self, n: AttemptNo) -> Result<Snapshot, Error> {
-        let handoff = self.handoff();
-        let mut before = handoff.lineage().rev().filter(|(number, _)| *number < n);
-        let Some(commit) = before.find_map(|(_, attempt)| attempt.fetched.clone()) else {
-            return Ok(handoff.request().base.clone());
-        };
-        let captured = self.services.repository.read_capture(&commit)?;
-        Ok(Snapshot {
-            commit,
-            head: captured.head,
-            index_tree: captured.index_tree,
-            files_tree: captured.files_tree,
-            branch: handoff.request().base.branch.clone(),
-            extra: handoff.request().base.extra.clone(),
-            left_behind: vec![],
-        })
-    }
+/// What the user should know when work is shipped again: a capture has the files and commits of an operation that the
+/// agent did not finish, but not its state.
+fn lost_operation(handoff: &Handoff, launch: &DispatchSpec, attempt: AttemptNo) -> Option<String> {
+    let sent = handoff.given_before(attempt).map_or(&handoff.request().base, |given| &given.work);
+    let lost = sent.operation.as_ref().filter(|_| launch.checkout && launch.ship.operation.is_none())?;
+    let what = &lost.what;
+    Some(format!("the checkout is new and has the files, but not the state of {what}, if the agent did not finish it"))
+}
 
-    /// The dispatch that a journaled grant stands for, to be sent again.
-    pub(in crate::supervise) fn dispatch_spec_of(&self, grant: &Grant) -> Result<DispatchSpec, Error> {
-        let handoff = self.handoff();
-        let RelaunchSpec { checkout, start } = relaunch_spec(handoff, grant);
-        let ship = if checkout { self.work_before(grant.first)? } else { handoff.request().base.clone() };
-        let message = handoff.message(grant.number).map(str::to_owned);
-        Ok(DispatchSpec { ship, checkout, start, message, attempts: grant.last - grant.first + 1 })
+/// The newest work in this repository: the last capture that was not superseded, or the base.
+pub(in crate::supervise) fn last_work(record: &Record) -> Result<Snapshot, Error> {
+    work_before(record, AttemptNo::MAX)
+}
+
+/// The newest work before attempt `n`.
+fn work_before(record: &Record, n: AttemptNo) -> Result<Snapshot, Error> {
+    match record.handoff().given_before(n) {
+        Some(given) => Ok(given.work.clone()),
+        None => captured_before(record, n),
     }
+}
+
+/// What the last fetched attempt before `n` left, or the base.
+pub(in crate::supervise) fn captured_before(record: &Record, n: AttemptNo) -> Result<Snapshot, Error> {
+    let handoff = record.handoff();
+    let mut before = handoff.lineage().rev().filter(|(number, _)| *number < n);
+    let Some(commit) = before.find_map(|(_, attempt)| attempt.fetched.clone()) else {
+        return Ok(handoff.request().base.clone());
+    };
+    let captured = record.services.repository.read_capture(&commit)?;
+    Ok(Snapshot {
+        commit,
+        head: captured.head,
+        index_tree: captured.index_tree,
+        files_tree: captured.files_tree,
+        branch: handoff.request().base.branch.clone(),
+        changes: None,
+        extra: handoff.extra_before(n).cloned(),
+        operation: None,
+        cache_key: None,
+        left_behind: vec![],
+    })
+}
+
+/// The dispatch that a journaled grant stands for, to be sent again.
+pub(in crate::supervise) fn dispatch_spec_of(record: &Record, grant: &Grant) -> Result<DispatchSpec, Error> {
+    let handoff = record.handoff();
+    let RelaunchSpec { checkout, start } = relaunch_spec(handoff, grant);
+    let ship = if checkout { work_before(record, grant.first)? } else { handoff.request().base.clone() };
+    let message = handoff.message(grant.number).map(str::to_owned);
+    Ok(DispatchSpec { ship, checkout, start, message, attempts: grant.last - grant.first + 1 })
 }
 
 /// How a grant began, read from the journal.
@@ -67,11 +105,18 @@ struct RelaunchSpec {
 
 fn relaunch_spec(handoff: &Handoff, grant: &Grant) -> RelaunchSpec {
     let checkout = !handoff.has_tree(&grant.host, grant.first);
+    RelaunchSpec { checkout, start: start_on(handoff, &grant.host, grant.first, checkout) }
+}
+
+/// How the first attempt of a grant for a host begins, from attempt `first`. `checkout`: the work is shipped with it.
+pub(in crate::supervise) fn start_on(handoff: &Handoff, host: &str, first: AttemptNo, checkout: bool) -> Start {
     // After a grant that produced nothing, the next one starts fresh.
-    let before = handoff.attempts().range(..grant.first).next_back();
+    let before = handoff.attempts().range(..first).next_back();
     let class = before.and_then(|(_, attempt)| attempt.verdict.as_ref()).map(|verdict| verdict.class);
-    let session_is_over = matches!(class, Some(Class::Context | Class::Session));
-    RelaunchSpec { checkout, start: if checkout || session_is_over { Start::Fresh } else { Start::Resume } }
+    let session_is_over = matches!(class, Some(Class::Context | Class::Session))
+        || before.is_some_and(|(n, _)| handoff.changes_agent(*n, first));
+    let has_session = !checkout || handoff.has_session(host, first);
+    if has_session && !session_is_over { Start::Resume } else { Start::Fresh }
 }
 
 #[cfg(test)]

@@ -264,7 +264,7 @@ async fn bytes_that_arrive_twice_are_reported_once() {
     for (offset, end) in [(0, 7), (3, LOG.len()), (9, 11)] {
         let bytes = Bytes::from_static(&LOG[offset..end]);
         let piece = Piece { attempt: 1, stream: Stream::Log, inode: 7, offset: offset as u64, bytes };
-        driver.on_bytes(&piece).unwrap();
+        driver.record.logs.receive(&mut driver.record.ledger, "buildbox", &piece).unwrap();
     }
     assert_eq!(*heard.0.lock().unwrap(), LOG);
 }
@@ -289,7 +289,7 @@ async fn an_attempt_that_was_decided_is_left_for_the_next_without_asking_the_hos
     let hole = Arc::new(Hole::new(Instant::now() + DAY, Instant::now() + DAY));
     let mut driver = Driver::open(&services, &id).unwrap();
     driver.connection = HostConnection::by(Host::bare("buildbox"), Arc::new(Line(hole)), Arc::new(NullReporter));
-    let action = driver.step(2, Until::Rest).await.unwrap();
+    let action = step(&mut driver.record, &mut driver.connection, 2, Until::Rest).await.unwrap();
     assert!(matches!(action, LoopAction::Attempt(3)));
     assert!(driver.handoff().attempts().contains_key(&3));
 }

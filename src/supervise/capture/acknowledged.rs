@@ -6,26 +6,73 @@ use std::fmt::Write as _;
 use crate::git::refs;
 use crate::model::attempt::AttemptNo;
 use crate::model::handoff::Handoff;
+use crate::model::id::RemoteName;
 use crate::model::snapshot::Oid;
+use crate::model::status::Status;
+use crate::state::store::{Store, Summary};
 use crate::supervise::error::Error;
 use crate::supervise::services::{Services, blocking};
+
+/// Maximum number of handoffs whose trees are offered to the next one. An older one has lost its tree to a later one.
+const MOST_AT_REST: usize = 16;
 
 /// Lines `tree <id>` for files, newest first, and `commit <id>` for history. A ref below `refs/handoff/<id>/` is created
 /// only after everything that it refers to was fetched and verified.
 pub(in crate::supervise) async fn acknowledged(services: &Services, handoff: &Handoff) -> Result<String, Error> {
     let (repository, below) = (services.repository.clone(), refs::of(&handoff.request().id));
-    let directory = below.clone();
-    let held = blocking(move || repository.list_refs(&directory)).await??;
+    let held = blocking(move || repository.list_refs(&below)).await??;
+    Ok(lines_of(handoff, &held))
+}
+
+/// The newest handoffs of this repository whose trees on `host` another one may use: a line `handoff <name>` for each,
+/// followed by what is held of it. The host uses a tree only if it has nothing else.
+pub(in crate::supervise) async fn at_rest(services: &Services, host: &str) -> Result<String, Error> {
+    let (repository, store, host) = (services.repository.clone(), services.store.clone(), host.to_owned());
+    blocking(move || {
+        let handoffs = leaving(&store, &host)?;
+        // One call of git for all of them.
+        let held = if handoffs.is_empty() { vec![] } else { repository.list_refs(refs::ROOT)? };
+        let mut text = String::new();
+        for handoff in &handoffs {
+            let request = handoff.request();
+            let below = refs::of(&request.id);
+            let own: Vec<_> = held.iter().filter(|(name, _)| name.starts_with(&below)).cloned().collect();
+            _ = write!(text, "handoff {}\n{}", RemoteName::new(&request.id, &request.uid), lines_of(handoff, &own));
+        }
+        Ok(text)
+    })
+    .await?
+}
+
+/// The newest handoffs that leave their tree on a host to the next one. A record that cannot be read leaves nothing.
+fn leaving(store: &Store, host: &str) -> Result<Vec<Handoff>, Error> {
+    let may_leave = |summary: &Summary| {
+        let is_over = matches!(summary.status, Status::Done | Status::Stopped | Status::Interactive | Status::Finished);
+        is_over && summary.host == host && !summary.released
+    };
+    let ids = store.ids()?;
+    let mut all: Vec<Summary> = ids.iter().filter_map(|id| store.summary(id).ok()).filter(may_leave).collect();
+    all.sort_by_key(|summary| std::cmp::Reverse(summary.changed));
+    let opened = all.iter().filter_map(|summary| store.open(&summary.id).ok());
+    let handoffs = opened.map(|journal| journal.handoff().clone()).filter(|handoff| handoff.leaves_tree(host));
+    Ok(handoffs.take(MOST_AT_REST).collect())
+}
+
+/// What is held of a handoff with these refs.
+fn lines_of(handoff: &Handoff, held: &[(String, Oid)]) -> String {
     let base = &handoff.request().base;
     let extra = base.extra.as_ref().map(|extra| &extra.commit);
-    Ok(lines(&held, &below, &base.commit, extra))
+    lines(held, &refs::of(&handoff.request().id), &base.commit, extra)
 }
 
 fn lines(held: &[(String, Oid)], below: &str, base: &Oid, extra: Option<&Oid>) -> String {
     let attempt = |name: &str| name.strip_prefix(below)?.strip_suffix("/work")?.parse::<AttemptNo>().ok();
     let mut works: Vec<(AttemptNo, &Oid)> = held.iter().filter_map(|(name, oid)| Some((attempt(name)?, oid))).collect();
     works.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
-    let trees = works.into_iter().map(|(_, oid)| oid).chain([base]).chain(extra);
+    let given =
+        held.iter().rev().filter(|(name, _)| name.strip_prefix(below).is_some_and(|it| it.starts_with(refs::GIVEN)));
+    let given = given.map(|(_, oid)| oid);
+    let trees = works.into_iter().map(|(_, oid)| oid).chain(given).chain([base]).chain(extra);
     let mut text = String::new();
     for tree in trees {
         _ = writeln!(text, "tree {tree}");

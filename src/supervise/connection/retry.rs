@@ -141,9 +141,10 @@ mod tests {
         let verb = "ensure";
         vec![
             (RemoteError::Cut { host: host(), verb, noise: String::new() }, Remedy::AskAgain),
-            (RemoteError::Rootless { host: host(), root: "/r".into() }, Remedy::AskAgain),
+            (RemoteError::Rootless { host: host(), root: "/r".into(), left: vec![] }, Remedy::AskAgain),
             (RemoteError::Garbled { host: host(), verb, what: "w".into() }, Remedy::Stop),
             (RemoteError::Refused { host: host(), class: "epoch".into(), text: "t".into() }, Remedy::Stop),
+            (RemoteError::PackRefused { host: host(), text: "t".into(), tips: vec![] }, Remedy::Stop),
             (RemoteError::NotInstalled { host: host(), reason: "r".into() }, Remedy::Stop),
             (RemoteError::Pack(std::io::ErrorKind::Other.into()), Remedy::Stop),
         ]
@@ -214,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_host_that_has_lost_its_directory_is_not_hammered_over_a_connection_that_stands() {
-        let error = Error::Remote(RemoteError::Rootless { host: host(), root: "/r".into() });
+        let error = Error::Remote(RemoteError::Rootless { host: host(), root: "/r".into(), left: vec![] });
         let mut retries = Retries::new(Stage::Recorded);
         let delays: Vec<_> = (0..50).map_while(|_| retries.after(&error, Some(HELD * 2))).collect();
         assert_eq!(delays.len(), 50, "it is asked for ever");

@@ -6,140 +6,149 @@ use std::time::Duration;
 use crate::git::refs;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::Kind;
-use crate::supervise::attempt::step::{LoopAction, Until};
-use crate::supervise::driver::{Driver, new_connection};
+use crate::supervise::attempt::epoch::{discover_attempts, set_epoch};
+use crate::supervise::attempt::step::step;
+use crate::supervise::attempt::{LoopAction, Until};
+use crate::supervise::connection::HostConnection;
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
+use crate::supervise::record::Record;
 
 /// How long a command that has something else to do waits for a host that does not answer.
 pub const SHORT: Duration = Duration::from_secs(2);
 /// How long a host's attempts may take to end and to be captured.
 const DYING: Duration = Duration::from_secs(120);
 
-impl Driver {
-    /// Fences every host that has not confirmed the present epoch, waiting up to `patience` for each. A host that is
-    /// out of reach is left as it is; the next command asks again.
-    pub async fn settle(&mut self, patience: Duration) -> Result<(), Error> {
-        self.ledger.refresh()?;
-        self.ledger.read_secrets().await;
-        for host in self.handoff().unfenced_hosts() {
-            let own = self.handoff().host() == host;
-            match self.settle_host(&host, patience).await {
-                Ok(()) => {}
-                Err(error) if own => return Err(error),
-                // A problem of another host must not block this one.
-                Err(error) => self.tell(&Progress::Note { text: format!("could not tell {host} to stop: {error}") }),
+/// Fences every host that has not confirmed the present epoch, waiting up to `patience` for each. A host that is out of
+/// reach is left as it is; the next command asks again.
+pub(in crate::supervise) async fn settle(
+    record: &mut Record,
+    connection: &mut HostConnection,
+    patience: Duration,
+) -> Result<(), Error> {
+    record.ledger.refresh()?;
+    record.ledger.read_secrets().await;
+    for host in record.handoff().unfenced_hosts() {
+        let own = record.handoff().host() == host;
+        match settle_host(record, connection, &host, patience).await {
+            Ok(()) => {}
+            Err(error) if own => return Err(error),
+            // A problem of another host must not block this one.
+            Err(error) => record.tell(&Progress::Note { text: format!("could not tell {host} to stop: {error}") }),
+        }
+        record.update()?;
+    }
+    Ok(())
+}
+
+async fn settle_host(
+    record: &mut Record,
+    connection: &mut HostConnection,
+    host: &str,
+    patience: Duration,
+) -> Result<(), Error> {
+    let is_fenced = if connection.host.name == host {
+        fence(record, connection, patience).await?
+    } else {
+        fence(record, &mut record.connection_to(host)?, patience).await?
+    };
+    if is_fenced {
+        confirm(record, host)?;
+    }
+    Ok(())
+}
+
+/// Sends the epoch to the connection's host and reads the work of its attempts to the end. `false`: the host was out of
+/// reach, or for part of that time.
+async fn fence(record: &mut Record, connection: &mut HostConnection, patience: Duration) -> Result<bool, Error> {
+    let epoch = record.handoff().epoch();
+    match tokio::time::timeout(patience, set_epoch(record, connection, epoch)).await {
+        Ok(Ok(())) => {}
+        Err(_) => {
+            connection.drop_connection();
+            return Ok(false);
+        }
+        Ok(Err(error)) => return leave_for_later(connection, error),
+    }
+    match tokio::time::timeout(DYING, collect(record, connection)).await {
+        Ok(Ok(())) => Ok(true),
+        // The work was not read to its end, whatever the reason.
+        Err(_) | Ok(Err(Error::Elsewhere { .. })) => Ok(false),
+        Ok(Err(error)) => leave_for_later(connection, error),
+    }
+}
+
+/// What fencing does about a failure of the connection: it leaves the host for a later command.
+fn leave_for_later(connection: &mut HostConnection, error: Error) -> Result<bool, Error> {
+    if !error.may_retry() {
+        return Err(error);
+    }
+    connection.drop_connection();
+    Ok(false)
+}
+
+/// Reads every attempt of the connection's host to its end, also those that the host started alone.
+async fn collect(record: &mut Record, connection: &mut HostConnection) -> Result<(), Error> {
+    discover_attempts(record, connection).await?;
+    let host = connection.host.name.clone();
+    let open: Vec<AttemptNo> = record
+        .handoff()
+        .attempts()
+        .iter()
+        .filter(|(_, a)| a.host == host && !a.is_collected())
+        .map(|(n, _)| *n)
+        .collect();
+    for n in open {
+        read_to_end(record, connection, n).await?;
+    }
+    Ok(())
+}
+
+/// Follows one attempt until its host has nothing more of it.
+pub(in crate::supervise) async fn read_to_end(
+    record: &mut Record,
+    connection: &mut HostConnection,
+    n: AttemptNo,
+) -> Result<(), Error> {
+    while !record.handoff().phase(n).is_some_and(|phase| phase.is_collected()) {
+        match step(record, connection, n, Until::Rest).await? {
+            LoopAction::Again => record.ledger.refresh()?,
+            LoopAction::Attempt(_)
+            | LoopAction::NewSession { .. }
+            | LoopAction::Overrule { .. }
+            | LoopAction::NewGrant(_)
+            | LoopAction::Left => {
+                break;
             }
-            self.update_record()?;
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    async fn settle_host(&mut self, host: &str, patience: Duration) -> Result<(), Error> {
-        let before = if self.connection.host.name == host {
-            None
-        } else {
-            let connection = new_connection(&self.services, self.handoff(), self.services.host(host)?);
-            Some(std::mem::replace(&mut self.connection, connection))
-        };
-        let fenced = self.fence(patience).await;
-        if let Some(connection) = before {
-            self.connection = connection;
-        }
-        if fenced? {
-            self.confirm(host)?;
-        }
-        Ok(())
+/// Journals that a host has confirmed the present epoch, and reports what it did in the meantime.
+fn confirm(record: &mut Record, host: &str) -> Result<(), Error> {
+    let handoff = record.handoff();
+    let (epoch, owner) = (handoff.epoch(), handoff.owner().clone());
+    let event = if !handoff.ownership().is_confirmed() && handoff.host() == host {
+        Kind::Owner { epoch, owner, confirmed: true }
+    } else {
+        Kind::Told { host: host.to_owned(), epoch }
+    };
+    let told = handoff.ownership().confirmed_epoch(host);
+    if !record.append(event)? {
+        return Ok(());
     }
-
-    /// Sends the epoch to the connection's host and reads the work of its attempts to the end. `false`: the host was
-    /// out of reach, or for part of that time.
-    async fn fence(&mut self, patience: Duration) -> Result<bool, Error> {
-        let epoch = self.handoff().epoch();
-        match tokio::time::timeout(patience, self.set_epoch(epoch)).await {
-            Ok(Ok(())) => {}
-            Err(_) => {
-                self.connection.drop_connection();
-                return Ok(false);
-            }
-            Ok(Err(error)) => return self.later(error),
-        }
-        match tokio::time::timeout(DYING, self.collect()).await {
-            Ok(Ok(())) => Ok(true),
-            // The work was not read to its end, whatever the reason.
-            Err(_) | Ok(Err(Error::Elsewhere { .. })) => Ok(false),
-            Ok(Err(error)) => self.later(error),
-        }
+    let handoff = record.handoff();
+    let is_news = |n| handoff.grant_of(n).is_none_or(|grant| grant.epoch >= told);
+    for (n, attempt) in handoff.superseded().filter(|(n, attempt)| attempt.host == host && is_news(*n)) {
+        let class = attempt.verdict.as_ref().map_or("unknown", |verdict| verdict.class.word());
+        let kept = attempt.fetched.as_ref().map_or("it left no work".to_owned(), |_| {
+            format!("saved as {}{n}/work, not applied", refs::of(record.id()))
+        });
+        record.tell(&Progress::Note {
+            text: format!("attempt {n} on {host} finished after the handoff had moved on ({class}); {kept}"),
+        });
     }
-
-    /// What fencing does about a failure of the connection: it leaves the host for a later command.
-    fn later(&mut self, error: Error) -> Result<bool, Error> {
-        if !error.may_retry() {
-            return Err(error);
-        }
-        self.connection.drop_connection();
-        Ok(false)
-    }
-
-    /// Reads every attempt of the connection's host to its end, also those that the host started alone.
-    async fn collect(&mut self) -> Result<(), Error> {
-        self.surface().await?;
-        let host = self.connection.host.name.clone();
-        let open: Vec<AttemptNo> = self
-            .handoff()
-            .attempts()
-            .iter()
-            .filter(|(_, a)| a.host == host && !a.is_collected())
-            .map(|(n, _)| *n)
-            .collect();
-        for n in open {
-            self.read_to_end(n).await?;
-        }
-        Ok(())
-    }
-
-    /// Follows one attempt until its host has nothing more of it.
-    pub(in crate::supervise) async fn read_to_end(&mut self, n: AttemptNo) -> Result<(), Error> {
-        while !self.handoff().phase(n).is_some_and(|phase| phase.is_collected()) {
-            match self.step(n, Until::Rest).await? {
-                LoopAction::Again => self.ledger.refresh()?,
-                LoopAction::Attempt(_)
-                | LoopAction::NewSession { .. }
-                | LoopAction::Overrule { .. }
-                | LoopAction::NewGrant(_)
-                | LoopAction::Left => {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Journals that a host has confirmed the present epoch, and reports what it did in the meantime.
-    fn confirm(&mut self, host: &str) -> Result<(), Error> {
-        let handoff = self.handoff();
-        let (epoch, owner) = (handoff.epoch(), handoff.owner().clone());
-        let event = if !handoff.ownership().is_confirmed() && handoff.host() == host {
-            Kind::Owner { epoch, owner, confirmed: true }
-        } else {
-            Kind::Told { host: host.to_owned(), epoch }
-        };
-        let told = handoff.ownership().confirmed_epoch(host);
-        if !self.append(event)? {
-            return Ok(());
-        }
-        let handoff = self.handoff();
-        let is_news = |n| handoff.grant_of(n).is_none_or(|grant| grant.epoch >= told);
-        for (n, attempt) in handoff.superseded().filter(|(n, attempt)| attempt.host == host && is_news(*n)) {
-            let class = attempt.verdict.as_ref().map_or("unknown", |verdict| verdict.class.word());
-            let kept = attempt.fetched.as_ref().map_or("it left no work".to_owned(), |_| {
-                format!("saved as {}{n}/work, not applied", refs::of(self.id()))
-            });
-            self.tell(&Progress::Note {
-                text: format!("attempt {n} on {host} finished after the handoff had moved on ({class}); {kept}"),
-            });
-        }
-        self.tell(&Progress::Note { text: format!("{host} is back and will not start anything else") });
-        Ok(())
-    }
+    record.tell(&Progress::Note { text: format!("{host} is back and will not start anything else") });
+    Ok(())
 }

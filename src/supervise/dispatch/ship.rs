@@ -1,4 +1,4 @@
-//! The push of a dispatch, and the repair if the host has lost what the push builds on.
+//! Sends a dispatch: the objects that the host lacks, and `ensure`. Repairs the host's cache if that has lost objects.
 
 use std::io::Write;
 use std::path::Path;
@@ -7,56 +7,61 @@ use std::sync::Arc;
 use crate::git::pack_file::{self, LARGE, PackFile};
 use crate::git::repository::Repository;
 use crate::model::attempt::Reason;
+use crate::model::handoff::Handoff;
+use crate::model::root::Instance;
 use crate::model::snapshot::Oid;
 use crate::model::verdict::Class;
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
-use crate::remote::receive_pack::{AT_ONCE, Cache};
-use crate::remote::refusal::RefusalClass;
+use crate::remote::receive_pack::{AT_ONCE, Cache, Push};
 use crate::supervise::dispatch::Prepared;
-use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::progress::{Progress, Reporter, Throttle};
 
-impl Driver {
-    /// Whether the attempt before `n` ended because objects of the ship were missing or damaged on the host.
-    pub(in crate::supervise) fn ship_was_broken(&self, prepared: &Prepared) -> bool {
-        let before = prepared.ensure.attempt.checked_sub(1).and_then(|n| self.handoff().attempt(n));
-        let outcome = before.filter(|it| it.grant == prepared.ensure.grant).and_then(|it| it.outcome.as_ref());
-        outcome.is_some_and(|outcome| outcome.reason == Reason::Ship && outcome.class.is(Class::Network))
-    }
+/// Whether the attempt before `n` ended because objects of the ship were missing or damaged on the host.
+pub(super) fn ship_was_broken(handoff: &Handoff, prepared: &Prepared) -> bool {
+    let before = prepared.ensure.attempt.checked_sub(1).and_then(|n| handoff.attempt(n));
+    let outcome = before.filter(|it| it.grant == prepared.ensure.grant).and_then(|it| it.outcome.as_ref());
+    outcome.is_some_and(|outcome| outcome.reason == Reason::Ship && outcome.class.is(Class::Network))
 }
 
-/// What a push needs.
-pub(in crate::supervise) struct Push<'a> {
+/// A dispatch over one connection.
+pub(super) struct Shipment<'a> {
     pub remote: &'a Remote,
     pub prepared: &'a Prepared,
     pub repository: &'a Repository,
     pub reporter: &'a Arc<dyn Reporter>,
 }
 
-impl Push<'_> {
-    /// Sends the objects and makes the refs of a dispatch. If the host refuses the pack, a second one builds on the tips
-    /// that the host has now. If it refuses that too, its cache is repaired. A cache that was repaired, or is known to be
-    /// damaged (`broken`), gets all objects, because nothing in it is relied on.
-    pub async fn run(&self, broken: bool) -> Result<(), Error> {
-        if broken {
+impl Shipment<'_> {
+    /// Sends objects, spec and secrets, and returns the instance that the host showed. If the host refuses the pack, a
+    /// second one builds on the tips that the host has now. If it refuses that too, its cache is repaired and gets all
+    /// objects, as one does that is known to be damaged (`is_broken`): nothing in it is relied on.
+    pub async fn send(&self, is_broken: bool) -> Result<Instance, Error> {
+        let Prepared { ensure, refs, outboxes, tips, .. } = self.prepared;
+        // The host took the objects in before the attempt started.
+        if ensure.started {
+            return Ok(self.remote.ensure(ensure, None).await?);
+        }
+        if is_broken {
             self.repair_cache().await?;
         }
-        let mut pushed = self.once(broken).await;
-        if !broken && pushed.as_ref().is_err_and(is_of_pack) {
+        let pack = if is_broken { self.pack(&[]).await? } else { self.first_pack().await? };
+        let mut sent = self.send_with(&pack).await;
+        if !is_broken && let Err(Error::Remote(RemoteError::PackRefused { tips: held, .. })) = &sent {
             // The pack was damaged on the way, or built on tips that were deleted in the meantime.
-            forget_tips(&self.prepared.tips)?;
-            pushed = self.once(false).await;
-            if pushed.as_ref().is_err_and(is_of_pack) {
-                let repaired = self.repair_cache().await?;
-                pushed = self.once(repaired).await;
-            }
+            forget_tips(tips)?;
+            sent = self.send_with(&self.pack(held).await?).await;
         }
-        pushed?;
-        let Prepared { refs, outboxes, tips, .. } = self.prepared;
+        if !is_broken && let Err(Error::Remote(RemoteError::PackRefused { .. })) = &sent {
+            // If the cache is whole, its history ends earlier: its tips reach more here, in a clone that was deepened.
+            self.repair_cache().await?;
+            sent = self.send_with(&self.pack(&[]).await?).await;
+        }
+        let instance = sent?;
         remember_tips(tips, refs);
-        Ok(pack_file::forget(outboxes)?)
+        pack_file::forget(outboxes)?;
+        Ok(instance)
     }
 
     async fn repair_cache(&self) -> Result<bool, Error> {
@@ -70,46 +75,63 @@ impl Push<'_> {
         Ok(repaired)
     }
 
-    async fn once(&self, whole: bool) -> Result<(), Error> {
-        let pack = self.pack(whole).await?;
-        self.send(&pack).await
-    }
-
-    /// The pack of this push: one whose transfer had begun, or a new one.
-    async fn pack(&self, whole: bool) -> Result<PackFile, Error> {
-        let Prepared { refs, outbox, tips: remembered, .. } = self.prepared;
-        let tips: Vec<Oid> = refs.iter().map(|(oid, _)| oid.clone()).collect();
-        if whole {
-            return Ok(pack_file::make(self.repository, outbox, &tips, &[]).await?);
-        }
-        if let Some(pack) = pack_file::kept(self.repository, outbox, &tips) {
+    /// The pack to try first: one whose transfer had begun, or a new one.
+    async fn first_pack(&self) -> Result<PackFile, Error> {
+        let Prepared { outbox, tips: remembered, captured, .. } = self.prepared;
+        if let Some(pack) = pack_file::kept(self.repository, outbox, &self.tips()) {
             return Ok(pack);
         }
         if let Some(held) = remembered_tips(remembered) {
-            let pack = pack_file::make(self.repository, outbox, &tips, &held).await?;
+            let pack = self.pack(&[&held[..], captured].concat()).await?;
             // A host that no longer has the tips refuses the pack, which costs little if the pack is small.
             if pack.length <= AT_ONCE {
                 return Ok(pack);
             }
         }
-        let held = self.remote.tips(self.cache()).await?;
-        Ok(pack_file::make(self.repository, outbox, &tips, &held).await?)
+        let mut held = self.remote.tips(self.cache()).await?;
+        // A large pack that the host refuses costs much, so it builds on nothing that the host did not name.
+        if captured.first().is_some_and(|commit| held.contains(commit)) {
+            held.extend(captured.iter().cloned());
+        }
+        self.pack(&held).await
     }
 
-    async fn send(&self, pack: &PackFile) -> Result<(), Error> {
-        let Prepared { refs, outbox, .. } = self.prepared;
-        let (host, length) = (self.remote.host().to_owned(), pack.length);
+    /// A pack of everything that `held` does not reach.
+    async fn pack(&self, held: &[Oid]) -> Result<PackFile, Error> {
+        Ok(pack_file::make(self.repository, &self.prepared.outbox, &self.tips(), held).await?)
+    }
+
+    /// Sends a pack and `ensure`: in one request if the pack is small.
+    async fn send_with(&self, pack: &PackFile) -> Result<Instance, Error> {
+        let Prepared { ensure, refs, shallow, outbox, .. } = self.prepared;
+        let push = Push { cache: self.cache(), pack, refs, shallow };
+        let sent = if pack.length <= AT_ONCE {
+            self.remote.ensure(ensure, Some(&push)).await
+        } else {
+            match self.send_large(&push).await {
+                Ok(()) => self.remote.ensure(ensure, None).await,
+                Err(error) => Err(error),
+            }
+        };
+        if matches!(sent, Err(RemoteError::PackRefused { .. })) {
+            pack_file::forget(outbox)?;
+        }
+        Ok(sent?)
+    }
+
+    async fn send_large(&self, push: &Push<'_>) -> Result<(), RemoteError> {
+        let (host, length) = (self.remote.host().to_owned(), push.pack.length);
         let mut throttle = Throttle::default();
         let arrived = |sent| {
             if length >= LARGE && throttle.is_due(sent == length) {
                 self.reporter.tell(&Progress::Sending { host: host.clone(), sent, length });
             }
         };
-        let sent = self.remote.send_pack(self.cache(), pack, refs, arrived).await.map_err(Error::Remote);
-        if sent.as_ref().is_err_and(is_of_pack) {
-            pack_file::forget(outbox)?;
-        }
-        sent
+        self.remote.send_pack(push, arrived).await
+    }
+
+    fn tips(&self) -> Vec<Oid> {
+        self.prepared.refs.iter().map(|(oid, _)| oid.clone()).collect()
     }
 
     fn cache(&self) -> Cache<'_> {
@@ -146,11 +168,6 @@ fn forget_tips(file: &Path) -> Result<(), Error> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(RemoteError::Pack(error).into()),
         _ => Ok(()),
     }
-}
-
-/// Whether the host has refused the pack itself.
-fn is_of_pack(error: &Error) -> bool {
-    error.is_refused(&RefusalClass::Lacking) || error.is_refused(&RefusalClass::Damaged)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::model::attempt::Grant;
 use crate::model::handoff::Handoff;
 use crate::model::host::Host;
 use crate::model::profile::{Profile, SessionMode};
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{Oid, Snapshot};
 
 /// How the first attempt of a grant begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Prompts {
     pub resume: String,
     pub check_head: String,
     pub check_foot: String,
+    /// The text before the list of attached files.
+    pub attached: String,
 }
 
 /// The inputs of a grant's spec.
@@ -47,6 +49,8 @@ pub struct Parts<'a> {
     pub delays: &'a [u64],
     /// Ids of what the laptop holds: lines `tree <id>` and `commit <id>`.
     pub held: &'a str,
+    /// Handoffs at rest whose trees the host may use: lines `handoff <name>`, each followed by lines as in `held`.
+    pub resting: &'a str,
 }
 
 /// The files, by name.
@@ -55,7 +59,7 @@ pub struct Parts<'a> {
 /// An argument of the profile cannot be written to a script.
 pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
     let Parts { handoff, host, profile, facts, prompts, .. } = *parts;
-    let model = handoff.request().model.as_deref();
+    let model = handoff.model_of(parts.grant.first);
     let mut files = BTreeMap::new();
     let mut put = |name: &str, text: String| {
         files.insert(name.to_owned(), Bytes::from(text));
@@ -63,6 +67,7 @@ pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
     put("grant", grant(parts));
     put("ship", ship(parts));
     put("held", parts.held.to_owned());
+    put("resting", parts.resting.to_owned());
     put("caches", host.caches.iter().map(|pattern| format!("{}\n", pattern.replace('\n', " "))).collect());
     put("remotes", facts.remotes.iter().map(|(name, url)| format!("{name}\t{url}\n")).collect());
     put("config", facts.config.clone());
@@ -83,6 +88,10 @@ pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
     put("prompt.resume", prompts.resume.clone());
     put("prompt.check-head", prompts.check_head.clone());
     put("prompt.check-foot", prompts.check_foot.clone());
+    if let Some(attached) = &handoff.request().attached {
+        put("attached", attached.files.iter().map(|file| format!("{} {}\n", file.object, file.name)).collect());
+        put("prompt.attached", prompts.attached.clone());
+    }
     for (name, text) in host_rules::files(profile) {
         put(name, text);
     }
@@ -120,10 +129,13 @@ fn grant(parts: &Parts) -> String {
     text
 }
 
-/// What the check returned before the first attempt. Later attempts are compared with that.
+/// What the check returned at the base of the work, if that is known: before the first attempt, or before the first one
+/// after the user gave the work back. Later attempts are compared with that.
 fn check_at_base(handoff: &Handoff) -> Option<i32> {
     handoff.request().check.as_ref()?;
-    handoff.attempts().values().find_map(|attempt| attempt.outcome.as_ref()?.check_before)
+    let given = handoff.given().keys().next_back().copied().unwrap_or_default();
+    let mut since = handoff.attempts().range(given + 1..);
+    since.find_map(|(_, attempt)| attempt.outcome.as_ref()?.check_before)
 }
 
 fn ship(parts: &Parts) -> String {
@@ -138,11 +150,18 @@ fn ship(parts: &Parts) -> String {
     line("repo", &facts.directory);
     line("format", &facts.object_format);
     line("commit", ship.commit.as_str());
-    line("head", ship.head.as_str());
+    line("head", ship.head.commit().map_or("", Oid::as_str));
     line("index_tree", ship.index_tree.as_str());
     line("files_tree", ship.files_tree.as_str());
     if let Some(extra) = ship.extra.as_ref().filter(|_| *checkout) {
         line("extra_tree", extra.tree.as_str());
+    }
+    if let Some(operation) = ship.operation.as_ref().filter(|_| *checkout) {
+        line("operation", operation.commit.as_str());
+        line("listing", operation.listing.as_ref().map_or("", Oid::as_str));
+        for (oid, name) in &operation.branches {
+            line("ref", &format!("{oid} {name}"));
+        }
     }
     line("branch", ship.branch.as_deref().unwrap_or(""));
     if let Some((remote, merge)) = &facts.upstream {

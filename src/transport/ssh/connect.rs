@@ -1,6 +1,7 @@
 //! Makes a logged-in connection from a host entry.
 
 mod banner;
+mod duplex;
 mod prompt;
 pub mod stream;
 #[cfg(test)]
@@ -12,10 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use banner::Banner;
+use duplex::BoxStream;
 use russh::client;
 use russh::keys::HashAlg;
 use russh::keys::ssh_key::public::KeyData;
-use stream::{BoxStream, Stop};
+use stream::Stop;
 pub use verifier::{DisconnectCause, Verifier};
 
 use super::auth;

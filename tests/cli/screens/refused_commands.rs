@@ -30,6 +30,7 @@ fn a_command_line_that_is_wrong() {
         &["run", "--host", "box", "--task-file", "no such file"],
         &["run", "--host", "box", "--task-file", "README.md", TASK],
         &["run", "--host", "box", "--json", "--raw", TASK],
+        &["ship"],
         &["show", "20990101-nothing"],
         &["show", "--host", "box", "--offline"],
         &["takeover", "--editor", "emacs"],
@@ -118,7 +119,6 @@ fn a_repository_that_cannot_be_sent() {
         screens.add(&laptop, &laptop.handoff(args).directory(&plain).run());
     }
     for (what, directory) in [
-        ("no commit yet", at("unborn", &["init", "--quiet"])),
         ("a bare repository", at("bare.git", &["init", "--quiet", "--bare"])),
         ("inside .git", laptop.repository().join(".git")),
     ] {
@@ -129,34 +129,23 @@ fn a_repository_that_cannot_be_sent() {
     laptop.git(&["add", "more.txt"]);
     laptop.git(&["commit", "--quiet", "--message=More"]);
     let url = format!("file://{}", laptop.repository().display());
-    for (what, name, option) in
-        [("a shallow clone", "shallow", "--depth=1"), ("a partial clone", "partial", "--filter=blob:none")]
-    {
-        laptop.git(&["config", "uploadpack.allowFilter", "true"]);
-        laptop.git(&["clone", "--quiet", option, &url, &format!("../{name}")]);
-        screens.note(what);
-        screens.add(&laptop, &laptop.handoff(run).directory(&at(name, &[])).run());
-    }
-    let head = laptop.git(&["rev-parse", "HEAD"]);
-    for (what, file) in [("a merge", "MERGE_HEAD"), ("a cherry-pick", "CHERRY_PICK_HEAD"), ("a revert", "REVERT_HEAD")]
-    {
-        std::fs::write(laptop.repository().join(".git").join(file), &head).unwrap();
-        screens.note(&format!("{what} that is not finished"));
-        screens.see(&laptop, &run);
-        std::fs::remove_file(laptop.repository().join(".git").join(file)).unwrap();
-    }
+    laptop.git(&["config", "uploadpack.allowFilter", "true"]);
+    laptop.git(&["clone", "--quiet", "--no-checkout", "--filter=blob:none", &url, "../partial"]);
+    screens.note("a partial clone");
+    screens.add(&laptop, &laptop.handoff(run).directory(&at("partial", &[])).run());
     for name in ["rebase-merge", "rebase-apply", "sequencer"] {
         std::fs::create_dir(laptop.repository().join(".git").join(name)).unwrap();
-        screens.note(&format!("with .git/{name}"));
+        screens.note(&format!("with an empty .git/{name}"));
         screens.see(&laptop, &run);
         std::fs::remove_dir(laptop.repository().join(".git").join(name)).unwrap();
     }
-    laptop.git(&["checkout", "--quiet", "-b", "side", "HEAD~1"]);
-    laptop.write("more.txt", "other\n");
-    laptop.git(&["add", "more.txt"]);
-    laptop.git(&["commit", "--quiet", "--message=Other"]);
-    laptop.git(&["read-tree", "-m", "HEAD~1", "HEAD", "main"]);
-    screens.note("a path in conflict");
+    let page = ".cursor/agent-handoffs/x/handoff.md";
+    laptop.shell(&format!(
+        "git checkout -q -b side && mkdir -p {page}.d && rmdir {page}.d && echo a >{page} && git add -f {page} &&
+         git commit -q -m Record && git checkout -q --orphan other && echo b >{page} && git add -f {page} &&
+         git commit -q -m Other && ! git merge -q --allow-unrelated-histories side"
+    ));
+    screens.note("the record is in conflict");
     screens.see(&laptop, &run);
     screens.match_file("unfit_repository");
 }

@@ -29,6 +29,7 @@ fn that_succeeds_and_every_command_that_follows() {
     laptop.write("mine.secret", "x\n");
 
     let mut screens = Screens::new();
+    screens.see(&laptop, &["ship", "--dry-run"]);
     screens.see(&laptop, &["list"]);
     screens.see(&laptop, &["show"]);
     screens.see(&laptop, &["show", "--host", "box"]);
@@ -87,6 +88,46 @@ fn that_succeeds_and_every_command_that_follows() {
 }
 
 #[test]
+fn that_is_given_back() {
+    let plan = "turn 1\nedit notes.txt <<END\nby the agent\nEND\nfinish First.\n\
+                turn 2\nedit more.txt <<END\nmore\nEND\nfinish Second.\n";
+    let laptop = Laptop::with_plan(plan);
+    laptop.run([TASK]).run().exits(0).done();
+    let mut screens = Screens::new();
+    screens.see(&laptop, &["give"]);
+    laptop.takeover().exits(0).done();
+    std::fs::write(laptop.worktree().join("notes.txt"), "by the agent and me\n").unwrap();
+    screens.note("notes.txt was changed in the worktree");
+    screens.see(&laptop, &["give", "--message", "The agent did not know me."]);
+    screens.see(&laptop, &["show"]);
+    screens.note("the prompt of attempt 2");
+    screens.text(&laptop, &laptop.hosts[0].prompts()[1]);
+    screens.see(&laptop, &["takeover", "--editor", "none"]);
+    screens.match_file("give");
+}
+
+#[test]
+fn that_is_finished() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.takeover().exits(0).done();
+    let mut screens = Screens::new();
+    screens.see(&laptop, &["finish", ID, "--branch", "fix-till"]);
+    laptop.write(".git/info/exclude", "*.o\n/.cursor/agent-handoffs/\n");
+    std::fs::write(laptop.worktree().join("till.o"), "x").unwrap();
+    screens.note("the worktree has an ignored file");
+    screens.see(&laptop, &["finish", ID, "--branch", "fix-till", "--message", "Fix the till"]);
+    screens.see(&laptop, &["finish", ID, "--discard-worktree"]);
+    screens.see(&laptop, &["show"]);
+    screens.see(&laptop, &["watch"]);
+    screens.see(&laptop, &["resume"]);
+    let page = laptop.handoff_md();
+    screens.note("the end of handoff.md");
+    screens.text(&laptop, &page[page.find("## Final Outcome").unwrap()..]);
+    screens.match_file("finish");
+}
+
+#[test]
 fn with_a_retry() {
     let laptop = Laptop::new();
     let mut screens = Screens::new();
@@ -140,4 +181,29 @@ fn that_is_left_and_stopped() {
     screens.see(&laptop, &["stop"]);
     screens.see(&laptop, &["show"]);
     screens.match_file("run_that_is_stopped");
+}
+
+#[test]
+fn of_a_takeover_into_the_checkout() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    let here = ["takeover", "--editor", "none", "--here"];
+    let mut screens = Screens::new();
+    screens.note("a conflict");
+    laptop.write("notes.txt", "mine\n");
+    screens.see(&laptop, &here);
+    std::fs::remove_file(laptop.repository().join("notes.txt")).unwrap();
+    screens.note("merged");
+    screens.see(&laptop, &here);
+    screens.see(&laptop, &here);
+    screens.see(&laptop, &["show", "--offline"]);
+    screens.note("a file that changed since");
+    laptop.write("notes.txt", "mine\n");
+    screens.see(&laptop, &["undo"]);
+    laptop.write("notes.txt", "by the agent\n");
+    screens.note("undone");
+    screens.see(&laptop, &["undo"]);
+    screens.see(&laptop, &["undo"]);
+    screens.see(&laptop, &["show", "--offline"]);
+    screens.match_file("takeover_here");
 }

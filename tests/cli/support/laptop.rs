@@ -133,12 +133,17 @@ impl Laptop {
 
     /// The program under test, in the repository.
     pub fn handoff<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(&self, args: I) -> Program {
+        self.program(Path::new(env!("CARGO_BIN_EXE_handoff"))).args(args)
+    }
+
+    /// A program in the repository.
+    pub fn program(&self, binary: &Path) -> Program {
         let output = self.top().join("runs").join(self.runs.fetch_add(1, Ordering::Relaxed).to_string());
-        let mut program = Program::new(Path::new(env!("CARGO_BIN_EXE_handoff")), output);
+        let mut program = Program::new(binary, output);
         for (name, value) in self.environment() {
             program = program.env(name, value);
         }
-        program.directory(&self.repository()).args(args)
+        program.directory(&self.repository())
     }
 
     /// `handoff run` of the handoff [`ID`] on the first host, with more arguments.
@@ -173,6 +178,16 @@ impl Laptop {
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The output of a shell script in the repository; panics when it fails.
+    pub fn shell(&self, script: &str) -> String {
+        let mut command = Command::new("sh");
+        let output = command.env_clear().envs(self.environment()).current_dir(self.repository());
+        let output = output.args(["-c", script]).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script}\n{stderr}");
         String::from_utf8(output.stdout).unwrap()
     }
 

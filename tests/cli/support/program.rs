@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -72,18 +72,31 @@ impl Program {
     }
 
     pub fn spawn(mut self) -> Running {
+        let input = self.input.clone().unwrap_or_default();
+        // A program that refuses early does not read its input.
+        self.start(|mut pipe| drop(std::thread::spawn(move || drop(pipe.write_all(&input)))))
+    }
+
+    /// Starts it. `feed` gets its standard input, if it has one.
+    fn start(&mut self, feed: impl FnOnce(ChildStdin)) -> Running {
         let file = |name| File::create(self.output.join(name)).unwrap();
         self.command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() });
         self.command.stdout(file("stdout")).stderr(file("stderr"));
         let line = line(&self.command);
         std::fs::write(self.output.join("line"), &line).unwrap();
         let mut child = self.command.spawn().unwrap();
-        if let Some(input) = self.input {
-            let mut pipe = child.stdin.take().unwrap();
-            // A program that refuses early does not read its input.
-            std::thread::spawn(move || drop(pipe.write_all(&input)));
+        if let Some(pipe) = child.stdin.take() {
+            feed(pipe);
         }
-        Running { child, output: self.output, line, since: Instant::now() }
+        Running { child, output: self.output.clone(), line, since: Instant::now() }
+    }
+
+    /// Starts it with a standard input that stays open until the result is dropped.
+    pub fn spawn_with_input(mut self) -> (Running, ChildStdin) {
+        self.input = Some(vec![]);
+        let mut input = None;
+        let running = self.start(|pipe| input = Some(pipe));
+        (running, input.unwrap())
     }
 
     pub fn run(self) -> Ran {

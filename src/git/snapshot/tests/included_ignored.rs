@@ -7,6 +7,11 @@ fn taken(repo: &Repo, include: &[&str]) -> Snapshot {
     take(&repo.open(), &include).unwrap()
 }
 
+fn taken_for_run(repo: &Repo, include: &[&str]) -> Snapshot {
+    let include: Vec<_> = include.iter().map(|pattern| (*pattern).to_owned()).collect();
+    super::super::take_for_run(&repo.open(), &include).unwrap()
+}
+
 fn ignoring() -> Repo {
     let repo = Repo::with_commit();
     repo.write(".gitignore", ".env\nlocal/\n*.o\n");
@@ -58,4 +63,50 @@ fn without_a_match_nothing_is_included() {
     let repo = ignoring();
     assert_eq!(taken(&repo, &["nothing-here"]).extra, None);
     assert_eq!(taken(&repo, &[]).extra, None);
+}
+
+#[test]
+fn a_worktreeinclude_sends_what_a_new_worktree_needs_and_no_secret() {
+    let repo = ignoring();
+    repo.write(".worktreeinclude", "# needed to build\n.env\nlocal/*\n!local/b.conf\nREADME\n");
+    let plain = taken_for_run(&repo, &[]);
+    let names = |taken: &Snapshot| {
+        let tree = taken.extra.as_ref().unwrap().tree.clone();
+        repo.git(["ls-tree", "-r", "--name-only", tree.as_str()])
+    };
+    assert_eq!(names(&plain), "local/a.conf\n");
+    assert_eq!(plain.extra.as_ref().unwrap().bytes, 2);
+    let secret = (".env", "may be a secret; `--include PATH` sends it");
+    assert!(reasons(&plain).contains(&secret), "{:?}", reasons(&plain));
+    assert!(!reasons(&plain).contains(&(".env", "ignored")), "{:?}", reasons(&plain));
+    assert!(reasons(&plain).contains(&("local/b.conf", "ignored")), "{:?}", reasons(&plain));
+
+    let named = taken_for_run(&repo, &["/.env"]);
+    assert_eq!(names(&named), ".env\nlocal/a.conf\n");
+    let later = taken(&repo, &[]);
+    assert_eq!(later.extra, None, "only a new handoff needs it");
+    assert!(reasons(&later).contains(&(".env", "ignored")), "{:?}", reasons(&later));
+    assert!(!reasons(&named).iter().any(|(path, _)| *path == ".env"), "{:?}", reasons(&named));
+}
+
+#[test]
+fn a_worktreeinclude_that_selects_too_much_sends_nothing() {
+    let repo = ignoring();
+    repo.write(".worktreeinclude", "local/\n");
+    let large = std::fs::File::create(repo.path("local/large")).unwrap();
+    large.set_len(101 << 20).unwrap();
+    let taken = taken_for_run(&repo, &[]);
+    assert_eq!(taken.extra, None);
+    let told = reasons(&taken).iter().filter(|(_, reason)| reason.contains("more than 100 MiB")).count();
+    assert_eq!(told, 3, "{:?}", reasons(&taken));
+}
+
+#[test]
+fn a_worktreeinclude_that_is_no_file_is_not_read() {
+    let repo = ignoring();
+    std::os::unix::fs::symlink("/etc/passwd", repo.path(".worktreeinclude")).unwrap();
+    assert_eq!(taken_for_run(&repo, &[]).extra, None);
+    std::fs::remove_file(repo.path(".worktreeinclude")).unwrap();
+    std::fs::create_dir(repo.path(".worktreeinclude")).unwrap();
+    assert_eq!(taken_for_run(&repo, &[]).extra, None);
 }

@@ -154,9 +154,8 @@ fn a_place_that_cannot_be_written_is_refused_with_the_option_and_nothing_is_left
     let work = taken(&repo);
     let refused = |destination: &Path| {
         let git = repo.open();
-        let names = (&id(), &name());
-        let first = check_place(&git, names, destination).unwrap_err();
-        let second = worktree_for_takeover(&git, names, &work, destination).unwrap_err();
+        let first = takeover(1, |it| check_place(&git, it, destination, &git.head_commit())).unwrap_err();
+        let second = takeover(1, |it| worktree_for_takeover(&git, it, &work, destination)).unwrap_err();
         for error in [first, second] {
             let hint = error.hint().unwrap_or_else(|| panic!("{error}"));
             assert!(hint.contains("--worktree DIR"), "{error}: {hint}");
@@ -177,7 +176,7 @@ fn a_place_that_cannot_be_written_is_refused_with_the_option_and_nothing_is_left
     let mut names: Vec<_> = repo.sibling("").read_dir().unwrap().map(|it| it.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["file", "the repo"]);
-    check_place(&repo.open(), (&id(), &name()), &repo.sibling("fine")).unwrap();
+    takeover(1, |it| check_place(&repo.open(), it, &repo.sibling("fine"), &repo.open().head_commit())).unwrap();
     assert!(!repo.sibling("fine").exists());
 }
 
@@ -229,7 +228,7 @@ fn names_that_the_disk_cannot_store_are_listed_before_anything_is_written() {
         repo.git(["branch", "-q", "-D", "handoff/20260407-fix"]);
         repo.git(["worktree", "prune"]);
         let git = repo.open();
-        let error = worktree_for_takeover(&git, (&id(), &name()), &work, &place.join("x")).unwrap_err();
+        let error = takeover(1, |it| worktree_for_takeover(&git, it, &work, &place.join("x"))).unwrap_err();
         let said = error.to_string();
         assert!(said.contains("\n  Guide.md and guide.md have the same name there"), "{said}");
         assert!(said.contains("\n  Docs and docs have the same name there"), "{said}");

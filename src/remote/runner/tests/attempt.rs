@@ -97,20 +97,28 @@ fn an_agent_without_an_exit_status_is_lost_not_failed() {
 #[test]
 fn a_ship_that_differs_starts_nothing() {
     for shell in shells() {
-        let host = TestHost::shipped(shell.clone(), "echo start >>$HOME/starts");
+        let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
         let wrong =
             host.ship().replace(&format!("index_tree {}", host.oids[2]), &format!("index_tree {}", host.oids[3]));
         host.ensure(1, &[("ship", &wrong)]);
         let result = host.result(1);
         assert_eq!((result.get("reason"), host.starts()), (Some("ship"), 0), "{}", result.0);
         assert!(host.link(1, "intent").is_none());
+    }
+}
 
+#[test]
+fn an_attempt_whose_ship_is_not_there_is_refused_before_any_of_it_exists() {
+    for shell in shells() {
         let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
         std::fs::remove_dir_all(host.cache()).unwrap();
+        let refused = host.ensure(1, &[]);
+        assert!(refused.contains("\nerror lacking ") && refused.ends_with("end 1\n"), "{refused}");
+        assert!(!host.at(1).exists());
+        host.push();
         host.ensure(1, &[]);
-        let result = host.result(1);
-        assert_eq!((result.get("reason"), host.starts()), (Some("ship"), 0));
-        assert_eq!(result.get("detail"), Some("the upload is incomplete"));
+        host.result(1);
+        assert_eq!(host.starts(), 1);
     }
 }
 
@@ -167,6 +175,11 @@ fn a_ship_with_a_lost_object_is_followed_by_the_action_in_the_table() {
         let result = host.result(1);
         assert_eq!((result.class(), result.get("reason"), host.starts()), ("network", Some("ship"), 0), "{}", result.0);
         assert_eq!(host.until("next", || host.link(1, "next")), next, "{actions}");
+        // The laptop sends the object again with the next `ensure`; until then nothing waits for it.
+        let pid = host.pid(1, "watch.1");
+        let lives = || std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| !command.is_empty());
+        host.until("end of the watcher", || (!lives()).then_some(()));
+        assert!(!host.at(2).exists(), "{actions}");
     }
 }
 

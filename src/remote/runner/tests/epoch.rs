@@ -19,20 +19,6 @@ fn assert_idle(host: &TestHost, attempt: u32, starts: usize) {
 }
 
 #[test]
-fn a_watcher_that_waits_for_the_push_starts_nothing() {
-    for shell in shells() {
-        let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
-        std::fs::remove_dir_all(host.cache()).unwrap();
-        let request = String::from_utf8(host.ensure_request(1, &[], "")).unwrap().replace("wait_ref 2", "wait_ref 60");
-        host.call(Verb::Ensure, request.as_bytes());
-        raise(&host);
-        assert_eq!(host.result(1).get("reason"), Some("epoch"));
-        host.push();
-        assert_idle(&host, 1, 0);
-    }
-}
-
-#[test]
 fn a_watcher_in_setup_or_the_first_check_starts_nothing() {
     for shell in shells() {
         for step in ["setup", "check"] {
@@ -69,5 +55,32 @@ fn a_watcher_between_two_attempts_starts_nothing() {
             assert_idle(&host, 1, 1);
             assert!(!host.at(2).exists() || host.link(2, "intent").is_none());
         }
+    }
+}
+
+#[test]
+fn an_epoch_that_is_raised_while_ensure_takes_the_objects_in_refuses_the_attempt() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
+        let raise = format!("true >'{}/epoch/2'", host.work().display());
+        host.shadow_git("*--verify*refs/handoff/*/ship/1*", &raise);
+        let reply = host.ensure(1, &[]);
+        assert!(reply.contains("error epoch the handoff is at epoch 2"), "{reply}");
+        assert!(!host.at(1).exists() && !host.root().join("trees").exists());
+        assert_eq!(host.starts(), 0);
+    }
+}
+
+#[test]
+fn an_attempt_that_was_called_off_touches_no_tree() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
+        // The first step of the watcher that needs git's objects.
+        let raise = format!("true >'{}/epoch/2'", host.work().display());
+        host.shadow("df", &format!("{raise}\nexec /bin/df \"$@\""));
+        host.ensure(1, &[]);
+        assert_eq!(host.result(1).get("reason"), Some("epoch"));
+        assert!(!host.root().join("trees").exists(), "no checkout was made");
+        assert_idle(&host, 1, 0);
     }
 }

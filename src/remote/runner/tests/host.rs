@@ -263,7 +263,7 @@ impl TestHost {
             spec.push((file, content.to_owned()));
         }
         let blob: String = spec.iter().map(|(_, content)| content.as_str()).collect();
-        let mut request = format!("name {}\nattempt {attempt}\ngrant 1\nwait_ref 2\n{extra}", self.name);
+        let mut request = format!("name {}\nattempt {attempt}\ngrant 1\n{extra}", self.name);
         for (name, content) in &spec {
             request += &format!("part spec/{name} {}\n", content.len());
         }
@@ -359,7 +359,7 @@ impl TestHost {
         self.push();
     }
 
-    fn snapshot(&self) -> [String; 4] {
+    pub fn snapshot(&self) -> [String; 4] {
         let dir = self.laptop();
         let git = |args: &[&str]| self.git(&dir, args);
         let head = git(&["rev-parse", "HEAD"]);

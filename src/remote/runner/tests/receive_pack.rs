@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 
-use super::host::{TestHost, shells};
+use super::host::{TestHost, grant, shells};
 use super::*;
 
 /// A pack of the laptop's snapshot and of a file that does not compress.
@@ -16,7 +16,7 @@ struct Sent {
 
 impl Sent {
     fn new(shell: String) -> Sent {
-        let host = TestHost::shipped(shell, "true");
+        let host = TestHost::shipped(shell, "echo start >>$HOME/starts");
         let laptop = host.laptop();
         let noise: Vec<u8> = (0..40_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         std::fs::write(laptop.join("large"), noise).unwrap();
@@ -57,20 +57,46 @@ impl Sent {
         )
     }
 
-    /// The request for a small pack, which is thin and in the request.
-    fn whole_request(&self, refs: &str) -> Vec<u8> {
-        let (name, key, hash) = (&self.host.name, "a".repeat(40), &self.hash);
-        let (length, refs_length) = (self.bytes.len(), refs.len());
-        let blob = length + refs_length;
+    /// The request `ensure` for attempt 1, with the pack, which is thin.
+    fn ensure_request(&self, refs: &str) -> Vec<u8> {
+        let (host, length) = (&self.host, self.bytes.len());
+        let request = String::from_utf8(host.ensure_request(1, &[("grant", &grant(&[("last", "1")]))], "")).unwrap();
+        let (head, blob) = request.split_once("\n\n").unwrap();
+        let (head, _) = head.rsplit_once("\nblob ").unwrap();
+        let (refs_length, size) = (refs.len(), blob.len() + refs.len() + length);
         let head = format!(
-            "name {name}\nkey {key}\nformat sha1\npack {hash}\nlength {length}\nwhole yes\nthin yes\n\
-             part refs {refs_length}\npart pack {length}\nblob {blob}\n\n{refs}"
+            "{head}\npack {}\nlength {length}\nthin yes\npart refs {refs_length}\npart pack {length}\nblob {size}\n\n\
+             {blob}{refs}",
+            self.hash
         );
         [head.as_bytes(), &self.bytes].concat()
     }
 
-    fn send_whole(&self, refs: &str) -> String {
-        self.host.call(Verb::ReceivePack, &self.whole_request(refs))
+    /// Offers everything that the pack has, and checks how that ends.
+    #[track_caller]
+    fn assert_ends(&self, refs: &str, end: &str) {
+        let (_, answer) = self.offer(refs, |_| self.bytes.clone());
+        assert!(answer.ends_with(end), "{}: {answer}", self.host.shell());
+    }
+
+    fn ensure(&self, refs: &str) -> String {
+        self.host.call(Verb::Ensure, &self.ensure_request(refs))
+    }
+
+    /// Checks that nothing of the attempt exists, not even its spec: the next request may announce another ship.
+    #[track_caller]
+    fn assert_refused(&self, answer: &str, class: &str) {
+        assert!(answer.contains(&format!("\nerror {class} ")) && answer.ends_with("end 1\n"), "{answer}");
+        assert!(!self.host.at(1).exists() && !self.incoming().exists(), "{answer}");
+        assert!(!self.host.work().join("spec/1").exists(), "{answer}");
+        let names = std::fs::read_dir(self.host.root()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with(".request.")));
+        assert!(!std::fs::read_to_string(self.host.root().join("instance")).unwrap().contains(&self.host.name));
+    }
+
+    /// The refs of attempt 1.
+    fn own_refs(&self) -> String {
+        format!("{0} refs/keep/{0}\n{0} refs/handoff/{1}/ship/1\n", self.commit, self.host.name)
     }
 
     fn refs(&self) -> String {
@@ -204,8 +230,7 @@ fn no_other_ref_can_be_made() {
     }
 }
 
-/// A laptop's repository with files `1` to `count`, committed on top of what the host has, each of which is a delta of a
-/// file that the host has.
+/// A snapshot with files `1` to `count`, each of which is a delta of a file that the host has.
 fn changed(shell: String, count: u32) -> Sent {
     let mut sent = Sent::new(shell);
     let laptop = sent.host.laptop();
@@ -221,8 +246,9 @@ fn changed(shell: String, count: u32) -> Sent {
     let (held, tip) = (write(""), write("more\n"));
     let target = format!("{held}:refs/keep/{held}");
     sent.host.git(&laptop, &["push", "-q", sent.host.cache().to_str().unwrap(), &target]);
-    sent.pack_with(&format!("{tip}\n^{held}\n"), &["--thin"]);
-    sent.commit = tip;
+    sent.host.oids = sent.host.snapshot();
+    sent.commit = sent.host.oids[0].clone();
+    sent.pack_with(&format!("{}\n{tip}\n^{held}\n", sent.commit), &["--thin"]);
     sent
 }
 
@@ -232,23 +258,27 @@ fn loose_objects(host: &TestHost) -> usize {
 }
 
 #[test]
-fn a_thin_pack_is_taken_in_with_its_request() {
+fn a_thin_pack_is_taken_in_with_ensure_and_its_attempt_starts_once() {
     for shell in shells() {
         for (count, is_few) in [(3, true), (120, false)] {
             let sent = changed(shell.clone(), count);
             if sent.host.shell().starts_with("busybox") {
                 sent.host.only_busybox();
             }
-            let (before, refs) = (loose_objects(&sent.host), sent.refs());
-            let answer = sent.send_whole(&refs);
-            assert!(answer.ends_with("end 0\n"), "{answer}");
-            let cache = sent.host.cache();
-            sent.host.git(&cache, &["fsck", "--connectivity-only"]);
+            let (before, refs) = (loose_objects(&sent.host), sent.own_refs());
+            let answer = sent.ensure(&refs);
+            assert!(answer.contains("\ns ") && answer.ends_with("end 0\n"), "{answer}");
             let made = loose_objects(&sent.host) - before;
-            assert_eq!(made, if is_few { count as usize + 2 } else { 0 });
+            assert!(if is_few { made >= count as usize + 2 } else { made < count as usize }, "{made}");
             assert!(!sent.incoming().exists());
-            let again = sent.send_whole(&refs);
-            assert!(again.contains(&format!("\nhave {}\n", sent.bytes.len())) && again.ends_with("end 0\n"), "{again}");
+            // Its answer is lost, and it is sent again.
+            let again = sent.ensure(&refs);
+            assert!(again.contains("\ns ") && again.ends_with("end 0\n"), "{again}");
+            let result = sent.host.result(1);
+            let after = sent.ensure(&refs);
+            assert!(after.contains(" result=1 "), "{after}");
+            sent.host.git(&sent.host.cache(), &["fsck", "--connectivity-only"]);
+            assert_eq!((sent.host.starts(), sent.host.link(1, "watch.2")), (1, None), "{}", result.0);
         }
     }
 }
@@ -262,10 +292,29 @@ fn a_thin_pack_without_its_base_objects_leaves_nothing() {
             let keep = sent.host.git(&cache, &["for-each-ref", "--format=%(refname)", "refs/keep/"]);
             sent.host.git(&cache, &["update-ref", "-d", &keep]);
             sent.host.git(&cache, &["gc", "-q", "--prune=now"]);
-            let refused = sent.send_whole(&sent.refs());
-            assert!(refused.contains("error lacking "), "{refused}");
-            assert!(!sent.incoming().exists());
+            let tips = sent.host.git(&cache, &["for-each-ref", "--format=tip %(objectname)"]);
+            let refused = sent.ensure(&sent.own_refs());
+            sent.assert_refused(&refused, "lacking");
+            assert!(tips.starts_with("tip ") && refused.contains(&format!("\n{tips}\nerror ")), "{tips}: {refused}");
             assert_eq!(loose_objects(&sent.host), 0);
+        }
+    }
+}
+
+#[test]
+fn damaged_bytes_with_ensure_leave_nothing() {
+    for shell in shells() {
+        for (count, at) in [(3, 40), (120, 40), (3, 0)] {
+            let mut sent = changed(shell.clone(), count);
+            let before = loose_objects(&sent.host);
+            let whole = sent.bytes.clone();
+            let at = if at == 0 { whole.len() - 1 } else { at };
+            sent.bytes[at] ^= 1;
+            sent.assert_refused(&sent.ensure(&sent.own_refs()), "damaged");
+            assert_eq!(loose_objects(&sent.host), before);
+            sent.bytes = whole;
+            let answer = sent.ensure(&sent.own_refs());
+            assert!(answer.ends_with("end 0\n"), "{answer}");
         }
     }
 }
@@ -274,30 +323,106 @@ fn a_thin_pack_without_its_base_objects_leaves_nothing() {
 fn a_request_that_was_cut_in_its_pack_adds_nothing() {
     let sent = changed(shells().remove(0), 3);
     let before = loose_objects(&sent.host);
-    let request = sent.whole_request(&sent.refs());
-    let refused = sent.host.call(Verb::ReceivePack, &request[..request.len() - sent.bytes.len() / 2]);
+    let request = sent.ensure_request(&sent.own_refs());
+    let refused = sent.host.call(Verb::Ensure, &request[..request.len() - sent.bytes.len() / 2]);
     assert!(refused.contains("error truncated "), "{refused}");
-    assert_eq!(loose_objects(&sent.host), before);
-    assert!(sent.send_whole(&sent.refs()).ends_with("end 0\n"));
+    assert_eq!((loose_objects(&sent.host), sent.host.at(1).exists()), (before, false));
+    assert!(sent.ensure(&sent.own_refs()).ends_with("end 0\n"));
 }
 
-/// A laptop that lost its connection sends a push again while the first call still runs.
+/// A laptop that lost its connection sends `ensure` again while the first call still runs.
 #[test]
-fn a_push_that_is_sent_twice_at_once_succeeds_twice() {
+fn an_ensure_that_is_sent_twice_at_once_succeeds_twice_and_starts_one_agent() {
     for shell in shells() {
         for count in [3, 150] {
             let sent = changed(shell.clone(), count);
             sent.host.shadow_git("*' rev-list '*", "sleep 1");
-            let request = sent.whole_request(&sent.refs());
+            let request = sent.ensure_request(&sent.own_refs());
             let both = [0, 1].map(|_| {
-                let child = sent.host.start(&loader(Verb::ReceivePack), &request);
+                let child = sent.host.start(&loader(Verb::Ensure), &request);
                 std::thread::sleep(std::time::Duration::from_millis(400));
                 child
             });
             for child in both {
                 let reply = String::from_utf8_lossy(&sent.host.finish(child).stdout).into_owned();
-                assert!(reply.ends_with("end 0\n"), "{reply}");
+                assert!(reply.contains("\ns ") && reply.ends_with("end 0\n"), "{reply}");
             }
+            sent.host.result(1);
+            assert_eq!((sent.host.starts(), sent.host.link(1, "watch.2")), (1, None));
         }
+    }
+}
+
+#[test]
+fn ensure_finds_the_objects_that_came_before_it() {
+    for shell in shells() {
+        let mut sent = changed(shell, 3);
+        sent.pack(&format!("{}\n", sent.commit));
+        let refused = sent.host.ensure(1, &[]);
+        sent.assert_refused(&refused, "lacking");
+        let (_, answer) = sent.offer(&sent.own_refs(), |have| sent.bytes[have..].to_vec());
+        assert!(answer.ends_with("end 0\n"), "{answer}");
+        sent.host.ensure(1, &[]);
+        sent.host.result(1);
+        assert_eq!(sent.host.starts(), 1);
+    }
+}
+
+#[test]
+fn the_history_of_a_shallow_clone_is_complete_up_to_its_end() {
+    for shell in shells() {
+        let mut sent = Sent::new(shell);
+        let laptop = sent.host.laptop();
+        std::fs::remove_dir_all(sent.host.cache()).unwrap();
+        sent.host.git(&laptop, &["checkout", "-q", "--orphan", "other"]);
+        for message in ["not here", "the end", "the tip"] {
+            sent.host.git(&laptop, &["commit", "-q", "--allow-empty", "-m", message]);
+        }
+        let end = sent.host.git(&laptop, &["rev-parse", "HEAD~1"]);
+        std::fs::write(laptop.join(".git/shallow"), format!("{end}\n")).unwrap();
+        sent.commit = sent.host.git(&laptop, &["rev-parse", "HEAD"]);
+        sent.pack(&format!("{}\n", sent.commit));
+        let shallow = sent.host.cache().join("shallow");
+        sent.assert_ends(
+            &sent.refs(),
+            "error lacking base objects of the push are missing\n@handoff 00000000000000aa end 1\n",
+        );
+        assert!(!shallow.exists());
+        sent.assert_ends(&format!("{end} shallow now\n{}", sent.refs()), "error request bad name of a ref\n");
+        // The same end is noted once.
+        for n in 2..4 {
+            let refs = sent.refs().replace("ship/2", &format!("ship/{n}"));
+            sent.assert_ends(&format!("{end} shallow\n{refs}"), "end 0\n");
+            assert_eq!(std::fs::read_to_string(&shallow).unwrap(), format!("{end}\n"));
+        }
+        assert_eq!(sent.host.git(&sent.host.cache(), &["rev-list", "--count", &sent.commit]), "2");
+    }
+}
+
+/// An end hides the history below it from everything that reads the cache.
+#[test]
+fn the_history_of_a_cache_that_has_it_is_not_cut() {
+    for shell in shells() {
+        let mut sent = Sent::new(shell);
+        let laptop = sent.host.laptop();
+        let shallow = sent.host.cache().join("shallow");
+        sent.assert_ends(&sent.refs(), "end 0\n");
+        for message in ["below", "the end", "the tip"] {
+            sent.host.git(&laptop, &["commit", "-q", "--allow-empty", "-m", message]);
+        }
+        // Another clone of the repository has been made shallow.
+        let end = sent.host.git(&laptop, &["rev-parse", "HEAD~1"]);
+        std::fs::write(laptop.join(".git/shallow"), format!("{end}\n")).unwrap();
+        sent.commit = sent.host.git(&laptop, &["rev-parse", "HEAD"]);
+        sent.pack(&format!("{}\n", sent.commit));
+        let refs = sent.refs().replace("ship/2", "ship/3");
+        let (_, answer) = sent.offer(&format!("{end} shallow\n{refs}"), |_| sent.bytes.clone());
+        assert!(answer.contains("\nerror lacking ") && answer.contains("git fetch --unshallow"), "{answer}");
+        assert!(!shallow.exists(), "{}", sent.host.shell());
+        // With the history, the end that the push names is no end.
+        std::fs::remove_file(laptop.join(".git/shallow")).unwrap();
+        sent.pack(&format!("{}\n", sent.commit));
+        sent.assert_ends(&format!("{end} shallow\n{refs}"), "end 0\n");
+        assert!(!shallow.exists(), "{}", sent.host.shell());
     }
 }

@@ -95,6 +95,30 @@ fn a_root_without_its_instance_is_left_as_it_is() {
     }
 }
 
+/// What deleted the root could not delete everything, and took away the link to the owner.
+#[test]
+fn what_is_left_of_a_deleted_root_is_named_and_kept() {
+    for shell in shells() {
+        for host in [TestHost::new(shell.clone()), TestHost::without_runner(shell.clone())] {
+            let checkout = host.root().join("trees/greeter app-1/greeter app");
+            std::fs::create_dir_all(&checkout).unwrap();
+            std::fs::write(checkout.join("work"), "w\n").unwrap();
+            let left = format!("\nleft {}\n", checkout.display());
+            let asked = if host.root().join("lib").exists() {
+                let dry = host.call(Verb::Instance, b"dry yes\n\n");
+                assert!(dry.contains(&left), "{dry}");
+                requests(&host, &format!("{ID} 3")).iter().map(|(verb, request)| host.call(*verb, request)).collect()
+            } else {
+                vec![host.exec(&install_loader(true), text().as_bytes())]
+            };
+            for reply in asked {
+                assert!(reply.contains(&left), "{reply}");
+            }
+            assert_eq!(std::fs::read(checkout.join("work")).unwrap(), b"w\n");
+        }
+    }
+}
+
 #[test]
 fn the_runner_is_not_installed_where_a_known_root_is_missing() {
     for shell in shells() {

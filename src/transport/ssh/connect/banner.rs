@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::stream::BoxStream;
+use super::duplex::BoxStream;
 use crate::transport::{TURNED_AWAY, UnreachableKind};
 
 /// Bytes that are kept of what comes first. A banner is at most as long, and any text before it is short.

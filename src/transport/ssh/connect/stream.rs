@@ -4,23 +4,17 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use super::Link;
 use super::banner::{self, Banner};
+use super::duplex::BoxStream;
 use super::prompt::Prompt;
 use crate::transport::UnreachableKind;
 use crate::transport::ssh::resolve::{Proxy, Resolved};
-
-/// A stream that can be read and written.
-pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
-
-/// A stream of any kind.
-pub type BoxStream = Box<dyn Duplex>;
 
 /// Time before the next address of a name is tried.
 const ADDRESS: Duration = Duration::from_secs(10);

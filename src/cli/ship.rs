@@ -1,0 +1,123 @@
+//! `handoff ship`
+
+use serde::Serialize;
+
+use super::Global;
+use super::context;
+use super::error::Error;
+use super::exit;
+use super::run::pattern;
+use crate::config::hosts::Hosts;
+use crate::git::snapshot;
+use crate::model::host::LOCAL;
+use crate::model::snapshot::{Changes, Extra, LeftBehind, Oid, SentFile, Snapshot};
+use crate::supervise::error::Error as SuperviseError;
+use crate::ui::{screen, ship_summary};
+
+/// Show what `run` would send, leave behind and exclude
+///
+/// No host is asked, and nothing is sent or recorded.
+#[derive(Debug, clap::Args)]
+pub struct Ship {
+    /// Required, because only `run` sends
+    #[arg(long)]
+    dry_run: bool,
+    /// The host, whose `include` in hosts.toml counts
+    #[arg(long, value_name = "HOST", env = "HANDOFF_HOST")]
+    host: Option<String>,
+    /// Also send ignored files that match this .gitignore pattern; can be repeated
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    include: Vec<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a ship would contain.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct PlannedShip<'a> {
+    /// The checked-out commit, which is sent with its history; `null` on a branch without a commit.
+    head: Option<&'a Oid>,
+    /// `null` if HEAD is detached.
+    branch: Option<&'a str>,
+    /// Tree of the index.
+    index_tree: &'a Oid,
+    /// Tree of the files, untracked ones included.
+    files_tree: &'a Oid,
+    changes: Changes,
+    /// Ignored files that are sent too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignored: Option<PlannedIgnored<'a>>,
+    /// An operation of git that is not finished, such as "a merge in progress".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'a str>,
+    /// What is left behind with the reason; excluded files have the reason "ignored".
+    left_behind: &'a [LeftBehind],
+}
+
+/// Ignored files that would be sent.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct PlannedIgnored<'a> {
+    files: u64,
+    bytes: u64,
+    /// The first of them by name.
+    first: &'a [SentFile],
+}
+
+impl<'a> From<&'a Extra> for PlannedIgnored<'a> {
+    fn from(extra: &'a Extra) -> Self {
+        PlannedIgnored { files: extra.files, bytes: extra.bytes, first: &extra.first }
+    }
+}
+
+impl<'a> From<&'a Snapshot> for PlannedShip<'a> {
+    fn from(snapshot: &'a Snapshot) -> Self {
+        PlannedShip {
+            head: snapshot.head.commit(),
+            branch: snapshot.branch.as_deref(),
+            index_tree: &snapshot.index_tree,
+            files_tree: &snapshot.files_tree,
+            changes: snapshot.changes.unwrap_or_default(),
+            ignored: snapshot.extra.as_ref().map(PlannedIgnored::from),
+            operation: snapshot.operation.as_ref().map(|operation| operation.what.as_str()),
+            left_behind: &snapshot.left_behind,
+        }
+    }
+}
+
+impl Ship {
+    pub async fn run(self, global: &Global) -> Result<u8, Error> {
+        if !self.dry_run {
+            return Err(Error::usage("`handoff ship` only shows what would be sent")
+                .hint("handoff ship --dry-run")
+                .hint("handoff run --host HOST \"TASK\"  (sends it, and starts the task)"));
+        }
+        let repository = context::repository(global)?;
+        let mut include = self.included(&context::hosts(global)?)?;
+        include.extend(self.include);
+        let preview = tokio::task::spawn_blocking(move || snapshot::preview(&repository, &include)).await;
+        let snapshot = preview.map_err(|error| Error::failed(format!("internal error: {error}")))??;
+        if self.json {
+            outln!("{}", screen::json(&PlannedShip::from(&snapshot)));
+        } else {
+            ship_summary::whole(&snapshot).iter().for_each(|line| outln!("{line}"));
+        }
+        Ok(exit::OK)
+    }
+
+    /// The patterns of the host that `run` would use. Without a host, they must not depend on it.
+    fn included(&self, hosts: &Hosts) -> Result<Vec<String>, Error> {
+        let mut named = hosts.hosts.iter().filter(|host| host.name != LOCAL);
+        let first = match (&self.host, named.next()) {
+            (Some(name), _) => return Ok(hosts.resolve(name).map_err(SuperviseError::from)?.include),
+            (None, None) => return Ok(hosts.resolve(LOCAL).map_err(SuperviseError::from)?.include),
+            (None, Some(first)) => first,
+        };
+        match named.find(|host| host.include != first.include) {
+            None => Ok(first.include.clone()),
+            Some(other) => Err(Error::usage("no host is named, and hosts.toml has another `include` for each")
+                .hint(format!("handoff ship --dry-run --host {}", first.name))
+                .hint(format!("handoff ship --dry-run --host {}", other.name))),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What git shows that the attempts changed.
+
+use crate::git::diff::Changes;
+use crate::model::attempt::AttemptNo;
+use crate::supervise::record::Record;
+
+impl Record {
+    /// The files that an attempt changed. `None`: its work was not fetched.
+    pub(super) fn changes(&self, n: AttemptNo) -> Option<Changes> {
+        let work = self.handoff().attempt(n)?.fetched.as_ref()?;
+        self.services.summaries.changes(&self.services.repository, self.handoff().work_before(n), work)
+    }
+
+    /// What all attempts and the user changed since the base, as far as it is here.
+    pub(super) fn total_changes(&self) -> Option<Changes> {
+        let base = &self.handoff().request().base.commit;
+        let work = self.handoff().work_before(AttemptNo::MAX);
+        if work == base {
+            return None;
+        }
+        self.services.summaries.changes(&self.services.repository, base, work)
+    }
+}
