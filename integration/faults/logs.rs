@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::row::Row;
 use crate::support::proxy::{Direction, Proxy};
@@ -282,12 +282,11 @@ fn r35_huge_log_slow_line() {
 
     let whole = std::env::var_os("HANDOFF_SWEEP").is_some();
     line.throttle(Direction::Down, if whole { 0 } else { 8 << 20 });
-    let began = Instant::now();
     go(&site, "go");
-    // The task ends long before its log has been fetched.
+    // The task does not wait for its log to be fetched.
     site.wait_for_result(1);
-    assert!(began.elapsed() < wait::stretched(Duration::from_secs(30)), "the task took {:?}", began.elapsed());
     assert!(length(&log) > BURST + HOLE);
+    assert!(whole || length(&path) < BURST + HOLE / 2, "half of the log had been fetched when the task ended");
     if whole {
         wait::until("5 GiB in the mirror", Duration::from_secs(1200), || {
             program.memory_is_bounded();
