@@ -26,6 +26,7 @@ pub mod exit;
 pub mod finish;
 pub mod forget;
 pub mod give;
+mod hook;
 pub mod host_trees;
 pub mod hosts;
 mod interrupt;
@@ -73,6 +74,9 @@ pub struct Global {
     /// Run as if started in this directory
     #[arg(short = 'C', long, global = true, value_name = "DIR")]
     pub directory: Option<PathBuf>,
+    /// Whether the caller is an agent in Cursor, whose chat is told when a handoff comes to rest.
+    #[arg(skip)]
+    pub in_cursor: bool,
 }
 
 /// The commands.
@@ -99,6 +103,7 @@ pub enum Command {
     Demo(demo::Demo),
     Plugin(plugin::Plugin),
     Mcp(mcp::Mcp),
+    Hook(hook::Hook),
     Completions(completions::Completions),
     #[command(hide = true)]
     Man(man::Man),
@@ -152,6 +157,7 @@ async fn dispatch(args: Args) -> Result<u8, Error> {
         Command::Demo(command) => command.run().await,
         Command::Plugin(command) => command.run(&global),
         Command::Mcp(command) => command.run(&global).await,
+        Command::Hook(command) => command.run(&global).await,
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
     }

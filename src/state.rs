@@ -1,5 +1,6 @@
 //! The record on the laptop: journals, logs and locks. Everything is below `<git common dir>/handoff/<id>/`.
 
+pub mod chat;
 pub mod cksum;
 pub mod index;
 pub mod journal;

@@ -11,6 +11,7 @@ use crate::config::paths::Paths;
 use crate::git::repository::Repository;
 use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
+use crate::state::chat;
 use crate::state::store::Store;
 use crate::supervise::driver::{Driver, with_unfinished_checkout};
 use crate::supervise::progress::Reporter;
@@ -77,8 +78,7 @@ pub fn agents() -> Result<Profiles, Error> {
     profiles::layered(&text, &file.display().to_string()).map_err(Error::usage)
 }
 
-/// Prints on stdout. A reader that closes the pipe early (`
-///  head`) is no error.
+/// Prints on stdout. A reader that closes the pipe early, such as `head`, is no error.
 pub fn print(text: &str) {
     crate::ui::screen::print(text);
 }
@@ -98,6 +98,20 @@ pub fn here(global: &Global) -> Result<std::path::PathBuf, Error> {
             Err(error) => Err(Error::usage(format!("-C {}: {}", directory.display(), crate::ui::text::plain(&error)))),
         },
         None => std::env::current_dir().map_err(|error| Error::failed(format!("no current directory: {error}"))),
+    }
+}
+
+/// If an agent in Cursor started this, lets its chat report the handoff when it comes to rest. The handoff itself does not
+/// depend on that, so a failure is only a note.
+pub fn report_to_chat(global: &Global, services: &Services, id: &HandoffId) {
+    // Cursor sets this variable in the shells of its agent.
+    let is_in_cursor = global.in_cursor || std::env::var_os("CURSOR_AGENT").is_some();
+    let is_active = || services.store.open(id).is_ok_and(|journal| journal.handoff().status().is_active());
+    if is_in_cursor
+        && is_active()
+        && let Err(error) = chat::expect(&services.store.directory(id))
+    {
+        errln!("the chat will not report {id}: {error}");
     }
 }
 

@@ -31,7 +31,9 @@ pub struct Give {
 impl Give {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
         let services = context::services(global, self.follow.show.reporter())?;
-        Ok(self.carry_out(&services).await?.1)
+        let (id, code) = self.carry_out(&services).await?;
+        context::report_to_chat(global, &services, &id);
+        Ok(code)
     }
 
     /// Does it, and returns the handoff and the exit code.

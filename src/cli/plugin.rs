@@ -171,6 +171,7 @@ fn files(agent: Agent, below: &Path, program: &Path) -> Vec<File> {
             vec![
                 File { path: plugin, own: own.clone(), text: manifest() },
                 File { path: own.join("mcp.json"), own: own.clone(), text: servers(program) },
+                File { path: own.join("hooks/hooks.json"), own: own.clone(), text: hooks(program) },
                 File { path: skill, own, text: signed(SKILL) },
             ]
         }
@@ -185,6 +186,7 @@ fn manifest() -> String {
         "description": env!("CARGO_PKG_DESCRIPTION"),
         "skills": "./skills/",
         "mcpServers": "./mcp.json",
+        "hooks": "./hooks/hooks.json",
     });
     format!("{manifest:#}\n")
 }
@@ -193,6 +195,12 @@ fn manifest() -> String {
 fn servers(program: &Path) -> String {
     let server = serde_json::json!({ "command": program.to_string_lossy(), "args": ["mcp"] });
     format!("{:#}\n", serde_json::json!({ "mcpServers": { "handoff": server } }))
+}
+
+/// The file of a Cursor plugin with its hooks. Cursor runs the command with a shell (cursor.com/docs/agent/hooks).
+fn hooks(program: &Path) -> String {
+    let stop = serde_json::json!({ "command": format!("{} hook stop", context::quoted(program)), "timeout": 60 });
+    format!("{:#}\n", serde_json::json!({ "version": 1, "hooks": { "stop": [stop] } }))
 }
 
 impl File {
@@ -235,7 +243,7 @@ fn is_ours(there: &str) -> bool {
     if let Some((text, mark)) = there.rsplit_once(&format!("\n{MARK}")) {
         return mark.trim_end() == format!("{} -->", sha256(text));
     }
-    // Only the version differs between manifests of ours, and the path of the program between lists of servers.
+    // Only the version differs between manifests of ours, and the path of the program between the other files.
     let Ok(there) = serde_json::from_str::<serde_json::Value>(there) else { return false };
     let is_same = |ours: String, differs: &str| {
         let (mut there, ours) = (there.clone(), serde_json::from_str(&ours));
@@ -245,7 +253,9 @@ fn is_ours(there: &str) -> bool {
             value.is_some() && ours == there
         })
     };
-    is_same(manifest(), "/version") || is_same(servers(Path::new("")), "/mcpServers/handoff/command")
+    is_same(manifest(), "/version")
+        || is_same(servers(Path::new("")), "/mcpServers/handoff/command")
+        || is_same(hooks(Path::new("")), "/hooks/stop/0/command")
 }
 
 fn install(file: &File) -> Result<&'static str, Error> {
@@ -286,6 +296,10 @@ mod tests {
         assert!(is_ours(&older) && !is_ours(&older.replace("./skills/", "./mine/")));
         let elsewhere = servers(Path::new("/opt/a b/handoff"));
         assert!(is_ours(&elsewhere) && !is_ours(&elsewhere.replace("\"mcp\"", "\"mcp\", \"-C\"")));
+        let elsewhere = hooks(Path::new("/opt/a b/handoff"));
+        assert!(elsewhere.contains("'/opt/a b/handoff' hook stop") && is_ours(&elsewhere));
+        assert!(!is_ours(&elsewhere.replace("60", "5")));
+        let elsewhere = servers(Path::new("/opt/a b/handoff"));
         assert!(!is_ours(&elsewhere.replace("\"handoff\": {", "\"mine\": {}, \"handoff\": {")));
     }
 

@@ -92,7 +92,9 @@ pub(super) fn pattern(text: &str) -> Result<String, String> {
 impl Run {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
         let services = context::services(global, self.show.reporter())?;
-        Ok(self.carry_out(&services).await?.1)
+        let (id, code) = self.carry_out(&services).await?;
+        context::report_to_chat(global, &services, &id);
+        Ok(code)
     }
 
     /// Does it, and returns the handoff and the exit code.

@@ -35,6 +35,8 @@ pub struct Hosts {
     pub hosts: Vec<Host>,
     /// What opens the work of a takeover instead of an editor, for `sh -c`.
     pub takeover_command: Option<String>,
+    /// Whether a chat of Cursor reports the handoffs that it started when they come to rest.
+    pub report_to_chat: bool,
     defaults: Entry,
 }
 
@@ -78,7 +80,8 @@ impl Hosts {
 
     /// The hosts without a file: [`LOCAL`], and those that `ssh` knows.
     pub fn none() -> Self {
-        Self { file: None, hosts: vec![Host::bare(LOCAL)], takeover_command: None, defaults: Entry::default() }
+        let hosts = vec![Host::bare(LOCAL)];
+        Self { file: None, hosts, takeover_command: None, report_to_chat: true, defaults: Entry::default() }
     }
 
     /// Parses the text of a hosts file; `~/` in an identity is replaced by `home`.
@@ -86,13 +89,14 @@ impl Hosts {
     /// # Errors
     /// Every mistake in it, sorted by line.
     pub fn parse(file: &Path, text: &str, home: &Path) -> Result<Self, Diagnostics> {
-        let Tables { defaults, hosts, takeover_command } = parse::parse(file, text, home)?;
+        let Tables { defaults, hosts, takeover_command, report_to_chat } = parse::parse(file, text, home)?;
         let mut hosts: Vec<Host> =
             hosts.into_iter().map(|(name, entry)| entry.over(&defaults).into_host(&name)).collect();
         if !hosts.iter().any(|host| host.name == LOCAL) {
             hosts.push(Entry::default().over(&defaults).into_host(LOCAL));
         }
-        Ok(Self { file: Some(file.to_owned()), hosts, takeover_command, defaults })
+        let report_to_chat = report_to_chat.unwrap_or(true);
+        Ok(Self { file: Some(file.to_owned()), hosts, takeover_command, report_to_chat, defaults })
     }
 
     fn from_bytes(file: &Path, bytes: &[u8], home: &Path) -> Result<Self, Diagnostics> {

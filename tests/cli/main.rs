@@ -13,6 +13,7 @@ mod forget;
 mod give;
 mod golden;
 mod here;
+mod hook;
 mod hosts;
 mod json;
 mod list;

@@ -144,6 +144,7 @@ impl Words {
             _ => return Err(Error::failed("internal error: this command is no tool")),
         };
         let (id, _) = in_time(done).await?;
+        context::report_to_chat(global, &services, &id);
         let status = services.store.open(&id)?.handoff().status();
         let events = std::mem::take(&mut *events.0.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(screen::value(&ChangedHandoff { id, status, events }))

@@ -53,7 +53,10 @@ impl ServerHandler for Server {
     }
 
     async fn call_tool(&self, call: CallToolRequestParams, context: Context) -> Result<CallToolResponse, ErrorData> {
-        let called = tools::call(&self.global, &call.name, call.arguments.unwrap_or_default());
+        // The editor names itself `cursor-vscode`.
+        let in_cursor = context.peer.peer_info().is_some_and(|client| client.client_info.name.starts_with("cursor"));
+        let global = Global { in_cursor, ..self.global.clone() };
+        let called = tools::call(&global, &call.name, call.arguments.unwrap_or_default());
         let result = tokio::select! {
             result = called => result,
             () = context.ct.cancelled() => Some(Err(Error::failed("the call was cancelled"))),

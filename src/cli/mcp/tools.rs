@@ -154,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_tool_that_is_listed_can_be_called_and_has_schemas_of_objects() {
-        let global = Global { hosts: None, directory: None };
+        let global = Global { hosts: None, directory: None, in_cursor: false };
         for tool in TOOLS {
             let listed = tool.listed();
             assert_eq!(listed.input_schema["type"], "object", "{}", tool.name);

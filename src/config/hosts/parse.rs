@@ -1,4 +1,4 @@
-//! Parses the structure of the file: `[defaults]`, `[host.NAME]`, `[takeover]`, and conditions on several keys of a table.
+//! Parses the structure of the file: `[defaults]`, `[host.NAME]`, `[takeover]`, `[plugin]`, and conditions on several keys of a table.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::model::host::{LOCAL, TransportKind};
 type Name<'i> = Spanned<DeString<'i>>;
 
 /// The top-level tables.
-const TOP: [&str; 3] = ["defaults", "host", "takeover"];
+const TOP: [&str; 4] = ["defaults", "host", "plugin", "takeover"];
 
 /// What the file says.
 #[derive(Default)]
@@ -25,6 +25,7 @@ pub(super) struct Tables {
     /// In the order of the file.
     pub(super) hosts: Vec<(String, Entry)>,
     pub(super) takeover_command: Option<String>,
+    pub(super) report_to_chat: Option<bool>,
 }
 
 /// Parses the whole file.
@@ -41,7 +42,14 @@ pub(super) fn parse(file: &Path, text: &str, home: &Path) -> Result<Tables, Diag
         match name.get_ref().as_ref() {
             "defaults" => tables.defaults = entry(&mut reader, None, value),
             "host" => tables.hosts = all_hosts(&mut reader, value),
-            "takeover" => tables.takeover_command = takeover(&mut reader, value),
+            "takeover" => {
+                let rule =
+                    |reader: &mut Reader<'_>, key: &str, value: &Value<'_>| reader.ruled(key, value, &rules::COMMAND);
+                tables.takeover_command = only_key(&mut reader, "takeover", "command", value, rule);
+            }
+            "plugin" => {
+                tables.report_to_chat = only_key(&mut reader, "plugin", "report-to-chat", value, Reader::boolean);
+            }
             _ => unknown_top(&mut reader, name, value),
         }
     }
@@ -79,16 +87,22 @@ fn all_hosts(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<(String, Entry)>
     hosts.into_iter().map(|(_, name, entry)| (name, entry)).collect()
 }
 
-/// The command of `[takeover]`.
-fn takeover(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
-    let mut command = None;
-    for (name, value) in reader.table("takeover", value, "a table")?.iter() {
+/// The value of a table that has one key.
+fn only_key<'a, T>(
+    reader: &mut Reader<'a>,
+    title: &str,
+    key: &str,
+    value: &Value<'_>,
+    parse: impl Fn(&mut Reader<'a>, &str, &Value<'_>) -> Option<T>,
+) -> Option<T> {
+    let mut found = None;
+    for (name, value) in reader.table(title, value, "a table")?.iter() {
         match name.get_ref().as_ref() {
-            "command" => command = reader.ruled("command", value, &rules::COMMAND),
-            word => reader.report_with_help(name.span(), format!("unknown key `{word}`"), meant(word, &["command"])),
+            word if word == key => found = parse(reader, key, value),
+            word => reader.report_with_help(name.span(), format!("unknown key `{word}`"), meant(word, &[key])),
         }
     }
-    command
+    found
 }
 
 /// Parses one table; `host` is its name, `None` for `[defaults]`.

@@ -83,6 +83,14 @@ impl<'a> Reader<'a> {
         Some(text.clone().into_owned())
     }
 
+    pub(super) fn boolean(&mut self, key: &str, value: &Value<'_>) -> Option<bool> {
+        let DeValue::Boolean(is_set) = value.get_ref() else {
+            self.wrong_type(key, value, "true or false");
+            return None;
+        };
+        Some(*is_set)
+    }
+
     /// A number in the given range, as type `T`.
     pub(super) fn number<T: TryFrom<u64>>(
         &mut self,

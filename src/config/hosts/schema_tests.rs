@@ -57,7 +57,7 @@ fn parser_and_schema_have_the_same_keys() {
         keys.sort_unstable();
         keys
     };
-    assert_eq!(keys_at("/properties"), ["defaults", "host", "takeover"]);
+    assert_eq!(keys_at("/properties"), ["defaults", "host", "plugin", "takeover"]);
     assert_eq!(keys_at("/$defs/host/properties"), sorted(KEYS.iter().map(|k| k.name).collect()));
     let defaults = KEYS.iter().filter(|k| k.in_defaults()).map(|k| k.name).collect();
     assert_eq!(keys_at("/properties/defaults/properties"), sorted(defaults));
@@ -91,6 +91,9 @@ fn parser_and_schema_give_the_same_result() {
         ("[takeover]\ncommand = [\"vim\"]\n", false),
         ("[takeover]\ncomand = \"vim\"\n", false),
         ("takeover = \"vim\"\n", false),
+        ("[plugin]\nreport-to-chat = false\n", true),
+        ("[plugin]\nreport-to-chat = \"no\"\n", false),
+        ("[plugin]\nreport = true\n", false),
     ] {
         same_result(text, is_right);
     }
@@ -107,12 +110,13 @@ fn same_result(text: &str, is_right: bool) {
 /// Validates the part of JSON Schema that our file uses. Anything else in it fails the test.
 fn valid(root: &Value, schema: &Value, value: &Value) -> bool {
     schema.as_object().unwrap().iter().all(|(keyword, wants)| match keyword.as_str() {
-        "$schema" | "$defs" | "title" | "description" | "properties" => true,
+        "$schema" | "$defs" | "title" | "description" | "default" | "properties" => true,
         "$ref" => valid(root, root.pointer(wants.as_str().unwrap().trim_start_matches('#')).unwrap(), value),
         "type" => match wants.as_str().unwrap() {
             "object" => value.is_object(),
             "array" => value.is_array(),
             "string" => value.is_string(),
+            "boolean" => value.is_boolean(),
             "integer" => value.is_i64() || value.is_u64(),
             other => panic!("type {other}"),
         },

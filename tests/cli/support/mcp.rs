@@ -23,9 +23,14 @@ impl Client {
     }
 
     pub fn of(program: Program) -> Client {
+        Client::called("test", program)
+    }
+
+    /// A client that gives itself this name.
+    pub fn called(name: &str, program: Program) -> Client {
         let (server, input) = program.spawn_with_input();
         let mut client = Client { server, input, last: 0 };
-        let info = json!({ "name": "test", "version": "1" });
+        let info = json!({ "name": name, "version": "1" });
         let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": info });
         let answer = client.ask("initialize", hello);
         assert_eq!(answer["result"]["serverInfo"]["name"], "handoff", "{answer}");
