@@ -78,7 +78,7 @@ fn the_page_tells_what_was_tried_and_what_was_survived() {
     laptop.run(["--check", "sh test.sh", TASK]).run().exits(0).done();
     let page = laptop.handoff_md();
     let tried = section(&page, "What It Tried");
-    assert!(tried.contains("- `sh test.sh` → exit 1 2 times (`attempt-1.log:"), "{tried}");
+    assert!(tried.contains("- `sh test.sh` → 2 times exit 1 (`attempt-1.log:"), "{tried}");
     assert!(tried.contains("exit 0 (`attempt-2.log:") && tried.contains("“The tests come first.”"), "{tried}");
     assert!(tried.contains("ended throttled: "), "{tried}");
     assert_eq!(section(&page, "Errors Or Blockers"), "## Errors Or Blockers\n\n- None.\n");
