@@ -14,6 +14,7 @@ mod mcp;
 mod real_agents;
 mod screen;
 mod shells;
+mod story;
 #[allow(dead_code, reason = "shared with the benchmark; each uses its part")]
 mod support;
 mod survival;

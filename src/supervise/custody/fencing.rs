@@ -149,6 +149,6 @@ fn confirm(record: &mut Record, host: &str) -> Result<(), Error> {
             text: format!("attempt {n} on {host} finished after the handoff had moved on ({class}); {kept}"),
         });
     }
-    record.tell(&Progress::Note { text: format!("{host} is back and will not start anything else") });
+    record.tell(&Progress::Note { text: format!("{host} has confirmed that it starts nothing else") });
     Ok(())
 }
