@@ -14,8 +14,8 @@ pub const FAULTS: &[Fault] = &[
     row(
         35,
         "huge_log_slow_line",
-        "128 MiB at full speed to a slow terminal; then one line of 5 GiB (a sparse file) over 8 MiB/s: its first 48 \
-         MiB are mirrored, all of it with HANDOFF_SWEEP=1",
+        "128 MiB at full speed to a slow terminal; then one line of 1 GiB (a sparse file) over 4 MiB/s: its first 48 \
+         MiB are mirrored; 5 GiB, and all of it, with HANDOFF_SWEEP=1",
         "never more than 256 MiB resident; what arrived is mirrored byte for byte; the task ends long before its log \
          is here, and the host never reads such a line into memory",
     ),
