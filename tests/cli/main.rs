@@ -32,6 +32,7 @@ mod screens;
 mod shallow;
 mod ship;
 mod show;
+mod skill;
 mod stop;
 mod support;
 mod takeover;
