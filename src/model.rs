@@ -1,5 +1,6 @@
 //! Data types and rules without I/O: what a handoff is, and the only way to change its state.
 
+pub mod adopted;
 pub mod agent_event;
 pub mod attached;
 pub mod attempt;

@@ -69,6 +69,8 @@ words! {
         /// The laptop ended it, because the host no longer has it; or the host did, because another handoff has taken the
         /// tree of the attempts before.
         Gone = "gone",
+        /// It was run by hand, and nothing recorded its end.
+        ByHand = "by-hand",
     }
 }
 

@@ -18,7 +18,11 @@ pub type Attempts = BTreeMap<AttemptNo, Attempt>;
 /// One attempt, as far as the laptop knows.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Attempt {
+    /// Empty if it was run by hand.
     pub host: String,
+    /// It was run by hand, before the handoff was adopted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
     pub grant: u32,
     /// The exact command, for people: first as planned, and as run after the host has shown the start.
     pub command: String,
@@ -58,6 +62,7 @@ impl Attempt {
     pub(super) fn new(host: &str, grant: u32, command: &str, dispatched: Timestamp, superseded: bool) -> Attempt {
         Attempt {
             host: host.to_owned(),
+            by_hand: false,
             grant,
             command: command.to_owned(),
             session: None,

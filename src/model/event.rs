@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::adopted::Adopted;
 use super::attached::Attached;
 use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome, Writer};
 use super::host::FilledLimits;
@@ -39,6 +40,8 @@ impl Event {
 pub enum Kind {
     /// The first line of every journal.
     Created(Box<Created>),
+    /// The handoff was made by hand, and this is what its directory had. It follows the first line.
+    Adopted(Box<Adopted>),
     /// A host may now do what the grant says; written before the host receives it.
     Granted {
         grant: Grant,

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::adopted::Adopted;
 use super::attempt::{AttemptNo, Grant};
 use super::attempts::{Attempt, AttemptEvent, Attempts, last_on, unset};
 use super::checkouts::Checkouts;
@@ -41,6 +42,9 @@ pub struct Handoff {
     /// The last event's time.
     #[serde(rename = "changed")]
     changed_at: Timestamp,
+    /// The directory that was made by hand, if the handoff began with one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adopted: Option<Adopted>,
     #[serde(flatten)]
     ownership: Ownership,
     session: Option<String>,
@@ -92,6 +96,7 @@ impl Handoff {
             request: (**request).clone(),
             created_at: event.at,
             changed_at: event.at,
+            adopted: None,
             ownership: Ownership::of(&request.host),
             session: None,
             agents: BTreeMap::new(),
@@ -137,6 +142,7 @@ impl Handoff {
         match &event.kind {
             Kind::Created(_) => Err(Refused::CreatedTwice),
             Kind::Unknown => Ok(()),
+            Kind::Adopted(adopted) => self.adopt(adopted, at),
             Kind::Granted { grant } => self.grant(grant),
             Kind::Owner { epoch, owner, confirmed } => {
                 let from = self.host().to_owned();
@@ -316,6 +322,11 @@ impl Handoff {
 
     fn attempt_mut(&mut self, n: AttemptNo) -> Result<&mut Attempt, Refused> {
         self.attempts.get_mut(&n).ok_or(Refused::Stale("the attempt was never dispatched"))
+    }
+
+    /// What was taken over from a directory that was made by hand.
+    pub fn adopted(&self) -> Option<&Adopted> {
+        self.adopted.as_ref()
     }
 
     /// What the user asked for.

@@ -70,9 +70,13 @@ impl Handoff {
             return Status::Stopped;
         }
         let Some((n, last)) = self.last_attempt() else {
-            return if self.is_stop_requested() { Status::Stopped } else { Status::Queued };
+            let is_at_rest = self.is_stop_requested() || self.is_only_by_hand();
+            return if is_at_rest { Status::Stopped } else { Status::Queued };
         };
         let Some(verdict) = &last.verdict else {
+            if last.by_hand {
+                return Status::Stopped;
+            }
             return match self.phase(n) {
                 Some(Phase::Running) => Status::Running,
                 Some(Phase::Waiting { .. }) => Status::Waiting,

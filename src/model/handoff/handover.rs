@@ -1,12 +1,29 @@
-//! What changes when the user gives the work back, gives a takeover up, or ends the handoff.
+//! What changes when the user brings a handoff that was made by hand, gives the work back, gives a takeover up, or ends
+//! the handoff.
 
 use jiff::Timestamp;
 
 use super::Handoff;
+use crate::model::adopted::Adopted;
 use crate::model::event::{Finish, Given};
 use crate::model::not_applied::Refused;
 
 impl Handoff {
+    /// The attempts that were run by hand come before all others.
+    pub(super) fn adopt(&mut self, adopted: &Adopted, at: Timestamp) -> Result<(), Refused> {
+        if self.adopted.is_some() || !self.attempts.is_empty() || !self.grants().is_empty() {
+            return Err(Refused::Stale("the handoff has begun"));
+        }
+        let last = adopted.attempts.last().map(|run| run.attempt);
+        for run in &adopted.attempts {
+            let work = adopted.work.clone().filter(|_| Some(run.attempt) == last);
+            self.attempts.insert(run.attempt, run.to_attempt(at, work));
+        }
+        self.session = adopted.attempts.last().and_then(|run| run.session.clone());
+        self.adopted = Some(adopted.clone());
+        Ok(())
+    }
+
     /// The worktree's state becomes the newest work. Until an attempt continues it, giving again replaces it.
     pub(super) fn give(&mut self, given: &Given) -> Result<(), Refused> {
         let may_give = self.is_taken_over() || self.is_give_unfinished();

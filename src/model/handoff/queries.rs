@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::Handoff;
+use crate::model::adopted::RunByHand;
 use crate::model::attempt::{AttemptNo, Epoch, Grant, Next};
 use crate::model::attempts::{Attempt, last_on};
 use crate::model::event::{Finish, Given, Kind, Owner};
@@ -106,17 +107,35 @@ impl Handoff {
         self.lineage().next_back()
     }
 
-    /// The host that runs the handoff or ran it last.
+    /// The host that runs the handoff or ran it last. The one of the request if none did.
     pub fn host(&self) -> &str {
         match (self.last_attempt(), self.grants().last()) {
-            (Some((_, attempt)), _) => &attempt.host,
-            (None, Some(grant)) => &grant.host,
-            (None, None) => &self.request.host,
+            (Some((_, attempt)), _) if !attempt.by_hand => &attempt.host,
+            (_, Some(grant)) => &grant.host,
+            (_, None) => &self.request.host,
         }
+    }
+
+    /// Whether the handoff was run by hand, and no host has ever had it.
+    pub fn is_only_by_hand(&self) -> bool {
+        self.adopted.is_some() && self.grants().is_empty()
+    }
+
+    /// What is known of attempt `n` if it was run by hand.
+    pub fn run_by_hand(&self, n: AttemptNo) -> Option<&RunByHand> {
+        self.adopted.as_ref()?.attempts.iter().find(|run| run.attempt == n)
+    }
+
+    /// Whether no known CLI wrote the log of attempt `n`.
+    pub fn is_unrecognised(&self, n: AttemptNo) -> bool {
+        self.run_by_hand(n).is_some_and(|run| run.agent.is_none())
     }
 
     /// The agent that runs attempt `n`.
     pub fn agent_of(&self, n: AttemptNo) -> &str {
+        if let Some(agent) = self.run_by_hand(n).and_then(|run| run.agent.as_deref()) {
+            return agent;
+        }
         self.agents.range(..=n).next_back().map_or(&self.request.agent, |(_, chosen)| &chosen.agent)
     }
 
@@ -179,7 +198,7 @@ impl Handoff {
     /// The hosts that have had attempts, in the order of their first.
     pub fn hosts(&self) -> Vec<&str> {
         let mut hosts: Vec<&str> = Vec::new();
-        for attempt in self.attempts.values() {
+        for attempt in self.attempts.values().filter(|attempt| !attempt.by_hand) {
             if !hosts.contains(&attempt.host.as_str()) {
                 hosts.push(&attempt.host);
             }

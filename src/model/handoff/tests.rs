@@ -1,6 +1,7 @@
 //! The rules of the fold, one test for each rule.
 
 use super::*;
+use crate::model::adopted::RunByHand;
 use crate::model::attempt::{Epoch, Next, Writer};
 use crate::model::event::Owner;
 use crate::model::snapshot::Snapshot;
@@ -410,4 +411,68 @@ fn a_checkout_is_the_place_until_it_is_undone_or_given_back() {
     run(&mut h, vec![Kind::Undone { number: 2 }]);
     assert_eq!(h.checkouts().base_of(""), Some(&created("20260407-x").base.commit), "undo takes the work out again");
     assert!(matches!(h.apply(&event(1, here(3))), Err(Refused::Stale(_))), "a host has it");
+}
+
+/// A handoff of which two attempts were run by hand.
+fn adopted() -> Handoff {
+    let run = |attempt, verdict| RunByHand {
+        attempt,
+        agent: Some("claude".into()),
+        command: Some("claude -p x".into()),
+        session: Some(format!("s{attempt}")),
+        log: Some(9),
+        verdict,
+    };
+    let attempts = vec![run(1, Some(Verdict::new(Class::Auth, "e"))), run(3, None)];
+    let mut handoff = new();
+    let adopted = Adopted { directory: "/w/x".into(), attempts, ..Adopted::default() };
+    run_one(&mut handoff, Kind::Adopted(Box::new(adopted)));
+    handoff
+}
+
+fn run_one(handoff: &mut Handoff, kind: Kind) {
+    handoff.apply(&event(1, kind)).unwrap();
+}
+
+#[test]
+fn an_attempt_that_was_run_by_hand_is_over_and_on_no_host() {
+    let handoff = adopted();
+    assert_eq!((handoff.status(), handoff.next_grant_first()), (Status::Stopped, 4));
+    assert!(handoff.is_only_by_hand() && handoff.hosts().is_empty() && handoff.unfenced_hosts().is_empty());
+    assert_eq!((handoff.host(), handoff.agent_of(3), handoff.agent()), ("buildbox", "claude", "cursor"));
+    assert!(!handoff.has_tree("buildbox", 9) && !handoff.has_session("buildbox", 9) && !handoff.is_released());
+    assert_eq!(handoff.root_of("buildbox"), crate::model::root::Known::Nothing);
+    assert_eq!(handoff.session(), Some("s3"));
+}
+
+#[test]
+fn a_host_continues_after_the_attempts_that_were_run_by_hand() {
+    let mut handoff = adopted();
+    let mut twice = handoff.clone();
+    let again = Kind::Adopted(Box::default());
+    assert!(matches!(twice.apply(&event(2, again)), Err(Refused::Stale(_))));
+    let owner = Owner::Host("bigbox".into());
+    run_one(&mut handoff, Kind::Owner { epoch: 2, owner, confirmed: true });
+    let grant = Grant { number: 1, epoch: 2, host: "bigbox".into(), first: 4, last: 6, active: 60 };
+    run_one(&mut handoff, Kind::Granted { grant });
+    assert_eq!(handoff.host(), "bigbox", "no attempt is dispatched yet");
+    run_one(&mut handoff, Kind::Dispatched { attempt: 4, grant: 1, host: "bigbox".into(), command: "agent".into() });
+    assert_eq!((handoff.hosts(), handoff.agent_of(4)), (vec!["bigbox"], "cursor"));
+    assert!(handoff.attempts().values().all(|attempt| !attempt.superseded));
+    assert!(!handoff.is_only_by_hand());
+}
+
+#[test]
+fn a_program_that_does_not_know_adoption_reads_and_does_not_write() {
+    #[derive(serde::Deserialize)]
+    #[serde(tag = "event", rename_all = "kebab-case")]
+    enum Earlier {
+        StopRequested,
+        #[serde(other)]
+        Unknown,
+    }
+    let line = serde_json::to_string(&event(1, Kind::Adopted(Box::default()))).unwrap();
+    assert!(matches!(serde_json::from_str(&line).unwrap(), Earlier::Unknown), "{line}");
+    let line = serde_json::to_string(&event(1, Kind::StopRequested)).unwrap();
+    assert!(matches!(serde_json::from_str(&line).unwrap(), Earlier::StopRequested));
 }
