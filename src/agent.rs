@@ -8,6 +8,7 @@ pub mod log_analysis;
 pub mod log_facts;
 pub mod output;
 pub mod profiles;
+pub mod recognise;
 pub mod reset;
 pub mod sanitize;
 pub mod stream_rules;

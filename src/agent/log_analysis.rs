@@ -72,6 +72,11 @@ impl LogAnalysis {
         self.summary.summary(profile.dialect, self.log.reader())
     }
 
+    /// Whether the last top-level event says that the agent has ended, well or badly.
+    pub fn has_final_event(&self) -> bool {
+        self.log.reader().facts().end.is_some()
+    }
+
     /// The current verdict on the lines read so far.
     pub fn classify(&self, profile: &Profile, outcome: &Outcome) -> Verdict {
         classify_log(profile, &self.log, outcome, &Zoned::now())
