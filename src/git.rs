@@ -9,6 +9,7 @@ mod background;
 mod by_hand;
 pub mod cache_key;
 pub mod capture;
+mod clean_state;
 pub mod command;
 pub mod config;
 pub mod diff;

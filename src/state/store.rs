@@ -45,6 +45,9 @@ pub struct Summary {
     /// Whether no host has anything of it any more.
     #[serde(default)]
     pub released: bool,
+    /// Whether it was adopted and no host has ever had it; `host` is then this machine.
+    #[serde(default)]
+    pub by_hand: bool,
 }
 
 /// A summary, with the length of the journal that it was made from. It is only a cache.
@@ -101,26 +104,38 @@ impl Store {
     /// # Errors
     /// [`Error::Exists`], or the disk fails.
     pub fn create(&self, made: Created) -> Result<Journal, Error> {
+        self.create_with(made, |_, _| Ok(()))
+    }
+
+    /// The same with more in it: `fill` gets the journal and the directory before that has its name.
+    ///
+    /// # Errors
+    /// As [`Store::create`], or those of `fill`; then nothing is left.
+    pub fn create_with<E: From<Error>>(
+        &self,
+        made: Created,
+        fill: impl FnOnce(&mut Journal, &Path) -> Result<(), E>,
+    ) -> Result<Journal, E> {
         let directory = self.directory(&made.id);
         if directory.exists() {
-            return Err(Error::Exists(made.id));
+            return Err(Error::Exists(made.id).into());
         }
         std::fs::create_dir_all(&self.top).map_err(Error::io("make", &self.top))?;
         let temporary = tempfile::Builder::new().prefix(".new-").tempdir_in(&self.top);
         let temporary = temporary.map_err(Error::io("make a directory in", &self.top))?;
         let id = made.id.clone();
         let event = Event::new(Timestamp::now(), Kind::Created(Box::new(made)));
-        Journal::create(temporary.path(), &event)?;
+        fill(&mut Journal::create(temporary.path(), &event)?, temporary.path())?;
         match std::fs::rename(temporary.path(), &directory) {
             Ok(()) => {}
             // A rename onto a non-empty directory fails: another process created it first.
-            Err(_) if directory.exists() => return Err(Error::Exists(id)),
-            Err(error) => return Err(Error::io("make", &directory)(error)),
+            Err(_) if directory.exists() => return Err(Error::Exists(id).into()),
+            Err(error) => return Err(Error::io("make", &directory)(error).into()),
         }
         // The directory was renamed, so there is nothing to remove.
         let _ = temporary.keep();
         sync_directory(&self.top)?;
-        Journal::open(&directory)
+        Ok(Journal::open(&directory)?)
     }
 
     /// Removes the record of a handoff. It disappears at once; a removal that was interrupted is completed by the next one.
@@ -239,6 +254,7 @@ fn summarize(journal: &Journal) -> Summary {
         unreachable_since: handoff.unreachable().map(|(since, _)| since),
         worktree: handoff.worktree().map(str::to_owned),
         released: handoff.is_released(),
+        by_hand: handoff.is_only_by_hand(),
     }
 }
 
