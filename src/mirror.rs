@@ -3,6 +3,7 @@
 pub mod directory;
 pub mod document;
 pub mod files;
+pub mod hand_made;
 pub mod page;
 pub mod place;
 pub mod pointers;
@@ -23,6 +24,15 @@ pub enum Error {
     /// Something that is not a directory is in the way.
     #[error("{} is not a directory, so the record cannot be written there", .0.display())]
     NoDirectory(PathBuf),
+    /// A link, a pipe or the like, or a file with a second name, which another program may change.
+    #[error("{} is not a regular file of its own, so it is not read; put a copy in its place", .0.display())]
+    NotAFile(PathBuf),
+    /// More than is read at once.
+    #[error("{} has {bytes} bytes, more than the {most} that are taken over; shorten it, or move it away", path.display())]
+    TooLarge { path: PathBuf, bytes: u64, most: u64 },
+    /// A file was written while it was copied.
+    #[error("{} changed while it was copied: something still writes it", .0.display())]
+    Changed(PathBuf),
 }
 
 impl Error {

@@ -3,6 +3,7 @@
 
 mod filters;
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -94,6 +95,8 @@ pub struct PromptContext<'a> {
     pub check_state: Option<&'a str>,
     /// The directory of `handoff.md` and the logs in a worktree.
     pub record: &'a str,
+    /// What was noted by hand before the handoff was adopted, quoted; nothing proves it.
+    pub noted: Option<&'a str>,
 }
 
 /// The values of `handoff.md`. An empty list or `None` in a section is written as `- Pending.`; a `None` in the
@@ -130,6 +133,8 @@ pub struct HandoffPage {
     pub takeover_prompt: String,
     /// How the handoff was finished. What people write under the last heading stays after it.
     pub outcome: Vec<String>,
+    /// What was noted by hand before the handoff was adopted, by section in lower case.
+    pub noted: BTreeMap<String, String>,
 }
 
 /// Why there is no text. For `handoff.md`, the caller can still render the built-in template.

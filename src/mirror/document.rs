@@ -7,7 +7,7 @@ const OUTCOME: &str = "final outcome";
 
 /// Headings of the skill's template in lower case. They are never people's, even if a user's template does not use
 /// them.
-const OURS: [&str; 10] = [
+pub(super) const OURS: [&str; 10] = [
     "metadata",
     "commands",
     "logs",
@@ -74,6 +74,13 @@ pub fn ours(page: &[u8]) -> Vec<(String, String)> {
     sections(page).into_iter().filter_map(of_section).collect()
 }
 
+/// Every section in order: its name in lower case, empty for the text before the first heading, and what is below the
+/// heading.
+pub(super) fn bodies(page: &[u8]) -> Vec<(String, String)> {
+    let body = |section: &Section<'_>| String::from_utf8_lossy(&section.text[section.body..]).into_owned();
+    sections(page).iter().map(|section| (section.name.clone().unwrap_or_default(), body(section))).collect()
+}
+
 /// Text that people wrote.
 struct Kept<'a> {
     outcomes: Vec<&'a Section<'a>>,
@@ -131,7 +138,7 @@ impl Section<'_> {
 }
 
 /// Whether the body of a section contains more than the template.
-fn is_written(body: &[u8]) -> bool {
+pub(super) fn is_written(body: &[u8]) -> bool {
     !matches!(body.trim_ascii(), b"" | b"-" | b"Pending." | b"- Pending.")
 }
 

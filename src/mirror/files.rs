@@ -1,6 +1,7 @@
 //! Writes the record into a worktree. Copies of logs are read-only and rebuilt if they differ, so editing one does no
 //! harm.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -67,12 +68,22 @@ impl RecordFiles {
         self.directory.replace(OsStr::new(DOCUMENT), text)
     }
 
-    /// Updates the copies of every `*.log` in `truth`.
+    /// Updates the copies of every `*.log` in `truth`. What has a name of `by_hand` may be the only original, so it is
+    /// made if it is missing, and otherwise left as it is.
     ///
     /// # Errors
     /// A log cannot be read, or a copy not written.
-    pub fn copy_logs(&self, truth: &Path) -> Result<(), Error> {
-        copy_logs(truth, &self.directory, &Mask::default())
+    pub fn copy_logs(&self, truth: &Path, by_hand: &BTreeSet<String>) -> Result<(), Error> {
+        let stays = |name: &OsStr| by_hand.contains(&*name.to_string_lossy()) && self.directory.has(name);
+        copy_logs(truth, &self.directory, &Mask::default(), stays)
+    }
+
+    /// The names of all files, in order.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn names(&self) -> Result<BTreeSet<String>, Error> {
+        Ok(self.directory.names()?.iter().map(|name| name.to_string_lossy().into_owned()).collect())
     }
 }
 
@@ -82,10 +93,10 @@ impl RecordFiles {
 /// As [`RecordFiles::copy_logs`].
 pub fn mask_logs(truth: &Path, directory: &Path, mask: &Mask) -> Result<(), Error> {
     std::fs::create_dir_all(directory).map_err(Error::io("make", directory))?;
-    copy_logs(truth, &Directory::top(directory)?, mask)
+    copy_logs(truth, &Directory::top(directory)?, mask, |_| false)
 }
 
-fn copy_logs(truth: &Path, to: &Directory, mask: &Mask) -> Result<(), Error> {
+fn copy_logs(truth: &Path, to: &Directory, mask: &Mask, stays: impl Fn(&OsStr) -> bool) -> Result<(), Error> {
     let entries = match std::fs::read_dir(truth) {
         // No process that knows the secrets has made copies yet.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -94,7 +105,7 @@ fn copy_logs(truth: &Path, to: &Directory, mask: &Mask) -> Result<(), Error> {
     for entry in entries {
         let path = entry.map_err(Error::io("read", truth))?.path();
         if path.extension().is_some_and(|end| end == "log")
-            && let Some(name) = path.file_name()
+            && let Some(name) = path.file_name().filter(|name| !stays(name))
         {
             Copy { original: &path, directory: to, name, mask }.update()?;
         }
@@ -181,6 +192,10 @@ impl Copy<'_> {
 mod tests {
     use super::*;
 
+    fn none() -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
     fn record() -> (tempfile::TempDir, RecordFiles) {
         let directory = tempfile::tempdir().unwrap();
         let record = RecordFiles::open(directory.path(), &"20261121-x".parse().unwrap()).unwrap();
@@ -195,16 +210,33 @@ mod tests {
         let copy = record.directory.path().join("attempt-1.log");
         for text in ["", "one\n", "one\ntwo\n"] {
             std::fs::write(&log, text).unwrap();
-            record.copy_logs(truth.path()).unwrap();
+            record.copy_logs(truth.path(), &none()).unwrap();
             assert_eq!(std::fs::read_to_string(&copy).unwrap(), text);
             assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o444);
         }
         std::fs::remove_file(&copy).unwrap();
         std::fs::write(&copy, "lies\nlies").unwrap();
-        record.copy_logs(truth.path()).unwrap();
-        record.copy_logs(&truth.path().join("not made yet")).unwrap();
+        record.copy_logs(truth.path(), &none()).unwrap();
+        record.copy_logs(&truth.path().join("not made yet"), &none()).unwrap();
         assert_eq!(std::fs::read_to_string(&copy).unwrap(), "one\ntwo\n");
         assert_eq!(std::fs::read_to_string(&log).unwrap(), "one\ntwo\n", "the truth is unharmed");
+    }
+
+    #[test]
+    fn a_log_that_was_made_by_hand_is_never_rewritten() {
+        let (_directory, record) = record();
+        let truth = tempfile::tempdir().unwrap();
+        let copy = |n: u32| record.directory.path().join(format!("attempt-{n}.log"));
+        for n in [1, 2] {
+            std::fs::write(truth.path().join(format!("attempt-{n}.log")), "one\n").unwrap();
+        }
+        std::fs::write(copy(1), "one\nand what its process wrote later\n").unwrap();
+        let mode = std::fs::metadata(copy(1)).unwrap().permissions().mode();
+        let by_hand = ["attempt-1.log".to_owned(), "attempt-2.log".to_owned()].into();
+        record.copy_logs(truth.path(), &by_hand).unwrap();
+        assert_eq!(std::fs::read_to_string(copy(1)).unwrap(), "one\nand what its process wrote later\n");
+        assert_eq!(std::fs::metadata(copy(1)).unwrap().permissions().mode(), mode);
+        assert_eq!(std::fs::read_to_string(copy(2)).unwrap(), "one\n", "a missing copy is made");
     }
 
     #[test]
@@ -229,7 +261,7 @@ mod tests {
         record.write_document(b"page").unwrap();
         let truth = tempfile::tempdir().unwrap();
         std::fs::write(truth.path().join("attempt-1.log"), "log\n").unwrap();
-        record.copy_logs(truth.path()).unwrap();
+        record.copy_logs(truth.path(), &none()).unwrap();
         assert_eq!(std::fs::read_to_string(&outside).unwrap(), "private\n");
         assert_eq!(std::fs::read_to_string(record.directory.path().join("handoff.md")).unwrap(), "page");
         assert_eq!(std::fs::read_to_string(record.directory.path().join("attempt-1.log")).unwrap(), "log\n");

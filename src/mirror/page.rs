@@ -3,16 +3,15 @@
 mod blockers;
 mod changes;
 mod next_step;
+mod noted;
+mod state;
 mod tried;
 
 pub use tried::by_hand_lines;
 
-use std::fmt::Write as _;
-
 use crate::agent::output::Output;
 use crate::agent::sanitize::code;
 use crate::agent::summary::{Item, Summary};
-use crate::config::markdown;
 use crate::config::templates::{HandoffPage, PromptContext, PromptKind, TemplateError, render_prompt};
 use crate::git::diff::{Changes, how_to_see};
 use crate::mirror::RECORD;
@@ -20,6 +19,7 @@ use crate::model::attempt::AttemptNo;
 use crate::model::attempts::Attempt;
 use crate::model::handoff::Handoff;
 use crate::model::status::Status;
+use state::{latest_summary, state};
 use tried::quote;
 
 /// Maximum lines of a list in a prompt; the record has all of them.
@@ -107,10 +107,11 @@ pub fn page(
         workspace: places.workspace.to_owned(),
         started: plain_time(handoff.created_at()),
         current_attempt: last.map_or(1, |(n, _)| n),
-        host: Some(handoff.host().to_owned()),
+        host: (!handoff.is_only_by_hand()).then(|| handoff.host().to_owned()),
         agent: Some(handoff.agent().to_owned()),
         verdict,
-        ended: last.and_then(|(_, attempt)| attempt.ended).map(plain_time),
+        // Only a host records when an attempt ended.
+        ended: last.and_then(|(_, attempt)| attempt.ended.filter(|_| !attempt.by_hand)).map(plain_time),
         unreachable_since: handoff.unreachable().map(|(since, why)| format!("{} ({why})", plain_time(since))),
         extra: extra(handoff, places),
         commands: handoff.attempts().iter().map(|(n, attempt)| command(*n, attempt)).collect(),
@@ -123,6 +124,7 @@ pub fn page(
         errors: or_known(story.blockers, handoff, "None."),
         next_step: Some(story.next_step),
         outcome: outcome(handoff),
+        noted: noted::noted(handoff),
     })
 }
 
@@ -163,7 +165,8 @@ pub fn with_context<T>(
     let id = &handoff.request().id;
     let fetched = handoff.lineage().rev().find(|(_, attempt)| attempt.fetched.is_some());
     let diff = fetched.map(|(n, _)| how_to_see(id, n));
-    let (record, base) = (format!("{RECORD}/{id}"), beginning(handoff));
+    let (record, base) = (format!("{RECORD}/{id}"), began_with(handoff));
+    let noted = noted::noted_in_prompt(handoff);
     render(&PromptContext {
         task: &handoff.request().task,
         repo,
@@ -181,6 +184,7 @@ pub fn with_context<T>(
         diff: diff.as_deref(),
         check_state: story.check.as_deref(),
         record: &record,
+        noted: noted.as_deref(),
     })
 }
 
@@ -215,6 +219,10 @@ fn command(n: AttemptNo, attempt: &Attempt) -> String {
         None => attempt.command.clone(),
     };
     match (attempt.started, &attempt.outcome) {
+        _ if attempt.by_hand && command.is_empty() => {
+            format!("# attempt {n} was run by hand; its command is not known")
+        }
+        _ if attempt.by_hand => command,
         (Some(_), _) => command,
         (None, None) => format!("# attempt {n}, not known to have started: {command}"),
         (None, Some(outcome)) => format!("# attempt {n} ended before its start ({}): {command}", outcome.reason),
@@ -239,54 +247,12 @@ fn last_verdict(handoff: &Handoff) -> Option<(AttemptNo, &crate::model::verdict:
     handoff.lineage().rev().find_map(|(n, attempt)| Some((n, attempt.verdict.as_ref()?)))
 }
 
-fn state(handoff: &Handoff, findings: &Findings) -> Option<String> {
-    let mut text = String::new();
-    for (n, attempt) in handoff.lineage().filter(|(_, attempt)| attempt.verdict.is_some()) {
-        _ = writeln!(text, "{}", ended(n, attempt));
-    }
-    if let Some((n, said)) = last_words(handoff, findings) {
-        _ = write!(text, "The agent's last words (`{}`):\n{}", said.pointer(n), markdown::quoted(&said.text));
-    }
-    let text = text.trim_end();
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-fn last_words<'a>(handoff: &'a Handoff, findings: &'a Findings) -> Option<(AttemptNo, &'a Item)> {
-    of_line(handoff, findings).rev().find_map(|(n, found)| Some((*n, found.summary.said.as_ref()?)))
-}
-
 /// The findings of the attempts that the work is based on.
 fn of_line<'a>(
     handoff: &'a Handoff,
     findings: &'a Findings,
 ) -> impl DoubleEndedIterator<Item = &'a (AttemptNo, Found)> {
     findings.attempts.iter().filter(|(n, _)| handoff.attempts().get(n).is_some_and(|attempt| !attempt.superseded))
-}
-
-fn latest_summary(handoff: &Handoff, findings: &Findings) -> Option<String> {
-    let (n, found) = of_line(handoff, findings).next_back()?;
-    let summary = &found.summary;
-    let running = handoff.phase(*n).is_some_and(|phase| phase.is_open());
-    let mut text = String::new();
-    if running {
-        _ = writeln!(text, "Partial: attempt {n} is still running.\n");
-    }
-    if let Some(attempt) = handoff.attempts().get(n).filter(|attempt| attempt.verdict.is_some()) {
-        _ = writeln!(text, "{}\n", ended(*n, attempt));
-    }
-    if let Some(said) = &summary.said {
-        _ = write!(text, "The agent's last words (`{}`):\n\n{}", said.pointer(*n), markdown::quoted(&said.text));
-    }
-    let text = text.trim_end();
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-fn ended(n: AttemptNo, attempt: &Attempt) -> String {
-    let Some(verdict) = &attempt.verdict else { return String::new() };
-    let at = verdict.pointer(n).map_or(String::new(), |pointer| format!(" (`{pointer}`)"));
-    let work =
-        attempt.fetched.as_ref().map_or(String::new(), |commit| format!(" Its work is commit `{}`.", commit.short()));
-    format!("Attempt {n} on {} ended {}: {}{at}.{work}", attempt.host, verdict.class, quote(&verdict.evidence))
 }
 
 /// How the user ended the handoff.
@@ -313,8 +279,25 @@ fn beginning(handoff: &Handoff) -> String {
     }
 }
 
+/// The same for a prompt. What was run by hand may have begun with an earlier state than the base.
+fn began_with(handoff: &Handoff) -> String {
+    match handoff.adopted() {
+        Some(adopted) if adopted.work.is_none() && !adopted.attempts.is_empty() => {
+            format!("a state that is not known, and was adopted at {}", beginning(handoff))
+        }
+        _ => beginning(handoff),
+    }
+}
+
 fn extra(handoff: &Handoff, places: &Located<'_>) -> Vec<(String, String)> {
     let mut lines = vec![("Base".to_owned(), beginning(handoff))];
+    if let Some(adopted) = handoff.adopted() {
+        let status =
+            adopted.status.as_ref().map_or(String::new(), |status| format!("; its status was {}", code(status)));
+        let started = adopted.started.as_ref().map_or(String::new(), |at| format!(", started {}", code(at)));
+        let said = if adopted.ended_by_user { "; you said that nothing of it runs any more" } else { "" };
+        lines.push(("Adopted".to_owned(), format!("from {}{started}{status}{said}", adopted.directory)));
+    }
     let attached = handoff.request().attached.iter().flat_map(|attached| &attached.files);
     for (file, path) in attached.zip(places.attached) {
         lines.push(("Attached".to_owned(), format!("{path} ({} bytes)", file.bytes)));

@@ -5,12 +5,13 @@ use minijinja::Environment;
 use crate::config::markdown::{self, Place};
 use crate::config::recorded;
 
-/// Adds the filters `line`, `item`, `prose`, `plain` and the functions `fence` and `recorded`.
+/// Adds the filters `line`, `item`, `prose`, `plain`, `quoted` and the functions `fence` and `recorded`.
 pub(super) fn add_to(environment: &mut Environment<'_>) {
     environment.add_filter("line", |text: String| line(&text));
     environment.add_filter("item", |text: String| item(&text));
     environment.add_filter("prose", |text: String| prose(&text));
     environment.add_filter("plain", |text: String| plain(&text));
+    environment.add_filter("quoted", |text: String| quoted(&text));
     environment.add_function("fence", |text: String| code_fence(&text));
     environment.add_function("recorded", |items: Vec<String>| list(&items));
 }
@@ -50,6 +51,14 @@ fn item(text: &str) -> String {
 /// reach beyond its section is quoted.
 fn prose(text: &str) -> String {
     contained(text, Place::Lines)
+}
+
+/// Foreign Markdown as a quotation, in which nothing counts as a claim of ours.
+fn quoted(text: &str) -> String {
+    let plain = plain(text);
+    let quoted = markdown::quoted(&markdown::harmless(plain.trim_start_matches('\n'), Place::Lines));
+    // Every line stays quoted, whatever is in it.
+    if markdown::is_contained(&quoted) { quoted } else { markdown::quoted(&markdown::fenced(&plain)) }
 }
 
 fn contained(text: &str, place: Place) -> String {

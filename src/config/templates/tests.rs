@@ -20,6 +20,7 @@ const CONTEXT: PromptContext<'static> = PromptContext {
     diff: None,
     check_state: None,
     record: ".cursor/agent-handoffs/x",
+    noted: None,
 };
 
 fn prompt(kind: PromptKind, context: &PromptContext<'_>) -> String {
@@ -241,7 +242,7 @@ fn a_mistake_in_a_template_is_shown_at_its_line() {
     assert!(shown.starts_with(&place) && shown.contains("2 | Go to {{ rep }}.\n"), "{shown}");
     assert!(
         shown.ends_with(
-            "\n  known here: task, repo, branch, check, state, next_step, message, tried, blockers, editor, attached, base, files, diff, check_state, record"
+            "\n  known here: task, repo, branch, check, state, next_step, message, tried, blockers, editor, attached, base, files, diff, check_state, record, noted"
         ),
         "{shown}"
     );

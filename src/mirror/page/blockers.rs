@@ -42,6 +42,12 @@ pub fn blockers(handoff: &Handoff, findings: &Findings) -> Vec<String> {
         }
         lines.extend(verdict.notes.iter().map(|note| format!("attempt {n}: {}", quote(note))));
     }
+    if let Some((n, last)) = handoff.last_attempt()
+        && last.by_hand
+        && last.verdict.is_none()
+    {
+        lines.push(format!("attempt {n} was run by hand, and nothing shows how it ended"));
+    }
     if let Some((n, output)) = last_output(handoff, findings) {
         let end: String = output.lines.iter().map(|line| format!("\n    {line}")).collect();
         lines.push(format!("attempt {n}: {}; its output ends (`{}`):\n{end}", output.fact(), output.pointer()));

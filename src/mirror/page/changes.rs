@@ -11,12 +11,18 @@ const IN_PROMPT: usize = 12;
 /// The changed files by attempt. Without the work of an attempt, what the agent says that it changed.
 pub fn files(handoff: &Handoff, findings: &Findings) -> Vec<String> {
     let mut lines = Vec::new();
+    let is_by_hand = |n| handoff.run_by_hand(n).is_some();
     for (n, found) in of_line(handoff, findings) {
         if let Some(changes) = &found.changes {
-            lines.push(listed(&format!("Attempt {n}, commit `{}`", changes.to.short()), changes, usize::MAX));
+            let of = match is_by_hand(*n) {
+                true => "In the checkout when the record was adopted".to_owned(),
+                false => format!("Attempt {n}"),
+            };
+            lines.push(listed(&format!("{of}, commit `{}`", changes.to.short()), changes, usize::MAX));
         } else {
             let claims = found.summary.files.shown.iter().map(|item| claim(*n, item));
-            lines.extend(claims.map(|claim| format!("{claim}, as the agent says; the work is not here")));
+            let where_is = if is_by_hand(*n) { "" } else { "; the work is not here" };
+            lines.extend(claims.map(|claim| format!("{claim}, as the agent says{where_is}")));
         }
     }
     if let Some(total) = findings.total.as_ref().filter(|_| lines.len() > 1) {

@@ -24,7 +24,11 @@ pub fn next_step(handoff: &Handoff) -> String {
              {id}`) or give it back (`handoff give {id}`)."
         ),
         Status::Stopped => {
-            format!("Continue with `handoff resume {id}`, or take it over with `handoff takeover {id}`.")
+            let resume = resume(handoff);
+            match handoff.attempts().is_empty() {
+                true => format!("Start it with `{resume}`."),
+                false => format!("Continue with `{resume}`, or take it over with `handoff takeover {id}`."),
+            }
         }
         Status::Parked | Status::Failed => {
             match handoff.last_attempt().and_then(|(_, attempt)| attempt.next.as_ref()) {
@@ -38,6 +42,13 @@ pub fn next_step(handoff: &Handoff) -> String {
 
 fn after_a_good_end(handoff: &Handoff) -> String {
     let id = &handoff.request().id;
+    if handoff.is_only_by_hand() {
+        return format!(
+            "Review the checkout against the task. Then end the handoff (`handoff finish {id}`), or continue on a host \
+             (`{}`).",
+            resume(handoff)
+        );
+    }
     let take = format!("take it over (`handoff takeover {id}`)");
     match last_verdict(handoff).map(|(_, verdict)| verdict.class) {
         Some(Class::Done) => format!("The check passes. Review the change (`handoff diff {id}`) and {take}."),
@@ -60,8 +71,14 @@ fn after_a_bad_end(handoff: &Handoff) -> String {
                  --message TEXT`."
             )
         }
-        _ => format!("See why it ended (`handoff show {id}`), then run `handoff resume {id}`."),
+        _ => format!("See why it ended (`handoff show {id}`), then run `{}`.", resume(handoff)),
     }
+}
+
+/// The command that starts the next attempt.
+fn resume(handoff: &Handoff) -> String {
+    let host = if handoff.is_only_by_hand() { " --host HOST" } else { "" };
+    format!("handoff resume {}{host}", handoff.request().id)
 }
 
 /// The next step for an agent, which has no `handoff` command and cannot ask the user.

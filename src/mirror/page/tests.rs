@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::agent::summary::summarise;
+use crate::config::markdown;
 use crate::config::templates::render_handoff;
 use crate::git::diff::Change;
 use crate::mirror::pointers::{Target, pointers};

@@ -88,7 +88,7 @@ pub fn commands(handoff: &Handoff, findings: &Findings) -> (Vec<Tried>, usize) {
 /// The story of all attempts, one line for each fact.
 pub fn tried(handoff: &Handoff, findings: &Findings) -> Vec<String> {
     let (commands, left_out) = commands(handoff, findings);
-    let has_begun = |attempt: &Attempt| attempt.started.is_some() || attempt.verdict.is_some();
+    let has_begun = |attempt: &Attempt| attempt.started.is_some() || attempt.verdict.is_some() || attempt.by_hand;
     let lineage: Vec<(AttemptNo, &Attempt)> = handoff.lineage().filter(|(_, attempt)| has_begun(attempt)).collect();
     let told_from = lineage.len().saturating_sub(MAX_TOLD);
     let mut lines = Vec::new();
@@ -124,6 +124,9 @@ fn heading(handoff: &Handoff, n: AttemptNo, attempt: &Attempt, summary: Option<&
         Some(model) => format!("{} ({})", handoff.agent_of(n), code(model)),
         None => handoff.agent_of(n).to_owned(),
     };
+    if attempt.by_hand {
+        return heading_by_hand(handoff, n, attempt, &agent);
+    }
     let head = format!("Attempt {n} on {} with {agent}", attempt.host);
     let (Some(started), verdict) = (attempt.started, attempt.verdict.as_ref()) else {
         return match &attempt.verdict {
@@ -141,6 +144,21 @@ fn heading(handoff: &Handoff, n: AttemptNo, attempt: &Attempt, summary: Option<&
             format!("{head}, from {since} to {}, ended {}: {evidence}{at}", plain_time(ended), verdict.class)
         }
         _ => format!("{head} runs since {since}"),
+    }
+}
+
+/// The same for an attempt that was run by hand: only what its log shows.
+fn heading_by_hand(handoff: &Handoff, n: AttemptNo, attempt: &Attempt, agent: &str) -> String {
+    let run = handoff.run_by_hand(n);
+    let agent = if handoff.is_unrecognised(n) { "an agent CLI that is not known here" } else { agent };
+    let log = if run.is_some_and(|run| run.log.is_none()) { "; its log is not here" } else { "" };
+    let head = format!("Attempt {n}, run by hand with {agent}{log}");
+    match &attempt.verdict {
+        Some(verdict) => {
+            let at = verdict.pointer(n).map_or(String::new(), |pointer| format!(" (`{pointer}`)"));
+            format!("{head}, ended {}: {}{at}", verdict.class, quote(&verdict.evidence))
+        }
+        None => format!("{head}; nothing shows how it ended"),
     }
 }
 
