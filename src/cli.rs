@@ -14,6 +14,7 @@ macro_rules! errln {
     }};
 }
 
+pub mod adopt;
 pub mod agents;
 pub mod clean;
 mod closing;
@@ -97,6 +98,7 @@ pub enum Command {
     Give(give::Give),
     Finish(finish::Finish),
     Clean(clean::Clean),
+    Adopt(adopt::Adopt),
     Forget(forget::Forget),
     Hosts(hosts::Hosts),
     Agents(agents::Agents),
@@ -151,6 +153,7 @@ async fn dispatch(args: Args) -> Result<u8, Error> {
         Command::Give(command) => command.run(&global).await,
         Command::Finish(command) => command.run(&global).await,
         Command::Clean(command) => command.run(&global).await,
+        Command::Adopt(command) => command.run(&global).await,
         Command::Forget(command) => command.run(&global).await,
         Command::Hosts(command) => command.run(&global).await,
         Command::Agents(command) => command.run(&global),

@@ -4,6 +4,7 @@
 //! `driver` holds a handoff while a verb acts on it, `dispatch` starts an attempt on a host, `attempt_loop` follows it
 //! to its end, and `decide` says what comes next.
 
+pub mod adopt;
 pub mod attempt;
 pub mod attempt_loop;
 mod capture;

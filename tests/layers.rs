@@ -22,7 +22,10 @@ const RANKS: &[&[&str]] = &[
 /// Parts of `supervise/` from the top down. A file uses its own part and those below it, so that no two parts use each
 /// other. What is below the driver gets the record and the connection, and cannot name the driver.
 const SUPERVISE: &[&[&str]] = &[
-    &["check", "clean", "finish", "forget", "give", "pull", "resume", "run", "show", "stop", "takeover", "undo"],
+    &[
+        "adopt", "check", "clean", "finish", "forget", "give", "pull", "resume", "run", "show", "stop", "takeover",
+        "undo",
+    ],
     &["attempt_loop"],
     &["driver"],
     &["custody"],

@@ -130,6 +130,11 @@ fn without_work(handoff: &Handoff, attempt: Option<u32>) -> Error {
             let error = accept(&state.refused).into_iter().fold(error, |error, command| error.hint(command));
             error.hint(format!("handoff pull {id}"))
         }
+        Some(_) if state.by_hand => {
+            Error::failed(format!("attempt {n} was run by hand, so its work is not recorded apart from your checkout"))
+                .hint("git diff".to_owned())
+                .hint(format!("handoff show {id}"))
+        }
         Some(outcome) if outcome.capture.is_none() && state.started.is_none() => {
             Error::failed(format!("attempt {n} ended before the agent started, so it left no work"))
                 .hint(format!("handoff show {id}"))

@@ -245,6 +245,24 @@ impl From<SuperviseError> for Error {
                     None => error,
                 }
             }
+            SuperviseError::NoHost { id, command } => Error::usage(message)
+                .hint(format!("handoff {command} {id} --host HOST"))
+                .hint("handoff hosts list  (prints the names)"),
+            SuperviseError::NotAdoptable { directory, needs_task: true, .. } => {
+                Error::usage(message).hint(format!("handoff adopt {} --task \"TASK\"", context::quoted(&directory)))
+            }
+            SuperviseError::NotAdoptable { .. } => {
+                Error::usage(message).hint("handoff run --host HOST \"TASK\"  (starts a new one)")
+            }
+            SuperviseError::MayRun { directory, is_proved: true, .. } => Error::failed(message)
+                .hint(format!("handoff adopt {}  (when that process has ended)", context::quoted(&directory))),
+            SuperviseError::MayRun { directory, .. } => Error::failed(message).hint(format!(
+                "handoff adopt --ended {}  (if you know that nothing of it runs any more)",
+                context::quoted(&directory)
+            )),
+            SuperviseError::IdTaken { directory, free, .. } => Error::usage(message)
+                .hint(format!("handoff adopt {} --id {free}", context::quoted(&directory)))
+                .hint("handoff list"),
             SuperviseError::NoWorktree { id } => Error::failed(message).hint(format!("handoff takeover {id}")),
             SuperviseError::Untold { id, host, command } => Error::failed(message)
                 .code(exit::UNREACHABLE)

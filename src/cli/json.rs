@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
-use super::{agents, diff, finish, forget, hosts, list, pull, ship, show, takeover, undo};
+use super::{adopt, agents, diff, finish, forget, hosts, list, pull, ship, show, takeover, undo};
 use crate::remote::trees::Tree;
 use crate::supervise::clean::HostReport;
 use crate::supervise::progress::Progress;
@@ -47,6 +47,7 @@ pub const OUTPUTS: &[Output] = &[
     each("give", "one for each event", SchemaGenerator::subschema_for::<Progress>),
     one("finish", SchemaGenerator::subschema_for::<finish::FinishedHandoff<'static>>),
     each("clean", "one for each handoff and host", SchemaGenerator::subschema_for::<HostReport>),
+    one("adopt", SchemaGenerator::subschema_for::<adopt::AdoptedHandoff<'static>>),
     one("forget", SchemaGenerator::subschema_for::<forget::ForgottenHandoff<'static>>),
     each("hosts list", "one for each host", SchemaGenerator::subschema_for::<hosts::ListedHost<'static>>),
     one("hosts check", SchemaGenerator::subschema_for::<hosts::CheckedHost<'static>>),

@@ -84,7 +84,8 @@ fn print_json(rows: &[ListedHandoff]) {
 fn print(rows: &[ListedHandoff], all: bool) {
     let now = jiff::Timestamp::now();
     let width = rows.iter().map(|row| row.summary.id.as_str().len()).max().unwrap_or(0);
-    let host_width = rows.iter().map(|row| first_line(&row.summary.host, HOST).chars().count()).max().unwrap_or(0);
+    let host_of = |s: &Summary| if s.by_hand { "by hand".to_owned() } else { first_line(&s.host, HOST) };
+    let host_width = rows.iter().map(|row| host_of(&row.summary).chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for row in rows {
         let s = &row.summary;
@@ -94,7 +95,7 @@ fn print(rows: &[ListedHandoff], all: bool) {
         let late = if s.superseded > 0 { format!(", {} superseded", s.superseded) } else { String::new() };
         let seen = age(now.as_second() - s.changed.as_second());
         let place = if all { format!("  {}", row.repository) } else { String::new() };
-        let host = first_line(&s.host, HOST);
+        let host = host_of(s);
         let released = if s.released { "  released" } else { "" };
         let id = s.id.as_str();
         text.push_str(&format!(

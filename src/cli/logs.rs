@@ -16,6 +16,7 @@ use crate::model::agent_event::AgentEvent;
 use crate::model::attempt::log_name;
 use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
+use crate::model::profile::DialectName;
 use crate::state::lock::DriverLock;
 use crate::state::log_reader::{Chunk, LogReader};
 use crate::supervise::attempt::Until;
@@ -55,6 +56,10 @@ impl Logs {
         let n = self.attempt.or(last).ok_or_else(|| Error::failed(format!("{id} has no attempt yet")))?;
         if !journal.handoff().attempts().contains_key(&n) {
             return Err(Error::usage(format!("{id} has no attempt {n}")).hint(format!("handoff show {id}")));
+        }
+        if journal.handoff().run_by_hand(n).is_some_and(|run| run.log.is_none()) {
+            errln!("attempt {n} was run by hand, and its log was not there when {id} was adopted");
+            return Ok(exit::OK);
         }
         let mut tail = Tail::new(&services, journal.handoff(), n, self.show.raw)?;
         let unread = services.unread_secrets(journal.handoff());
@@ -196,7 +201,10 @@ struct Tail {
 
 impl Tail {
     fn new(services: &Services, handoff: &Handoff, attempt: u32, raw: bool) -> Result<Tail, Error> {
-        let dialect = services.profile(handoff.agent_of(attempt))?.dialect;
+        let dialect = match handoff.is_unrecognised(attempt) {
+            true => DialectName::Plain,
+            false => services.profile(handoff.agent_of(attempt))?.dialect,
+        };
         let exact = services.store.log(&handoff.request().id, attempt);
         let path = if raw { exact } else { services.readable_logs(handoff)?.join(log_name(attempt, 1)) };
         Ok(Tail { raw, attempt, log: LogReader::new(path), reader: Reader::new(dialect), done: false })

@@ -173,7 +173,7 @@ pub fn shown<'a>(handoff: &'a Handoff, host: Option<&'a Result<StateLine, String
 /// Why nothing more happens by itself, with the command that helps.
 fn pause(handoff: &Handoff) -> Option<&str> {
     match handoff.last_attempt()?.1.next.as_ref()? {
-        Next::Park { why } if !handoff.is_taken_over() && !handoff.is_finished() => Some(why),
+        Next::Park { why } if !why.is_empty() && !handoff.is_taken_over() && !handoff.is_finished() => Some(why),
         _ => None,
     }
 }
@@ -200,6 +200,9 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
         request.base.head.commit().map_or("no commit yet", Oid::short),
         request.base.branch.as_deref().unwrap_or("a detached HEAD")
     );
+    if let Some(adopted) = handoff.adopted() {
+        outln!("  adopted   from {}", neutral(&adopted.directory));
+    }
     if let Some(attached) = &request.attached {
         outln!("  attached  {}", attachments(&attached.files));
     }
@@ -210,6 +213,9 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
         outln!("  session   {}", neutral(session));
     }
     match handoff.owner() {
+        Owner::Host(_) if handoff.is_only_by_hand() => {
+            outln!("  owner     no host yet; `handoff resume {} --host HOST` continues it on one", request.id)
+        }
         Owner::Host(host) => outln!("  owner     {} (epoch {})", neutral(host), handoff.epoch()),
         Owner::Laptop if handoff.ownership().is_confirmed() => {
             outln!("  owner     you (epoch {}), confirmed by the host", handoff.epoch())
@@ -237,6 +243,7 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
     }
     for (n, attempt) in handoff.attempts() {
         let state = match (&attempt.verdict, attempt.started) {
+            (None, _) if attempt.by_hand => "nothing shows how it ended".to_owned(),
             (Some(verdict), _) => format!("{}: {}", verdict.class, first_line(&verdict.evidence, 90)),
             (None, Some(started)) => format!("running for {}", age(now.as_second() - started.as_second())),
             (None, None) => match handoff.time_left(*n, now.as_second()) {
@@ -245,7 +252,9 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
             },
         };
         let superseded = if attempt.superseded { " (superseded: never applied)" } else { "" };
-        outln!("  attempt {n} on {}: {state}{superseded}", neutral(&attempt.host));
+        let place =
+            if attempt.by_hand { ", run by hand".to_owned() } else { format!(" on {}", neutral(&attempt.host)) };
+        outln!("  attempt {n}{place}: {state}{superseded}");
         let notes = attempt.verdict.iter().flat_map(|verdict| &verdict.notes);
         notes.for_each(|note| outln!("    note: {}", neutral(note)));
         let lacks = attempt.uncaptured.iter().flat_map(|lacks| uncaptured(&attempt.host, lacks));

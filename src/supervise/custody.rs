@@ -32,7 +32,9 @@ pub(in crate::supervise) async fn hold_all(
     record.ledger.read_secrets().await;
     // Earlier attempts too: two host names may share one directory, and a release covers the whole directory.
     let mut last = record.handoff().last_on(remote.host()).unwrap_or(0);
-    let mut todo: Vec<AttemptNo> = (1..=last).rev().collect();
+    // What was run by hand was never there.
+    let is_by_hand = |n: &AttemptNo| record.handoff().run_by_hand(*n).is_some();
+    let mut todo: Vec<AttemptNo> = (1..=last).filter(|n| !is_by_hand(n)).rev().collect();
     let mut receipts = Vec::new();
     while let Some(n) = todo.pop() {
         let Some((receipt, highest)) = hold(record, remote, n).await? else { continue };

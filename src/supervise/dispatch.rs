@@ -235,7 +235,11 @@ fn prompts(record: &Record, attempt: AttemptNo, launch: &DispatchSpec, facts: &S
     };
     Ok(Prompts {
         // A new session of a handoff with a history starts with the resume prompt.
-        fresh: render(if handoff.attempts().len() > 1 { PromptKind::Resume } else { PromptKind::Fresh })?,
+        fresh: render(if handoff.attempts().len() > 1 || handoff.adopted().is_some() {
+            PromptKind::Resume
+        } else {
+            PromptKind::Fresh
+        })?,
         resume: render(PromptKind::Resume)?,
         check_head: if handoff.request().check.is_some() { render(PromptKind::CheckHead)? } else { String::new() },
         check_foot: render(PromptKind::CheckFoot)?,

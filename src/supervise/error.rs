@@ -88,6 +88,33 @@ pub enum Error {
     /// The record has what is nowhere else.
     #[error("without the record of {id}, these would be lost:\n    {}", lost.join("\n    "))]
     WouldLose { id: HandoffId, lost: Vec<String> },
+    /// The handoff was run by hand, so there is no host that it could return to.
+    #[error("{id} was run by hand, so no host has it yet")]
+    NoHost {
+        id: HandoffId,
+        /// The command that was refused.
+        command: &'static str,
+    },
+    /// A directory has nothing that could be adopted, or not enough.
+    #[error("{} cannot be adopted: {why}", directory.display())]
+    NotAdoptable { directory: PathBuf, why: String, needs_task: bool },
+    /// A task that was started by hand runs on this machine, or may run.
+    #[error("{} cannot be adopted yet: {why}", directory.display())]
+    MayRun {
+        directory: PathBuf,
+        why: String,
+        /// A process of this machine writes the log.
+        is_proved: bool,
+    },
+    /// The id of a directory is that of something else.
+    #[error("{} cannot be adopted as {id}: {why}", directory.display())]
+    IdTaken {
+        directory: PathBuf,
+        id: HandoffId,
+        why: String,
+        /// A similar id that is free.
+        free: HandoffId,
+    },
     /// The worktree of a takeover was removed.
     #[error("the worktree of {id} is gone")]
     NoWorktree { id: HandoffId },

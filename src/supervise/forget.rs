@@ -108,7 +108,10 @@ impl Driver {
             [created_in(services, self.handoff())].into_iter().chain(merged).filter(|place| place.is_dir()).collect();
         let mut kept = Vec::new();
         for worktree in worktrees.iter().filter(|place| Place::of(place, self.id()) == Place::Worktree) {
-            let files = removal::remove(worktree, self.id(), &page, &logs)?;
+            let files = match self.record.was_made_by_hand(worktree) {
+                true => self.record.leave_to_people(worktree)?,
+                false => removal::remove(worktree, self.id(), &page, &logs)?,
+            };
             if !files.is_empty() {
                 let directory = worktree.join(RECORD).join(self.id().to_string()).display().to_string();
                 kept.push(KeptDirectory { directory, files });

@@ -39,6 +39,9 @@ impl Driver {
         let agent = self.record.other_agent(agent)?;
         self.settle(PATIENCE).await?;
         let worktree = self.worktree_to_give()?;
+        if host.is_none() && self.handoff().is_only_by_hand() {
+            return Err(Error::NoHost { id: self.id().clone(), command: "give" });
+        }
         let host = host.unwrap_or(self.handoff().host()).to_owned();
         if self.handoff().unfenced_hosts().contains(&host) {
             return Err(Error::Untold { id: self.id().clone(), host, command: "give" });

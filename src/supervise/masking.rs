@@ -11,6 +11,7 @@ use crate::agent::summary::Summary;
 use crate::config::mask::Mask;
 use crate::config::secrets;
 use crate::mirror::files;
+use crate::model::adopted::Adopted;
 use crate::model::attempt::Next;
 use crate::model::event::{ByHand, Kind};
 use crate::model::handoff::Handoff;
@@ -152,6 +153,21 @@ fn texts(mut kind: Kind, change: impl Fn(&mut String)) -> Kind {
 
 fn texts_by_hand(by_hand: &mut ByHand) -> impl Iterator<Item = &mut String> {
     by_hand.commits.iter_mut().chain(&mut by_hand.uncommitted)
+}
+
+/// What was taken over from a directory, masked. Its texts are those of people and of agents.
+pub(in crate::supervise) fn covered_adopted(mut adopted: Adopted) -> Adopted {
+    let mask = secrets::mask();
+    let cover = |text: &mut String| *text = mask.text(text).into_owned();
+    adopted.notes.iter_mut().for_each(|note| cover(&mut note.text));
+    for run in &mut adopted.attempts {
+        run.command.iter_mut().for_each(cover);
+        if let Some(verdict) = &mut run.verdict {
+            cover(&mut verdict.evidence);
+            verdict.notes.iter_mut().for_each(cover);
+        }
+    }
+    adopted
 }
 
 /// What a log contains, masked.

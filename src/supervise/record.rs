@@ -1,6 +1,7 @@
 //! The record of a handoff on this laptop: its journal, its logs, and the files that people read, which are kept equal
 //! to both.
 
+mod adopted;
 mod agent_choice;
 mod attached;
 mod by_hand;
@@ -62,6 +63,11 @@ impl Record {
     pub(in crate::supervise) fn new(services: &Arc<Services>, journal: Journal) -> Result<Record, Error> {
         let request = journal.handoff().request();
         let mut logs = AttemptLogs::new(&services.store, &request.id, services.profile(&request.agent)?);
+        let by_hand = journal.handoff().adopted().map_or(&[][..], |adopted| &adopted.attempts);
+        for run in by_hand {
+            logs.learn_profile(run.attempt, services.profile(run.agent.as_ref().unwrap_or(&request.agent))?.clone());
+            logs.learn_profile(run.attempt.saturating_add(1), services.profile(&request.agent)?.clone());
+        }
         for (first, agent, _) in journal.handoff().agents().skip(1) {
             logs.learn_profile(first, services.profile(agent)?.clone());
         }
@@ -148,7 +154,11 @@ impl Record {
             Place::Worktree => RecordFiles::open(worktree, self.id())?,
             Place::GitDirectory { .. } => RecordFiles::in_git_directory(&self.services.store.directory(self.id()))?,
         };
-        let merged = document::merge(&self.render(findings)?, files.document()?.as_deref());
+        let existing = match files.document()? {
+            None => self.original_page()?,
+            existing => existing,
+        };
+        let merged = document::merge(&self.render(findings)?, existing.as_deref());
         files.write_document(&merged)?;
         self.copy_logs(worktree, &self.services.readable_logs(self.handoff())?)
     }
@@ -156,7 +166,7 @@ impl Record {
     /// Updates the copies of the logs in a worktree. The logs themselves are in the git directory.
     fn copy_logs(&self, worktree: &Path, logs: &Path) -> Result<(), Error> {
         if Place::of(worktree, self.id()) == Place::Worktree {
-            RecordFiles::open(worktree, self.id())?.copy_logs(logs)?;
+            RecordFiles::open(worktree, self.id())?.copy_logs(logs, &self.logs_by_hand())?;
         }
         Ok(())
     }
@@ -192,7 +202,8 @@ impl Record {
     fn log_names(&self) -> Vec<String> {
         let mut names = Vec::new();
         for (n, attempt) in self.handoff().attempts() {
-            names.extend((1..=attempt.log_parts).map(|part| log_name(*n, part)));
+            let has_log = self.handoff().run_by_hand(*n).is_none_or(|run| run.log.is_some());
+            names.extend((1..=attempt.log_parts).filter(|_| has_log).map(|part| log_name(*n, part)));
             for stream in Stream::ALL.into_iter().filter(|stream| *stream != Stream::Log) {
                 for path in log_reader::parts(&self.services.store.output(self.id(), *n, stream.word())) {
                     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -212,6 +223,8 @@ impl Record {
         let mut all = Findings { attempts: Vec::new(), total: self.total_changes() };
         for n in handoff.attempts().keys() {
             let summary = match self.logs.summary(*n).filter(|_| is_covered) {
+                // Its lines mean nothing that is known.
+                _ if handoff.is_unrecognised(*n) => None,
                 Some(summary) => Some(covered_summary(summary)),
                 None => services.summaries.of(&logs.join(log_name(*n, 1)), self.logs.profile(*n))?,
             };

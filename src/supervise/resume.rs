@@ -44,7 +44,10 @@ impl Driver {
         {
             return Err(Error::Untold { id: self.id().clone(), host: host.to_owned(), command: "resume" });
         }
-        let elsewhere = host.is_some_and(|host| host != self.handoff().host());
+        if host.is_none() && self.handoff().is_only_by_hand() {
+            return Err(Error::NoHost { id: self.id().clone(), command: "resume" });
+        }
+        let elsewhere = self.handoff().is_only_by_hand() || host.is_some_and(|host| host != self.handoff().host());
         let active = self.handoff().status().is_active();
         // A host that is named again and has no root directory starts from nothing: the user knows that the directory
         // was deleted.

@@ -69,6 +69,16 @@ fn every_command_prints_what_its_schema_says() {
     assert_eq!(see("finish", &["--branch", "fix"])[0]["branch"], "fix");
     see("show", &["--offline"]);
     see("forget", &[ID, "--discard"]);
+    let directory = laptop.repository().join(".cursor/agent-handoffs/by-hand");
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("handoff.md"), "Status: failed\nTask: Try it.\nCurrent attempt: 2\n").unwrap();
+    std::fs::write(directory.join("attempt-1.log"), "Error: it broke\n").unwrap();
+    let path = directory.to_str().unwrap();
+    assert_eq!(see("adopt", &[path, "--dry-run"])[0]["adopted"], false);
+    assert_eq!(see("adopt", &[path])[0]["found"]["attempts"][1]["attempt"], 2);
+    assert_eq!(see("adopt", &[path])[0]["already"], true);
+    see("show", &["--offline"]);
+    see("list", &[]);
 }
 
 #[test]

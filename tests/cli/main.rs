@@ -1,6 +1,7 @@
 //! The program as its users run it: the built binary on an isolated laptop, with SSH servers in this process as hosts.
 //! There is one file for each command. The tests need git and a POSIX shell, no network and no account.
 
+mod adopt;
 mod agents;
 mod alone;
 mod clean;

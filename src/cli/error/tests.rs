@@ -186,7 +186,10 @@ fn engine() -> String {
         Mirror:
             MirrorError::Io { verb: "write", path: "/repo/.cursor/handoff.md".into(), source: io() }.into(),
             MirrorError::Symlink("/repo/.cursor".into()).into(),
-            MirrorError::NoDirectory("/repo/.cursor".into()).into();
+            MirrorError::NoDirectory("/repo/.cursor".into()).into(),
+            MirrorError::NotAFile("/repo/attempt-1.log".into()).into(),
+            MirrorError::TooLarge { path: "/repo/attempt-1.log".into(), bytes: 9, most: 8 }.into(),
+            MirrorError::Changed("/repo/attempt-1.log".into()).into();
         Transport: lost().into();
         Remote: RemoteError::Transport(lost()).into();
         Equivalent: SuperviseError::Equivalent { id: id(), status: "running" };
@@ -216,6 +219,16 @@ fn engine() -> String {
         NotReleased: SuperviseError::NotReleased { id: id() };
         HasWorktree: SuperviseError::HasWorktree { id: id(), worktree: "/repo handoff".into() };
         WouldLose: SuperviseError::WouldLose { id: id(), lost: vec!["refs/handoff/x/1/work (1234567890)".into()] };
+        NoHost: SuperviseError::NoHost { id: id(), command: "resume" };
+        NotAdoptable:
+            SuperviseError::NotAdoptable { directory: "/repo/a b".into(), why: "no task".into(), needs_task: true },
+            SuperviseError::NotAdoptable { directory: "/repo/x".into(), why: "it has no log".into(), needs_task: false };
+        MayRun:
+            SuperviseError::MayRun { directory: "/repo/x".into(), why: "process 7 writes".into(), is_proved: true },
+            SuperviseError::MayRun { directory: "/repo/a b".into(), why: "no end".into(), is_proved: false };
+        IdTaken: SuperviseError::IdTaken {
+            directory: "/repo/a b".into(), id: id(), why: "it is another's".into(), free: id().numbered(2)
+        };
         NoWorktree: SuperviseError::NoWorktree { id: id() };
         Untold: SuperviseError::Untold { id: id(), host: host(), command: "resume" };
         Elsewhere: elsewhere(None), elsewhere(Some(75));

@@ -22,11 +22,16 @@ pub(in crate::supervise) async fn raise_epoch(
     connection: &mut HostConnection,
     host: Option<&str>,
 ) -> Result<(), Error> {
+    let epoch = record.handoff().epoch() + 1;
+    let owner = host.map_or_else(|| record.handoff().owner().clone(), |host| Owner::Host(host.to_owned()));
+    // No host was ever allowed anything, so there is none to tell.
+    if record.handoff().is_only_by_hand() {
+        record.ledger.require(Kind::Owner { epoch, owner, confirmed: true })?;
+        return Ok(());
+    }
     if record.handoff().attempts().is_empty() {
         return Ok(());
     }
-    let epoch = record.handoff().epoch() + 1;
-    let owner = host.map_or_else(|| record.handoff().owner().clone(), |host| Owner::Host(host.to_owned()));
     // A running attempt is stopped later, by fencing.
     let at_rest = !record.handoff().status().is_active();
     let confirmed = at_rest
