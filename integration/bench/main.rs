@@ -1,7 +1,7 @@
 //! The speed of handoff compared with common tools: ssh, `ssh HOST cat`, rsync. Prints a table of ratios.
 //!
 //!     cargo bench --features integration --bench dispatch                  everything, some minutes
-//!     cargo bench --features integration --bench dispatch -- dispatch      one part: dispatch, logs, ship or stale
+//!     cargo bench --features integration --bench dispatch -- dispatch      one part: dispatch, logs, ship, stale or takeover
 //!     cargo bench --features integration --bench dispatch -- logs 0        and at one delay only, in ms: 0 or 100
 //!     cargo bench --features integration --bench dispatch -- --quick       fewer rounds, smaller data: does it work?
 //!
@@ -14,6 +14,7 @@ mod logs;
 mod scene;
 mod ship;
 mod table;
+mod takeover;
 
 #[allow(dead_code, reason = "shared with the tests; each uses its part")]
 #[path = "../support"]
@@ -58,8 +59,13 @@ const FULL: Size = Size { rounds: 9, log: 256 << 20, files: 60_000, only: None }
 const QUICK: Size = Size { rounds: 3, log: 16 << 20, files: 2_000, only: None };
 /// Measures a part into the table.
 type Part = fn(Size, &mut Table);
-const PARTS: [(&str, Part); 4] =
-    [("dispatch", dispatch::measure), ("logs", logs::measure), ("ship", ship::measure), ("stale", ship::measure_stale)];
+const PARTS: [(&str, Part); 5] = [
+    ("dispatch", dispatch::measure),
+    ("logs", logs::measure),
+    ("ship", ship::measure),
+    ("stale", ship::measure_stale),
+    ("takeover", takeover::measure),
+];
 
 fn main() {
     // cargo adds --bench.
@@ -73,7 +79,9 @@ fn main() {
             (Some((_, measure)), _) => wanted.push(measure),
             (None, Some(trip)) => size.only = Some(trip),
             (None, None) => {
-                eprintln!("no part {arg}; the parts are dispatch, logs, ship and stale, the round trips 0 and 100");
+                eprintln!(
+                    "no part {arg}; the parts are dispatch, logs, ship, stale and takeover, the round trips 0 and 100"
+                );
                 std::process::exit(2);
             }
         }

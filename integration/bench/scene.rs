@@ -69,9 +69,18 @@ impl Scene {
 
     /// Time of `handoff watch` of the newest handoff, whose agent has ended: until the laptop has its work.
     pub fn time_of_watch(&self) -> Duration {
-        let id = format!("bench-{}", self.number);
-        wait::until("the attempt's result", LONG, || self.has_result(&id).then_some(()));
-        self.laptop.handoff(&["watch", "--raw", &id]).time()
+        self.wait_for_result();
+        self.laptop.handoff(&["watch", "--raw", &self.newest()]).time()
+    }
+
+    /// The id of the newest handoff.
+    pub fn newest(&self) -> String {
+        format!("bench-{}", self.number)
+    }
+
+    /// Waits until the host has the result of the newest handoff.
+    pub fn wait_for_result(&self) {
+        wait::until("the attempt's result", LONG, || self.has_result(&self.newest()).then_some(()));
     }
 
     /// Time from Enter until `ssh HOST COMMAND` has ended. Its output is discarded.

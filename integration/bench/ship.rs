@@ -81,7 +81,7 @@ fn status(scene: &Scene) -> Duration {
 }
 
 /// Small text files in folders of a hundred, committed.
-fn make_repository(scene: &Scene, files: usize) {
+pub fn make_repository(scene: &Scene, files: usize) {
     let repo = &scene.laptop.repo;
     for number in 0..files {
         let folder = repo.join(format!("part-{:03}", number / 100));
