@@ -44,6 +44,7 @@ pub mod run;
 pub mod ship;
 pub mod show;
 pub mod stop;
+pub mod summarize;
 pub mod takeover;
 pub mod undo;
 pub mod watch;
@@ -88,6 +89,7 @@ pub enum Command {
     List(list::List),
     Show(show::Show),
     Logs(logs::Logs),
+    Summarize(summarize::Summarize),
     Watch(watch::Watch),
     Stop(stop::Stop),
     Resume(resume::Resume),
@@ -143,6 +145,7 @@ async fn dispatch(args: Args) -> Result<u8, Error> {
         Command::List(command) => command.run(&global),
         Command::Show(command) => command.run(&global).await,
         Command::Logs(command) => command.run(&global).await,
+        Command::Summarize(command) => command.run(&global).await,
         Command::Watch(command) => command.run(&global).await,
         Command::Stop(command) => command.run(&global).await,
         Command::Resume(command) => command.run(&global).await,

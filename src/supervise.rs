@@ -32,5 +32,6 @@ pub mod services;
 pub mod show;
 pub mod stop;
 pub mod summaries;
+pub mod summarize;
 pub mod takeover;
 pub mod undo;

@@ -23,7 +23,19 @@ const RANKS: &[&[&str]] = &[
 /// other. What is below the driver gets the record and the connection, and cannot name the driver.
 const SUPERVISE: &[&[&str]] = &[
     &[
-        "adopt", "check", "clean", "finish", "forget", "give", "pull", "resume", "run", "show", "stop", "takeover",
+        "adopt",
+        "check",
+        "clean",
+        "finish",
+        "forget",
+        "give",
+        "pull",
+        "resume",
+        "run",
+        "show",
+        "stop",
+        "summarize",
+        "takeover",
         "undo",
     ],
     &["attempt_loop"],

@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
-use super::{adopt, agents, diff, finish, forget, hosts, list, pull, ship, show, takeover, undo};
+use super::{adopt, agents, diff, finish, forget, hosts, list, pull, ship, show, summarize, takeover, undo};
 use crate::remote::trees::Tree;
 use crate::supervise::clean::HostReport;
 use crate::supervise::progress::Progress;
@@ -37,6 +37,7 @@ pub const OUTPUTS: &[Output] = &[
     one("show", SchemaGenerator::subschema_for::<show::ShownHandoff<'static>>),
     each("show --host", "one for each checkout", SchemaGenerator::subschema_for::<Tree>),
     each("logs", "one for each event", SchemaGenerator::subschema_for::<Progress>),
+    one("summarize", SchemaGenerator::subschema_for::<summarize::SummarizedHandoff<'static>>),
     each("watch", "one for each event", SchemaGenerator::subschema_for::<Progress>),
     each("stop", "one for each event", SchemaGenerator::subschema_for::<Progress>),
     each("resume", "one for each event", SchemaGenerator::subschema_for::<Progress>),

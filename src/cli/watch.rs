@@ -113,7 +113,7 @@ fn join(driver: &Driver) {
     let handoff = driver.handoff();
     let Some((attempt, state)) = handoff.last_attempt() else { return };
     if state.ended.is_some() {
-        if let Some(Next::Park { why }) = &state.next {
+        if let Some(Next::Park { why }) = state.next.as_ref().filter(|_| !state.by_hand) {
             driver.tell(&Progress::Parked { attempt, why: why.clone() });
         }
         return;

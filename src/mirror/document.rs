@@ -76,7 +76,7 @@ pub fn ours(page: &[u8]) -> Vec<(String, String)> {
 
 /// Every section in order: its name in lower case, empty for the text before the first heading, and what is below the
 /// heading.
-pub(super) fn bodies(page: &[u8]) -> Vec<(String, String)> {
+pub fn bodies(page: &[u8]) -> Vec<(String, String)> {
     let body = |section: &Section<'_>| String::from_utf8_lossy(&section.text[section.body..]).into_owned();
     sections(page).iter().map(|section| (section.name.clone().unwrap_or_default(), body(section))).collect()
 }

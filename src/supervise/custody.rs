@@ -9,8 +9,9 @@ use crate::model::snapshot::Oid;
 use crate::remote::client::Remote;
 use crate::remote::poll::{Message, StateLine};
 use crate::remote::release::Receipt;
-use crate::supervise::attempt::ingest::on_result;
+use crate::supervise::attempt::ingest::{on_result, on_state};
 use crate::supervise::capture::{ask_for_capture, fetch_commit};
+use crate::supervise::connection::HostConnection;
 use crate::supervise::error::Error;
 use crate::supervise::logs::Piece;
 use crate::supervise::record::Record;
@@ -90,6 +91,20 @@ async fn is_held(record: &Record, n: AttemptNo, commit: &Oid) -> Result<bool, Er
         Ok::<_, crate::git::Error>(stands && repository.verify_connected(&objects).is_ok())
     });
     Ok(held.await??)
+}
+
+/// Fetches what a host has of the logs of an attempt that has not ended here, without waiting for more. Returns whether
+/// the host has recorded the end, which is not judged here.
+pub(in crate::supervise) async fn read_so_far(
+    record: &mut Record,
+    connection: &mut HostConnection,
+    n: AttemptNo,
+) -> Result<bool, Error> {
+    let remote = connection.once().await?;
+    let found = read_logs(record, &remote, n).await?;
+    let Some(state) = &found.state else { return Ok(false) };
+    on_state(record, remote.host(), state)?;
+    Ok(found.outcome.is_some() || state.result)
 }
 
 /// Reads the missing part of the logs, without waiting for more.

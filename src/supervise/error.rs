@@ -163,6 +163,11 @@ impl Error {
         }
     }
 
+    /// Whether the host, or the way to it, is the cause.
+    pub fn is_of_host(&self) -> bool {
+        matches!(self, Error::Transport(_) | Error::Remote(_))
+    }
+
     /// Whether the host refused for a reason of this class.
     pub fn is_refused(&self, class: &RefusalClass) -> bool {
         matches!(self, Error::Remote(error) if error.is_refused(class))

@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::mirror::files::RecordFiles;
-use crate::mirror::place::Place;
 use crate::mirror::pointers::{self, Pointer, Target};
 use crate::model::handoff::Handoff;
 use crate::model::id::{HandoffId, RemoteName};
@@ -13,7 +11,7 @@ use crate::remote::poll::StateLine;
 use crate::state::log_reader;
 use crate::supervise::connection::HostConnection;
 use crate::supervise::error::Error;
-use crate::supervise::record::{Record, created_in};
+use crate::supervise::record::{Record, written_page};
 use crate::supervise::services::Services;
 use crate::transport::NonInteractive;
 
@@ -23,16 +21,6 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 /// The prompt with which an interactive session continues the work, as far as it is known now.
 pub fn takeover_prompt(services: &Arc<Services>, id: &HandoffId) -> Result<String, Error> {
     Record::new(services, services.store.open(id)?)?.takeover_prompt()
-}
-
-/// The bytes of `handoff.md` in the worktree that the handoff was created in; `None` if there is none.
-pub fn document(services: &Services, handoff: &Handoff) -> Result<Option<Vec<u8>>, Error> {
-    let (worktree, id) = (created_in(services, handoff), &handoff.request().id);
-    let files = match Place::of(&worktree, id) {
-        Place::Worktree => RecordFiles::open(&worktree, id)?,
-        Place::GitDirectory { .. } => RecordFiles::in_git_directory(&services.store.directory(id))?,
-    };
-    Ok(files.document()?)
 }
 
 /// What the claims of `handoff.md` point to.
@@ -46,7 +34,7 @@ pub struct CheckedClaims {
 /// Follows every pointer of `handoff.md` to its line of a log or its commit. `None`: there is no `handoff.md`. What people
 /// wrote is not judged.
 pub fn check_claims(services: &Services, handoff: &Handoff) -> Result<Option<CheckedClaims>, Error> {
-    let Some(page) = document(services, handoff)? else { return Ok(None) };
+    let Some(page) = written_page(services, handoff)? else { return Ok(None) };
     let request = handoff.request();
     let own_words = [&request.task].into_iter().chain(&request.check).map(String::as_str).collect::<Vec<_>>();
     let pointers = pointers::pointers(&page, &own_words);

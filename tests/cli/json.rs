@@ -41,6 +41,7 @@ fn every_command_prints_what_its_schema_says() {
     assert_eq!(see("show", &[])[0]["status"], "done");
     see("show --host", &["box"]);
     assert!(see("logs", &["--attempt", "1"]).iter().all(|event| event["progress"] == "agent"));
+    assert_eq!(see("summarize", &[])[0]["attempt"], 2);
     see("watch", &[]);
     assert_eq!(see("pull", &[])[0]["attempts"].as_array().unwrap().len(), 2);
     let difference = see("diff", &[]).remove(0);

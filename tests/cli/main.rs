@@ -35,6 +35,7 @@ mod ship;
 mod show;
 mod skill;
 mod stop;
+mod summarize;
 mod support;
 mod takeover;
 mod unborn;

@@ -11,6 +11,7 @@ use crate::model::attempt::{AttemptNo, log_name};
 use crate::model::id::HandoffId;
 use crate::state::log_reader;
 use crate::supervise::progress::NullReporter;
+use crate::supervise::record::written_page;
 use crate::supervise::services::Services;
 use crate::supervise::show;
 use crate::ui::screen;
@@ -74,7 +75,7 @@ pub fn read(global: &Global, uri: &str) -> Result<Option<(String, &'static str)>
     }
     let journal = services.store.open(&id)?;
     let (bytes, kind) = match file {
-        File::Document => (show::document(&services, journal.handoff())?, "text/markdown"),
+        File::Document => (written_page(&services, journal.handoff())?, "text/markdown"),
         File::Log(n) if journal.handoff().attempt(n).is_some() => {
             let path = services.readable_logs(journal.handoff())?.join(log_name(n, 1));
             let read =

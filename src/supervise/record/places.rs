@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::git::takeover_worktree::Takeover;
+use crate::mirror::files::RecordFiles;
 use crate::mirror::place::Place;
 use crate::model::handoff::Handoff;
 use crate::model::id::RemoteName;
+use crate::supervise::error::Error;
 use crate::supervise::services::Services;
 
 /// The worktrees that have the record, found by their git directories. Another directory at a stored path gets no
@@ -62,6 +64,19 @@ pub fn document_of(services: &Services, handoff: &Handoff, worktree: &Path) -> (
     let place = Place::of(worktree, id);
     let path = place.document(worktree, id, &services.store.directory(id));
     (path, if let Place::GitDirectory { why } = place { Some(why) } else { None })
+}
+
+/// The bytes of `handoff.md` in the worktree that the handoff was created in; `None` if there is none.
+///
+/// # Errors
+/// It cannot be read.
+pub fn written_page(services: &Services, handoff: &Handoff) -> Result<Option<Vec<u8>>, Error> {
+    let (worktree, id) = (created_in(services, handoff), &handoff.request().id);
+    let files = match Place::of(&worktree, id) {
+        Place::Worktree => RecordFiles::open(&worktree, id)?,
+        Place::GitDirectory { .. } => RecordFiles::in_git_directory(&services.store.directory(id))?,
+    };
+    Ok(files.document()?)
 }
 
 /// The present place of the worktree that a handoff was created in, or its place at that time if the present one is
