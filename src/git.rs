@@ -6,6 +6,7 @@
 pub mod attached;
 pub mod attributes;
 mod background;
+mod boundary;
 mod by_hand;
 pub mod cache_key;
 pub mod capture;
@@ -19,6 +20,7 @@ mod index_stamp;
 pub mod merge_here;
 pub mod pack_file;
 pub mod pager;
+pub mod partial_clone;
 pub mod push;
 pub mod quarantine;
 pub mod record;
@@ -51,6 +53,10 @@ pub enum Error {
     /// The user's repository cannot be used for this; `hint` is a command or an action that helps.
     #[error("{what}")]
     Unfit { what: String, hint: String },
+    /// Objects that a host needs are only on the remote of a partial clone, and did not come from there. `hint` is a
+    /// command that fetches them.
+    #[error("this partial clone lacks {} that it needs now, and {remote} did not send {}: {why}", counted(*objects), if *objects == 1 { "it" } else { "them" })]
+    OnlyOnRemote { objects: u64, remote: String, why: String, hint: String },
     /// git is missing or older than [`command::MINIMUM`].
     #[error("{what}")]
     NoGit { what: String },
@@ -86,11 +92,16 @@ impl Error {
     /// What the user can do, if known.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::Unfit { hint, .. } => Some(hint),
+            Self::Unfit { hint, .. } | Self::OnlyOnRemote { hint, .. } => Some(hint),
             Self::NoGit { .. } => Some("install a newer git and put it on PATH"),
             _ => None,
         }
     }
+}
+
+/// A number of objects, for people.
+fn counted(objects: u64) -> String {
+    if objects == 1 { "1 object".to_owned() } else { format!("{objects} objects") }
 }
 
 /// The result type of this layer.

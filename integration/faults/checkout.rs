@@ -183,6 +183,8 @@ fn r44_odd_repositories() {
     owner_git(&site, &["config", "uploadpack.allowFilter", "true"]);
     let clone = site.laptop.path("partial");
     owner_git(&site, &["clone", "-q", "--no-checkout", "--filter=blob:none", &url, clone.to_str().unwrap()]);
+    let clone_git = |args: &[&str]| owner_git(&site, &[&["-C", clone.to_str().unwrap()], args].concat());
+    clone_git(&["config", "remote.origin.url", "file:///nonexistent/till.git"]);
     refused("partial", &clone, &["partial", "--refetch"]);
     let unborn = site.laptop.path("unborn");
     owner_git(&site, &["init", "-q", unborn.to_str().unwrap()]);

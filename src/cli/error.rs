@@ -137,10 +137,9 @@ impl From<TransportError> for Error {
 impl From<git::Error> for Error {
     fn from(error: git::Error) -> Self {
         let hint = error.hint().map(str::to_owned);
-        let code = if matches!(error, git::Error::Unfit { .. } | git::Error::NoGit { .. }) {
-            exit::USAGE
-        } else {
-            exit::FAILED
+        let code = match error {
+            git::Error::Unfit { .. } | git::Error::OnlyOnRemote { .. } | git::Error::NoGit { .. } => exit::USAGE,
+            _ => exit::FAILED,
         };
         let error = Error { code, ..Error::failed(error) };
         match hint {

@@ -10,7 +10,7 @@ use super::run::pattern;
 use crate::config::hosts::Hosts;
 use crate::git::snapshot;
 use crate::model::host::LOCAL;
-use crate::model::snapshot::{Changes, Extra, LeftBehind, Oid, SentFile, Snapshot};
+use crate::model::snapshot::{Changes, Extra, History, LeftBehind, Oid, SentFile, Snapshot};
 use crate::supervise::error::Error as SuperviseError;
 use crate::ui::{screen, ship_summary};
 
@@ -45,6 +45,10 @@ pub struct PlannedShip<'a> {
     /// Tree of the files, untracked ones included.
     files_tree: &'a Oid,
     changes: Changes,
+    /// The part of the history that is sent, if a partial clone does not have all of it. `fetched` is what `run` would
+    /// fetch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<&'a History>,
     /// Ignored files that are sent too.
     #[serde(skip_serializing_if = "Option::is_none")]
     ignored: Option<PlannedIgnored<'a>>,
@@ -78,6 +82,7 @@ impl<'a> From<&'a Snapshot> for PlannedShip<'a> {
             index_tree: &snapshot.index_tree,
             files_tree: &snapshot.files_tree,
             changes: snapshot.changes.unwrap_or_default(),
+            history: snapshot.history.as_ref(),
             ignored: snapshot.extra.as_ref().map(PlannedIgnored::from),
             operation: snapshot.operation.as_ref().map(|operation| operation.what.as_str()),
             left_behind: &snapshot.left_behind,

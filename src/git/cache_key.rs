@@ -4,7 +4,6 @@ use std::io::Write;
 
 use sha2::{Digest, Sha256};
 
-use super::repository::oid;
 use super::{Error, Repository, Result};
 use crate::model::snapshot::{Head, Oid};
 
@@ -51,16 +50,6 @@ impl Repository {
         hash.update(format!("{}\n", self.format().word()));
         lines.iter().for_each(|line| hash.update(format!("{line}\n")));
         hash.finalize().iter().take(20).map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// The commits at which the history of a shallow clone ends; empty where it is whole.
-    pub fn boundary(&self) -> Result<Vec<Oid>> {
-        let path = self.common_dir().join("shallow");
-        let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
-            read => read.map_err(Error::io("read", &path))?,
-        };
-        text.lines().map(oid).collect()
     }
 
     fn remembered(&self, head: &str) -> Option<String> {

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 
 use super::{Error, Result};
@@ -42,6 +42,10 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     ("GIT_LFS_SKIP_SMUDGE", "1"),    // a takeover must not download
 ];
 
+/// Lets no git reach a remote unless the command says so. git before 2.45 does not know GIT_NO_LAZY_FETCH, and would
+/// fetch the missing objects of a partial clone one by one.
+const NO_REMOTE: (&str, &str) = ("GIT_ALLOW_PROTOCOL", "none");
+
 /// Configuration of every git process, above the user's.
 const CONFIGURATION: [&str; 6] = [
     "core.fsmonitor=",          // runs a command; empty, because git before 2.36 took `false` for a command
@@ -68,6 +72,7 @@ pub struct Git {
     environment: Vec<(OsString, OsString)>,
     for_user: bool,
     as_typed: bool,
+    reaches_remote: bool,
     input: Input,
     output: Option<File>,
 }
@@ -90,6 +95,7 @@ impl Git {
             environment: Vec::new(),
             for_user: false,
             as_typed: false,
+            reaches_remote: false,
             input: Input::Nothing,
             output: None,
         }
@@ -129,10 +135,19 @@ impl Git {
     /// Runs as the user types it, with the user's hooks and ways to reach a remote. It may ask for a password on the
     /// terminal.
     pub fn as_typed(mut self) -> Self {
-        self = self.for_user().env("GIT_TERMINAL_PROMPT", "1");
+        self = self.for_user().env("GIT_TERMINAL_PROMPT", "1").env("GIT_NO_LAZY_FETCH", "0");
         self.as_typed = true;
+        self.reaches_remote = true;
         self.keep(&REACH);
         self
+    }
+
+    /// Reaches a remote with the user's credentials and transport, and asks for nothing on the terminal.
+    pub(super) fn reaching_remote(mut self) -> Self {
+        self.reaches_remote = true;
+        self.keep(&REACH);
+        // ssh would ask for a passphrase on the terminal itself.
+        self.env("GIT_TERMINAL_PROMPT", "0").env("SSH_ASKPASS_REQUIRE", "force")
     }
 
     fn keep(&mut self, names: &[&str]) {
@@ -191,7 +206,13 @@ impl Git {
     }
 
     /// Runs the command to its end, whatever its exit status.
-    pub fn output(mut self) -> Result<Output> {
+    pub fn output(self) -> Result<Output> {
+        let read = |source| Error::Io { what: "could not read the output of git".into(), source };
+        self.start()?.wait_with_output().map_err(read)
+    }
+
+    /// Starts the command. Another thread feeds its stdin.
+    pub(super) fn start(mut self) -> Result<Child> {
         let input = std::mem::replace(&mut self.input, Input::Nothing);
         let mut command = self.into_command();
         let bytes = match input {
@@ -206,16 +227,12 @@ impl Git {
             }
         };
         let mut child = command.spawn().map_err(not_started)?;
-        let stdin = child.stdin.take();
-        std::thread::scope(|scope| {
-            if let (Some(mut stdin), Some(bytes)) = (stdin, bytes) {
-                // A command that ends before it has read everything reports that by its status, so a broken pipe is
-                // ignored.
-                scope.spawn(move || stdin.write_all(&bytes));
-            }
-            child.wait_with_output()
-        })
-        .map_err(|source| Error::Io { what: "could not read the output of git".into(), source })
+        if let (Some(mut stdin), Some(bytes)) = (child.stdin.take(), bytes) {
+            // A command that ends before it has read everything reports that by its status, so a broken pipe is
+            // ignored.
+            std::thread::spawn(move || stdin.write_all(&bytes));
+        }
+        Ok(child)
     }
 
     /// Runs the command to its end and passes on each line of its stderr. Its stdout is dropped.
@@ -253,7 +270,7 @@ impl Git {
     fn into_command(self) -> Command {
         let mut command = Command::new("git");
         inherit(&mut command);
-        command.envs(ENVIRONMENT).envs(self.environment);
+        command.envs((!self.reaches_remote).then_some(NO_REMOTE)).envs(ENVIRONMENT).envs(self.environment);
         command.arg("-C").arg(self.directory).arg("--no-pager");
         let unsigned = (!self.for_user).then_some(UNSIGNED);
         let unhooked = (!self.as_typed).then_some(UNHOOKED);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::command::Git;
 use super::repository::path_of;
 use super::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
@@ -75,11 +76,18 @@ impl Config {
         commands.collect()
     }
 
-    /// The remote that has the objects that may be absent here. `None`: this is no partial clone.
-    pub fn promisor(&self) -> Option<&str> {
+    /// The remotes that have the objects that may be absent here, in the order in which git asks them. Empty: this is no
+    /// partial clone.
+    pub fn promisors(&self) -> Vec<String> {
         let set = self.0.iter().filter(|(_, value)| value != "false");
-        let mut remotes = set.filter_map(|(key, _)| key.strip_prefix("remote.")?.strip_suffix(".promisor"));
-        remotes.next().or_else(|| self.get("extensions.partialclone"))
+        let remotes = set.filter_map(|(key, _)| key.strip_prefix("remote.")?.strip_suffix(".promisor"));
+        let mut found: Vec<String> = Vec::new();
+        for remote in remotes.chain(self.get("extensions.partialclone")) {
+            if !found.iter().any(|known| known == remote) {
+                found.push(remote.to_owned());
+            }
+        }
+        found
     }
 }
 
@@ -113,8 +121,13 @@ impl Repository {
     /// Tags and remote-tracking refs as (object, full name), for the agent's repository. An annotated tag is given by
     /// its tag object. Symbolic refs and names that are not UTF-8 are left out.
     pub fn shared_refs(&self) -> Result<Vec<(Oid, String)>> {
+        self.listed_refs(self.git("for-each-ref"))
+    }
+
+    /// Those that a `for-each-ref` selects.
+    pub(super) fn listed_refs(&self, git: Git) -> Result<Vec<(Oid, String)>> {
         let format = "--format=%(objectname) %(symref) %(refname)";
-        let printed = self.git("for-each-ref").args([format, "refs/tags", "refs/remotes"]).run()?;
+        let printed = git.args([format, "refs/tags", "refs/remotes"]).run()?;
         let lines = printed.split(|b| *b == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
         let parse = |line: &str| {
             let (oid, name) = line.split_once("  ")?;
@@ -159,7 +172,7 @@ fn is_absent(error: &std::io::Error) -> bool {
 }
 
 /// A URL without password or token. Over http the user name, which may be a token, and the query are removed too.
-fn without_credentials(url: &str) -> String {
+pub(super) fn without_credentials(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
     let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
@@ -210,7 +223,13 @@ mod tests {
         assert_eq!(config.upstream("other"), None);
         let shipped = config.shipped();
         assert_eq!(shipped, [("core.autocrlf", "input"), ("core.safecrlf", "true")]);
-        assert_eq!(config.promisor(), None);
+        assert!(config.promisors().is_empty());
+        for (key, value) in
+            [("remote.a.promisor", "true"), ("remote.b.promisor", "false"), ("extensions.partialClone", "c")]
+        {
+            repo.git(["config", key, value]);
+        }
+        assert_eq!(repo.open().config().unwrap().promisors(), ["a", "c"]);
     }
 
     #[test]

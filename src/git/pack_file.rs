@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::background::{blocking, run};
+use super::boundary::Boundary;
 use super::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
 
@@ -49,32 +50,41 @@ pub fn forget(outbox: &Path) -> Result<()> {
 
 /// Packs in `outbox` what `tips` reach and `held` do not.
 ///
-/// Ids in `held` that the repository does not have are ignored. One process at a time may use an outbox.
+/// Ids in `held` that the repository does not have are ignored. The history ends at `ends`, too, which may be incomplete
+/// below. One process at a time may use an outbox.
 ///
 /// # Errors
 /// git fails, or the file cannot be written.
-pub async fn make(repo: &Repository, outbox: &Path, tips: &[Oid], held: &[Oid]) -> Result<PackFile> {
+pub async fn make(repo: &Repository, outbox: &Path, tips: &[Oid], held: &[Oid], ends: &[Oid]) -> Result<PackFile> {
     let held = {
         let (repo, held) = (repo.clone(), held.to_vec());
         blocking(move || repo.present(&held)).await?
     };
-    let ends: Vec<_> = tips.iter().map(Oid::to_string).chain(held.iter().map(|oid| format!("^{oid}"))).collect();
-    let ends = (ends.join("\n") + "\n").into_bytes();
+    let revs: Vec<_> = tips.iter().map(Oid::to_string).chain(held.iter().map(|oid| format!("^{oid}"))).collect();
+    let revs = (revs.join("\n") + "\n").into_bytes();
     forget(outbox)?;
     std::fs::create_dir_all(outbox).map_err(Error::io("make", outbox))?;
     let making = outbox.join("making");
-    let file = std::fs::File::create(&making).map_err(Error::io("make", &making))?;
-    let pack = repo.git("pack-objects").args(["--revs", "--stdout", "--delta-base-offset", "-q"]);
+    let boundary = Boundary::with(repo, ends)?;
     // The host's git indexes a pack in place only if it is complete. With nothing to build on, it always is.
-    let (pack, extension) = if held.is_empty() { (pack, "pack") } else { (pack.arg("--thin"), THIN) };
-    let ran = run(pack.stdout_file(file), ends).await?;
-    if !ran.status.success() {
-        forget(outbox)?;
-        return Err(ran.failed("pack-objects"));
+    let mut extension = if held.is_empty() { "pack" } else { THIN };
+    loop {
+        let file = std::fs::File::create(&making).map_err(Error::io("make", &making))?;
+        let pack = repo.git("pack-objects").args(["--revs", "--stdout", "--delta-base-offset", "-q"]);
+        let pack = if extension == THIN { pack.arg("--thin") } else { pack };
+        let ran = run(boundary.apply(pack).stdout_file(file), revs.clone()).await?;
+        if ran.status.success() {
+            let path = outbox.join(name(tips, extension));
+            std::fs::rename(&making, &path).map_err(Error::io("make", &path))?;
+            return read(repo, path);
+        }
+        // A partial clone may lack files of commits that the host has, which a thin pack would build on.
+        if extension != THIN || !repo.is_partial_clone()? {
+            forget(outbox)?;
+            return Err(ran.failed("pack-objects"));
+        }
+        extension = "pack";
     }
-    let path = outbox.join(name(tips, extension));
-    std::fs::rename(&making, &path).map_err(Error::io("make", &path))?;
-    read(repo, path)
 }
 
 impl Repository {
@@ -130,7 +140,7 @@ mod tests {
         let git = repo.open();
         let tips = [git.head_commit()];
         let outbox = repo.sibling("outbox");
-        let made = make(&git, &outbox, &tips, &[]).await.unwrap();
+        let made = make(&git, &outbox, &tips, &[], &[]).await.unwrap();
         assert!(!made.is_thin() && made.length == made.path.metadata().unwrap().len());
         assert_eq!(kept(&git, &outbox, &tips), Some(made.clone()));
         let printed = repo.git(["index-pack", made.path.to_str().unwrap()]);
@@ -155,13 +165,13 @@ mod tests {
         repo.commit("one line more");
         let foreign = "0123456789012345678901234567890123456789".parse().unwrap();
         let (outbox, tip) = (repo.sibling("outbox"), git.head_commit());
-        let made = make(&git, &outbox, std::slice::from_ref(&tip), &[foreign, held]).await.unwrap();
+        let made = make(&git, &outbox, std::slice::from_ref(&tip), &[foreign, held], &[]).await.unwrap();
         assert!(made.is_thin() && made.length < 2000, "{}", made.length);
         assert_eq!(kept(&git, &outbox, std::slice::from_ref(&tip)), Some(made.clone()));
         index(&host, &made);
         git_in(&host, ["rev-list", "--objects", tip.as_str()]);
         // Nothing is missing: the pack is empty, and git reads it.
-        let made = make(&git, &outbox, std::slice::from_ref(&tip), std::slice::from_ref(&tip)).await.unwrap();
+        let made = make(&git, &outbox, std::slice::from_ref(&tip), std::slice::from_ref(&tip), &[]).await.unwrap();
         assert_eq!(made.length, 32);
         index(&host, &made);
     }

@@ -125,8 +125,19 @@ impl Quarantine {
     pub fn is_connected(&self, tips: &[Tip]) -> Result<bool> {
         match self.list(&tips.iter().collect::<Vec<_>>()) {
             Err(Error::Failed { stderr, .. }) if !is_of_disk(&stderr) => Ok(false),
-            listed => listed.map(|_| true),
+            Err(error) => Err(error),
+            Ok(_) => Ok(!self.repo.is_partial_clone()? || self.is_complete(tips)?),
         }
+    }
+
+    /// Whether the files of every tip are here. In a partial clone, refs of the user's may reach a commit whose files are
+    /// only on the remote, and such a commit may be part of the work.
+    fn is_complete(&self, tips: &[Tip]) -> Result<bool> {
+        let parents = |(name, tip): &Tip| refs::is_state(&self.id, name).then(|| format!("{tip}^@\n"));
+        let states: String = tips.iter().filter_map(parents).collect();
+        let input: String = tips.iter().map(|(_, tip)| format!("{tip}\n")).collect();
+        let walk = self.with_arrived("rev-list").args(["--objects", "--quiet", "--no-walk", "--stdin"]);
+        Ok(walk.stdin(input + &states).output()?.status.success())
     }
 
     /// Checks what the tips reach, publishes what is accepted, and moves those refs in the repository. The names of the
@@ -197,7 +208,9 @@ impl Quarantine {
         let own: String = self.repo.list_refs(&refs::of(&self.id))?.iter().map(|(_, oid)| format!("{oid}\n")).collect();
         let path = self.path("known");
         let file = File::create(&path).map_err(Error::io("write", &path))?;
-        let walk = self.repo.git("rev-list").args(["--objects", "--stdin", &format!("--exclude={}*", refs::ROOT)]);
+        // A partial clone does not have everything that its refs reach.
+        let walk = self.repo.git("rev-list").args(["--objects", "--missing=allow-any", "--stdin"]);
+        let walk = walk.arg(format!("--exclude={}*", refs::ROOT));
         walk.arg("--all").stdin(own).stdout_file(file).run()?;
         let known = reached(&path, &present.into_iter().collect())?;
         let still = findings.into_iter().map(|mut finding| {

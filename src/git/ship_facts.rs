@@ -19,8 +19,10 @@ pub struct ShipFacts {
     pub remotes: Vec<(String, String)>,
     /// Tags and remote-tracking refs.
     pub refs: Vec<(Oid, String)>,
-    /// Commits at which the history of a shallow clone ends; empty where it is whole.
+    /// Commits at which the history ends on the host; empty where it is whole.
     pub shallow: Vec<Oid>,
+    /// Those of a partial clone among them: here the history continues, but not with all objects.
+    pub ends: Vec<Oid>,
     /// Configuration in git's own format.
     pub config: String,
     pub excludes: Vec<u8>,
@@ -40,8 +42,16 @@ impl ShipFacts {
             Some(base) => (base.head.clone(), base.branch.clone()),
             None => repository.head_and_branch()?,
         };
-        let refs = repository.shared_refs()?;
-        let shallow = repository.boundary()?;
+        let ends = base.and_then(|base| base.history.as_ref()).map(|history| history.ends.clone()).unwrap_or_default();
+        // What was fetched since the base was sent may not be complete.
+        let refs = match base.filter(|_| !config.promisors().is_empty()) {
+            Some(base) => repository.refs_within(&base.head, &ends)?,
+            None => repository.shared_refs()?,
+        };
+        let mut shallow = repository.boundary()?;
+        shallow.extend(ends.iter().cloned());
+        shallow.sort();
+        shallow.dedup();
         let recorded = base.and_then(|base| base.cache_key.clone());
         let cache_key = recorded.map_or_else(|| repository.cache_key_for(&head, &shallow), Ok)?;
         let upstream = branch.and_then(|branch| config.upstream(&branch)).map(|up| (up.remote, up.merge));
@@ -53,6 +63,7 @@ impl ShipFacts {
             remotes: repository.remotes()?.into_iter().map(|remote| (remote.name, remote.url)).collect(),
             refs,
             shallow,
+            ends,
             config: sections(&config.shipped()),
             excludes: repository.excludes()?,
             author_name: name.unwrap_or("handoff").to_owned(),

@@ -15,7 +15,6 @@ mod included_ignored;
 mod kept_index;
 mod left_behind;
 mod operation;
-mod preconditions;
 mod rewritten;
 mod scratch;
 mod worktree_include;
@@ -26,6 +25,7 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use super::index_stamp::IndexStamp;
+use super::partial_clone::{PartialClone, Tell};
 use super::{Error, Repository, Result};
 use crate::model::snapshot::{Head, Snapshot};
 use hidden_edits::Flags;
@@ -46,31 +46,34 @@ const PAUSE: Duration = Duration::from_millis(30);
 /// Stores HEAD, the index and the files as objects of the user's repository.
 ///
 /// Changes neither the index nor a ref: the caller keeps the commit with [`Repository::keep_ref`] before using it.
-/// [`Error::Unfit`] if the state cannot be shipped whole (a partial clone).
 ///
 /// `include` has patterns as in .gitignore, of ignored files to ship in a tree of their own. The caller keeps its
 /// commit, and the one of an unfinished operation, too.
 pub fn take(repo: &Repository, include: &[String]) -> Result<Snapshot> {
-    take_with(repo, Include { patterns: include, for_run: false, listed: LISTED })
+    take_with(repo, Include { patterns: include, run: None, listed: LISTED })
 }
 
 /// The same with every path that the snapshot does not contain, for a caller that deletes them.
 pub fn take_listing_all(repo: &Repository, include: &[String]) -> Result<Snapshot> {
-    take_with(repo, Include { patterns: include, for_run: false, listed: usize::MAX })
+    take_with(repo, Include { patterns: include, run: None, listed: usize::MAX })
 }
 
 /// The same for a new handoff, whose checkout on the host also needs what `.worktreeinclude` selects. The changed files
-/// are counted.
-pub fn take_for_run(repo: &Repository, include: &[String]) -> Result<Snapshot> {
-    take_with(repo, Include { patterns: include, for_run: true, listed: LISTED })
+/// are counted. What a partial clone lacks of it is fetched, after `tell` was told.
+///
+/// # Errors
+/// [`Error::OnlyOnRemote`] if the remote does not send it.
+pub fn take_for_run(repo: &Repository, include: &[String], tell: Tell<'_>) -> Result<Snapshot> {
+    take_with(repo, Include { patterns: include, run: Some(Run { tell: Some(tell) }), listed: LISTED })
 }
 
-/// What [`take_for_run`] would store. Nothing is left in the repository: no object, no directory, no kept index.
+/// What [`take_for_run`] would store. Nothing is fetched, or left in the repository: no object, no directory, no kept
+/// index.
 pub fn preview(repo: &Repository, include: &[String]) -> Result<Snapshot> {
     let home = repo.state_dir();
     let is_new = !home.exists();
-    let include = Include { patterns: include, for_run: true, listed: LISTED };
-    let snapshot = without_doubt(repo, || Ok(take_checked(repo, include)?.snapshot));
+    let include = Include { patterns: include, run: Some(Run { tell: None }), listed: LISTED };
+    let snapshot = without_doubt(repo, || Ok(take_complete(repo, include)?.snapshot));
     if is_new {
         // Fails if another process has put something into it.
         let _ = std::fs::remove_dir(&home);
@@ -84,9 +87,11 @@ fn take_with(repo: &Repository, include: Include) -> Result<Snapshot> {
 
 /// Takes a snapshot again without the kept index if that may be the cause of an error, whatever the error says.
 fn without_doubt(repo: &Repository, take: impl Fn() -> Result<Snapshot>) -> Result<Snapshot> {
-    match take() {
-        Err(error) if !matches!(error, Error::Unfit { .. }) && kept_index::forget(repo) => take(),
-        taken => taken,
+    let taken = take();
+    match taken {
+        Err(Error::Unfit { .. } | Error::OnlyOnRemote { .. }) | Ok(_) => taken,
+        Err(_) if kept_index::forget(repo) => take(),
+        Err(_) => taken,
     }
 }
 
@@ -94,34 +99,45 @@ fn without_doubt(repo: &Repository, take: impl Fn() -> Result<Snapshot>) -> Resu
 #[derive(Clone, Copy)]
 struct Include<'a> {
     patterns: &'a [String],
-    /// Whether the snapshot is for a new handoff.
-    for_run: bool,
+    /// The snapshot is for a new handoff.
+    run: Option<Run<'a>>,
     /// Maximum paths that are listed for one reason; the rest are counted.
     listed: usize,
 }
 
+/// A ship to a new checkout.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    /// Is told what is fetched. `None`: nothing is.
+    tell: Option<Tell<'a>>,
+}
+
 fn take_once(repo: &Repository, include: Include) -> Result<Snapshot> {
-    let Taken { scratch, snapshot, kept, staged, files, flags } = take_checked(repo, include)?;
-    let extra = snapshot.extra.iter().map(|extra| &extra.commit);
-    let operation = snapshot.operation.iter().map(|operation| &operation.commit);
-    let commits: Vec<_> = extra.chain(operation).chain([&snapshot.commit]).collect();
+    let Taken { scratch, snapshot, kept, staged, files, flags } = take_complete(repo, include)?;
     std::thread::scope(|scope| {
         scope.spawn(|| kept.keep(&scratch, &staged, &files, &flags));
-        scratch.migrate(&commits, &snapshot.head)
+        scratch.migrate(&snapshot)
     })?;
     Ok(snapshot)
 }
 
-/// Checks the preconditions while the snapshot is taken.
-fn take_checked(repo: &Repository, include: Include) -> Result<Taken> {
-    // Both only read. A failed precondition is reported first, because it may be the cause of the other error.
-    let (preconditions, taken) = std::thread::scope(|scope| {
-        let preconditions = scope.spawn(|| preconditions::check(repo));
+/// Takes the snapshot, and for a ship what a partial clone lacks of it.
+fn take_complete(repo: &Repository, include: Include) -> Result<Taken> {
+    let Some(Run { tell }) = include.run else { return take_fit(repo, include) };
+    let (clone, taken) = std::thread::scope(|scope| {
+        let clone = scope.spawn(|| PartialClone::of(repo));
         let taken = take_fit(repo, include);
-        (preconditions.join(), taken)
+        (clone.join(), taken)
     });
-    preconditions.unwrap_or_else(|_| preconditions::check(repo))?;
-    taken
+    let Some(clone) = clone.unwrap_or_else(|_| PartialClone::of(repo))? else { return taken };
+    let mut taken = match taken {
+        Err(_) if clone.bring_trees(tell)? => take_fit(repo, include),
+        taken => taken,
+    }?;
+    let git = |verb| taken.scratch.git(verb);
+    let history = clone.history(&git, &taken.snapshot, tell)?;
+    taken.snapshot.history = history;
+    Ok(taken)
 }
 
 /// A snapshot whose objects are still in our own directory.
@@ -175,7 +191,7 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: Include) -> Result<Taken> 
     let files_tree = files_tree.unwrap_or_else(|_| scratch.files_tree(&staged, &files))?;
 
     let count = || changes::count(&scratch, &repo.tree_of_head(&stamp.head)?, &index_tree, &files_tree);
-    let changes = include.for_run.then(count).transpose()?;
+    let changes = include.run.map(|_| count()).transpose()?;
     let parent = stamp.head.commit();
     let index_commit = scratch.commit("handoff: what is staged", &index_tree, parent)?;
     let parents = parent.into_iter().chain([&index_commit]);
@@ -190,6 +206,7 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: Include) -> Result<Taken> 
         files_tree,
         branch,
         changes,
+        history: None,
         extra,
         operation,
         cache_key: None,

@@ -109,13 +109,18 @@ impl Repository {
         Ok(())
     }
 
-    /// The tips of what a host need not send of a handoff's work: the handoff's refs, and the refs that were shipped.
+    /// The tips of what a host need not send of a handoff's work: the handoff's refs, and the refs that were shipped. Other
+    /// commits of a partial clone may lack objects; after a pack that lacked some (`is_last`), it counts on nothing.
     ///
     /// # Errors
     /// git fails.
-    pub fn held_of(&self, id: &HandoffId) -> Result<Vec<Oid>> {
-        let listed =
-            self.git("for-each-ref").args(["--format=%(objectname)", &refs::of(id), "refs/tags", "refs/remotes"]);
+    pub fn held_of(&self, id: &HandoffId, is_last: bool) -> Result<Vec<Oid>> {
+        let is_partial = self.is_partial_clone()?;
+        if is_partial && is_last {
+            return Ok(vec![]);
+        }
+        let below = if is_partial { &["", ""][..0] } else { &["refs/tags", "refs/remotes"][..] };
+        let listed = self.git("for-each-ref").args(["--format=%(objectname)", &refs::of(id)]).args(below);
         let mut held: Vec<Oid> = String::from_utf8_lossy(&listed.run()?).lines().flat_map(str::parse).collect();
         held.sort();
         held.dedup();

@@ -109,6 +109,9 @@ pub struct Snapshot {
     /// How many files differ from HEAD; `None` if they were not counted, as in captures and in older records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
+    /// The part of the history that is sent, if a partial clone does not have all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
     /// Ignored files that the work needs. They are apart from the others and in no capture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<Extra>,
@@ -132,6 +135,24 @@ pub struct Changes {
     pub unstaged: u64,
     /// Files that the index does not have.
     pub untracked: u64,
+}
+
+/// The part of a partial clone's history that a host gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct History {
+    /// Commits at which it ends: they are sent, their parents are not. Empty if it has a beginning, or no commit.
+    pub ends: Vec<Oid>,
+    /// Number of commits that are sent.
+    pub commits: u64,
+    /// Number of tags and remote-tracking refs that are not sent, because their commits are not.
+    pub left_refs: u64,
+    /// The remote that has the other objects.
+    pub remote: String,
+    /// Number of objects that the clone lacked, and that are fetched before they are sent.
+    pub fetched: u64,
+    /// More may be fetched: only a fetch of a directory shows what it contains.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_least: bool,
 }
 
 /// Ignored files as git objects.

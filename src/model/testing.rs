@@ -28,6 +28,7 @@ pub(crate) fn created(id: &str) -> Created {
             extra: None,
             operation: None,
             cache_key: None,
+            history: None,
             left_behind: vec![],
         },
         attached: None,

@@ -21,7 +21,7 @@ use crate::model::id::{HandoffId, Uid};
 use crate::model::snapshot::Snapshot;
 use crate::state::index;
 use crate::state::lock::DriverLock;
-use crate::supervise::dispatch::facts;
+use crate::supervise::dispatch::{facts, tell_fetch};
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::masking::covered_adopted;
@@ -106,12 +106,18 @@ fn known(services: &Services, directory: &Path) -> Result<Option<HandoffId>, Err
 
 /// Records the handoff with everything that belongs to it, or nothing.
 async fn record(services: &Arc<Services>, found: &Found, mut made: HandMade) -> Result<(), Error> {
-    let repository = services.repository.clone();
-    let (now, facts) =
-        tokio::join!(blocking(move || snapshot::take_for_run(&repository, &[])), facts(&services.repository, None));
-    let now = Snapshot { cache_key: Some(facts?.cache_key), ..now?? };
+    let (repository, tell) = (services.repository.clone(), tell_fetch(services));
+    let taken = blocking(move || snapshot::take_for_run(&repository, &[], &tell));
+    let (now, facts) = tokio::join!(taken, self::facts(&services.repository, None));
+    let now = now??;
     services.tell(&Progress::LeftBehind { items: now.left_behind.clone() });
     let base = base(services, found, &now)?;
+    // In a partial clone they depend on the end of the history that is sent.
+    let facts = match base.history {
+        Some(_) => self::facts(&services.repository, Some(base.clone())).await,
+        None => facts,
+    };
+    let base = Snapshot { cache_key: Some(facts?.cache_key), ..base };
     let work = (base.commit != now.commit).then(|| now.commit.clone());
     let last = found.attempts.last().map(|run| run.attempt);
     keep(services, &found.id, &base)?;
@@ -166,7 +172,7 @@ async fn complete(services: &Arc<Services>, id: &HandoffId) -> Result<(), Error>
 }
 
 /// The commit that the page names, without changes, or the working state now.
-fn base(services: &Services, found: &Found, now: &Snapshot) -> Result<Snapshot, Error> {
+fn base(services: &Arc<Services>, found: &Found, now: &Snapshot) -> Result<Snapshot, Error> {
     // Without an attempt, there is none that could have changed something since; a merge in progress has one HEAD.
     let named = found.base.as_ref().filter(|_| !found.attempts.is_empty() && now.operation.is_none());
     let Some(named) = named else { return Ok(now.clone()) };
@@ -174,14 +180,16 @@ fn base(services: &Services, found: &Found, now: &Snapshot) -> Result<Snapshot, 
     if clean.head == now.head && clean.index_tree == now.index_tree && clean.files_tree == now.files_tree {
         return Ok(now.clone());
     }
-    Ok(Snapshot {
+    let base = Snapshot {
         commit: clean.commit,
         head: clean.head,
         index_tree: clean.index_tree,
         files_tree: clean.files_tree,
         changes: None,
         ..now.clone()
-    })
+    };
+    let history = services.repository.history_of(&base, &tell_fetch(services))?;
+    Ok(Snapshot { history, ..base })
 }
 
 /// Keeps the base from git's gc.

@@ -164,7 +164,7 @@ async fn bring(record: &Record, remote: &Remote, n: AttemptNo, cache: Cache<'_>)
     let mut is_last = false;
     loop {
         let (repo, id) = (repository.clone(), record.id().clone());
-        let held = blocking(move || repo.held_of(&id)).await??;
+        let held = blocking(move || repo.held_of(&id, is_last)).await??;
         let FetchedPack { refs, pack } = remote.fetch_pack(cache, n, &held, &inbox, &mut received).await?;
         let arrived = Arrival::of(repository, (record.id(), &record.name), n, &refs, &pack).await?;
         match arrived {

@@ -6,6 +6,7 @@ pub(in crate::supervise) mod shown_command;
 pub mod spec;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::secrets;
@@ -55,8 +56,9 @@ struct Prepared {
     key: String,
     format: String,
     refs: Vec<(Oid, String)>,
-    /// Commits at which the history of a shallow clone ends.
+    /// Commits at which the history ends on the host, and those among them that it does not end at here.
     shallow: Vec<Oid>,
+    ends: Vec<Oid>,
     /// Directory for the pack, until the host has it.
     outbox: PathBuf,
     /// Directory for this handoff's packs to any host.
@@ -111,8 +113,13 @@ async fn prepare(
         spec,
         secrets: secrets::resolve_all(&host.secrets).await?,
     };
-    let mut refs: Vec<(Oid, String)> =
-        facts.refs.iter().map(|(oid, _)| (oid.clone(), format!("refs/keep/{oid}"))).collect();
+    let mut refs: Vec<(Oid, String)> = facts
+        .refs
+        .iter()
+        .map(|(oid, _)| oid)
+        .chain(&facts.ends)
+        .map(|oid| (oid.clone(), format!("refs/keep/{oid}")))
+        .collect();
     refs.sort();
     refs.dedup();
     if let Some(extra) = launch.ship.extra.as_ref().filter(|_| launch.checkout) {
@@ -141,8 +148,8 @@ async fn prepare(
     // Where the handoff has a tree, it has these, too.
     let attached = handoff.request().attached.iter().filter(|_| !launch.checkout);
     captured.extend(attached.map(|attached| attached.commit.clone()));
-    let shallow = facts.shallow.clone();
-    Ok(Prepared { ensure, key, format, refs, shallow, outbox, outboxes, tips, captured })
+    let (shallow, ends) = (facts.shallow.clone(), facts.ends.clone());
+    Ok(Prepared { ensure, key, format, refs, shallow, ends, outbox, outboxes, tips, captured })
 }
 
 /// Sends attempt `n` of a grant until the host has answered. What was sent before is sent again. Gives up if the user
@@ -257,11 +264,25 @@ fn fold(text: &str) -> u64 {
     text.bytes().fold(7, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)))
 }
 
-/// Facts for a ship of a handoff that exists.
-pub(in crate::supervise) async fn facts_again(record: &Record) -> Result<ShipFacts, Error> {
-    let base = record.handoff().request().base.clone();
+/// Facts for a ship of a handoff that exists. What a partial clone lacks of it is fetched.
+pub(in crate::supervise) async fn facts_again(record: &Record, ship: &Snapshot) -> Result<ShipFacts, Error> {
+    let (base, ship) = (record.handoff().request().base.clone(), ship.clone());
+    let base = {
+        let (repository, tell) = (record.services.repository.clone(), tell_fetch(&record.services));
+        blocking(move || repository.complete_ship(&base, &ship, &tell).map(|()| base)).await??
+    };
     let facts = facts(&record.services.repository, Some(base)).await?;
     Ok(ShipFacts { directory: directory_name(&record.created_in()), ..facts })
+}
+
+/// Says that objects are fetched from the remote of a partial clone.
+pub(in crate::supervise) fn tell_fetch(services: &Arc<Services>) -> impl Fn(u64, &str) + Sync + Send + 'static {
+    let services = services.clone();
+    move |objects, remote| {
+        let what = if objects == 1 { "1 object".to_owned() } else { format!("{objects} objects") };
+        services
+            .tell(&Progress::Note { text: format!("fetching {what} from {remote}, which this partial clone lacks") });
+    }
 }
 
 /// Facts for a ship, read while the loop continues: of the checkout, or of an earlier base.

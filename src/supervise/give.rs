@@ -48,10 +48,11 @@ impl Driver {
         }
         let last = self.handoff().attempts().keys().next_back().copied().unwrap_or_default();
         let work = self.take(&worktree, last).await?;
+        // What is missing of the work is fetched before the work is read.
+        let facts = facts_again(&self.record, &work).await?;
         let before = captured_before(&self.record, AttemptNo::MAX)?;
         let told = self.explain(&before, &work).await?;
         let by_hand = Some(self.record.by_hand(before, work.clone()).await?);
-        let facts = facts_again(&self.record).await?;
         let contact = reach(&self.record, &mut self.connection, Some(&host)).await?;
         // The agent's session belongs to the tree in which it began.
         if self.connection.host.name == host {

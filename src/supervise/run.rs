@@ -18,7 +18,7 @@ use crate::supervise::connection::HostConnection;
 use crate::supervise::dispatch::grant::record_grant;
 use crate::supervise::dispatch::shown_command::shown_command;
 use crate::supervise::dispatch::spec::Start;
-use crate::supervise::dispatch::{DispatchSpec, dispatch, facts};
+use crate::supervise::dispatch::{DispatchSpec, dispatch, facts, tell_fetch};
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
@@ -137,8 +137,9 @@ async fn prepare(
 ) -> Result<(HostConnection, Snapshot, ShipFacts), Error> {
     let repository = services.repository.clone();
     let is_taken = AtomicBool::new(false);
+    let tell = tell_fetch(services);
     let snapshot = async {
-        let taken = blocking(move || snapshot::take_for_run(&repository, &include)).await;
+        let taken = blocking(move || snapshot::take_for_run(&repository, &include, &tell)).await;
         is_taken.store(true, Ordering::Relaxed);
         taken
     };
@@ -153,6 +154,11 @@ async fn prepare(
     // Local errors are reported before remote ones.
     let (snapshot, facts) = (snapshot??, facts?);
     connected?;
+    // In a partial clone they depend on the end of the history that is sent.
+    let facts = match snapshot.history {
+        Some(_) => self::facts(&services.repository, Some(snapshot.clone())).await?,
+        None => facts,
+    };
     let snapshot = Snapshot { cache_key: Some(facts.cache_key.clone()), ..snapshot };
     Ok((connection, snapshot, facts))
 }

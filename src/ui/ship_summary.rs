@@ -4,7 +4,7 @@ use super::text::{first_line, neutral};
 use crate::config::settings::human_bytes;
 use crate::git::record::RECORD;
 use crate::model::attached::AttachedFile;
-use crate::model::snapshot::{Changes, LeftBehind, Snapshot};
+use crate::model::snapshot::{Changes, History, LeftBehind, Snapshot};
 
 /// Lines for reasons below `left behind:`.
 const REASONS: usize = 6;
@@ -35,11 +35,29 @@ pub fn sent(label: &str, snapshot: &Snapshot, attached: &[AttachedFile]) -> Vec<
         }
     });
     let attached = (!attached.is_empty()).then(|| format!("attached: {}", attachments(attached)));
-    let more = ignored.chain(attached).collect::<Vec<_>>().join("; ");
+    let history = snapshot.history.iter().map(history);
+    let more = history.chain(ignored).chain(attached).collect::<Vec<_>>().join("; ");
     if !more.is_empty() {
         lines.push(format!("  {more}"));
     }
     lines
+}
+
+/// The part of the history that is sent from a partial clone, and what that needs first.
+fn history(history: &History) -> String {
+    let without = match history.left_refs {
+        0 => String::new(),
+        refs => format!(", without {}", number(refs, "ref")),
+    };
+    let first = match history.fetched {
+        0 => String::new(),
+        objects => {
+            let least = if history.at_least { " or more" } else { "" };
+            format!("; {}{least} fetched from there first", number(objects, "object"))
+        }
+    };
+    let (commits, remote) = (number(history.commits, "commit"), short(&history.remote));
+    format!("history: {commits}{without}, because the rest is only on {remote}{first}")
 }
 
 /// The names of attached files with their sizes.
@@ -193,6 +211,10 @@ mod tests {
         }
     }
 
+    fn history(commits: u64, left_refs: u64, fetched: u64) -> History {
+        History { ends: vec![], commits, left_refs, remote: "origin".into(), fetched, at_least: false }
+    }
+
     /// One path for each of many reasons, and a thousand ignored ones.
     fn many() -> Vec<LeftBehind> {
         let reasons =
@@ -223,6 +245,11 @@ mod tests {
             ),
             ("everything", Snapshot { left_behind: many(), ..dirty() }),
             ("hostile names", Snapshot { branch: Some("\u{1b}]0;x".into()), left_behind: hostile.to_vec(), ..clean() }),
+            ("a partial clone", Snapshot { history: Some(History { at_least: true, ..history(1, 0, 7) }), ..clean() }),
+            (
+                "a partial clone with ignored files",
+                Snapshot { history: Some(history(3, 2, 0)), changes: None, operation: None, ..dirty() },
+            ),
             (
                 "an older record",
                 Snapshot {

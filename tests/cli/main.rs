@@ -23,6 +23,7 @@ mod man;
 mod mcp;
 mod odd_repository;
 mod ownership;
+mod partial;
 mod plugin;
 mod pull;
 mod record;

@@ -117,6 +117,12 @@ fn transport() -> String {
 fn git() -> String {
     samples!(GitError {
         Unfit: unfit();
+        OnlyOnRemote: GitError::OnlyOnRemote {
+            objects: 3,
+            remote: "origin".into(),
+            why: "fatal: Could not read from remote repository.".into(),
+            hint: "git fetch --refetch --no-filter origin".into(),
+        };
         NoGit: GitError::NoGit { what: "git is not on PATH".into() };
         Failed: GitError::Failed {
             command: "rev-parse".into(),

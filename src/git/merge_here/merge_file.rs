@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::git::repository::oid;
 use crate::git::tree_edits::Entry;
 use crate::git::{Error, Repository, Result};
 
@@ -19,6 +20,12 @@ pub(super) fn merge(repo: &Repository, both: Vec<Both>) -> Result<Vec<(Vec<u8>, 
         return Ok(Vec::new());
     }
     let special = special(repo, &both)?;
+    // In a partial clone, the index may have content that was never read here.
+    let read = both.iter().filter(|(path, [base, ours, theirs])| {
+        !special.contains_key(path) && pick(&base.object, &ours.object, &theirs.object).is_none()
+    });
+    let objects = read.flat_map(|(_, versions)| versions.iter().map(|entry| oid(&entry.object)));
+    repo.bring_objects(&objects.collect::<Result<Vec<_>>>()?)?;
     let mut merged = Vec::new();
     for (path, versions) in both {
         let result = merge_one(repo, &versions, special.contains_key(&path))?;

@@ -25,7 +25,7 @@ pub(super) struct Ignored {
 /// Finds the ignored files to send.
 pub(super) fn take(repo: &Repository, scratch: &Scratch, include: Include) -> Result<Ignored> {
     let files = scratch.files().to_owned();
-    let Selected { sent: mut wanted, mut withheld } = match include.for_run {
+    let Selected { sent: mut wanted, mut withheld } = match include.run.is_some() {
         true => worktree_include::select(repo, scratch, &files)?,
         false => Selected::default(),
     };

@@ -13,7 +13,7 @@ use crate::git::command::{Git, failed};
 use crate::git::record::RECORD;
 use crate::git::repository::oid;
 use crate::git::{Error, Repository, Result};
-use crate::model::snapshot::{Head, Oid};
+use crate::model::snapshot::{Head, Oid, Snapshot};
 
 /// Starts with a dot, which no handoff's id does.
 const PREFIX: &str = ".snapshot-";
@@ -141,7 +141,13 @@ impl Scratch {
     }
 
     pub(super) fn write_tree(&self, index: &Path) -> Result<Oid> {
-        oid(&self.git("write-tree").index(index).line()?)
+        let write = || self.git("write-tree").index(index);
+        let tree = match write().line() {
+            // Files that are not checked out may be only on the remote.
+            Err(Error::Failed { .. }) if self.repo.is_partial_clone()? => write().arg("--missing-ok").line(),
+            written => written,
+        };
+        oid(&tree?)
     }
 
     pub(super) fn entries(&self, index: &Path) -> Result<Entries> {
@@ -271,14 +277,20 @@ impl Scratch {
     /// Moves the new objects of commits into the user's object store with git, so that each object or pack appears
     /// whole or not at all. They are unreferenced until the caller keeps the commits; git does not prune objects that
     /// young.
-    pub(super) fn migrate(&self, commits: &[&Oid], head: &Head) -> Result<()> {
+    pub(super) fn migrate(&self, snapshot: &Snapshot) -> Result<()> {
         let path = self.place("pack");
-        let tips = commits.iter().map(|commit| format!("{commit}\n"));
-        let tips: String = tips.chain(head.commit().map(|head| format!("^{head}\n"))).collect();
-        let pack = File::create_new(&path).map_err(Error::io("write", &path))?;
-        // No deltas, because the pack is short-lived. `--local` leaves out objects that the user's store has.
-        let pack_objects = self.git("pack-objects").args(["--stdout", "--revs", "--local", "-q", "--window=0"]);
-        pack_objects.stdin(tips).stdout_file(pack).run()?;
+        let ends = new_in(snapshot);
+        let pack = || {
+            let pack = File::create(&path).map_err(Error::io("write", &path))?;
+            // No deltas, because the pack is short-lived. `--local` leaves out objects that the user's store has.
+            let pack_objects = self.git("pack-objects").args(["--stdout", "--revs", "--local", "-q", "--window=0"]);
+            pack_objects.stdin(ends.join("\n") + "\n").stdout_file(pack).run()
+        };
+        match pack() {
+            // What is staged in a partial clone may be only on the remote.
+            Err(Error::Failed { .. }) if self.repo.bring_new(&|verb| self.git(verb), &ends)? => pack(),
+            packed => packed,
+        }?;
         let mut file = File::open(&path).map_err(Error::io("read", &path))?;
         // gitformat-pack(5): "PACK", version, number of objects, each four bytes, big endian.
         let mut header = [0; 12];
@@ -293,6 +305,15 @@ impl Scratch {
         into.stdin_file(file).run()?;
         Ok(())
     }
+}
+
+/// What a snapshot adds to the user's commits, as arguments of rev-list. The parents of an operation are such commits.
+fn new_in(snapshot: &Snapshot) -> Vec<String> {
+    let extra = snapshot.extra.iter().map(|extra| extra.commit.to_string());
+    let operation = snapshot.operation.iter();
+    let operation = operation.flat_map(|it| [it.commit.to_string(), format!("^{}^@", it.commit)]);
+    let head = snapshot.head.commit().map(|head| format!("^{head}"));
+    extra.chain(operation).chain([snapshot.commit.to_string()]).chain(head).collect()
 }
 
 /// A path inside the repository, from git's bytes.

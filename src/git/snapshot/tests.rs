@@ -208,25 +208,6 @@ fn borrowed_objects_and_strange_paths_work() {
 }
 
 #[test]
-fn a_partial_clone_is_refused_until_it_has_all_objects() {
-    let origin = Repo::with_commit();
-    origin.write("README", "changed\n");
-    origin.commit("second");
-    origin.git(["config", "uploadpack.allowFilter", "true"]);
-    let url = format!("file://{}", origin.top().display());
-    let clone = origin.sibling("partial");
-    origin.git(["clone", "-q", "--filter=blob:none", &url, clone.to_str().unwrap()]);
-    let take = || take(&Repository::discover(&clone).unwrap(), &[]);
-    let before = contents(&clone);
-    let Err(Error::Unfit { what, hint }) = take() else { panic!("a partial clone is shipped") };
-    assert!(what.ends_with("1 object of its history is only on the remote \"origin\""), "{what}");
-    assert_eq!(before.changes(&contents(&clone)), Vec::<String>::new());
-    let words: Vec<&str> = hint.strip_prefix("git ").unwrap().split(' ').collect();
-    crate::git::testing::git_in(&clone, words);
-    assert_eq!(take().unwrap().head.to_string(), origin.git(["rev-parse", "HEAD"]).trim());
-}
-
-#[test]
 fn a_failure_leaves_no_object_behind() {
     let repo = Repo::with_commit();
     repo.git(["config", "filter.broken.clean", "false"]);

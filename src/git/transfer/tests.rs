@@ -24,7 +24,7 @@ async fn pull(repo: &Repo, cache: &Cache, n: u32, work: &Oid) -> Result<TakenIn>
         .lines()
         .map(|line| line.split_once(' ').map(|(oid, name)| (oid.parse().unwrap(), name.to_owned())).unwrap())
         .collect();
-    let held = git.held_of(&id).unwrap().into_iter().chain([git.head_commit()]);
+    let held = git.held_of(&id, false).unwrap().into_iter().chain([git.head_commit()]);
     let ends: Vec<String> = held
         .filter(|oid| raw(&cache.directory, ["cat-file", "-e", oid.as_str()]).status.success())
         .map(|oid| format!("^{oid}"))

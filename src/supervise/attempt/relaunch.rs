@@ -20,7 +20,7 @@ pub(in crate::supervise) async fn relaunch(
     connection: &mut HostConnection,
     launch: &DispatchSpec,
 ) -> Result<AttemptNo, Error> {
-    let facts = facts_again(record).await?;
+    let facts = facts_again(record, &launch.ship).await?;
     relaunch_with(record, connection, launch, &facts).await
 }
 
@@ -82,6 +82,7 @@ pub(in crate::supervise) fn captured_before(record: &Record, n: AttemptNo) -> Re
         extra: handoff.extra_before(n).cloned(),
         operation: None,
         cache_key: None,
+        history: None,
         left_behind: vec![],
     })
 }

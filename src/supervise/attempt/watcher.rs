@@ -128,7 +128,7 @@ pub(in crate::supervise) async fn ensure_again(
     };
     let grant = grant.clone();
     let launch = dispatch_spec_of(record, &grant)?;
-    let facts = facts_again(record).await?;
+    let facts = facts_again(record, &launch.ship).await?;
     dispatch(record, connection, (&grant, n), &launch, &facts).await?;
     Ok(LoopAction::Again)
 }

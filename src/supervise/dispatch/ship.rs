@@ -98,7 +98,7 @@ impl Shipment<'_> {
 
     /// A pack of everything that `held` does not reach.
     async fn pack(&self, held: &[Oid]) -> Result<PackFile, Error> {
-        Ok(pack_file::make(self.repository, &self.prepared.outbox, &self.tips(), held).await?)
+        Ok(pack_file::make(self.repository, &self.prepared.outbox, &self.tips(), held, &self.prepared.ends).await?)
     }
 
     /// Sends a pack and `ensure`: in one request if the pack is small.

@@ -131,7 +131,8 @@ fn a_repository_that_cannot_be_sent() {
     let url = format!("file://{}", laptop.repository().display());
     laptop.git(&["config", "uploadpack.allowFilter", "true"]);
     laptop.git(&["clone", "--quiet", "--no-checkout", "--filter=blob:none", &url, "../partial"]);
-    screens.note("a partial clone");
+    laptop.git_in(&at("partial", &[]), &["config", "remote.origin.url", "file:///nonexistent/till.git"]);
+    screens.note("a partial clone whose remote is gone");
     screens.add(&laptop, &laptop.handoff(run).directory(&at("partial", &[])).run());
     for name in ["rebase-merge", "rebase-apply", "sequencer"] {
         std::fs::create_dir(laptop.repository().join(".git").join(name)).unwrap();
