@@ -109,7 +109,52 @@ impl Described {
         let effects = ToolAnnotations::new().read_only(self.effect == Effect::Reads);
         let effects = effects.destructive(self.effect == Effect::Ends).open_world(self.effect != Effect::Reads);
         let tool = Tool::new(self.name, self.about, arguments).with_annotations(effects);
-        tool.with_raw_output_schema(Arc::new(object((self.result)(&mut json::generator()))))
+        let mut result = Value::Object(object((self.result)(&mut json::generator())));
+        shorten(&mut result);
+        match result {
+            Value::Object(result) => tool.with_raw_output_schema(Arc::new(result)),
+            _ => tool,
+        }
+    }
+}
+
+/// Removes what a result's schema can do without: a client may give the schemas of all tools to its model at the start of
+/// each session. `docs/json.md` has the descriptions and the kinds of events.
+fn shorten(schema: &mut Value) {
+    remove_descriptions(schema);
+    if let Some(items) = schema.pointer_mut("/properties/events/items") {
+        *items = serde_json::json!({ "type": "object" });
+    }
+    let Some(mut unused) = schema.get_mut("$defs").and_then(Value::as_object_mut).map(std::mem::take) else { return };
+    // A definition that is used may use others.
+    while let Some(name) = unused.keys().find(|name| uses(schema, name)).cloned()
+        && let Some(definition) = unused.remove(&name)
+    {
+        schema["$defs"][name] = definition;
+    }
+}
+
+/// Whether a schema refers to a definition.
+fn uses(schema: &Value, definition: &str) -> bool {
+    match schema {
+        Value::Object(fields) => fields.iter().any(|(key, value)| match value {
+            Value::String(target) if key == "$ref" => target.strip_prefix("#/$defs/") == Some(definition),
+            value => uses(value, definition),
+        }),
+        Value::Array(items) => items.iter().any(|item| uses(item, definition)),
+        _ => false,
+    }
+}
+
+fn remove_descriptions(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            // A property of this name has a schema, which is no string.
+            fields.retain(|key, value| key != "description" || !value.is_string());
+            fields.values_mut().for_each(remove_descriptions);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_descriptions),
+        _ => {}
     }
 }
 
@@ -158,14 +203,19 @@ mod tests {
         for tool in TOOLS {
             let listed = tool.listed();
             assert_eq!(listed.input_schema["type"], "object", "{}", tool.name);
-            assert_eq!(listed.output_schema.unwrap()["type"], "object", "{}", tool.name);
+            let schema = listed.output_schema.unwrap();
+            assert_eq!(schema["type"], "object", "{}", tool.name);
             let properties = listed.input_schema["properties"].as_object().unwrap();
             assert!(properties.contains_key("directory"), "{}", tool.name);
             assert!(properties.values().all(|one| one.get("description").is_some()), "{}", tool.name);
+            let schema = serde_json::to_string(&schema).unwrap();
+            assert!(!schema.contains("\"description\":\""), "{}", tool.name);
             let wrong = JsonObject::from_iter([("no such argument".to_owned(), Value::Null)]);
             let error = call(&global, tool.name, wrong).await.unwrap().unwrap_err().text();
             assert!(error.starts_with("error: unknown field `no such argument`"), "{error}");
         }
         assert!(call(&global, "clean", JsonObject::new()).await.is_none());
+        let bytes: usize = TOOLS.iter().map(|tool| serde_json::to_vec(&tool.listed()).unwrap().len()).sum();
+        assert!(bytes < 40_000, "{bytes} bytes are too many for the start of each session");
     }
 }
