@@ -106,6 +106,8 @@ fn known(services: &Services, directory: &Path) -> Result<Option<HandoffId>, Err
 
 /// Records the handoff with everything that belongs to it, or nothing.
 async fn record(services: &Arc<Services>, found: &Found, mut made: HandMade) -> Result<(), Error> {
+    // Otherwise git hashes the logs in the directory for the snapshot, which leaves them out.
+    services.repository.exclude_record()?;
     let (repository, tell) = (services.repository.clone(), tell_fetch(services));
     let taken = blocking(move || snapshot::take_for_run(&repository, &[], &tell));
     let (now, facts) = tokio::join!(taken, self::facts(&services.repository, None));

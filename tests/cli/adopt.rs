@@ -141,6 +141,13 @@ fn an_adopted_handoff_is_taken_over_given_and_finished_without_a_host_before() {
     adopt(&laptop, &directory, &["--check", "grep -q agent notes.txt"]).run().exits(0).done();
     let taken = laptop.handoff(["takeover", ID, "--print-prompt"]).run().exits(0);
     taken.says("Ask Kim").says("noforce.md exists").done();
+    laptop.handoff(["takeover", ID, "--return"]).run().exits(0).done();
+    laptop.handoff(["resume", ID, "--again"]).run().exits(2).complains("no host has it yet").done();
+    laptop.hosts[0].out_of_reach(true);
+    let journal = std::fs::read(laptop.truth("journal.jsonl")).unwrap();
+    laptop.handoff(["resume", ID, "--host", "box"]).run().exits(5).done();
+    assert_eq!(std::fs::read(laptop.truth("journal.jsonl")).unwrap(), journal, "nothing changed");
+    laptop.hosts[0].out_of_reach(false);
     laptop.takeover().exits(0).done();
     laptop.status_is("interactive");
     std::fs::write(laptop.worktree().join("half.txt"), "mine\n").unwrap();
@@ -269,6 +276,12 @@ fn every_log_is_judged_by_its_own_cli_and_an_unknown_one_is_not() {
     laptop.handoff(["show", ID, "--check"]).run().exits(0).done();
     laptop.handoff(["logs", ID, "--attempt", "7"]).run().exits(0).says("gemini-2.5-flash").done();
     laptop.handoff(["logs", ID, "--attempt", "5"]).run().exits(0).done();
+    // A log that goes on in another file is not judged by its first part.
+    let page = "Status: done\nTask: Try.\n";
+    let ok = fixture("claude-ok");
+    let parts = hand_made(&laptop, "parts", page, &[("attempt-1.log", &ok), ("attempt-1.2.log", b"Error: it broke\n")]);
+    let run = found(&laptop, &parts, &[])["found"]["attempts"][0].clone();
+    assert_eq!((run["agent"].as_str(), &run["verdict"]), (Some("claude"), &Value::Null));
     assert_eq!(report["found"]["agent"], "cursor", "the last CLI that is known");
 }
 

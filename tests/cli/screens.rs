@@ -19,6 +19,7 @@
 //! ignores. With `CI` set, no file is written. A screen without a file fails, too. A difference that appears in some
 //! runs only is a bug of the program, or a missing rule in `redact.rs`. Never accept it.
 
+mod adopt;
 mod agents;
 mod demo;
 mod endings;

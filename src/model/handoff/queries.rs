@@ -168,6 +168,12 @@ impl Handoff {
         self.lineage().filter_map(|(_, attempt)| attempt.verdict.as_ref()).map(|v| v.class).collect()
     }
 
+    /// The same without those that were run by hand, from which nothing follows on a host.
+    pub fn history_on_hosts(&self) -> Vec<Class> {
+        let on_hosts = self.lineage().filter(|(_, attempt)| !attempt.by_hand);
+        on_hosts.filter_map(|(_, attempt)| attempt.verdict.as_ref()).map(|verdict| verdict.class).collect()
+    }
+
     /// How many more attempts the newest grant allows. An attempt that only met a usage limit does not count, so this
     /// may be more than the grant has numbers for.
     pub fn left(&self) -> u32 {

@@ -176,6 +176,15 @@ fn run(
     analysis.finish();
     run.agent = Some(agent.to_owned());
     run.session = analysis.summary(profile).session;
+    // The log goes on in another file, which handoff makes where a host's file was replaced.
+    let begins = format!("attempt-{n}.");
+    let is_part = |name: &String| {
+        let part = name.strip_prefix(&begins).and_then(|rest| rest.strip_suffix(".log"));
+        part.is_some_and(|part| part.parse::<u32>().is_ok())
+    };
+    if made.other.iter().any(is_part) {
+        return Ok((run, false));
+    }
     run.verdict = recognise::verdict(profile, &analysis);
     Ok((run, analysis.has_final_event()))
 }

@@ -28,7 +28,7 @@ pub fn follow_up(
     delay: u64,
     now: i64,
 ) -> FollowUp {
-    let history = handoff.history();
+    let history = handoff.history_on_hosts();
     let before = &history[..history.len().saturating_sub(1)];
     let decision = decide(verdict.class, before);
     // After a stop nothing follows, whatever the end was called.
@@ -137,6 +137,7 @@ fn is_missing(handoff: &Handoff, n: AttemptNo) -> bool {
 mod tests {
     use super::*;
     use crate::agent::profiles;
+    use crate::model::adopted::{Adopted, RunByHand};
     use crate::model::attempt::{Grant, Outcome};
     use crate::model::event::{Event, Kind};
     use crate::model::testing::{created, match_file};
@@ -164,6 +165,36 @@ mod tests {
         assert!(why(&verdict).contains("--host OTHER"), "{}", why(&verdict));
         verdict.standing = Some(Class::Overloaded);
         assert!(why(&verdict).contains("overloaded") && !why(&verdict).contains("--host"), "{}", why(&verdict));
+    }
+
+    #[test]
+    fn a_crash_of_an_attempt_that_was_run_by_hand_is_not_the_first_of_two() {
+        let profile = &profiles::built_in().unwrap()["claude"];
+        let verdict = Verdict::new(Class::Crashed, "EVIDENCE");
+        let run = |attempt| RunByHand {
+            attempt,
+            agent: None,
+            command: None,
+            session: None,
+            log: Some(1),
+            verdict: Some(verdict.clone()),
+        };
+        let event = |kind| Event::new(jiff::Timestamp::UNIX_EPOCH, kind);
+        let mut handoff = Handoff::created(&event(Kind::Created(Box::new(created("20261121-x"))))).unwrap();
+        let adopted = Adopted { attempts: vec![run(1), run(2)], ..Adopted::default() };
+        let host = "buildbox".to_owned();
+        let grant = Grant { number: 1, epoch: 1, host: host.clone(), first: 3, last: 5, active: 60 };
+        for kind in [
+            Kind::Adopted(Box::new(adopted)),
+            Kind::Granted { grant },
+            Kind::Dispatched { attempt: 3, grant: 1, host, command: "agent".into() },
+            Kind::Started { attempt: 3, command: None, session: None },
+            Kind::Ended { attempt: 3, outcome: Box::default(), verdict: verdict.clone() },
+        ] {
+            handoff.apply(&event(kind)).unwrap();
+        }
+        let follows = follow_up(&handoff, 3, &verdict, profile, 7, 0);
+        assert_eq!(follows, FollowUp::Next(Next::Resume { delay: 7 }));
     }
 
     /// A handoff of `attempts` whose only attempt ended with this verdict.
