@@ -114,15 +114,21 @@ borrowing() {
   return "$borrowed"
 }
 
-# Reads the index of a git directory of the agent's. Sets $staged to its tree, and $stages to the trees of a conflict's
-# stages as lines `<tree> <stage>`. Fails when the index cannot be read. Sets $index.
-read_index() {
-  index=$own/agent-index stages=
+# Copies the index of a git directory of the agent's, so that git reads no other file there. Sets $index to the copy.
+copy_index() {
+  index=$own/agent-index
   rm -f "$index" "$own"/sharedindex.*
   [ -f "$1/index" ] && [ -z "$(find -H "$1/index" -size +4194303)" ] && cp -p "$1/index" "$index" 2>/dev/null
   for file in "$1"/sharedindex.*; do
     [ ! -f "$file" ] || cp -p "$file" "$own/" 2>/dev/null
   done
+}
+
+# Reads the index of a git directory of the agent's. Sets $staged to its tree, and $stages to the trees of a conflict's
+# stages as lines `<tree> <stage>`. Fails when the index cannot be read. Sets $index.
+read_index() {
+  stages=
+  copy_index "$1"
   staged=$(borrowing capture_git write-tree 2>/dev/null) || rebuild_index
   index=
   is_hex "$staged"

@@ -91,6 +91,10 @@ take_capture() {
   clear_locks
   hash_files || return 1
   read_agent_git || say .git | lack
+  if [ -n "$git_dir" ]; then
+    steadily add_tracked "$git_dir" 2>>"$job/runner.log"
+    files=$(capture_git write-tree) && is_hex "$files" || return 1
+  fi
   steadily fetch_work 2>>"$job/runner.log" || return 1
   read -r agent_head <"$own/agent-head" || agent_head=
   if [ -n "$git_dir" ] && ! steadily fetch_rest 2>>"$job/runner.log"; then say .git | lack; fi

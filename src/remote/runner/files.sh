@@ -24,6 +24,19 @@ add_files() {
   drop_record
 }
 
+# Adds the files that the index of the git directory $1 names and an ignore rule matches: what the agent's repository
+# tracks is work. Sets $index.
+add_tracked() {
+  own_files=${index-}
+  copy_index "$1"
+  borrowing capture_git ls-files -s 2>/dev/null | sed -n "/^1[02]/s/^[^$tab]*$tab//p" | sort -u >"$own/tracked"
+  index=$own_files
+  capture_git ls-files >"$own/captured" && not_in "$own/captured" 0 <"$own/tracked" >"$own/todo" || return 1
+  [ -s "$own/todo" ] || return 0
+  true >"$own/refused" && by_halves add_paths "$own/todo" "$own/refused" && lack <"$own/refused"
+  drop_record
+}
+
 # Moves things that are not files out of git's way, to where the attempt's own files are.
 set_aside() { mkdir -p "$job/aside" && mv -f "$1" "$job/aside/$(date +%s).${1##*/}.$$"; }
 

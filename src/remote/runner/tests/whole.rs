@@ -192,6 +192,39 @@ fn the_record_directory_may_be_anything() {
 }
 
 #[test]
+fn a_file_that_the_agent_tracks_is_captured_whatever_the_ignore_rules_say() {
+    for shell in shells() {
+        let (host, result) = captured(
+            shell,
+            "echo first >'for ced.o'; git add -f 'for ced.o'; echo second >'for ced.o'; echo later >intent.o; git add -Nf intent.o\n\
+             mkdir out; echo report >out/report; git add out; git commit -qm out; echo out/ >>.gitignore; git commit -qam rule\n\
+             git mv 'edited file' moved.o; echo built >built.o; echo gone >gone.o; git add -f gone.o; rm gone.o\n\
+             git worktree add -q ../linked; echo there >../linked/t.o; git -C ../linked add -f t.o",
+        );
+        let capture = result.get("capture").unwrap();
+        let show = |name: &str| host.git(&host.cache(), &["show", &format!("{capture}:{name}")]);
+        assert_eq!(
+            (show("for ced.o"), show("intent.o"), show("out/report")),
+            ("second".into(), "later".into(), "report".into())
+        );
+        let names = host.git(&host.cache(), &["ls-tree", "-r", "--name-only", capture]);
+        let has = |name: &str| names.lines().any(|line| line == name);
+        assert!(has("moved.o") && !has("edited file"), "{names}");
+        assert!(!has("built.o") && !has("gone.o"), "only what is tracked and there: {names}");
+        assert_eq!(host.lacking(), [] as [String; 0]);
+        assert!(host.everything().contains("there\n"), "{}", host.everything());
+    }
+}
+
+#[test]
+fn a_tracked_file_that_an_ignore_rule_matches_is_work() {
+    let (_, result) = captured(shells().remove(0), "echo result >result.o; git add -f result.o");
+    assert_eq!(result.class(), "unchecked", "{}", result.0);
+    let (_, result) = captured(shells().remove(0), "echo built >built.o");
+    assert_eq!(result.class(), "no-work", "{}", result.0);
+}
+
+#[test]
 fn many_refs_are_captured_as_one_and_none_is_lost() {
     let (host, result) = captured(
         shells().remove(0),
