@@ -391,11 +391,16 @@ fn removed(path: &Path) -> Result<()> {
     }
 }
 
-/// Removes a directory that may not exist.
+/// Removes a directory that may not exist. A git that a killed program had started may write there for a moment.
 fn removed_all(path: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
-        _ => Ok(()),
+    let mut pauses = 50;
+    loop {
+        match std::fs::remove_dir_all(path) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && pauses > 0 => pauses -= 1,
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("remove", path)(error)),
+            _ => return Ok(()),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
 

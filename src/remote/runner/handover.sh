@@ -14,6 +14,8 @@ take_over() {
     obstacle="$owner is not at rest"
   elif [ -n "$(list_siblings | tr '\0' ' ')" ]; then
     obstacle="there are files next to the checkout"
+  elif is_worked_in "$place"; then
+    obstacle="a process works in it"
   elif ! { note_held && may_fill; }; then
     obstacle=${why:-"what is held could not be noted"}
   elif set_owner "$name"; then
@@ -25,6 +27,14 @@ take_over() {
   [ -n "$obstacle" ] || return 0
   say "$place was not taken: $obstacle" >&2
   return 1
+}
+
+# Whether the working directory of a process is in the directory $1. An agent's process may have outlived its attempt: one
+# that left its session, its parent and its environment is not known as the agent's any more.
+is_worked_in() {
+  # shellcheck disable=SC2012 # only the ends of the lines are used
+  ls -l /proc/[0-9]*/cwd 2>/dev/null | above=$(cd "$1" && pwd -P)/ LC_ALL=C awk '
+    { sub(/^.* -> /, ""); if (index($0 "/", ENVIRON["above"]) == 1) { found = 1; exit } } END { exit !found }'
 }
 
 # Waits until no other handoff is about to take a tree of this one. Fails when that takes too long. Sets

@@ -32,7 +32,7 @@ take_tree() {
         owner=$(link_of "$place/owner")
         case $owners:$owner in
           "free:$name") reuse_tree ;;
-          free:) ln -s "$name" "$place/owner" 2>/dev/null && reuse_tree ;;
+          free:) ! is_worked_in "$place" && ln -s "$name" "$place/owner" 2>/dev/null && reuse_tree ;;
           resting:?*)
             if take_over; then
               refill_tree

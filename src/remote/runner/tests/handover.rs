@@ -230,6 +230,23 @@ fn a_tree_is_not_taken_while_anything_is_against_it() {
     }
 }
 
+#[test]
+fn a_tree_in_which_a_process_works_is_not_taken() {
+    if !Path::new("/proc/self/cwd").exists() {
+        return;
+    }
+    for shell in shells() {
+        let mut host = at_rest(shell, BUILDS);
+        let said = resting(&host);
+        let mut left = std::process::Command::new("sleep").arg("600").current_dir(tree(&host)).spawn().unwrap();
+        run_next(&mut host, &said);
+        kill(left.id() as i32);
+        left.wait().unwrap();
+        assert_eq!(place_of(&host), place(&host, 2).join("my repo/sub"));
+        assert!(!place(&host, 1).join("kept").exists(), "another handoff may take it later");
+    }
+}
+
 /// Names and contents of the files in a tree.
 fn listing(tree: &Path) -> String {
     let script = "find . -type f ! -path './.git/*' -exec cksum {} + | sort; git rev-parse HEAD";
