@@ -10,6 +10,9 @@ use crate::support::{ID, QUICK, TASK};
 /// The page of the skill after one attempt that ended.
 const WHOLE: &str = include_str!("../fixtures/hand-made/whole.md");
 
+/// A section that is no part of the template.
+const OWN_SECTION: &str = "\n## Notes Of Mine\n\nAsk Kim about the rounding.\n";
+
 /// The output of a real CLI.
 fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/fixtures/agents/{name}.stdout", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -91,6 +94,7 @@ fn a_directory_of_the_skill_is_adopted_shown_resumed_and_taken_over() {
     }
     assert_eq!(std::fs::read_to_string(laptop.hosts[0].home.join("found")).unwrap(), "not committed\n");
     assert_eq!(laptop.verdicts(), ["unchecked", "unchecked"]);
+    assert!(!laptop.home().join(".handoff").exists(), "this machine is no host of the handoff");
     let shown = laptop.shown();
     assert_eq!(shown["handoff"]["attempts"]["2"]["host"], "box");
     assert_eq!(shown["handoff"]["attempts"]["1"]["by_hand"], true);
@@ -101,7 +105,7 @@ fn a_directory_of_the_skill_is_adopted_shown_resumed_and_taken_over() {
     laptop.takeover().exits(0).done();
     assert_eq!(std::fs::read_to_string(laptop.worktree().join("notes.txt")).unwrap(), "by the agent\n");
     let there = laptop.worktree().join(".cursor/agent-handoffs").join(ID);
-    assert!(std::fs::read_to_string(there.join("handoff.md")).unwrap().contains("Ask Kim about the rounding."));
+    assert!(std::fs::read_to_string(there.join("handoff.md")).unwrap().contains(OWN_SECTION));
     assert_eq!(std::fs::read(there.join("attempt-1.log")).unwrap(), log);
     laptop.handoff(["clean", ID]).run().exits(0).says("on box: released").done();
     laptop.handoff(["finish", ID, "--branch", "till"]).run().exits(2).complains("not committed").done();
@@ -119,7 +123,7 @@ fn adopting_twice_is_adopting_once() {
     // A killed command left the handoff without its page.
     std::fs::remove_file(directory.join("handoff.md")).unwrap();
     adopt(&laptop, &directory, &[]).run().exits(0).done();
-    assert!(laptop.handoff_md().contains("Ask Kim about the rounding."));
+    assert!(laptop.handoff_md().contains(OWN_SECTION));
 
     laptop.run([TASK, "--again"]).run().exits(2).complains("already exists").done();
     let copy = laptop.home().join(ID);
@@ -133,6 +137,8 @@ fn adopting_twice_is_adopting_once() {
         WHOLE,
         "a directory elsewhere is not changed"
     );
+    let document = directory.with_file_name(format!("{ID}-2")).join("handoff.md");
+    assert!(std::fs::read_to_string(document).unwrap().contains(OWN_SECTION));
 }
 
 #[test]
@@ -159,7 +165,7 @@ fn an_adopted_handoff_is_taken_over_given_and_finished_without_a_host_before() {
     laptop.handoff(["finish", ID, "--branch", "till"]).run().exits(0).done();
     assert_eq!(laptop.git(&["show", "till:half.txt"]), "mine\n");
     assert_eq!(laptop.git(&["show", "till:notes.txt"]), "by the agent\n");
-    assert!(laptop.handoff_md().contains("Ask Kim about the rounding."));
+    assert!(laptop.handoff_md().contains(OWN_SECTION));
 }
 
 #[test]
@@ -221,10 +227,10 @@ fn a_task_that_may_still_run_is_not_adopted_as_ended() {
     if cfg!(target_os = "linux") {
         let log = std::fs::File::options().append(true).open(directory.join("attempt-1.log")).unwrap();
         let mut worker = std::process::Command::new("sleep").arg("600").stdout(log).spawn().unwrap();
-        let refused = adopt(&laptop, &directory, &["--ended"]).run().exits(1);
+        let refused = adopt(&laptop, &directory, &["--ended"]).run();
         worker.kill().unwrap();
         worker.wait().unwrap();
-        refused.complains(&format!("process {} is writing its log", worker.id())).done();
+        refused.exits(1).complains(&format!("process {} is writing its log", worker.id())).done();
         assert!(!laptop.truth("").exists());
     }
 
