@@ -32,11 +32,12 @@ pub(in crate::supervise) async fn fetch_capture(
     let here = record.handoff().attempt(n).and_then(|attempt| attempt.fetched.clone());
     let (commit, lacks) = match outcome.capture.as_deref().and_then(|oid| oid.parse::<Oid>().ok()) {
         Some(commit) => (commit, None),
-        None if here.is_none() && lacks_capture(record.handoff(), n) => match ask_for_capture(record, remote, n).await?
-        {
-            Some(late) => late,
-            None => return Ok(()),
-        },
+        None if here.is_none() && record.handoff().lacks_capture(n) => {
+            match ask_for_capture(record, remote, n).await? {
+                Some(late) => late,
+                None => return Ok(()),
+            }
+        }
         None => return Ok(()),
     };
     // The user may have accepted by now what git refused.
@@ -45,20 +46,6 @@ pub(in crate::supervise) async fn fetch_capture(
         return Ok(());
     }
     fetch_commit(record, remote, n, &commit, outcome.tree.as_deref(), lacks).await
-}
-
-/// Whether an agent ran and its work was not captured, as far as the journal tells: its watcher died, or the disk was
-/// full.
-pub(in crate::supervise) fn lacks_capture(handoff: &Handoff, n: AttemptNo) -> bool {
-    handoff.attempt(n).is_some_and(|attempt| {
-        let captured = attempt.outcome.as_ref().is_none_or(|outcome| outcome.capture.is_some());
-        attempt.started.is_some()
-            && !handoff.is_gone(n)
-            && !captured
-            && attempt.fetched.is_none()
-            && handoff.last_on(&attempt.host) == Some(n)
-            && handoff.release_of(&attempt.host).is_none()
-    })
 }
 
 /// Lets the host capture what an attempt left. Returns the commit and what the capture lacks. `None`: the host cannot,

@@ -79,6 +79,12 @@ fn missing(handoff: &Handoff) -> Vec<String> {
                 lacks.count, attempt.host
             ));
         }
+        if handoff.lacks_capture(n) {
+            let (host, id) = (&attempt.host, &handoff.request().id);
+            lines.push(format!(
+                "the work of attempt {n} was not captured; `handoff pull {id}` asks {host} for it again"
+            ));
+        }
         if attempt.is_refused() {
             lines.push(format!("git refused the work of attempt {n} here; {} keeps it", attempt.host));
         }

@@ -239,6 +239,20 @@ impl Handoff {
         self.session().is_some() && self.has_run_since(0, host, n)
     }
 
+    /// Whether an agent ran and its work was not captured, as far as the journal tells: its watcher died, or the disk was
+    /// full.
+    pub fn lacks_capture(&self, n: AttemptNo) -> bool {
+        self.attempt(n).is_some_and(|attempt| {
+            let captured = attempt.outcome.as_ref().is_none_or(|outcome| outcome.capture.is_some());
+            attempt.started.is_some()
+                && !self.is_gone(n)
+                && !captured
+                && attempt.fetched.is_none()
+                && self.last_on(&attempt.host) == Some(n)
+                && self.release_of(&attempt.host).is_none()
+        })
+    }
+
     /// The newest capture that a host made and still has, as far as is known here.
     pub fn capture_on(&self, host: &str) -> Option<&Oid> {
         let here = self.attempts.range(self.gone_before(host) + 1..).rev().filter(|(_, attempt)| attempt.host == host);

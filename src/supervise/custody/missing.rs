@@ -2,7 +2,7 @@
 
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::handoff::Handoff;
-use crate::supervise::capture::{fetch_capture, lacks_capture, need_work};
+use crate::supervise::capture::{fetch_capture, need_work};
 use crate::supervise::connection::{HostConnection, PATIENCE};
 use crate::supervise::custody::fencing::settle;
 use crate::supervise::error::Error;
@@ -25,7 +25,7 @@ pub(in crate::supervise) async fn pull_missing(
         .filter(|(_, attempt)| attempt.fetched.is_none() || !attempt.refused.is_empty())
         .filter(|(_, attempt)| attempt.host == *host && record.handoff().release_of(host).is_none())
         .filter_map(|(n, attempt)| Some((*n, attempt.outcome.clone()?)))
-        .filter(|(n, outcome)| outcome.capture.is_some() || lacks_capture(record.handoff(), *n))
+        .filter(|(n, outcome)| outcome.capture.is_some() || record.handoff().lacks_capture(*n))
         .collect();
     if !missing.is_empty() {
         let remote = connection.patiently().await?;
