@@ -16,7 +16,7 @@ run_release() {
   check_acks
   find_refs
   find_trees
-  [ -z "$loose" ] || [ ! -s "$scratch/trees" ] || refuse uncaptured "attempt $loose has run and was not captured"
+  need_captures
   each_tree look_at_tree
   [ -d "$job" ] || say gone
   say "refs $(($(wc -l <"$scratch/refs")))"
@@ -65,6 +65,16 @@ find_trees() {
     [ "$(link_of "$place/owner")" != "$name" ] || say "$place"
   done | awk '!seen[$0]++' >"$notes/trees"
 }
+
+# Refuses if an attempt ran and was not captured, unless there is no checkout any more and the user discards what it had.
+need_captures() {
+  [ -n "$loose" ] && [ -s "$scratch/trees" ] || return 0
+  each_tree find_checkout | grep -q . && refuse uncaptured "attempt $loose has run and was not captured"
+  [ -n "$discard" ] || refuse uncaptured "attempt $loose has run and was not captured, and its checkout was deleted; clean --discard-ignored gives it up"
+}
+
+# Says so if the tree is there.
+find_checkout() { [ ! -d "$tree" ] || say "$tree"; }
 
 # Calls $1 for each of them. Sets $place, $tree, $cache, and a $scratch for each tree.
 each_tree() {

@@ -293,6 +293,27 @@ fn a_tree_is_compared_even_if_its_handoff_was_deleted_by_hand() {
 }
 
 #[test]
+fn a_checkout_that_its_agent_deleted_can_be_given_up() {
+    for shell in shells() {
+        let host = TestHost::shipped(shell.clone(), "rm -rf \"$(cd .. && pwd)\"; exit 1");
+        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        assert_eq!(host.result(1).get("capture"), None, "there was nothing to capture");
+        let ack = format!("ack 1 - {}\n", host.log(1).len());
+        let reply = release_with(&host, &ack, "");
+        assert!(reply.contains("error uncaptured") && reply.contains("was deleted"), "{reply}");
+        let reply = release_with(&host, &format!("discard yes\n{ack}"), "");
+        assert!(reply.ends_with("end 0\n") && !host.work().exists(), "{reply}");
+
+        // A checkout that is there is captured first.
+        let (host, ack) = ended(&shell, "echo w >w; exit 1");
+        std::fs::remove_file(host.at(1).join("capture")).unwrap();
+        let capture = ack.split(' ').nth(2).unwrap();
+        let reply = release_with(&host, &format!("discard yes\n{}", ack.replace(capture, "-")), "");
+        assert!(reply.contains("error uncaptured") && host.work().exists(), "{reply}");
+    }
+}
+
+#[test]
 fn modes_of_directories_do_not_keep_a_tree() {
     let mut host = TestHost::shipped(shells().remove(0), "mkdir -p ../a/b; echo f >../a/b/f; chmod 555 ../a/b ../a");
     if !host.ordinary() {
