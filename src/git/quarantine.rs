@@ -32,6 +32,7 @@ const SYNC: &str = "core.fsync=committed,reference";
 pub struct Quarantine {
     repo: Repository,
     id: HandoffId,
+    is_partial: bool,
     directory: tempfile::TempDir,
 }
 
@@ -55,7 +56,8 @@ impl Quarantine {
         remove_stale(&home, PREFIX);
         let directory =
             tempfile::Builder::new().prefix(PREFIX).tempdir_in(&home).map_err(Error::io("write in", &home))?;
-        let quarantine = Self { repo: repo.clone(), id: id.clone(), directory };
+        let is_partial = repo.is_partial_clone()?;
+        let quarantine = Self { repo: repo.clone(), id: id.clone(), is_partial, directory };
         quarantine.bare("arriving")?;
         let borrowed = quarantine.path("arriving/objects/info/alternates");
         std::fs::write(&borrowed, quoted(&repo.git_path("objects"))).map_err(Error::io("write", &borrowed))?;
@@ -125,19 +127,8 @@ impl Quarantine {
     pub fn is_connected(&self, tips: &[Tip]) -> Result<bool> {
         match self.list(&tips.iter().collect::<Vec<_>>()) {
             Err(Error::Failed { stderr, .. }) if !is_of_disk(&stderr) => Ok(false),
-            Err(error) => Err(error),
-            Ok(_) => Ok(!self.repo.is_partial_clone()? || self.is_complete(tips)?),
+            listed => listed.map(|_| true),
         }
-    }
-
-    /// Whether the files of every tip are here. In a partial clone, refs of the user's may reach a commit whose files are
-    /// only on the remote, and such a commit may be part of the work.
-    fn is_complete(&self, tips: &[Tip]) -> Result<bool> {
-        let parents = |(name, tip): &Tip| refs::is_state(&self.id, name).then(|| format!("{tip}^@\n"));
-        let states: String = tips.iter().filter_map(parents).collect();
-        let input: String = tips.iter().map(|(_, tip)| format!("{tip}\n")).collect();
-        let walk = self.with_arrived("rev-list").args(["--objects", "--quiet", "--no-walk", "--stdin"]);
-        Ok(walk.stdin(input + &states).output()?.status.success())
     }
 
     /// Checks what the tips reach, publishes what is accepted, and moves those refs in the repository. The names of the
@@ -175,7 +166,8 @@ impl Quarantine {
     }
 
     /// Writes the objects that tips reach and no ref of the user's does to a file, a line `<oid> <path>` each. Refs of
-    /// this handoff count as the user's, other handoffs' do not.
+    /// this handoff count as the user's, other handoffs' do not. In a partial clone, only the refs of this handoff count:
+    /// others may reach commits whose files are not here.
     fn list(&self, tips: &[&Tip]) -> Result<PathBuf> {
         let mut input: String = tips.iter().map(|(_, tip)| format!("{tip}\n")).collect();
         for (_, held) in self.repo.list_refs(&refs::of(&self.id))? {
@@ -183,8 +175,12 @@ impl Quarantine {
         }
         let path = self.path("objects");
         let file = File::create(&path).map_err(Error::io("write", &path))?;
-        let walk = self.with_arrived("rev-list").args(["--objects", "--stdin", "--not"]);
-        walk.args([&format!("--exclude={}*", refs::ROOT), "--all"]).stdin(input).stdout_file(file).run()?;
+        let walk = self.with_arrived("rev-list").args(["--objects", "--stdin"]);
+        let walk = match self.is_partial {
+            true => walk,
+            false => walk.args(["--not", &format!("--exclude={}*", refs::ROOT), "--all"]),
+        };
+        walk.stdin(input).stdout_file(file).run()?;
         Ok(path)
     }
 

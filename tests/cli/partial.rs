@@ -335,3 +335,52 @@ fn a_file_whose_staged_content_is_only_on_the_remote_is_fetched_for_a_merge() {
     assert_eq!(laptop.git(&["show", ":long"]), "ONE\ntwo\nthree\nfour\nFIVE\n");
     assert_eq!(std::fs::read_to_string(laptop.repository().join("long")).unwrap(), "ONE\ntwo\nthree\nfour\nfive\n");
 }
+
+#[test]
+fn what_the_agent_fetched_itself_comes_back_whole_although_the_clone_knows_the_commits() {
+    let merges = "turn 1\nrun git fetch -q origin && git merge -q --no-edit origin/main\nfinish Merged.\n";
+    let laptop = Laptop::with_plan(merges);
+    partial(&laptop, &["--filter=blob:none"]);
+    laptop.git_in(laptop.top(), &["clone", "-q", "work/origin.git", "other"]);
+    let other = laptop.top().join("other");
+    std::fs::write(other.join("later.txt"), "later\n").unwrap();
+    laptop.git_in(&other, &["add", "."]);
+    laptop.git_in(&other, &["commit", "-qm", "Later"]);
+    laptop.git_in(&other, &["push", "-q", "origin", "main"]);
+    laptop.git(&["fetch", "-q"]);
+    requests(&laptop);
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.takeover().exits(0).done();
+    assert_eq!(std::fs::read_to_string(laptop.worktree().join("later.txt")).unwrap(), "later\n");
+    assert_eq!(laptop.git_in(&laptop.worktree(), &["log", "-1", "--format=%s"]), "Later\n");
+    assert_eq!(requests(&laptop), 0, "the host has it");
+}
+
+#[test]
+fn a_clone_that_is_shallow_and_partial_keeps_both_ends() {
+    let laptop = Laptop::with_plan(COMMITS);
+    partial(&laptop, &["--filter=blob:none", "--depth=3"]);
+    let before = contents(&laptop);
+    laptop.run([TASK]).run().exits(0).says("history: 1 commit, because the rest is only on origin").done();
+    assert_arrived(&laptop, "Commit 5\n");
+    laptop.takeover().exits(0).done();
+    laptop.handoff(["give", ID]).run().exits(0).done();
+    assert_eq!(read(&laptop, "fsck"), "");
+    assert_eq!(before[Path::new(".git/shallow")], std::fs::read(laptop.repository().join(".git/shallow")).unwrap());
+}
+
+#[test]
+fn a_directory_that_is_adopted_in_a_partial_clone_is_complete() {
+    let laptop = Laptop::with_plan(COMMITS);
+    partial(&laptop, &["--filter=blob:none", "--sparse"]);
+    let directory = laptop.repository().join(".cursor/agent-handoffs").join(ID);
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("handoff.md"), include_str!("../fixtures/hand-made/whole.md")).unwrap();
+    let log = include_bytes!("../fixtures/agents/cursor-ok.stdout");
+    std::fs::write(directory.join("attempt-1.log"), log).unwrap();
+    let adopted = laptop.handoff(["adopt"]).args([&directory]).run().exits(0);
+    adopted.says("note: fetching 4 objects from origin, which this partial clone lacks").done();
+    laptop.handoff(["resume", ID, "--host", "box"]).run().exits(0).done();
+    assert_eq!((read(&laptop, "log").as_str(), read(&laptop, "fsck").as_str()), ("Commit 5\n", ""));
+    assert_eq!(requests(&laptop), 1);
+}
