@@ -238,8 +238,12 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
         outln!("  checkout  {} ({state})", neutral(&here.path));
     }
     if let Some(worktree) = handoff.worktree().filter(|_| !handoff.is_finished()) {
-        let given = if handoff.is_worktree_current() { "" } else { " (given back)" };
-        outln!("  worktree  {}{given}", neutral(worktree));
+        let state = match handoff.is_worktree_current() {
+            true => "",
+            false if handoff.checkouts().is_from_worktree() => " (its work is in the checkout)",
+            false => " (given back)",
+        };
+        outln!("  worktree  {}{state}", neutral(worktree));
     }
     for (n, attempt) in handoff.attempts() {
         let state = match (&attempt.verdict, attempt.started) {

@@ -14,6 +14,7 @@ use crate::supervise::driver::Driver;
 use crate::supervise::progress::{NullReporter, Reporter};
 use crate::ui::plain::Plain;
 use crate::ui::screen;
+use crate::ui::text::neutral;
 
 /// Restore the checkout as it was before `takeover --here`; refuses if you changed what it would restore
 #[derive(Debug, clap::Args)]
@@ -55,7 +56,10 @@ impl Undo {
         }
         if driver.handoff().is_taken_over() && !driver.handoff().is_finished() {
             outln!("  the work of {id} is still in this repository: handoff diff {id}");
-            outln!("  take over: handoff takeover {id}");
+            match driver.handoff().worktree().filter(|_| driver.handoff().is_worktree_current()) {
+                Some(worktree) => outln!("  worktree: {}", neutral(worktree)),
+                None => outln!("  take over: handoff takeover {id}"),
+            }
         }
         Ok(exit::OK)
     }

@@ -33,6 +33,9 @@ pub struct Checkouts {
     /// Whether it has the newest work: the handoff was not given back since.
     #[serde(skip)]
     pub(super) is_current: bool,
+    /// Whether the takeover's worktree had the newest work before it.
+    #[serde(skip)]
+    is_from_worktree: bool,
     /// The snapshot with which the next merge into a checkout begins, by git's name of the worktree.
     #[serde(skip)]
     bases: BTreeMap<String, Oid>,
@@ -54,6 +57,11 @@ impl Checkouts {
         self.place().filter(|_| self.is_current)
     }
 
+    /// Whether the newest work went from the takeover's worktree into the checkout, and is still there.
+    pub fn is_from_worktree(&self) -> bool {
+        self.current().is_some() && self.is_from_worktree
+    }
+
     /// The snapshot of the work that a checkout gave back last; `None`: the base of the handoff.
     pub fn base_of(&self, worktree: &str) -> Option<&Oid> {
         self.bases.get(worktree)
@@ -64,23 +72,34 @@ impl Checkouts {
         self.last.as_ref().map_or(1, |last| last.number + 1)
     }
 
-    pub(super) fn bring(&mut self, number: u32, path: &str, worktree: &str, base: &Oid) -> Result<(), Refused> {
+    /// `from_worktree`: the takeover's worktree has had the newest work until now.
+    pub(super) fn bring(
+        &mut self,
+        number: u32,
+        path: &str,
+        worktree: &str,
+        base: &Oid,
+        from_worktree: bool,
+    ) -> Result<(), Refused> {
         if number != self.next() {
             return Err(Refused::Stale("the work was brought here already"));
         }
+        self.is_from_worktree = from_worktree || self.is_from_worktree();
         let (path, worktree, base) = (path.to_owned(), worktree.to_owned(), base.clone());
         self.last = Some(Here { number, path, worktree, base, undone: false });
         (self.is_place, self.is_current) = (true, true);
         Ok(())
     }
 
-    pub(super) fn undo(&mut self, number: u32) -> Result<(), Refused> {
+    /// Returns whether the takeover's worktree has the newest work again.
+    pub(super) fn undo(&mut self, number: u32) -> Result<bool, Refused> {
+        let is_from_worktree = self.is_from_worktree();
         let last = self.last.as_mut().filter(|last| last.number == number && !last.undone);
         let last = last.ok_or(Refused::Stale("nothing is left to undo"))?;
         last.undone = true;
         self.bases.insert(last.worktree.clone(), last.base.clone());
         self.leave();
-        Ok(())
+        Ok(is_from_worktree)
     }
 
     /// The user gives back what the checkout has, so the next merge begins there.

@@ -237,12 +237,15 @@ impl Handoff {
                 if !self.is_taken_over() {
                     return Err(Refused::Stale("the handoff is not taken over"));
                 }
-                self.checkouts.bring(*number, path, worktree, base)?;
+                self.checkouts.bring(*number, path, worktree, base, self.worktree_is_current)?;
                 self.leave_behind();
                 self.worktree_is_current = false;
                 Ok(())
             }
-            Kind::Undone { number } => self.checkouts.undo(*number),
+            Kind::Undone { number } => {
+                self.worktree_is_current |= self.checkouts.undo(*number)?;
+                Ok(())
+            }
             Kind::Given(given) => self.give(given),
             Kind::Finished(finish) => self.finish(finish, at),
             Kind::AgentChosen { first, agent, model } => self.choose_agent(*first, agent, model.as_deref()),

@@ -70,6 +70,40 @@ fn the_work_is_merged_into_a_dirty_checkout_that_moved_on_and_undone_exactly() {
     assert_eq!(read(&laptop, "new.txt"), "by the user\n");
 }
 
+/// The user changes the takeover's worktree, takes the work into the checkout, and undoes that.
+fn there_and_back() -> Laptop {
+    let laptop = done(WORK);
+    laptop.takeover().exits(0).done();
+    std::fs::write(laptop.worktree().join("mine.txt"), "in the worktree\n").unwrap();
+    here(&laptop).exits(0).done();
+    let shown = laptop.handoff(["show", ID]).run().exits(0).says("its work is in the checkout");
+    assert!(!shown.text().contains("given back"), "{}", shown.text());
+    let undone = laptop.handoff(["undo", ID]).run().exits(0);
+    undone.says(&format!("worktree: {}", laptop.worktree().display())).done();
+    assert_eq!(status(&laptop), "");
+    laptop
+}
+
+#[test]
+fn after_an_undo_the_worktree_that_was_changed_is_finished() {
+    let laptop = there_and_back();
+    let shown = laptop.handoff(["show", ID]).run().exits(0).says(&format!("worktree  {}", laptop.worktree().display()));
+    assert!(!shown.text().contains("given back"), "{}", shown.text());
+    laptop.handoff(["takeover", ID, "--return"]).run().exits(2).complains("its work has changed").done();
+    laptop.handoff(["finish", ID, "--branch", "fix"]).run().exits(2).complains("--message TEXT").done();
+    laptop.handoff(["finish", ID, "--branch", "fix", "--message", "Fix."]).run().exits(0).done();
+    assert_eq!(laptop.git(&["show", "fix:mine.txt"]), "in the worktree\n");
+}
+
+#[test]
+fn after_an_undo_the_worktree_that_was_changed_is_given_back() {
+    let laptop = there_and_back();
+    laptop.handoff(["give", ID]).run().exits(0).done();
+    let found = std::fs::read_to_string(laptop.hosts[0].home.join("found")).unwrap();
+    assert_eq!(found, "committed\none\ntwo\nthree\nfour\nFIVE\nin the worktree\n");
+    laptop.handoff(["show", ID]).run().exits(0).says("(given back)").done();
+}
+
 #[test]
 fn a_conflict_is_listed_with_the_command_that_helps_and_nothing_is_touched() {
     let laptop = done(WORK);

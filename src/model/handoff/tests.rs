@@ -413,6 +413,20 @@ fn a_checkout_is_the_place_until_it_is_undone_or_given_back() {
     assert!(matches!(h.apply(&event(1, here(3))), Err(Refused::Stale(_))), "a host has it");
 }
 
+#[test]
+fn an_undo_makes_the_worktree_from_which_the_work_came_the_place_again() {
+    let mut h = taken_over();
+    run(&mut h, vec![here(1), Kind::Undone { number: 1 }]);
+    assert!(h.is_worktree_current());
+    let back = |epoch| Kind::Owner { epoch, owner: Owner::Host("buildbox".into()), confirmed: true };
+    run(&mut h, vec![here(2), given('a'), back(3), Kind::Undone { number: 2 }]);
+    assert!(!h.is_worktree_current(), "it was given back since");
+    run(&mut h, vec![grant(2, 3, 2, 4), dispatched(2, 2)]);
+    run(&mut h, vec![Kind::Owner { epoch: 4, owner: Owner::Laptop, confirmed: true }, here(3)]);
+    run(&mut h, vec![Kind::Undone { number: 3 }]);
+    assert!(!h.is_worktree_current(), "it has older work than the one that was undone");
+}
+
 /// A handoff of which two attempts were run by hand.
 fn adopted() -> Handoff {
     let run = |attempt, verdict| RunByHand {
