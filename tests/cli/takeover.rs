@@ -137,6 +137,21 @@ fn a_worktree_that_git_still_expects_is_no_place() {
 }
 
 #[test]
+fn a_damaged_worktree_of_the_users_own_does_not_stop_a_takeover() {
+    let laptop = Laptop::with_plan(QUICK);
+    laptop.run([TASK]).run().exits(0).done();
+    let own = laptop.top().join("own");
+    laptop.git(&["worktree", "add", "-q", own.to_str().unwrap()]);
+    std::fs::remove_dir_all(&own).unwrap();
+    laptop.git(&["init", "-q", own.to_str().unwrap()]);
+    laptop.takeover().exits(0).says("worktree: ").done();
+    laptop.takeover().exits(0).done();
+    assert_eq!(std::fs::read_to_string(laptop.worktree().join("notes.txt")).unwrap(), "by the agent\n");
+    assert!(own.join(".git").is_dir(), "what the user has there stays");
+    laptop.handoff(["show", ID]).run().exits(0).says(&format!("worktree  {}", laptop.worktree().display())).done();
+}
+
+#[test]
 fn takeover_works_without_the_host() {
     let mut laptop = Laptop::with_plan(HANGS);
     laptop.write("mine.txt", "mine\n");

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Takeover;
 use super::branch::NO_REFLOG;
 use crate::git::capture::Captured;
-use crate::git::command::Git;
+use crate::git::command::{Git, failed};
 use crate::git::{Error, Repository, Result};
 
 /// Tries, and the pause between them, to remove a directory in which a git of a killed process may still write.
@@ -97,8 +97,23 @@ pub(super) fn look(repo: &Repository, takeover: Takeover, destination: &Path) ->
 /// Tells git the current place of a worktree.
 fn settle(repo: &Repository, place: &Path) -> Result<Repository> {
     undo_link(repo, place)?;
-    repo.git("worktree").args(["repair", "--"]).arg(place).run()?;
+    let repair = repo.git("worktree").args(["repair", "--"]).arg(place);
+    // It also repairs all other worktrees, and fails if one of them is damaged.
+    let repaired = repair.output()?;
+    if !repaired.status.success() && !is_linked(repo, place) {
+        return Err(failed(format!("worktree repair -- {}", place.display()), &repaired));
+    }
     Repository::discover(place)
+}
+
+/// Whether a worktree and its administrative directory point to each other.
+fn is_linked(repo: &Repository, worktree: &Path) -> bool {
+    let Some(admin) = admin_of(repo, worktree) else { return false };
+    let Ok(text) = std::fs::read(admin.join("gitdir")) else { return false };
+    // The path may be relative to the administrative directory.
+    let link = admin.join(OsStr::from_bytes(text.trim_ascii_end()));
+    let (link, expected) = (link.canonicalize(), worktree.join(".git").canonicalize());
+    link.is_ok_and(|link| expected.is_ok_and(|expected| link == expected))
 }
 
 fn taken(destination: &Path) -> Error {
