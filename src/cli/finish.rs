@@ -147,9 +147,15 @@ fn worktree(id: &HandoffId, report: &WorktreeReport) -> String {
         text += "    ignored files, only there:\n";
         text += &report.ignored.iter().map(|path| format!("      {}\n", neutral(path))).collect::<String>();
     }
-    if !report.removed {
-        let again = if report.why.is_empty() { " --discard-worktree" } else { "" };
-        text += &format!("    try: handoff finish {id}{again}\n");
+    if !report.removed && report.why.is_empty() {
+        text += &format!("    try: handoff finish {id} --discard-worktree\n");
+    } else if !report.removed {
+        if report.is_dirty {
+            let at = context::quoted(&report.path);
+            text += &format!("    try: git -C {at} add -A && git -C {at} commit\n");
+        }
+        // The same command does the same until the reasons are gone.
+        text += &format!("    then: handoff finish {id}\n");
     }
     text
 }

@@ -140,7 +140,24 @@ impl Driver {
         if self.handoff().is_taken_over() && !self.handoff().is_finished() {
             return Err(Error::NoWorktree { id: self.id().clone() });
         }
+        self.need_no_other_branch(name)?;
         Ok((Some(self.commit_last_work(name, options.message.as_deref()).await?), None))
+    }
+
+    /// Fails if the branch of a takeover's worktree that is gone has commits which the newest work lacks.
+    fn need_no_other_branch(&self, wanted: &str) -> Result<(), Error> {
+        let handoff = self.handoff();
+        let is_present = handoff.is_taken_over() && handoff.is_worktree_current();
+        let Some(branch) = handoff.worktree_branch().filter(|_| is_present) else { return Ok(()) };
+        let tip = self.record.services.repository.branch_tip(branch)?;
+        if tip.is_none() || tip.as_ref() == last_work(&self.record)?.head.commit() {
+            return Ok(());
+        }
+        self.need_free(wanted)?;
+        let what = format!("the branch {branch} has commits of yours, and its worktree is gone");
+        let quoted = |name| shlex::try_quote(name).unwrap_or(name.into()).into_owned();
+        let hint = format!("git branch {} {}", quoted(wanted), quoted(branch));
+        Err(crate::git::Error::Unfit { what, hint }.into())
     }
 
     /// The work in the worktree of the present takeover. `None`: there is none.
@@ -169,13 +186,18 @@ impl Driver {
             return Ok(work.committed().cloned());
         };
         let (id, base) = (self.id().clone(), self.handoff().request().base.head.clone());
+        let repository = &self.record.services.repository;
+        // A hint about the worktree repeats the name.
+        match work.committed() {
+            Some(head) => repository.check_branch(branch, head)?,
+            None => self.need_free(branch)?,
+        }
         if let Some(operation) = work.operation {
             return Err(operation.refusal(&work.worktree).into());
         }
         if work.now.head.is_unborn() && work.now.files_tree == work.head_tree {
             return Err(Error::NothingToKeep { id });
         }
-        let repository = &self.record.services.repository;
         let files = repository.unfiltered(&repository.tree_of_head(&base)?, &work.now.files_tree)?;
         if !files.is_empty() {
             return Err(Error::Unfiltered { id, files, worktree: Some(work.worktree.clone()) });
@@ -184,14 +206,12 @@ impl Driver {
             if work.now.head == base {
                 return Err(Error::NothingToKeep { id });
             }
-            repository.check_branch(branch, head)?;
             return Ok(Some(head.clone()));
         }
         let Some(message) = options.message.clone() else {
             return Err(Error::Uncommitted { id, worktree: work.worktree.clone(), branch: branch.clone() });
         };
         let tree = Repository::discover(&work.worktree)?;
-        self.need_free(branch)?;
         let files = work.now.files_tree.clone();
         let commit = blocking(move || tree.commit_all_for_user(&files, &ends_with_newline(message))).await??;
         Ok(Some(commit))

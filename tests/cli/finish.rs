@@ -421,6 +421,34 @@ fn the_push_runs_in_another_worktree_if_the_first_one_is_gone() {
 }
 
 #[test]
+fn a_name_that_no_branch_can_get_is_refused_before_what_is_not_committed() {
+    let (laptop, worktree) = taken();
+    std::fs::write(worktree.join("mine.txt"), "mine\n").unwrap();
+    for (name, why) in [("main", "main exists"), ("feat/x y", "is not a name that git accepts")] {
+        let refused = laptop.handoff(["finish", ID, "--branch", name]).run().exits(2).complains(why);
+        assert!(!refused.text().contains("--message"), "{}", refused.text());
+    }
+}
+
+#[test]
+fn the_hints_of_a_worktree_that_is_kept_remove_it() {
+    let (laptop, worktree) = taken();
+    std::fs::write(worktree.join("mine.txt"), "mine\n").unwrap();
+    let kept = laptop.handoff(["finish", ID]).run().exits(0).says("it has changes that are not committed");
+    let place = worktree.display();
+    kept.says(&format!("try: git -C {place} add -A && git -C {place} commit\n    then: handoff finish {ID}\n")).done();
+    assert!(worktree.exists());
+    laptop.git_in(&worktree, &["add", "-A"]);
+    laptop.git_in(&worktree, &["commit", "-qm", "by hand"]);
+    laptop.handoff(["finish", ID]).run().exits(0).says("removed the worktree").done();
+    assert_eq!(laptop.git(&["show", &format!("handoff/{ID}:mine.txt")]), "mine\n");
+    // What the user committed is not left out of the branch.
+    let refused = laptop.handoff(["finish", ID, "--branch", "fix"]).run().exits(2);
+    refused.complains(&format!("git branch fix handoff/{ID}")).done();
+    assert_eq!(branches(&laptop), format!("handoff/{ID}\nmain\n"));
+}
+
+#[test]
 fn a_branch_is_not_made_amid_a_rebase() {
     let (laptop, worktree) = taken();
     commit_by_hand(&laptop, &worktree);

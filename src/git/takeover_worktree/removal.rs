@@ -28,6 +28,8 @@ pub struct Unsaved {
     pub why: Vec<String>,
     /// Ignored files. A directory with only ignored files ends with `/`.
     pub ignored: Vec<String>,
+    /// Whether a commit would save some of it.
+    pub is_dirty: bool,
 }
 
 impl Unsaved {
@@ -66,6 +68,7 @@ pub fn unsaved(repo: &Repository, worktree: &Path, saved: &Saved) -> Result<Unsa
     let is_clean = now.index_tree == head_tree && now.files_tree == head_tree;
     if !is_clean && !saved.states.iter().any(|state| is_same(state, &now)) {
         found.why.push("it has changes that are not committed".to_owned());
+        found.is_dirty = true;
     }
     if now.extra.as_ref().is_some_and(|extra| !saved.extras.contains(&extra.tree)) {
         found.why.push("ignored files that were sent with the work have changed".to_owned());

@@ -24,6 +24,9 @@ pub struct WorktreeReport {
     /// Ignored files that are nowhere else, or were deleted with it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,
+    /// Whether a commit would save some of it.
+    #[serde(skip)]
+    pub is_dirty: bool,
 }
 
 impl Record {
@@ -65,17 +68,18 @@ impl Record {
             removed: false,
             why: unsaved.why,
             ignored: unsaved.ignored,
+            is_dirty: unsaved.is_dirty,
         };
         if self.is_in(&worktree) {
             let why = "this command runs in it; go to another directory first".to_owned();
-            return Ok(stays(Unsaved { why: vec![why], ignored: vec![] }));
+            return Ok(stays(Unsaved { why: vec![why], ..Unsaved::default() }));
         }
         let saved = self.saved()?;
         let words = self.carry_words(&worktree)?;
         let (repository, place) = (self.services.repository.clone(), worktree.clone());
         let compared = blocking(move || removal::unsaved(&repository, &place, &saved));
         let mut unsaved = match compared.await? {
-            Err(crate::git::Error::Unfit { what, .. }) => Unsaved { why: vec![what], ignored: vec![] },
+            Err(crate::git::Error::Unfit { what, .. }) => Unsaved { why: vec![what], ..Unsaved::default() },
             unsaved => unsaved?,
         };
         unsaved.why.extend(words);

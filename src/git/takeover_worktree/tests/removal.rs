@@ -94,7 +94,7 @@ fn ignored_files_are_listed_unless_they_were_sent_and_are_unchanged() {
     repo.write("my.env", "sent\n");
     let sent = snapshot::take(&repo.open(), &["*.env".to_owned()]).unwrap().extra.unwrap();
     saved.extras.push(sent.tree);
-    assert_eq!(found(&repo, &path, &saved), Unsaved { why: vec![], ignored: vec!["build/".into()] });
+    assert_eq!(found(&repo, &path, &saved), Unsaved { ignored: vec!["build/".into()], ..Unsaved::default() });
     write(&path, "my.env", "mine\n");
     let why = found(&repo, &path, &saved).why;
     assert_eq!(why, ["ignored files that were sent with the work have changed"]);
@@ -105,7 +105,7 @@ fn every_ignored_file_is_listed_because_the_listed_ones_are_deleted() {
     let (repo, path, saved) = landed();
     let all: Vec<_> = (0..201).map(|number| format!("{number:03}.env")).collect();
     all.iter().for_each(|name| write(&path, name, "x"));
-    assert_eq!(found(&repo, &path, &saved), Unsaved { why: vec![], ignored: all });
+    assert_eq!(found(&repo, &path, &saved), Unsaved { ignored: all, ..Unsaved::default() });
 }
 
 #[test]
