@@ -2,7 +2,7 @@
 //!
 //! git fetches a missing object when it meets it, each with a connection of its own, so every git of ours has that
 //! switched off ([`super::command`]). What a ship lacks is listed, and fetched with few requests. The history that is sent
-//! ends near HEAD, because a pack of all of it would need all of it here ([`ends`] chooses where).
+//! ends near HEAD, because a pack of all of it would need all of it here (`ends` chooses where).
 
 mod ends;
 mod fetch;

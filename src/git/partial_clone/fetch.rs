@@ -13,6 +13,8 @@ use crate::git::config::{Config, without_credentials};
 use crate::git::{Error, Repository, Result};
 use crate::model::snapshot::Oid;
 
+/// How often it is checked whether git has ended.
+const TICK: Duration = Duration::from_millis(100);
 /// Bytes of git's messages that are kept.
 const KEPT: usize = 4096;
 /// Maximum characters of a reason.
@@ -89,15 +91,23 @@ fn watch(mut child: Child, limits: Limits) -> Result<(Option<ExitStatus>, Vec<u8
             }
         });
     }
-    let mut said = Vec::new();
+    let (mut said, mut heard) = (Vec::new(), Instant::now());
     loop {
-        let left = end.saturating_duration_since(Instant::now());
-        match receive.recv_timeout(limits.silence.min(left)) {
+        if heard.elapsed() >= limits.silence || Instant::now() >= end {
+            return terminate(child).map(|()| (None, said));
+        }
+        match receive.recv_timeout(TICK) {
             Ok(bytes) => {
                 said.extend(bytes);
                 said.drain(..said.len().saturating_sub(KEPT));
+                heard = Instant::now();
             }
-            Err(RecvTimeoutError::Timeout) => return terminate(child).map(|()| (None, said)),
+            // ssh's master connection outlives git, and keeps the pipe open.
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(status) = child.try_wait().map_err(not_waited)? {
+                    return Ok((Some(status), said));
+                }
+            }
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
