@@ -303,7 +303,7 @@ fn a_handoff_whose_agent_deleted_its_checkout_can_be_ended() {
     let laptop = Laptop::with_plan("turn 1\nrun rm -rf \"$PWD\"\nfinish Done.\n");
     laptop.run(["--attempts", "1", TASK]).run().done();
     let refused = laptop.handoff(["clean", ID]).run().exits(1);
-    refused.says("its checkout was deleted; clean --discard-ignored gives it up").done();
+    refused.says(&format!("`handoff clean {ID} --discard-ignored` gives it up")).done();
     laptop.handoff(["clean", ID, "--discard-ignored"]).run().exits(0).done();
     assert_eq!(work_dirs(&laptop), 0);
 }

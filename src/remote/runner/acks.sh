@@ -71,3 +71,18 @@ find_refs() {
     index($2, own) == 1 && !($1 in has) { print "0 " $2 }' "$notes/all" >"$notes/listing"
   unheld=$(($(wc -l <"$notes/listing")))
 }
+
+# Refuses if an attempt ran and was not captured. The user may give it up if neither its checkout is there nor anything
+# next to it: the checkout may have been moved.
+need_captures() {
+  [ -n "$loose" ] && [ -s "$scratch/trees" ] || return 0
+  remains=$(each_tree find_remains)
+  [ -z "$remains" ] || refuse uncaptured "attempt $loose has run and was not captured; still there: ${remains%%"$nl"*}"
+  [ -n "$discard" ] ||
+    refuse uncaptured "attempt $loose has run and was not captured, and its checkout is not there any more; \`handoff clean ${name%-*} --discard-ignored\` gives it up"
+}
+
+# Lists the tree if it is there, otherwise what is next to it.
+find_remains() {
+  if [ -d "$tree" ]; then say "$tree"; else list_siblings | tr '\n\0' '?\n'; fi
+}

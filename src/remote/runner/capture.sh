@@ -92,7 +92,7 @@ take_capture() {
   hash_files || return 1
   read_agent_git || say .git | lack
   if [ -n "$git_dir" ]; then
-    steadily add_tracked "$git_dir" 2>>"$job/runner.log"
+    steadily add_tracked "$git_dir" 2>>"$job/runner.log" || say .git/index | lack
     files=$(capture_git write-tree) && is_hex "$files" || return 1
   fi
   steadily fetch_work 2>>"$job/runner.log" || return 1

@@ -29,11 +29,18 @@ add_files() {
 add_tracked() {
   own_files=${index-}
   copy_index "$1"
-  borrowing capture_git ls-files -s 2>/dev/null | sed -n "/^1[02]/s/^[^$tab]*$tab//p" | sort -u >"$own/tracked"
+  (borrowing capture_git ls-files -s) 2>/dev/null >"$own/entries"
+  entries_read=$?
   index=$own_files
+  [ "$entries_read" -eq 0 ] && { [ ! -e "$1/index" ] || [ -f "$own/agent-index" ]; } || return 1
+  sed -n "/^1[02]/s/^[^$tab]*$tab//p" "$own/entries" | sort -u >"$own/tracked"
   capture_git ls-files >"$own/captured" && not_in "$own/captured" 0 <"$own/tracked" >"$own/todo" || return 1
   [ -s "$own/todo" ] || return 0
-  true >"$own/refused" && by_halves add_paths "$own/todo" "$own/refused" && lack <"$own/refused"
+  # The others were deleted, or replaced by something that is captured.
+  find_nested && list_outside -o >"$own/outside" && not_in "$own/outside" 0 <"$own/todo" >"$own/absent" &&
+    not_in "$own/absent" 0 <"$own/todo" >"$own/present" && true >"$own/refused" || return 1
+  [ ! -s "$own/present" ] || by_halves add_paths "$own/present" "$own/refused"
+  lack <"$own/refused"
   drop_record
 }
 

@@ -66,16 +66,6 @@ find_trees() {
   done | awk '!seen[$0]++' >"$notes/trees"
 }
 
-# Refuses if an attempt ran and was not captured, unless there is no checkout any more and the user discards what it had.
-need_captures() {
-  [ -n "$loose" ] && [ -s "$scratch/trees" ] || return 0
-  each_tree find_checkout | grep -q . && refuse uncaptured "attempt $loose has run and was not captured"
-  [ -n "$discard" ] || refuse uncaptured "attempt $loose has run and was not captured, and its checkout was deleted; clean --discard-ignored gives it up"
-}
-
-# Says so if the tree is there.
-find_checkout() { [ ! -d "$tree" ] || say "$tree"; }
-
 # Calls $1 for each of them. Sets $place, $tree, $cache, and a $scratch for each tree.
 each_tree() {
   count=0 mine=$cache

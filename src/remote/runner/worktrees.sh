@@ -63,7 +63,7 @@ capture_worktree() {
   files_tree=$agent_head index=$own/worktree-index borrow=$borrow_dir
   [ -z "$agent_head" ] || capture_git read-tree "$agent_head" || return 1
   add_files 2>/dev/null
-  add_tracked "$place" 2>/dev/null
+  add_tracked "$place" 2>/dev/null || return 1
   worktree_files=$(capture_git write-tree) || return 1
   find_lacking
   index=

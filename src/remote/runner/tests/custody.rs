@@ -300,9 +300,17 @@ fn a_checkout_that_its_agent_deleted_can_be_given_up() {
         assert_eq!(host.result(1).get("capture"), None, "there was nothing to capture");
         let ack = format!("ack 1 - {}\n", host.log(1).len());
         let reply = release_with(&host, &ack, "");
-        assert!(reply.contains("error uncaptured") && reply.contains("was deleted"), "{reply}");
+        assert!(reply.contains("error uncaptured") && reply.contains("is not there any more"), "{reply}");
         let reply = release_with(&host, &format!("discard yes\n{ack}"), "");
         assert!(reply.ends_with("end 0\n") && !host.work().exists(), "{reply}");
+
+        // One that was moved is not deleted.
+        let host = TestHost::shipped(shell.clone(), "cd ..; mv \"$PWD\" \"$PWD.old\"; exit 1");
+        host.ensure(1, &[("grant", &grant(&[("last", "1")]))]);
+        host.result(1);
+        let ack = format!("discard yes\nack 1 - {}\n", host.log(1).len());
+        let reply = release_with(&host, &ack, "");
+        assert!(reply.contains("still there: ../my repo.old") && host.work().exists(), "{reply}");
 
         // A checkout that is there is captured first.
         let (host, ack) = ended(&shell, "echo w >w; exit 1");

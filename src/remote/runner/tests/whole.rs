@@ -217,6 +217,22 @@ fn a_file_that_the_agent_tracks_is_captured_whatever_the_ignore_rules_say() {
 }
 
 #[test]
+fn a_tracked_path_that_became_something_else_is_captured_as_that() {
+    for shell in shells() {
+        let (host, result) = captured(
+            shell,
+            "rm staged; mkdir staged; echo in >staged/in; mv sub away; ln -s away sub; rm script.sh; git rm -q --cached link; rm link",
+        );
+        let capture = result.get("capture").unwrap();
+        let names = host.git(&host.cache(), &["ls-tree", "-r", "--name-only", capture]);
+        let has = |name: &str| names.lines().any(|line| line == name);
+        assert!(has("staged/in") && has("sub") && has("away/deep"), "{names}");
+        assert!(!has("script.sh") && !has("link"), "{names}");
+        assert_eq!((host.lacking(), result.get("uncaptured")), (vec![], None), "{names}");
+    }
+}
+
+#[test]
 fn a_tracked_file_that_an_ignore_rule_matches_is_work() {
     let (_, result) = captured(shells().remove(0), "echo result >result.o; git add -f result.o");
     assert_eq!(result.class(), "unchecked", "{}", result.0);
