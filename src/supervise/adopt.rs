@@ -74,7 +74,9 @@ impl Driver {
             Ok(found) => found,
             Err(id) => {
                 // The command may have been killed after the handoff had its name.
-                complete(services, &id).await?;
+                if !dry_run {
+                    complete(services, &id).await?;
+                }
                 return Ok(Adoption::Already(id));
             }
         };
@@ -121,11 +123,6 @@ async fn record(services: &Arc<Services>, found: &Found, mut made: HandMade) -> 
     };
     let base = Snapshot { cache_key: Some(facts?.cache_key), ..base };
     let work = (base.commit != now.commit).then(|| now.commit.clone());
-    let last = found.attempts.last().map(|run| run.attempt);
-    keep(services, &found.id, &base)?;
-    if let (Some(work), Some(last)) = (&work, last) {
-        services.repository.keep_ref(&format!("{}{last}/work", refs::of(&found.id)), work)?;
-    }
     let created = Created {
         id: found.id.clone(),
         uid: uid()?,
@@ -157,10 +154,12 @@ async fn record(services: &Arc<Services>, found: &Found, mut made: HandMade) -> 
 /// What an interrupted call may have left undone.
 async fn complete(services: &Arc<Services>, id: &HandoffId) -> Result<(), Error> {
     let journal = services.store.open(id)?;
-    if journal.handoff().adopted().is_none() {
-        return Ok(());
-    }
+    let Some(adopted) = journal.handoff().adopted() else { return Ok(()) };
+    // The refs come after the record: without one, nothing would remove them.
     keep(services, id, &journal.handoff().request().base)?;
+    if let (Some(work), Some(last)) = (&adopted.work, adopted.attempts.last()) {
+        services.repository.keep_ref(&format!("{}{}/work", refs::of(id), last.attempt), work)?;
+    }
     services.repository.exclude_record()?;
     // The index only serves `list --all`.
     if let Err(error) = index::remember(&services.state_dir, services.repository.common_dir()) {

@@ -188,6 +188,18 @@ fn forgetting_leaves_the_directory_as_it_was_found() {
 }
 
 #[test]
+fn a_repository_that_was_moved_keeps_the_directory() {
+    let (laptop, directory) = whole(QUICK);
+    adopt(&laptop, &directory, &[]).run().exits(0).done();
+    let below = directory.strip_prefix(laptop.repository()).unwrap();
+    let moved = laptop.repository().with_file_name("moved");
+    std::fs::rename(laptop.repository(), &moved).unwrap();
+    laptop.handoff(["forget", ID]).directory(&moved).run().exits(0).says("attempt-1.log").done();
+    assert_eq!(std::fs::read_to_string(moved.join(below).join("handoff.md")).unwrap(), WHOLE);
+    assert_eq!(std::fs::read(moved.join(below).join("attempt-1.log")).unwrap(), fixture("cursor-ok"));
+}
+
+#[test]
 fn a_page_without_logs_and_a_log_without_a_page_are_enough() {
     let laptop = Laptop::with_plan(QUICK);
     let page = "# Till\n\nStatus: stopped\nTask: Fix the till.\n\nKim knows more.\n";

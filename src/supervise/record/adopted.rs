@@ -10,7 +10,7 @@ use crate::mirror::files::RecordFiles;
 use crate::mirror::hand_made::ORIGINAL;
 use crate::model::attempt::log_name;
 use crate::supervise::error::Error;
-use crate::supervise::record::Record;
+use crate::supervise::record::{Record, created_in};
 
 impl Record {
     /// `handoff.md` as it was found, if the handoff was adopted and had one.
@@ -32,10 +32,15 @@ impl Record {
         runs.iter().filter(|run| run.log.is_some()).map(|run| log_name(run.attempt, 1)).collect()
     }
 
-    /// Whether the directory for people in a worktree is the one that was made by hand.
+    /// Whether the directory for people in a worktree is the one that was made by hand. The worktree may have been moved
+    /// since, so it is known by its name, and the directory by its place in it.
     pub(in crate::supervise) fn was_made_by_hand(&self, worktree: &Path) -> bool {
-        let directory = worktree.join(RECORD).join(self.id().as_str());
-        self.handoff().adopted().is_some_and(|adopted| Path::new(&adopted.directory) == directory)
+        let below = Path::new(RECORD).join(self.id().as_str());
+        self.handoff().adopted().is_some_and(|adopted| {
+            let directory = Path::new(&adopted.directory);
+            directory == worktree.join(&below)
+                || directory.ends_with(&below) && created_in(&self.services, self.handoff()) == worktree
+        })
     }
 
     /// Puts the page that was found back, unless people have written in it since. Returns the names of all files in the
