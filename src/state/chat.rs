@@ -2,7 +2,8 @@
 //!
 //! The handoff's directory has an empty file for it. `chat`: an agent in an editor started an attempt, and it is not known
 //! yet in which chat. `chat-<hash>`: that chat is told. The file changes its name when a chat claims it, and is removed when
-//! the chat is told, so that of several hooks at the same moment only one succeeds.
+//! the chat is told, so that of several hooks at the same moment only one succeeds. Its content is the number of the
+//! attempt whose end on the host the chat was told already.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::Error;
+use crate::model::attempt::AttemptNo;
 
 const UNCLAIMED: &str = "chat";
 
@@ -40,6 +42,20 @@ pub fn claim(directory: &Path, conversation: &str) -> Result<bool, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(own.exists()),
         Err(error) => Err(Error::io("rename", &unclaimed)(error)),
     }
+}
+
+/// The attempt whose end on its host the chat was told.
+pub fn told_end(directory: &Path, conversation: &str) -> Option<AttemptNo> {
+    std::fs::read_to_string(claimed(directory, conversation)).ok()?.trim().parse().ok()
+}
+
+/// Notes that the chat is told the end of an attempt on its host.
+///
+/// # Errors
+/// The file system fails.
+pub fn note_end(directory: &Path, conversation: &str, attempt: AttemptNo) -> Result<(), Error> {
+    let file = claimed(directory, conversation);
+    std::fs::write(&file, format!("{attempt}\n")).map_err(Error::io("write", &file))
 }
 
 /// Notes that this chat is told. `false`: somebody else has just done so.
@@ -78,7 +94,10 @@ mod tests {
         expect(at).unwrap();
         assert!(claim(at, "a").unwrap());
         assert!(claim(at, "a").unwrap() && !claim(at, "../b").unwrap() && !told(at, "../b").unwrap());
-        assert!(told(at, "a").unwrap());
+        assert_eq!(told_end(at, "a"), None);
+        note_end(at, "a", 2).unwrap();
+        assert_eq!((told_end(at, "a"), told_end(at, "../b")), (Some(2), None));
+        assert!(claim(at, "a").unwrap() && told(at, "a").unwrap());
         assert!(!told(at, "a").unwrap() && !claim(at, "a").unwrap());
     }
 

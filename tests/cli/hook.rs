@@ -52,12 +52,33 @@ fn the_chat_that_started_a_handoff_reports_its_end_once() {
     assert_eq!(turn_ends(&laptop, "another", "completed"), json!({}));
     assert_eq!(turn_ends(&laptop, "mine", "aborted"), json!({}), "the person decides what is next");
 
+    let before = std::fs::read_to_string(laptop.truth("journal.jsonl")).unwrap();
     let answer = turn_ends(&laptop, "mine", "completed");
+    let after = std::fs::read_to_string(laptop.truth("journal.jsonl")).unwrap();
+    assert_eq!(before, after, "a hook judges nothing and starts nothing");
     let message = answer["followup_message"].as_str().unwrap();
     let record = laptop.record("handoff.md").canonicalize().unwrap();
-    assert!(message.contains(&format!("- {ID}: done. Record: {}\n", record.display())), "{message}");
+    assert!(
+        message.contains(&format!("- {ID}: attempt 1 has ended on its host. Run `handoff watch {ID}`")),
+        "{message}"
+    );
+    assert!(message.contains(&format!("Record: {}\n", record.display())), "{message}");
     assert!(!message.contains("All done"), "the agent's words are not part of a message to another agent");
-    laptop.status_is("done");
+    laptop.status_is("running");
+    assert_eq!(turn_ends(&laptop, "mine", "completed"), json!({}), "once is enough");
+    laptop.handoff(["watch", ID]).run().exits(0).done();
+    assert_eq!(turn_ends(&laptop, "mine", "completed"), json!({}), "the chat has fetched it");
+}
+
+#[test]
+fn an_end_that_somebody_else_fetched_is_reported() {
+    let laptop = Laptop::with_plan(UNTIL_GO);
+    start(&laptop);
+    assert_eq!(turn_ends(&laptop, "mine", "completed"), json!({}));
+    let_it_end(&laptop);
+    laptop.handoff(["watch", ID]).run().exits(0).done();
+    let answer = turn_ends(&laptop, "mine", "completed");
+    assert!(answer["followup_message"].as_str().unwrap().contains(&format!("- {ID}: done. Record: ")), "{answer}");
     assert_eq!(turn_ends(&laptop, "mine", "completed"), json!({}), "once is enough");
 }
 
