@@ -14,6 +14,7 @@ mod clean_state;
 pub mod command;
 pub mod config;
 pub mod diff;
+mod directories;
 pub mod final_work;
 pub mod forge;
 mod index_stamp;

@@ -1,7 +1,7 @@
 //! A commit of the user's as a working state without changes.
 
 use super::capture::Captured;
-use super::repository::oid;
+use super::repository::{commit_tree, oid};
 use super::{Repository, Result};
 use crate::model::snapshot::Oid;
 
@@ -28,21 +28,10 @@ impl Repository {
     /// git fails.
     pub fn clean_state(&self, head: &Oid) -> Result<Captured> {
         let tree = self.tree_of(head)?;
-        let index = self.state_commit("handoff: what is staged", &tree, &[head])?;
-        let commit = self.state_commit("handoff: what lies in the directory", &tree, &[head, &index])?;
+        let index = commit_tree(self.git("commit-tree"), "handoff: what is staged", &tree, [head])?;
+        let commit =
+            commit_tree(self.git("commit-tree"), "handoff: what lies in the directory", &tree, [head, &index])?;
         Ok(Captured { commit, head: head.clone().into(), index_tree: tree.clone(), files_tree: tree })
-    }
-
-    fn state_commit(&self, message: &str, tree: &Oid, parents: &[&Oid]) -> Result<Oid> {
-        let mut git = self.git("commit-tree").config("i18n.commitEncoding=UTF-8").arg(tree.as_str());
-        for parent in parents {
-            git = git.args(["-p", parent.as_str()]);
-        }
-        for role in ["AUTHOR", "COMMITTER"] {
-            git =
-                git.env(&format!("GIT_{role}_NAME"), "handoff").env(&format!("GIT_{role}_EMAIL"), "handoff@localhost");
-        }
-        oid(&git.stdin(message).line()?)
     }
 }
 

@@ -238,6 +238,23 @@ impl Repository {
     }
 }
 
+/// Makes a commit with a fixed author, so that snapshots do not differ by who took them. `git` is a `commit-tree`.
+pub(super) fn commit_tree<'a>(
+    git: Git,
+    message: &str,
+    tree: &Oid,
+    parents: impl IntoIterator<Item = &'a Oid>,
+) -> Result<Oid> {
+    let mut git = git.config("i18n.commitEncoding=UTF-8").arg(tree.as_str());
+    for parent in parents {
+        git = git.args(["-p", parent.as_str()]);
+    }
+    for role in ["AUTHOR", "COMMITTER"] {
+        git = git.env(&format!("GIT_{role}_NAME"), "handoff").env(&format!("GIT_{role}_EMAIL"), "handoff@localhost");
+    }
+    oid(&git.stdin(message).line()?)
+}
+
 /// Parses an object id that git printed.
 pub(super) fn oid(text: &str) -> Result<Oid> {
     text.parse().map_err(|error| Error::untrusted(format!("git printed no object id: {error}")))

@@ -20,6 +20,7 @@ use index::{Lock, changed_entries};
 use path_state::State;
 use plan::{Change, FORMAT, Plan, in_the_way};
 
+use super::directories::remove_directory;
 use super::{Error, Repository, Result};
 
 /// Called before each step that changes something. An error stops there.
@@ -74,7 +75,7 @@ impl Undo {
     /// # Errors
     /// The disk fails.
     pub fn finish(&self) -> Result<()> {
-        removed_all(&self.earlier())?;
+        remove_directory(&self.earlier())?;
         removed(&self.marker())
     }
 
@@ -83,12 +84,12 @@ impl Undo {
     /// # Errors
     /// The disk fails. [`Undo::restore_earlier`] completes it.
     pub fn abandon(&self) -> Result<()> {
-        removed_all(&self.draft())?;
+        remove_directory(&self.draft())?;
         match std::fs::rename(&self.home, self.draft()) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("remove", &self.home)(error)),
             _ => self.restore_earlier()?,
         }
-        removed_all(&self.draft())
+        remove_directory(&self.draft())
     }
 
     /// Deletes the copies. The change cannot be undone any more.
@@ -96,10 +97,10 @@ impl Undo {
     /// # Errors
     /// The disk fails.
     pub fn forget(&self) -> Result<()> {
-        removed_all(&self.earlier())?;
+        remove_directory(&self.earlier())?;
         // The plan goes first, so that what a killed process leaves here is not taken for a change.
         removed(&self.home.join("plan.json"))?;
-        removed_all(&self.home)
+        remove_directory(&self.home)
     }
 
     /// Makes the prepared change. Files that are not as they were when it was prepared are not overwritten.
@@ -388,19 +389,6 @@ fn removed(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
         _ => Ok(()),
-    }
-}
-
-/// Removes a directory that may not exist. A git that a killed program had started may write there for a moment.
-fn removed_all(path: &Path) -> Result<()> {
-    let mut pauses = 50;
-    loop {
-        match std::fs::remove_dir_all(path) {
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && pauses > 0 => pauses -= 1,
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("remove", path)(error)),
-            _ => return Ok(()),
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
 

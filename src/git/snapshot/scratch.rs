@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::git::command::{Git, failed};
 use crate::git::record::RECORD;
-use crate::git::repository::oid;
+use crate::git::repository::{commit_tree, oid};
 use crate::git::{Error, Repository, Result};
 use crate::model::snapshot::{Head, Oid, Snapshot};
 
@@ -255,15 +255,7 @@ impl Scratch {
         tree: &Oid,
         parents: impl IntoIterator<Item = &'a Oid>,
     ) -> Result<Oid> {
-        let mut git = self.git("commit-tree").config("i18n.commitEncoding=UTF-8").arg(tree.as_str());
-        for parent in parents {
-            git = git.args(["-p", parent.as_str()]);
-        }
-        for role in ["AUTHOR", "COMMITTER"] {
-            git =
-                git.env(&format!("GIT_{role}_NAME"), "handoff").env(&format!("GIT_{role}_EMAIL"), "handoff@localhost");
-        }
-        oid(&git.stdin(message).line()?)
+        commit_tree(self.git("commit-tree"), message, tree, parents)
     }
 
     /// Makes a commit with the same author. The parents may be too many for a command line.

@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Takeover;
-use super::staging::{admin_of, remove_directory};
+use super::staging::admin_of;
 use crate::git::capture::Captured;
+use crate::git::directories::remove_directory;
 use crate::git::repository::oid;
 use crate::git::{Error, Repository, Result, snapshot};
 use crate::model::snapshot::{Head, LeftBehindKind, Oid, Snapshot};

@@ -5,17 +5,13 @@ use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::Takeover;
 use super::branch::NO_REFLOG;
 use crate::git::capture::Captured;
 use crate::git::command::{Git, failed};
+use crate::git::directories::remove_directory;
 use crate::git::{Error, Repository, Result};
-
-/// Tries, and the pause between them, to remove a directory in which a git of a killed process may still write.
-const TRIES: u32 = 40;
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// The worktree is removed if this is dropped before it is finished.
 pub(super) struct Staging<'a> {
@@ -218,20 +214,4 @@ fn clear(repo: &Repository, path: &Path) -> Result<()> {
     }
     remove_directory(path)?;
     admin.map_or(Ok(()), |admin| std::fs::remove_dir_all(&admin).map_err(Error::io("remove", &admin)))
-}
-
-/// Removes a directory with everything in it. A missing one is no error.
-pub(super) fn remove_directory(path: &Path) -> Result<()> {
-    let mut removed = Ok(());
-    for _ in 0..TRIES {
-        removed = std::fs::remove_dir_all(path);
-        match &removed {
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => std::thread::sleep(PAUSE),
-            _ => break,
-        }
-    }
-    match removed {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
-        _ => Ok(()),
-    }
 }

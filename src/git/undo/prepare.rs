@@ -13,8 +13,9 @@ use rustix::fs::FileType;
 use super::checkout::{Checkout, copy_file, hash, state_at};
 use super::path_state::{self, State};
 use super::plan::{self, FORMAT, Plan, in_the_way};
-use super::{Undo, changed_meanwhile, index, removed, removed_all};
+use super::{Undo, changed_meanwhile, index, removed};
 use crate::git::command::Git;
+use crate::git::directories::remove_directory;
 use crate::git::index_stamp::IndexStamp;
 use crate::git::tree_edits::{Conflict, Edits, Entry, ancestors};
 use crate::git::{Error, Repository, Result};
@@ -79,7 +80,7 @@ impl Change<'_> {
     pub fn prepare(&self, repo: &Repository, undo: &Undo, known: &Known) -> Result<Names> {
         let draft = Draft { repo, home: undo.draft() };
         // A process that was killed while it prepared a change left it.
-        removed_all(&draft.home)?;
+        remove_directory(&draft.home)?;
         for name in ["before", "after", "stage"] {
             let path = draft.home.join(name);
             std::fs::create_dir_all(&path).map_err(Error::io("make", &path))?;
@@ -148,7 +149,7 @@ impl Undo {
     /// The disk fails; nothing is begun.
     pub fn begin(&self) -> Result<()> {
         self.restore_earlier()?;
-        removed_all(&self.earlier())?;
+        remove_directory(&self.earlier())?;
         match std::fs::rename(&self.home, self.earlier()) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(Error::io("write", &self.earlier())(error));
@@ -271,7 +272,7 @@ impl Draft<'_> {
     /// Writes the plan, and waits until everything is on the disk.
     fn finish(&self, plan: &Plan) -> Result<()> {
         let failed = || Error::io("write", &self.home);
-        removed_all(&self.home.join("stage"))?;
+        remove_directory(&self.home.join("stage"))?;
         for name in ["index.stage", "index.compare"] {
             removed(&self.home.join(name))?;
         }
