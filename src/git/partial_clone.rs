@@ -53,17 +53,14 @@ impl<'a> PartialClone<'a> {
         let missing =
             || missing_in(self.repo.git("rev-list").args(["--no-walk", "--filter=blob:none", commit.as_str()]));
         let objects = missing()?.len() as u64;
-        let lack = match tell {
-            _ if objects == 0 => return Ok(false),
-            None => {
-                Lack { objects, why: "a dry run fetches nothing, and directories of HEAD are among them".to_owned() }
-            }
-            Some(tell) => match self.bring(missing, tell)? {
-                Ok(_) => return Ok(true),
-                Err(lack) => lack,
-            },
-        };
-        Err(self.refused(lack))
+        match tell {
+            _ if objects == 0 => Ok(false),
+            None => Err(Error::unfit(
+                "this partial clone lacks directories of HEAD; a dry run fetches nothing, and cannot say what is sent",
+                "handoff run --host HOST \"TASK\"  (fetches them first)",
+            )),
+            Some(tell) => self.bring(missing, tell)?.map(|_| true).map_err(|lack| self.refused(lack)),
+        }
     }
 
     /// Chooses the history that is sent with a snapshot, and fetches what the ship needs of it. `None`: all of it is here,

@@ -129,7 +129,7 @@ fn directories_and_files_of_head_are_fetched_with_few_requests() {
     clone.git(&["update-ref", "refs/heads/main", "HEAD~2"]);
     let before = contents(&clone.top);
     let preview = snapshot::preview(&clone.open(), &[]);
-    assert!(matches!(preview, Err(Error::OnlyOnRemote { .. })), "{preview:?}");
+    assert!(matches!(preview, Err(Error::Unfit { .. })), "nothing was asked for: {preview:?}");
     assert_eq!(before.changes(&contents(&clone.top)), Vec::<String>::new());
     let taken = clone.take().unwrap();
     assert_eq!(taken.history.unwrap().ends, [clone.open().head_commit()]);
