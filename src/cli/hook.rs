@@ -34,7 +34,7 @@ pub struct Hook {
 
 #[derive(Debug, Subcommand)]
 enum HookCommand {
-    /// The end of a chat's turn: if a handoff that the chat started has come to rest, let the chat report it
+    /// The end of a chat's turn: let the chat report a handoff that it started and that has ended
     Stop,
 }
 
@@ -137,16 +137,22 @@ async fn news(services: &Arc<Services>, id: &HandoffId, chat: &str) -> Result<Op
     let (journal, host) = show::look(services, id, false).await?;
     let (handoff, status) = (journal.handoff(), journal.handoff().status());
     let told = chat::told_end(&directory, chat);
-    let news = match host {
-        Some(Ok(line)) if line.result && told != Some(line.attempt) => {
-            chat::note_end(&directory, chat, line.attempt)?;
-            News::Ended(line.attempt)
+    let news = if status.is_active() {
+        let Some(Ok(line)) = host else { return Ok(None) };
+        if !line.result || told == Some(line.attempt) {
+            return Ok(None);
         }
-        _ if status.is_active() || !chat::told(&directory, chat)? => return Ok(None),
+        chat::note_end(&directory, chat, line.attempt)?;
+        News::Ended(line.attempt)
+    } else {
+        let is_first = chat::told(&directory, chat)?;
         // The person who took it over or finished it knows, and so does a chat that has fetched the end.
-        _ if matches!(status, Status::Interactive | Status::Finished) => return Ok(None),
-        _ if told.is_some() && told == handoff.last_attempt().map(|(n, _)| n) => return Ok(None),
-        _ => News::Rest(status),
+        let is_by_person = matches!(status, Status::Interactive | Status::Finished);
+        let is_known = told.is_some() && told == handoff.last_attempt().map(|(n, _)| n);
+        if !is_first || is_by_person || is_known {
+            return Ok(None);
+        }
+        News::Rest(status)
     };
     let (page, _) = document_of(services, handoff, &created_in(services, handoff));
     Ok(Some(Report { id: id.clone(), news, page }))
