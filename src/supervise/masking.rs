@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::agent::summary::Summary;
 use crate::config::mask::Mask;
 use crate::config::secrets;
+use crate::git::diff::Changes;
 use crate::mirror::files;
 use crate::model::adopted::Adopted;
 use crate::model::attempt::Next;
@@ -159,7 +160,8 @@ fn texts_by_hand(by_hand: &mut ByHand) -> impl Iterator<Item = &mut String> {
 pub(in crate::supervise) fn covered_adopted(mut adopted: Adopted) -> Adopted {
     let mask = secrets::mask();
     let cover = |text: &mut String| *text = mask.text(text).into_owned();
-    adopted.notes.iter_mut().for_each(|note| cover(&mut note.text));
+    adopted.status.iter_mut().chain(&mut adopted.started).for_each(cover);
+    adopted.notes.iter_mut().flat_map(|note| [&mut note.section, &mut note.text]).for_each(cover);
     for run in &mut adopted.attempts {
         run.command.iter_mut().for_each(cover);
         if let Some(verdict) = &mut run.verdict {
@@ -180,6 +182,15 @@ pub(in crate::supervise) fn covered_summary(mut summary: Summary) -> Summary {
         *text = mask.text(text).into_owned();
     }
     summary
+}
+
+/// Changed files, masked: an agent may have put a secret into the name of one.
+pub(in crate::supervise) fn covered_changes(mut changes: Changes) -> Changes {
+    let mask = secrets::mask();
+    for path in changes.files.iter_mut().flat_map(|file| [Some(&mut file.path), file.was.as_mut()]).flatten() {
+        *path = mask.text(path).into_owned();
+    }
+    changes
 }
 
 #[cfg(test)]

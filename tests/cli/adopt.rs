@@ -385,10 +385,13 @@ fn a_secret_of_a_host_is_not_written_down() {
     laptop.write_hosts();
     let page = WHOLE.replace("Ask Kim about", "The token is hunter2-hunter2, ask Kim about");
     let page = page.replace("chat_id=", "export TOKEN=hunter2-hunter2\nchat_id=");
+    let page = page.replace("- Status: done", "- Status: done with hunter2-hunter2");
+    let page = page + "\n## About hunter2-hunter2\n\nMore.\n";
     let directory = hand_made(&laptop, ID, &page, &[("attempt-1.log", &fixture("cursor-ok"))]);
     adopt(&laptop, &directory, &[]).env("TOKEN", "hunter2-hunter2").run().exits(0).done();
     let journal = std::fs::read_to_string(laptop.truth("journal.jsonl")).unwrap();
     assert!(journal.contains("ask Kim about") && !journal.contains("hunter2-hunter2"), "{journal}");
+    assert!(journal.contains("done with ***"), "{journal}");
 }
 
 #[test]

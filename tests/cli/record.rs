@@ -52,7 +52,7 @@ fn the_last_lines_of_a_failing_setup_are_shown_everywhere() {
 #[test]
 fn a_secret_from_a_command_is_sent_and_shown_nowhere() {
     let laptop = Laptop::with_plan(
-        "turn 1\nrun printf %s \"$S\" >work.txt\nstderr I saw ZQXJ55abc.\nfinish I used ZQXJ55abc.\n",
+        "turn 1\nrun printf %s \"$S\" >work.txt; : >\"named-$S\"\nstderr I saw ZQXJ55abc.\nfinish I used ZQXJ55abc.\n",
     );
     let hosts = laptop.home().join(".config/handoff/hosts.toml");
     let table = std::fs::read_to_string(&hosts).unwrap();

@@ -2,13 +2,15 @@
 
 use crate::git::diff::Changes;
 use crate::model::attempt::AttemptNo;
+use crate::model::snapshot::Oid;
+use crate::supervise::masking::covered_changes;
 use crate::supervise::record::Record;
 
 impl Record {
     /// The files that an attempt changed. `None`: its work was not fetched.
     pub(super) fn changes(&self, n: AttemptNo) -> Option<Changes> {
         let work = self.handoff().attempt(n)?.fetched.as_ref()?;
-        self.services.summaries.changes(&self.services.repository, self.handoff().work_before(n), work)
+        self.changes_between(self.handoff().work_before(n), work)
     }
 
     /// What all attempts and the user changed since the base, as far as it is here.
@@ -18,6 +20,10 @@ impl Record {
         if work == base {
             return None;
         }
-        self.services.summaries.changes(&self.services.repository, base, work)
+        self.changes_between(base, work)
+    }
+
+    fn changes_between(&self, from: &Oid, to: &Oid) -> Option<Changes> {
+        self.services.summaries.changes(&self.services.repository, from, to).map(covered_changes)
     }
 }
