@@ -9,7 +9,7 @@ use crate::remote::refusal::RefusalClass;
 use crate::supervise::attempt::next_attempt::{begin_grant, new_grant, new_session};
 use crate::supervise::attempt::recover::first_attempt;
 use crate::supervise::attempt::step::{has_arrived, step};
-use crate::supervise::attempt::{LoopAction, Until};
+use crate::supervise::attempt::{LoopAction, TICK, Until};
 use crate::supervise::connection::pause;
 use crate::supervise::connection::retry::{Retries, Stage};
 use crate::supervise::connection::sleep_detector::woken;
@@ -19,6 +19,7 @@ use crate::supervise::custody::fencing::{SHORT, settle};
 use crate::supervise::dispatch::spec::Start;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
+use crate::supervise::record::Record;
 
 /// How often a host that did not confirm an epoch is asked again while another host is followed.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
@@ -73,8 +74,10 @@ impl Driver {
                     None => return Err(unattended(record, &connection.host.name, error)),
                     Some(delay) => {
                         contact_lost(record, connection, &error, delay)?;
-                        if pause(delay).await {
-                            retries.reset();
+                        match wait_for_host(record, delay).await? {
+                            Waited::Over => {}
+                            Waited::Woken => retries.reset(),
+                            Waited::TakenOver => break,
                         }
                     }
                 },
@@ -83,5 +86,32 @@ impl Driver {
         settle(record, connection, SHORT).await?;
         record.update()?;
         Ok(())
+    }
+}
+
+/// How a wait for a host ended.
+enum Waited {
+    Over,
+    Woken,
+    /// Another process took the handoff over. It needs this driver's place, and does what is left to do.
+    TakenOver,
+}
+
+/// Waits before the next try to reach the host.
+async fn wait_for_host(record: &mut Record, delay: Duration) -> Result<Waited, Error> {
+    let was_taken_over = record.handoff().is_taken_over();
+    let until = tokio::time::Instant::now() + delay;
+    loop {
+        let left = until.saturating_duration_since(tokio::time::Instant::now());
+        if left.is_zero() {
+            return Ok(Waited::Over);
+        }
+        if pause(left.min(TICK)).await {
+            return Ok(Waited::Woken);
+        }
+        record.ledger.refresh()?;
+        if record.handoff().is_taken_over() && !was_taken_over {
+            return Ok(Waited::TakenOver);
+        }
     }
 }

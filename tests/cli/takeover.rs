@@ -334,3 +334,19 @@ fn a_branch_that_the_user_made_stays_after_a_return() {
     laptop.handoff(["takeover", ID, "--return"]).run().exits(0).done();
     assert_eq!(laptop.git(&["branch", "--format=%(refname:short)"]), format!("{branch}\nmain\nmine\n"));
 }
+
+#[test]
+fn it_does_not_wait_for_a_watch_that_waits_for_the_host() {
+    let laptop = Laptop::with_plan(HANGS);
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    let watching = laptop.handoff(["watch", ID]).spawn();
+    wait_for("the agent's output", || watching.stdout().contains("notes.txt"));
+    laptop.hosts[0].out_of_reach(true);
+    wait_for("the watch to lose the host", || watching.stdout().contains("lost contact"));
+    laptop.takeover().exits(0).done();
+    assert!(laptop.worktree().exists());
+    // The other command has nothing more to do.
+    watching.wait().exits(0).done();
+    laptop.hosts[0].out_of_reach(false);
+    laptop.handoff(["show", ID]).run().exits(0).done();
+}
