@@ -68,13 +68,13 @@ impl RecordFiles {
         self.directory.replace(OsStr::new(DOCUMENT), text)
     }
 
-    /// Updates the copies of every `*.log` in `truth`. What has a name of `by_hand` may be the only original, so it is
+    /// Updates the copies of every `*.log` in `truth`. What has a name of `originals` may be the only original, so it is
     /// made if it is missing, and otherwise left as it is.
     ///
     /// # Errors
     /// A log cannot be read, or a copy not written.
-    pub fn copy_logs(&self, truth: &Path, by_hand: &BTreeSet<String>) -> Result<(), Error> {
-        let stays = |name: &OsStr| by_hand.contains(&*name.to_string_lossy()) && self.directory.has(name);
+    pub fn copy_logs(&self, truth: &Path, originals: &BTreeSet<String>) -> Result<(), Error> {
+        let stays = |name: &OsStr| originals.contains(&*name.to_string_lossy()) && self.directory.has(name);
         copy_logs(truth, &self.directory, &Mask::default(), stays)
     }
 

@@ -166,7 +166,7 @@ impl Record {
     /// Updates the copies of the logs in a worktree. The logs themselves are in the git directory.
     fn copy_logs(&self, worktree: &Path, logs: &Path) -> Result<(), Error> {
         if Place::of(worktree, self.id()) == Place::Worktree {
-            RecordFiles::open(worktree, self.id())?.copy_logs(logs, &self.logs_by_hand())?;
+            RecordFiles::open(worktree, self.id())?.copy_logs(logs, &self.originals_in(worktree))?;
         }
         Ok(())
     }

@@ -188,6 +188,20 @@ fn forgetting_leaves_the_directory_as_it_was_found() {
 }
 
 #[test]
+fn a_copy_in_a_worktree_that_was_cut_is_made_whole() {
+    let (laptop, directory) = whole(QUICK);
+    adopt(&laptop, &directory, &[]).run().exits(0).done();
+    laptop.takeover().exits(0).done();
+    let below = directory.strip_prefix(laptop.repository()).unwrap();
+    let copy = laptop.worktree().join(below).join("attempt-1.log");
+    // As after a kill in the middle of the copy.
+    std::fs::remove_file(&copy).unwrap();
+    std::fs::write(&copy, &fixture("cursor-ok")[..100]).unwrap();
+    laptop.takeover().exits(0).done();
+    assert_eq!(std::fs::read(&copy).unwrap(), fixture("cursor-ok"));
+}
+
+#[test]
 fn a_repository_that_was_moved_keeps_the_directory() {
     let (laptop, directory) = whole(QUICK);
     adopt(&laptop, &directory, &[]).run().exits(0).done();

@@ -26,8 +26,12 @@ impl Record {
         }
     }
 
-    /// The names of the logs of attempts that were run by hand.
-    pub(super) fn logs_by_hand(&self) -> BTreeSet<String> {
+    /// The names of the logs in a worktree that may be the only originals: those of attempts that were run by hand, in the
+    /// directory that was found.
+    pub(super) fn originals_in(&self, worktree: &Path) -> BTreeSet<String> {
+        if !self.was_made_by_hand(worktree) {
+            return BTreeSet::new();
+        }
         let runs = self.handoff().adopted().map_or(&[][..], |adopted| &adopted.attempts);
         runs.iter().filter(|run| run.log.is_some()).map(|run| log_name(run.attempt, 1)).collect()
     }
