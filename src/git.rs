@@ -3,6 +3,7 @@
 //! git never runs here in a repository whose `.git` an agent could write. Work from a host arrives as objects over
 //! git's own wire protocol.
 
+pub mod artifacts;
 pub mod attached;
 pub mod attributes;
 mod background;

@@ -1,5 +1,6 @@
 //! Writes the record as files in the repository, for people and agents.
 
+pub mod artifacts;
 pub mod directory;
 pub mod document;
 pub mod files;

@@ -2,6 +2,7 @@
 //!
 //! `docs/host.md` describes the formats.
 
+pub mod artifacts;
 pub mod cancel;
 pub mod capture;
 pub mod client;

@@ -5,6 +5,7 @@
 //! to its end, and `decide` says what comes next.
 
 pub mod adopt;
+pub mod artifacts;
 pub mod attempt;
 pub mod attempt_loop;
 mod capture;

@@ -24,6 +24,7 @@ const RANKS: &[&[&str]] = &[
 const SUPERVISE: &[&[&str]] = &[
     &[
         "adopt",
+        "artifacts",
         "check",
         "clean",
         "finish",

@@ -44,6 +44,7 @@ async fn ask(host: Remote) -> String {
         said(host.set_epoch(&name, 2).await),
         said(host.cancel(&name, 1, &handoff::model::attempt::CancelReason::Stop, 1).await),
         said(host.capture(&name, 1).await),
+        said(host.artifacts(&name, 1, &[], 1).await),
         said(host.release(&name, &[], &options).await),
     ]
     .join("\n")

@@ -272,6 +272,17 @@ impl From<SuperviseError> for Error {
                     accept(&refused).into_iter().fold(Error::failed(message), |error, command| error.hint(command));
                 error.hint(format!("handoff pull {id}"))
             }
+            SuperviseError::ArtifactsRefused { refused, .. } => {
+                accept(&refused).into_iter().fold(Error::failed(message), |error, command| error.hint(command))
+            }
+            SuperviseError::TooLarge { id, bytes, globs, .. } => {
+                let patterns: String =
+                    globs.iter().map(|glob| format!(" --artifacts {}", context::quoted(glob.as_ref()))).collect();
+                let more = bytes.div_ceil(1 << 30);
+                Error::failed(message).hint(format!("handoff pull {id}{patterns} --max-size {more}GiB"))
+            }
+            SuperviseError::NotAGlob { .. } => Error::usage(message)
+                .hint("handoff pull --artifacts 'target/release/*.deb'  (from the top of the repository)"),
             SuperviseError::Conflicts { id, .. } => {
                 Error::failed(message).hint(format!("handoff takeover {id}  (puts it into a worktree of its own)"))
             }

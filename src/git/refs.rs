@@ -79,6 +79,14 @@ pub fn given(id: &HandoffId, last: AttemptNo) -> String {
     format!("{}{GIVEN}{last}", of(id))
 }
 
+/// The directory of the build results that were fetched, by the attempt whose checkout had them.
+pub const ARTIFACTS: &str = "artifacts/";
+
+/// The ref of the build results of attempt `n`.
+pub fn artifacts(id: &HandoffId, n: AttemptNo) -> String {
+    format!("{}{ARTIFACTS}{n}", of(id))
+}
+
 /// The ref of the final work of a finished handoff.
 pub fn final_work(id: &HandoffId) -> String {
     format!("{}final", of(id))

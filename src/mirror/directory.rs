@@ -158,20 +158,33 @@ impl Directory {
     /// # Errors
     /// The disk fails, or the entry is a directory. The old entry is still there.
     pub fn replace(&self, name: &OsStr, bytes: &[u8]) -> Result<(), Error> {
+        let write = |file: &mut File| file.write_all(bytes).map_err(Error::io("write", &self.path.join(name)));
+        self.replace_with(name, 0o644, write)
+    }
+
+    /// The same with a mode and with what `fill` writes.
+    ///
+    /// # Errors
+    /// As [`Directory::replace`], or those of `fill`.
+    pub fn replace_with<E: From<Error>>(
+        &self,
+        name: &OsStr,
+        mode: rustix::fs::RawMode,
+        fill: impl FnOnce(&mut File) -> Result<(), E>,
+    ) -> Result<(), E> {
         let path = self.path.join(name);
         let (temporary, mut file) = self.temporary().map_err(errno("write", &path))?;
-        let write = || -> std::io::Result<()> {
-            file.write_all(bytes)?;
-            fchmod(&file, Mode::from_raw_mode(0o644))?;
+        let place = |file: File| -> std::io::Result<()> {
+            fchmod(&file, Mode::from_raw_mode(mode))?;
             file.sync_all()?;
             renameat(&self.fd, &temporary, &self.fd, name)?;
             Ok(())
         };
-        let mut write = write;
-        write().map_err(|error| {
+        let filled = fill(&mut file);
+        let placed = filled.and_then(|()| Ok(place(file).map_err(Error::io("write", &path))?));
+        placed.inspect_err(|_| {
             // The first error is reported, so an error here is ignored.
             let _ = unlinkat(&self.fd, &temporary, AtFlags::empty());
-            Error::io("write", &path)(error)
         })
     }
 

@@ -25,6 +25,8 @@ words! {
         /// Objects are missing that the pack builds on.
         Lacking = "lacking",
         NoGit = "no-git",
+        /// The handoff has no checkout any more.
+        NoTree = "no-tree",
         NoWatcher = "no-watcher",
         /// Another machine that shares the directory owns the attempt.
         OtherNode = "other-node",

@@ -32,6 +32,8 @@ pub enum Verb {
     ReceivePack,
     /// Send a capture as a pack of what the laptop lacks, in the same way.
     SendPack,
+    /// Make a commit of build results that match patterns.
+    Artifacts,
     /// List the trees.
     Trees,
     /// Identify the root directory; a new one gets an id.
@@ -40,7 +42,7 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Verb; 13] = [
+    pub const ALL: [Verb; 14] = [
         Verb::Probe,
         Verb::Ensure,
         Verb::Poll,
@@ -52,6 +54,7 @@ impl Verb {
         Verb::RepairCache,
         Verb::ReceivePack,
         Verb::SendPack,
+        Verb::Artifacts,
         Verb::Trees,
         Verb::Instance,
     ];
@@ -70,6 +73,7 @@ impl Verb {
             Verb::RepairCache => "repair-cache",
             Verb::ReceivePack => "receive-pack",
             Verb::SendPack => "send-pack",
+            Verb::Artifacts => "artifacts",
             Verb::Trees => "trees",
             Verb::Instance => "instance",
         }
@@ -129,6 +133,7 @@ pub fn text() -> &'static str {
         include_str!("runner/boundary.sh"),
         include_str!("runner/receive_pack.sh"),
         include_str!("runner/send_pack.sh"),
+        include_str!("runner/artifacts.sh"),
         include_str!("runner/start.sh"),
     )
 }

@@ -24,6 +24,15 @@ const MAX_REFS: usize = 65_536;
 /// How often a host may replace the pack that it had begun to send. It makes a new one only if it has lost the old one.
 const MAX_CHANGES: u32 = 3;
 
+/// What is fetched of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Its capture.
+    Work,
+    /// The build results that the verb `artifacts` stored.
+    Artifacts,
+}
+
 /// The refs of a capture, named as on the host, and the pack of their objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchedPack {
@@ -38,7 +47,7 @@ struct Answer {
 }
 
 impl Remote {
-    /// Fetches attempt `n`'s capture into the directory `inbox`, continuing a partial file there. `held` are tips of what
+    /// Fetches content of attempt `n` into the directory `inbox`, continuing a partial file there. `held` are tips of what
     /// is here. `received` is called with the number of bytes here and the total.
     ///
     /// # Errors
@@ -46,7 +55,7 @@ impl Remote {
     pub async fn fetch_pack(
         &self,
         cache: Cache<'_>,
-        n: AttemptNo,
+        (n, content): (AttemptNo, Content),
         held: &[Oid],
         inbox: &Path,
         mut received: impl FnMut(u64, u64),
@@ -56,7 +65,8 @@ impl Remote {
         let mut changes = 0;
         loop {
             let before = part.as_ref().map(|part| (part.hash.clone(), part.have));
-            let Answer { refs, length } = self.fetch_more(cache, n, &held, inbox, &mut part, &mut received).await?;
+            let wanted = || of(cache, n, content);
+            let Answer { refs, length } = self.fetch_more((n, wanted), &held, inbox, &mut part, &mut received).await?;
             match &part {
                 Some(Part { hash, have, path, .. }) if *have == length => {
                     return Ok(FetchedPack { refs, pack: PackFile { path: path.clone(), hash: hash.clone(), length } });
@@ -71,15 +81,14 @@ impl Remote {
     /// Fetches one more piece.
     async fn fetch_more(
         &self,
-        cache: Cache<'_>,
-        n: AttemptNo,
+        (n, wanted): (AttemptNo, impl Fn() -> Request),
         held: &Bytes,
         inbox: &Path,
         part: &mut Option<Part>,
         received: &mut impl FnMut(u64, u64),
     ) -> Result<Answer, RemoteError> {
         let request = || {
-            let request = of(cache, n).line("max", AT_A_TIME).part("held", held.clone());
+            let request = wanted().line("max", AT_A_TIME).part("held", held.clone());
             match &part {
                 Some(part) => request.line("pack", &part.hash).line("have", part.have),
                 None => request,
@@ -119,14 +128,18 @@ impl Remote {
         Err(reply.cut())
     }
 
-    /// Lets the host delete the packs that it made of this handoff's captures.
-    pub async fn forget_packs(&self, cache: Cache<'_>, n: AttemptNo) -> Result<(), RemoteError> {
-        self.call(Verb::SendPack, || of(cache, n).line("discard", "yes")).await.map(drop)
+    /// Lets the host delete the packs that it made of this content of the handoff's attempts.
+    pub async fn forget_packs(&self, cache: Cache<'_>, n: AttemptNo, content: Content) -> Result<(), RemoteError> {
+        self.call(Verb::SendPack, || of(cache, n, content).line("discard", "yes")).await.map(drop)
     }
 }
 
-fn of(cache: Cache<'_>, n: AttemptNo) -> Request {
-    cache.request().line("attempt", n)
+fn of(cache: Cache<'_>, n: AttemptNo, content: Content) -> Request {
+    let request = cache.request().line("attempt", n);
+    match content {
+        Content::Work => request,
+        Content::Artifacts => request.line("artifacts", "yes"),
+    }
 }
 
 /// The part of a pack that has arrived, in `<n>-<hash>.pack`. The hash identifies the pack.

@@ -20,7 +20,15 @@ impl DriverLock {
     /// # Errors
     /// The file cannot be opened.
     pub fn try_take(directory: &Path) -> Result<Option<DriverLock>, Error> {
-        let path = directory.join(NAME);
+        DriverLock::try_take_as(directory, NAME)
+    }
+
+    /// The same of another file, for what only one process does at a time and does not need the driver.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn try_take_as(directory: &Path, name: &str) -> Result<Option<DriverLock>, Error> {
+        let path = directory.join(name);
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(Error::io("open", &path))?;
         match file.try_lock() {

@@ -99,6 +99,11 @@ impl Store {
         self.directory(id).join("inbox")
     }
 
+    /// Directory for the pack of build results, in the same way.
+    pub fn artifacts_inbox(&self, id: &HandoffId) -> PathBuf {
+        self.directory(id).join("inbox.artifacts")
+    }
+
     /// Creates a handoff. Its directory appears complete or not at all.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
 use crate::remote::receive_pack::Cache;
 use crate::remote::runner::Verb;
-use crate::remote::send_pack::FetchedPack;
+use crate::remote::send_pack::{Content, FetchedPack};
 use crate::supervise::error::Error;
 use crate::supervise::progress::{Progress, Throttle};
 use crate::supervise::record::Record;
@@ -78,9 +78,7 @@ pub(in crate::supervise) async fn fetch_commit(
     lacks: Option<Uncaptured>,
 ) -> Result<(), Error> {
     let (services, id, name) = (record.services.clone(), record.id().clone(), record.name.clone());
-    let repository = &services.repository;
-    let base = &record.handoff().request().base;
-    let key = base.cache_key.clone().map_or_else(|| repository.cache_key_of(&base.head), Ok)?;
+    let (repository, key) = (&services.repository, cache_key(record)?);
     let cache = Cache { name: &name, key: &key, format: repository.format().word() };
     let (arrival, length) = bring(record, remote, n, cache).await?;
     let taken = arrival.take_in(commit).await?;
@@ -108,9 +106,15 @@ pub(in crate::supervise) async fn fetch_commit(
     }
     // The host deletes a small pack, and one whose deletion fails here, with the next one or at the release.
     if length >= LARGE {
-        _ = remote.forget_packs(cache, n).await;
+        _ = remote.forget_packs(cache, n, Content::Work).await;
     }
     Ok(())
+}
+
+/// The key of the cache that the handoff's hosts have its objects in.
+pub(in crate::supervise) fn cache_key(record: &Record) -> Result<String, Error> {
+    let base = &record.handoff().request().base;
+    Ok(base.cache_key.clone().map_or_else(|| record.services.repository.cache_key_of(&base.head), Ok)?)
 }
 
 /// Journals and reports the refs of a capture that git refused. The host keeps them until the user accepts them here or
@@ -152,7 +156,8 @@ async fn bring(record: &Record, remote: &Remote, n: AttemptNo, cache: Cache<'_>)
     loop {
         let (repo, id) = (repository.clone(), record.id().clone());
         let held = blocking(move || repo.held_of(&id, is_last)).await??;
-        let FetchedPack { refs, pack } = remote.fetch_pack(cache, n, &held, &inbox, &mut received).await?;
+        let FetchedPack { refs, pack } =
+            remote.fetch_pack(cache, (n, Content::Work), &held, &inbox, &mut received).await?;
         let arrived = Arrival::of(repository, (record.id(), &record.name), n, &refs, &pack).await?;
         match arrived {
             Some(arrival) if arrival.is_connected() || is_last => return Ok((arrival, pack.length)),
@@ -163,7 +168,7 @@ async fn bring(record: &Record, remote: &Remote, n: AttemptNo, cache: Cache<'_>)
             }
             _ => {
                 pack_file::forget(&inbox)?;
-                remote.forget_packs(cache, n).await?;
+                remote.forget_packs(cache, n, Content::Work).await?;
             }
         }
         is_last = true;

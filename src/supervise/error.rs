@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::config::settings::human_bytes;
 use crate::git::merge_here::Conflict;
 use crate::model::attempt::AttemptNo;
 use crate::model::id::HandoffId;
@@ -132,6 +133,19 @@ pub enum Error {
     /// git refused the work of an attempt. Its host keeps the work.
     #[error("git refused the work of attempt {attempt}: {}; {host} keeps it", list(.refused))]
     Refused { id: HandoffId, host: String, attempt: AttemptNo, refused: Vec<RefusedRef> },
+    /// git refused the build results of an attempt. They are still in the checkout of their host.
+    #[error("git refused the artifacts of attempt {attempt}: {}", list(.refused))]
+    ArtifactsRefused { id: HandoffId, attempt: AttemptNo, refused: Vec<RefusedRef> },
+    /// The build results that match have more bytes than the user allowed. Nothing was sent.
+    #[error(
+        "the files on {host} that match are too large: {files} with {} in all, and the limit is {}; nothing was sent",
+        human_bytes(*bytes),
+        human_bytes(*limit)
+    )]
+    TooLarge { id: HandoffId, host: String, files: u64, bytes: u64, limit: u64, globs: Vec<String> },
+    /// A pattern for build results cannot match anything.
+    #[error("--artifacts {glob:?}: {why}")]
+    NotAGlob { glob: String, why: &'static str },
     /// The work cannot be merged into a checkout of the user's. Nothing was touched.
     #[error("{id} cannot be brought here, and nothing was touched:{}", lines(.conflicts))]
     Conflicts { id: HandoffId, conflicts: Vec<Conflict> },

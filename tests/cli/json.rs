@@ -44,6 +44,7 @@ fn every_command_prints_what_its_schema_says() {
     assert_eq!(see("summarize", &[])[0]["attempt"], 2);
     see("watch", &[]);
     assert_eq!(see("pull", &[])[0]["attempts"].as_array().unwrap().len(), 2);
+    assert_eq!(see("pull", &["--artifacts", "notes.txt"])[0]["artifacts"]["files"][0]["path"], "notes.txt");
     let difference = see("diff", &[]).remove(0);
     assert_eq!((&difference["files"][0]["path"], &difference["is_cut"]), (&"notes.txt".into(), &false.into()));
     assert!(difference["patch"].as_str().unwrap().contains("+again"), "{difference}");

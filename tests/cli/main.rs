@@ -4,6 +4,7 @@
 mod adopt;
 mod agents;
 mod alone;
+mod artifacts;
 mod clean;
 mod completions;
 mod demo;

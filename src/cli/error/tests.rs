@@ -239,6 +239,11 @@ fn engine() -> String {
         Untold: SuperviseError::Untold { id: id(), host: host(), command: "resume" };
         Elsewhere: elsewhere(None), elsewhere(Some(75));
         Refused: SuperviseError::Refused { id: id(), host: host(), attempt: 1, refused: refused() };
+        ArtifactsRefused: SuperviseError::ArtifactsRefused { id: id(), attempt: 1, refused: refused() };
+        TooLarge: SuperviseError::TooLarge {
+            id: id(), host: host(), files: 12, bytes: 5 << 30, limit: 1 << 30, globs: vec!["target/*.deb".into(), "a b".into()]
+        };
+        NotAGlob: SuperviseError::NotAGlob { glob: "../x".into(), why: "only files below the top" };
         Driven: SuperviseError::Driven { id: id(), holder: "process 4711".into() };
         Read: SuperviseError::Read { path: "/repo/.env".into(), source: io() };
         Conflicts: SuperviseError::Conflicts { id: id(), conflicts: vec![Conflict { path: "src/total.rs".into(), why: "is changed on both sides, in the same lines" }] };

@@ -19,7 +19,7 @@ main() {
   unset HANDOFF_MARK
   case $verb in
     watch) run_watch "$@" ;;
-    probe | ensure | poll | cancel | capture | release | trees | instance) "run_$verb" ;;
+    probe | ensure | poll | cancel | capture | artifacts | release | trees | instance) "run_$verb" ;;
     set-next) run_set_next ;;
     set-epoch) run_set_epoch ;;
     receive-pack) run_receive_pack ;;

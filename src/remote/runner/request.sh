@@ -3,10 +3,10 @@
 # Reads the header lines and checks each value. Refuses a request that was cut. Sets one variable for each key: $name,
 # $attempt, $grant, $blob, $reason, $grace, $next, $epoch, $wait, $max, $key, $format, $pack, $length, $have, $parts,
 # $refs_length (`part refs`), $secrets, $wants, $acks, $caches, $discard, $dry, $known (`instance`), $used, $started,
-# $strays (`stray`), $thin, and $asks to the lines of other keys. Sets $value.
+# $strays (`stray`), $thin, $artifacts, and $asks to the lines of other keys. Sets $value.
 read_request() {
   name='' attempt='' grant='' blob='' reason=stop grace=5 next='' epoch='' wait=0 max=4194304 key='' format=''
-  pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' known='' used='' started='' strays='' asks='' whole='' thin='' refs_length=''
+  pack='' length='' have=0 parts='' secrets='' wants='' acks='' caches='' discard='' dry='' known='' used='' started='' strays='' asks='' whole='' thin='' artifacts='' refs_length=''
   while IFS= read -r line; do
     if [ -z "$line" ]; then
       whole=1
@@ -27,6 +27,7 @@ read_request() {
       'max '*) is_number "$value" && max=$value ;;
       'grace '*) is_number "$value" && grace=$value ;;
       'thin yes') thin=1 ;;
+      'artifacts yes') artifacts=1 ;;
       'blob '*) is_number "$value" && blob=$value ;;
       'next '*) is_next "$value" && next=$value ;;
       'reason '*) is_name "$value" && reason=$value ;;

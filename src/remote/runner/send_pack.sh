@@ -1,9 +1,10 @@
-# The verb `send-pack`: sends a capture as a pack of what the laptop lacks, in pieces, so that a transfer continues after
-# a lost connection.
+# The verb `send-pack`: sends a capture, or the artifacts of an attempt, as a pack of what the laptop lacks, in pieces, so
+# that a transfer continues after a lost connection.
 
 # The blob lists what the laptop has, an object id a line. Answers the refs of the capture, the name and the length of
 # the pack, and at most `max` bytes of the pack `pack` from the offset `have`. If that pack is not here, another one is
-# made and sent from its start. With `discard yes` the file is deleted: the laptop has the objects.
+# made and sent from its start. With `discard yes` the file is deleted: the laptop has the objects. With `artifacts yes`
+# the pack is that of the commit that the verb `artifacts` made.
 run_send_pack() {
   read_request
   # The list is kept in memory, because a full disk has no room for it.
@@ -13,14 +14,15 @@ run_send_pack() {
   begin
   need_attempt
   open_cache
-  outgoing=$cache/outgoing/$name
+  outgoing=$cache/outgoing/$name below=refs/capture/$name/$n/
+  [ -z "$artifacts" ] || outgoing=$outgoing/artifacts below=refs/handoff/$name/artifacts/$n
   if [ -n "$discard" ]; then
     rm -rf "$outgoing"
     finish 0
   fi
   file=$outgoing/$n.pack
   if [ -z "$pack" ] || [ ! -f "$file" ] || ! measure_pack || [ "$hash" != "$pack" ]; then
-    packed=refs/capture/$name/$n/
+    packed=$below
     pack_capture
     # Damage below another ref must not hold back the work. The laptop refuses the refs that lack something.
     measure_pack || { packed=${packed}work && pack_capture && measure_pack; } ||
@@ -28,7 +30,7 @@ run_send_pack() {
   fi
   { [ "$hash" = "$pack" ] && [ "$have" -le "$length" ]; } || have=0
   [ "$max" -le "$((length - have))" ] || max=$((length - have))
-  cache_git for-each-ref --format='ref %(objectname) %(refname)' "refs/capture/$name/$n/"
+  cache_git for-each-ref --format='ref %(objectname) %(refname)' "$below"
   say "pack $hash $length"
   say "d $name $n pack $have $max"
   print_pack "$((have + 1))" | first_bytes "$max"

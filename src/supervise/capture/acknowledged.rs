@@ -72,7 +72,10 @@ fn lines(held: &[(String, Oid)], below: &str, base: &Oid, extra: Option<&Oid>) -
     let given =
         held.iter().rev().filter(|(name, _)| name.strip_prefix(below).is_some_and(|it| it.starts_with(refs::GIVEN)));
     let given = given.map(|(_, oid)| oid);
-    let trees = works.into_iter().map(|(_, oid)| oid).chain(given).chain([base]).chain(extra);
+    // Build results are ignored files, which no capture has.
+    let is_artifacts = |name: &str| name.strip_prefix(below).is_some_and(|it| it.starts_with(refs::ARTIFACTS));
+    let artifacts = held.iter().filter(|(name, _)| is_artifacts(name)).map(|(_, oid)| oid);
+    let trees = works.into_iter().map(|(_, oid)| oid).chain(given).chain([base]).chain(extra).chain(artifacts);
     let mut text = String::new();
     for tree in trees {
         _ = writeln!(text, "tree {tree}");
@@ -90,11 +93,14 @@ mod tests {
     #[test]
     fn the_newest_files_come_first_and_every_ref_is_history() {
         let oid = |digit: char| digit.to_string().repeat(40).parse::<Oid>().unwrap();
-        let held = [("10/work", '3'), ("2/heads/x", '4'), ("2/work", '2'), ("base", '1')]
+        let held = [("10/work", '3'), ("2/heads/x", '4'), ("2/work", '2'), ("artifacts/2", '6'), ("base", '1')]
             .map(|(name, digit)| (format!("refs/handoff/x/{name}"), oid(digit)));
         let text = lines(&held, "refs/handoff/x/", &oid('1'), Some(&oid('5')));
         let short: Vec<String> = text.lines().map(|line| line[..line.len() - 39].to_owned()).collect();
-        let trees = ["tree 3", "tree 2", "tree 1", "tree 5"];
-        assert_eq!(short, [&trees[..], &["commit 3", "commit 4", "commit 2", "commit 1", "commit 1"]].concat());
+        let trees = ["tree 3", "tree 2", "tree 1", "tree 5", "tree 6"];
+        assert_eq!(
+            short,
+            [&trees[..], &["commit 3", "commit 4", "commit 2", "commit 6", "commit 1", "commit 1"]].concat()
+        );
     }
 }
