@@ -49,6 +49,7 @@ impl Demo {
         let host = services.host(HOST)?;
         let flags = Limits { backoff: Some(Duration::from_secs(2)), ..Limits::default() };
         let plan = Plan {
+            include: vec![],
             id: None,
             task: TASK.to_owned(),
             agent: DEFAULT_AGENT.to_owned(),

@@ -119,6 +119,7 @@ impl Run {
             check: self.check.clone().or_else(|| host.check.clone()),
             limits: flags.or(host.limits).filled(),
             host,
+            include: self.include.clone(),
             attach: self.attach.clone(),
             again: self.again,
         };

@@ -12,6 +12,7 @@ use crate::git::snapshot;
 use crate::model::host::LOCAL;
 use crate::model::snapshot::{Changes, Extra, History, LeftBehind, Oid, SentFile, Snapshot};
 use crate::supervise::error::Error as SuperviseError;
+use crate::ui::text::neutral;
 use crate::ui::{screen, ship_summary};
 
 /// Show what `run` would send, leave behind and exclude
@@ -57,6 +58,8 @@ pub struct PlannedShip<'a> {
     operation: Option<&'a str>,
     /// What is left behind with the reason; excluded files have the reason "ignored".
     left_behind: &'a [LeftBehind],
+    /// Patterns of --include, and of `include` in hosts.toml, that match nothing of what is sent.
+    unmatched: &'a [String],
 }
 
 /// Ignored files that would be sent.
@@ -86,6 +89,7 @@ impl<'a> From<&'a Snapshot> for PlannedShip<'a> {
             ignored: snapshot.extra.as_ref().map(PlannedIgnored::from),
             operation: snapshot.operation.as_ref().map(|operation| operation.what.as_str()),
             left_behind: &snapshot.left_behind,
+            unmatched: &snapshot.unmatched,
         }
     }
 }
@@ -99,14 +103,19 @@ impl Ship {
         }
         let repository = context::repository(global)?;
         let mut include = self.included(&context::hosts(global)?)?;
+        let configured = include.clone();
         include.extend(self.include);
         let preview = tokio::task::spawn_blocking(move || snapshot::preview(&repository, &include)).await;
-        let snapshot = preview.map_err(|error| Error::failed(format!("internal error: {error}")))??;
+        let mut snapshot = preview.map_err(|error| Error::failed(format!("internal error: {error}")))??;
         if self.json {
             outln!("{}", screen::json(&PlannedShip::from(&snapshot)));
-        } else {
-            ship_summary::whole(&snapshot).iter().for_each(|line| outln!("{line}"));
+            return Ok(exit::OK);
         }
+        let (of_hosts, typed) = snapshot.unmatched.drain(..).partition(|pattern| configured.contains(pattern));
+        snapshot.unmatched = typed;
+        ship_summary::whole(&snapshot).iter().for_each(|line| outln!("{line}"));
+        let of_hosts: Vec<String> = of_hosts;
+        of_hosts.iter().for_each(|pattern| outln!("note: `include` of hosts.toml: {} matches nothing here", neutral(pattern)));
         Ok(exit::OK)
     }
 

@@ -17,6 +17,7 @@ mod left_behind;
 mod operation;
 mod rewritten;
 mod scratch;
+mod unmatched;
 mod worktree_include;
 
 #[cfg(test)]
@@ -186,6 +187,7 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: Include) -> Result<Taken> 
         let found = left_behind::find(repo, &scratch, (&staged, &index_tree), &files, all_added, &sent);
         (found, tree.join())
     });
+    let unmatched = unmatched::find(&scratch, include, &sent)?;
     let left_behind = left_behind?.list(include.listed);
     let left_behind = left_behind::with_reasons(left_behind, &withheld, include.listed);
     let files_tree = files_tree.unwrap_or_else(|_| scratch.files_tree(&staged, &files))?;
@@ -211,6 +213,7 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: Include) -> Result<Taken> 
         operation,
         cache_key: None,
         left_behind,
+        unmatched,
     };
     Ok(Taken { scratch, snapshot, kept, staged, files, flags })
 }

@@ -124,6 +124,9 @@ pub struct Snapshot {
     /// What the snapshot does not contain, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<LeftBehind>,
+    /// Patterns for ignored files that match nothing of what is sent, such as one with a typing error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmatched: Vec<String>,
 }
 
 /// Numbers of files with changes that are not committed. A file can be staged and unstaged.

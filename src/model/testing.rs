@@ -30,6 +30,7 @@ pub(crate) fn created(id: &str) -> Created {
             cache_key: None,
             history: None,
             left_behind: vec![],
+            unmatched: vec![],
         },
         attached: None,
         limits: Limits::default().filled(),

@@ -35,6 +35,8 @@ pub struct Plan {
     pub model: Option<String>,
     pub check: Option<String>,
     pub limits: FilledLimits,
+    /// Those of the host's patterns for ignored files that were typed for this run.
+    pub include: Vec<String>,
     /// Files to send with the task, outside the tree.
     pub attach: Vec<PathBuf>,
     /// Start even if the same task is already running.
@@ -56,7 +58,9 @@ impl Driver {
             services.reporter.clone(),
         );
         let attached = attach(services, &plan).await?;
-        let (connection, snapshot, facts) = prepare(services, connection, plan.host.include.clone()).await?;
+        let (connection, mut snapshot, facts) = prepare(services, connection, plan.host.include.clone()).await?;
+        // A pattern of hosts.toml is for many repositories.
+        snapshot.unmatched.retain(|pattern| plan.include.contains(pattern));
         let made = Created {
             id: plan.id.clone().unwrap_or_else(|| free_id(services, &plan.task)),
             uid: uid()?,

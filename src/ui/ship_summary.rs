@@ -1,6 +1,7 @@
 //! What a ship contains, what it leaves behind and why, and what it excludes: ten lines at most.
 
 use super::text::{first_line, neutral};
+use crate::config::diagnostic::nearest;
 use crate::config::settings::human_bytes;
 use crate::git::record::RECORD;
 use crate::model::attached::AttachedFile;
@@ -17,7 +18,7 @@ const REASON: usize = 120;
 /// The reason of paths that are excluded by the user's own rules.
 const IGNORED: &str = "ignored";
 
-/// What is sent, after a label: two lines at most.
+/// What is sent, after a label: two lines at most, and a line for each pattern that matches nothing.
 pub fn sent(label: &str, snapshot: &Snapshot, attached: &[AttachedFile]) -> Vec<String> {
     let branch = snapshot.branch.as_deref().unwrap_or("a detached HEAD");
     let ignored = snapshot.extra.as_ref().map_or(0, |extra| extra.files);
@@ -36,11 +37,22 @@ pub fn sent(label: &str, snapshot: &Snapshot, attached: &[AttachedFile]) -> Vec<
     });
     let attached = (!attached.is_empty()).then(|| format!("attached: {}", attachments(attached)));
     let history = snapshot.history.iter().map(history);
+    let unmatched = snapshot.unmatched.iter().map(|pattern| unmatched(pattern, &snapshot.left_behind));
     let more = history.chain(ignored).chain(attached).collect::<Vec<_>>().join("; ");
     if !more.is_empty() {
         lines.push(format!("  {more}"));
     }
+    lines.extend(unmatched);
     lines
+}
+
+/// A pattern of `--include` that matches nothing, and an ignored file that may have been meant.
+fn unmatched(pattern: &str, items: &[LeftBehind]) -> String {
+    let ignored = items.iter().filter(|item| item.reason == IGNORED).map(|item| item.path.trim_end_matches('/'));
+    let names = ignored.flat_map(|path| [Some(path), path.rsplit_once('/').map(|(_, name)| name)]).flatten();
+    let near = nearest(pattern.trim_matches('/'), names);
+    let near = near.map_or(String::new(), |near| format!("; did you mean {}?", short(near)));
+    format!("warning: --include {} matches nothing that is sent{near}", short(pattern))
 }
 
 /// The part of the history that is sent from a partial clone, and what that needs first.
@@ -242,6 +254,14 @@ mod tests {
             (
                 "ignored files alone",
                 Snapshot { left_behind: vec![left(".env", IGNORED), left("target/", IGNORED)], ..clean() },
+            ),
+            (
+                "patterns without a match",
+                Snapshot {
+                    left_behind: vec![left(".env", IGNORED), left("deep/local.toml", IGNORED), left("x", "socket")],
+                    unmatched: vec![".enw".into(), "/locl.toml".into(), "*.rpm".into(), "\u{1b}[2J".into()],
+                    ..clean()
+                },
             ),
             ("everything", Snapshot { left_behind: many(), ..dirty() }),
             ("hostile names", Snapshot { branch: Some("\u{1b}]0;x".into()), left_behind: hostile.to_vec(), ..clean() }),

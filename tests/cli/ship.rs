@@ -102,6 +102,27 @@ fn patterns_that_depend_on_the_host_need_its_name() {
 }
 
 #[test]
+fn a_pattern_that_matches_nothing_is_named_before_anything_is_sent() {
+    let laptop = changed();
+    laptop.append_hosts("include = [\"nowhere.toml\"]\n");
+    let shown = laptop.handoff(["ship", "--dry-run", "--include", "a.enw", "--include", "*.sh"]).run().exits(0);
+    let shown = shown.says("warning: --include a.enw matches nothing that is sent; did you mean a.env?");
+    shown.says("note: `include` of hosts.toml: nowhere.toml matches nothing here").done();
+    let json = laptop.handoff(["ship", "--dry-run", "--json", "--include", "a.enw"]).run().exits(0).json().remove(0);
+    assert_eq!(json["unmatched"], serde_json::json!(["nowhere.toml", "a.enw"]));
+    laptop.write_hosts();
+    let ran = laptop.run(["--include", "a.enw", TASK]).run().exits(0);
+    let text = ran.text();
+    let warning = text.find("warning: --include a.enw matches nothing that is sent; did you mean a.env?");
+    assert!(warning.is_some_and(|at| text.find("attempt 1 runs").is_some_and(|start| at < start)), "{text}");
+    let laptop = changed();
+    laptop.write_hosts();
+    laptop.append_hosts("[defaults]\ninclude = [\"nowhere.toml\"]\n");
+    let ran = laptop.run([TASK]).run().exits(0);
+    assert!(!ran.text().contains("nowhere.toml"), "a pattern of hosts.toml is for many repositories: {ran:?}");
+}
+
+#[test]
 fn without_the_option_it_names_the_command_that_sends() {
     let laptop = Laptop::with_plan(QUICK);
     laptop.handoff(["ship"]).run().exits(2).complains("handoff ship --dry-run").complains("handoff run").done();

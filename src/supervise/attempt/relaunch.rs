@@ -84,6 +84,7 @@ pub(in crate::supervise) fn captured_before(record: &Record, n: AttemptNo) -> Re
         cache_key: None,
         history: None,
         left_behind: vec![],
+        unmatched: vec![],
     })
 }
 

@@ -66,6 +66,20 @@ fn without_a_match_nothing_is_included() {
 }
 
 #[test]
+fn patterns_that_match_nothing_of_what_is_sent_are_listed() {
+    let repo = Repo::with_commit();
+    repo.write(".gitignore", "*.env\nout/\n");
+    repo.write("a.env", "KEY=1\n");
+    repo.write("out/deep/x", "built\n");
+    repo.write("plain.txt", "untracked\n");
+    let listed = |include: &[&str]| taken_for_run(&repo, include).unmatched;
+    assert_eq!(listed(&["*.env", "out/", "/out/deep/x", "plain.txt", "deep"]), [""; 0]);
+    assert_eq!(listed(&["*.enw", "a.env", "/deep", "out/*.o"]), ["*.enw", "/deep", "out/*.o"]);
+    assert_eq!(listed(&[]), [""; 0]);
+    assert_eq!(taken(&repo, &["*.enw"]).unmatched, [""; 0], "only a run has patterns that a person typed");
+}
+
+#[test]
 fn a_worktreeinclude_sends_what_a_new_worktree_needs_and_no_secret() {
     let repo = ignoring();
     repo.write(".worktreeinclude", "# needed to build\n.env\nlocal/*\n!local/b.conf\nREADME\n");
