@@ -36,3 +36,4 @@ pub mod summaries;
 pub mod summarize;
 pub mod takeover;
 pub mod undo;
+pub mod watch_all;

@@ -38,6 +38,7 @@ const SUPERVISE: &[&[&str]] = &[
         "summarize",
         "takeover",
         "undo",
+        "watch_all",
     ],
     &["attempt_loop"],
     &["driver"],

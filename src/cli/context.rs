@@ -89,6 +89,20 @@ pub fn quoted(path: &std::path::Path) -> String {
     shlex::try_quote(&text).map_or_else(|_| text.to_string(), |quoted| quoted.into_owned())
 }
 
+/// The path of this program, for files that start it: an editor or a service has another PATH. A link on PATH is better than
+/// the file that it leads to, because package managers put each version into a directory of its own.
+pub fn program() -> Result<std::path::PathBuf, Error> {
+    let here =
+        std::env::current_exe().map_err(|error| Error::failed(format!("could not find this program: {error}")))?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
+    let is_this = |link: &std::path::PathBuf| {
+        link.canonicalize().is_ok_and(|file| here.canonicalize().is_ok_and(|own| own == file))
+    };
+    let found = here.file_name().and_then(|name| places.map(|directory| directory.join(name)).find(is_this));
+    Ok(found.unwrap_or(here))
+}
+
 /// The directory of the user, or that of `-C`.
 pub fn here(global: &Global) -> Result<std::path::PathBuf, Error> {
     match &global.directory {
@@ -128,6 +142,11 @@ pub fn services(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Serv
         drop(Driver::open(&Arc::new(services_with(global, Arc::new(PlainErrors))?), &id));
     }
     Ok(services)
+}
+
+/// The services of a command that nobody looks at.
+pub fn services_unattended(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Services, Error> {
+    Ok(Services { prompter: Arc::new(NonInteractive), ..services_with(global, reporter)? })
 }
 
 fn services_with(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Services, Error> {

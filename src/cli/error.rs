@@ -26,6 +26,11 @@ pub struct Error {
 }
 
 impl Error {
+    /// What happened, without the hints.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The request itself is wrong.
     pub fn usage(message: impl Display) -> Self {
         Error { code: exit::USAGE, message: message.to_string(), hints: vec![] }

@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
-use super::{adopt, agents, diff, finish, forget, hosts, list, pull, ship, show, summarize, takeover, undo};
+use super::{adopt, agents, diff, finish, forget, hosts, list, pull, ship, show, summarize, takeover, undo, watch};
 use crate::remote::trees::Tree;
 use crate::supervise::clean::HostReport;
 use crate::supervise::progress::Progress;
@@ -39,6 +39,7 @@ pub const OUTPUTS: &[Output] = &[
     each("logs", "one for each event", SchemaGenerator::subschema_for::<Progress>),
     one("summarize", SchemaGenerator::subschema_for::<summarize::SummarizedHandoff<'static>>),
     each("watch", "one for each event", SchemaGenerator::subschema_for::<Progress>),
+    one("watch --daemon status", SchemaGenerator::subschema_for::<watch::DaemonStatus>),
     each("stop", "one for each event", SchemaGenerator::subschema_for::<Progress>),
     each("resume", "one for each event", SchemaGenerator::subschema_for::<Progress>),
     one("pull", SchemaGenerator::subschema_for::<pull::PulledHandoff>),

@@ -79,7 +79,7 @@ impl Agents {
             false => context::paths()?.home,
         };
         // Every file is checked before the first one changes.
-        let (directories, program) = (self.directories(&top), program()?);
+        let (directories, program) = (self.directories(&top), context::program()?);
         let files: Vec<File> = directories.iter().flat_map(|(agent, below)| files(*agent, below, &program)).collect();
         files.iter().try_for_each(|file| file.check(self.force))?;
         for file in &files {
@@ -135,19 +135,6 @@ impl Agent {
             Agent::Cursor | Agent::Other => None,
         }
     }
-}
-
-/// The path of this program. An editor that was not started from a shell has another PATH. A link on PATH is better than
-/// the file that it leads to, because package managers put each version into a directory of its own.
-fn program() -> Result<PathBuf, Error> {
-    let here =
-        std::env::current_exe().map_err(|error| Error::failed(format!("could not find this program: {error}")))?;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
-    let is_this =
-        |link: &PathBuf| link.canonicalize().is_ok_and(|file| here.canonicalize().is_ok_and(|own| own == file));
-    let found = here.file_name().and_then(|name| places.map(|directory| directory.join(name)).find(is_this));
-    Ok(found.unwrap_or(here))
 }
 
 /// A file that handoff installs.

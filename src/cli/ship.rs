@@ -115,7 +115,9 @@ impl Ship {
         snapshot.unmatched = typed;
         ship_summary::whole(&snapshot).iter().for_each(|line| outln!("{line}"));
         let of_hosts: Vec<String> = of_hosts;
-        of_hosts.iter().for_each(|pattern| outln!("note: `include` of hosts.toml: {} matches nothing here", neutral(pattern)));
+        of_hosts
+            .iter()
+            .for_each(|pattern| outln!("note: `include` of hosts.toml: {} matches nothing here", neutral(pattern)));
         Ok(exit::OK)
     }
 

@@ -1,6 +1,13 @@
 //! `handoff watch`, and the following that `run` and `resume` share with it.
 
+mod all;
+mod daemon;
+mod unit;
+
 use std::sync::Arc;
+
+use daemon::Action;
+pub use daemon::DaemonStatus;
 
 use super::Global;
 use super::closing::{closing, say, say_detached};
@@ -19,10 +26,19 @@ use crate::supervise::record::AgentChoice;
 use crate::supervise::services::Services;
 
 /// Follow a running handoff: show its log, fetch its work, and start the next attempt when one is due
+///
+/// With --all it follows every handoff of yours that nobody follows, in all repositories, and prints what happens to them
+/// without the agents' output. With --daemon install, systemd or launchd does that from now on, so that no terminal is needed.
 #[derive(Debug, clap::Args)]
 pub struct Watch {
     /// Id of the handoff, or an unambiguous prefix (default: the newest)
     id: Option<String>,
+    /// Follow every handoff of every repository that no other process follows, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["id", "require_check", "json", "raw"])]
+    all: bool,
+    /// Install a user service that runs `watch --all`, show its state, or remove it
+    #[arg(long, value_name = "ACTION", conflicts_with_all = ["id", "all", "require_check", "raw"])]
+    daemon: Option<Action>,
     /// Exit with a failure if no check was set
     #[arg(long)]
     require_check: bool,
@@ -32,6 +48,12 @@ pub struct Watch {
 
 impl Watch {
     pub async fn run(self, global: &Global) -> Result<u8, Error> {
+        if let Some(action) = self.daemon {
+            return action.run(global, self.show.json);
+        }
+        if self.all {
+            return all::run(global).await;
+        }
         let services = context::services(global, self.show.reporter())?;
         let id = context::resolve(&services, self.id.as_deref())?;
         go_on(&services, &id, Until::Rest, self.require_check, self.show).await

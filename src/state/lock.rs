@@ -43,8 +43,13 @@ impl DriverLock {
 
     /// The pid of the process that took it last.
     pub fn holder(directory: &Path) -> Option<u32> {
+        DriverLock::holder_of(directory, NAME)
+    }
+
+    /// The same of another file.
+    pub fn holder_of(directory: &Path, name: &str) -> Option<u32> {
         let mut text = String::new();
-        File::open(directory.join(NAME)).ok()?.take(20).read_to_string(&mut text).ok()?;
+        File::open(directory.join(name)).ok()?.take(20).read_to_string(&mut text).ok()?;
         text.trim().parse().ok()
     }
 }

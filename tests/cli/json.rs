@@ -43,6 +43,8 @@ fn every_command_prints_what_its_schema_says() {
     assert!(see("logs", &["--attempt", "1"]).iter().all(|event| event["progress"] == "agent"));
     assert_eq!(see("summarize", &[])[0]["attempt"], 2);
     see("watch", &[]);
+    let daemon = laptop.handoff(["watch", "--daemon", "status", "--json"]).run().exits(1);
+    assert_eq!(checked("watch --daemon status", &daemon)[0]["running"], false);
     assert_eq!(see("pull", &[])[0]["attempts"].as_array().unwrap().len(), 2);
     assert_eq!(see("pull", &["--artifacts", "notes.txt"])[0]["artifacts"]["files"][0]["path"], "notes.txt");
     let difference = see("diff", &[]).remove(0);

@@ -7,6 +7,7 @@ mod alone;
 mod artifacts;
 mod clean;
 mod completions;
+mod daemon;
 mod demo;
 mod diff;
 mod editor;
