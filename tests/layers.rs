@@ -24,7 +24,6 @@ const RANKS: &[&[&str]] = &[
 const SUPERVISE: &[&[&str]] = &[
     &[
         "adopt",
-        "artifacts",
         "check",
         "clean",
         "finish",
@@ -45,6 +44,7 @@ const SUPERVISE: &[&[&str]] = &[
     &["custody"],
     &["attempt"],
     &["dispatch"],
+    &["artifacts"],
     &["capture"],
     &["contact"],
     &["checkout"],

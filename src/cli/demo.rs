@@ -50,6 +50,7 @@ impl Demo {
         let flags = Limits { backoff: Some(Duration::from_secs(2)), ..Limits::default() };
         let plan = Plan {
             include: vec![],
+            artifacts: vec![],
             id: None,
             task: TASK.to_owned(),
             agent: DEFAULT_AGENT.to_owned(),

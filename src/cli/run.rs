@@ -50,6 +50,9 @@ pub struct Run {
     /// Also send ignored files that match this .gitignore pattern; can be repeated
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     include: Vec<String>,
+    /// Bring back ignored build results that match this .gitignore pattern when the handoff comes to rest; can be repeated
+    #[arg(long, value_name = "GLOB", value_parser = pattern)]
+    artifacts: Vec<String>,
     /// Send a file with the task, such as an image or a log, outside the repository; can be repeated
     #[arg(long, value_name = "FILE")]
     attach: Vec<PathBuf>,
@@ -118,6 +121,7 @@ impl Run {
             model: self.model.clone().or_else(|| host.model.clone()),
             check: self.check.clone().or_else(|| host.check.clone()),
             limits: flags.or(host.limits).filled(),
+            artifacts: host.artifacts.iter().chain(&self.artifacts).cloned().collect(),
             host,
             include: self.include.clone(),
             attach: self.attach.clone(),

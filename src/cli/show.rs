@@ -9,7 +9,9 @@ use super::context;
 use super::error::{Error, on_that_machine};
 use super::exit;
 use super::host_trees;
+use crate::config::settings::human_bytes;
 use crate::model::attempt::{AttemptNo, Epoch, Next};
+use crate::model::attempts::FetchedArtifacts;
 use crate::model::event::Owner;
 use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
@@ -263,6 +265,9 @@ fn print(services: &Services, handoff: &Handoff, host: Option<&Result<StateLine,
         notes.for_each(|note| outln!("    note: {}", neutral(note)));
         let lacks = attempt.uncaptured.iter().flat_map(|lacks| uncaptured(&attempt.host, lacks));
         lacks.for_each(|line| outln!("    {line}"));
+        if let Some(FetchedArtifacts { files, bytes }) = attempt.artifacts {
+            outln!("    artifacts: {files}, {}, as `handoff pull --artifacts` fetches them", human_bytes(bytes));
+        }
         if let Some(given) = handoff.given().get(n) {
             outln!("  you gave it back with {}", given.work.commit.short());
         }

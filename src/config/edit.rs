@@ -130,6 +130,7 @@ fn table(host: &Host) -> Option<Table> {
     set("secrets", pairs(host.secrets.iter().map(|(name, source)| (name, secret(source)))));
     set("caches", list(&host.caches).filter(|_| host.caches != default_caches()));
     set("include", list(&host.include));
+    set("artifacts", list(&host.artifacts));
     set("setup", text(&host.setup));
     set("agent", text(&host.agent));
     set("model", text(&host.model));

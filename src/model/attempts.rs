@@ -43,8 +43,18 @@ pub struct Attempt {
     /// Refs of its capture that git refused here. The host keeps them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedRef>,
+    /// The build results that the run asked for, once they were fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<FetchedArtifacts>,
     /// The handoff moved on without it: it is kept under its own number and never built on.
     pub superseded: bool,
+}
+
+/// How many build results of an attempt were fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct FetchedArtifacts {
+    pub files: u64,
+    pub bytes: u64,
 }
 
 /// An event about an attempt that is known.
@@ -55,6 +65,7 @@ pub(super) enum AttemptEvent<'a> {
     Decided { next: &'a Next },
     Fetched { commit: &'a Oid, uncaptured: Option<&'a Uncaptured> },
     RefsRefused { refused: &'a [RefusedRef] },
+    ArtifactsFetched(FetchedArtifacts),
 }
 
 impl Attempt {
@@ -76,6 +87,7 @@ impl Attempt {
             fetched: None,
             uncaptured: None,
             refused: Vec::new(),
+            artifacts: None,
             superseded,
         }
     }
@@ -123,6 +135,10 @@ impl Attempt {
                     return Err(Refused::Stale("the refs are already known to be refused"));
                 }
                 self.refused = refused.to_vec();
+            }
+            AttemptEvent::ArtifactsFetched(artifacts) => {
+                unset(&self.artifacts, "the artifacts are already fetched")?;
+                self.artifacts = Some(artifacts);
             }
         }
         Ok(())

@@ -126,6 +126,12 @@ pub enum Kind {
         attempt: AttemptNo,
         refused: Vec<RefusedRef>,
     },
+    /// The build results that the run asked for were fetched after the attempt, as far as they exist.
+    ArtifactsFetched {
+        attempt: AttemptNo,
+        files: u64,
+        bytes: u64,
+    },
     /// The host has been unreachable since the event's time.
     Unreachable {
         host: String,
@@ -287,5 +293,8 @@ pub struct Created {
     /// Files that the user attached to the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attached: Option<Attached>,
+    /// Patterns of build results that are fetched when the handoff comes to rest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<String>,
     pub limits: FilledLimits,
 }

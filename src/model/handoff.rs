@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::adopted::Adopted;
 use super::attempt::{AttemptNo, Grant};
-use super::attempts::{Attempt, AttemptEvent, Attempts, last_on, unset};
+use super::attempts::{Attempt, AttemptEvent, Attempts, FetchedArtifacts, last_on, unset};
 use super::checkouts::Checkouts;
 use super::event::{Created, Event, FORMAT, Finish, Given, Kind, Owner};
 use super::not_applied::Refused;
@@ -188,6 +188,10 @@ impl Handoff {
             }
             Kind::RefsRefused { attempt, refused } => {
                 self.attempt_mut(*attempt)?.apply(AttemptEvent::RefsRefused { refused }, at)
+            }
+            Kind::ArtifactsFetched { attempt, files, bytes } => {
+                let artifacts = FetchedArtifacts { files: *files, bytes: *bytes };
+                self.attempt_mut(*attempt)?.apply(AttemptEvent::ArtifactsFetched(artifacts), at)
             }
             Kind::Shipped { host, commit: _ } => self.releases.apply(ReleaseEvent::Shipped { host }),
             Kind::Released { host, last, confirmed } => {

@@ -81,6 +81,8 @@ pub struct Host {
     pub caches: Vec<String>,
     /// Patterns of ignored files that the work needs.
     pub include: Vec<String>,
+    /// Patterns of build results that are fetched when a handoff comes to rest.
+    pub artifacts: Vec<String>,
     /// Run by `sh -c` in the checkout before each attempt.
     pub setup: Option<String>,
     pub agent: Option<String>,
@@ -167,6 +169,7 @@ impl Host {
             secrets: BTreeMap::new(),
             caches: default_caches(),
             include: Vec::new(),
+            artifacts: Vec::new(),
             setup: None,
             agent: None,
             model: None,

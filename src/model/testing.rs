@@ -33,6 +33,7 @@ pub(crate) fn created(id: &str) -> Created {
             unmatched: vec![],
         },
         attached: None,
+        artifacts: vec![],
         limits: Limits::default().filled(),
     }
 }

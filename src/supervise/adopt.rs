@@ -137,6 +137,7 @@ async fn record(services: &Arc<Services>, found: &Found, mut made: HandMade) -> 
         subdir: services.repository.subdir().to_string_lossy().into_owned(),
         base,
         attached: None,
+        artifacts: vec![],
         limits: Limits::default().filled(),
     };
     let adopted = covered(services, Adopted { work, ..found.adopted() });

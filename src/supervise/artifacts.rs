@@ -1,4 +1,5 @@
-//! `pull --artifacts`: fetches build results, which no capture has because they are ignored, as they are now.
+//! `pull --artifacts`, and `run --artifacts`: fetches build results, which no capture has because they are ignored, as they
+//! are now.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use crate::git::artifacts::Artifact;
 use crate::git::pack_file::{self, LARGE};
 use crate::mirror::artifacts::{ArtifactFiles, Written};
 use crate::model::attempt::AttemptNo;
+use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::model::snapshot::Oid;
@@ -20,12 +22,16 @@ use crate::remote::runner::Verb;
 use crate::remote::send_pack::{Content, FetchedPack};
 use crate::state::lock::DriverLock;
 use crate::supervise::capture::cache_key;
+use crate::supervise::connection::HostConnection;
 use crate::supervise::error::Error;
 use crate::supervise::progress::{Progress, Throttle};
 use crate::supervise::record::Record;
 use crate::supervise::services::{Services, blocking};
 
 const LOCK: &str = "artifacts.lock";
+
+/// Maximum bytes that are fetched without being asked for by `--max-size`.
+pub const LIMIT: u64 = 1 << 30;
 
 /// The build results of an attempt that are here now.
 #[derive(Debug)]
@@ -53,14 +59,69 @@ pub async fn pull_artifacts(
     globs: &[String],
     limit: u64,
 ) -> Result<Artifacts, Error> {
-    let globs = globs.iter().map(|glob| usable(glob)).collect::<Result<Vec<String>, Error>>()?;
+    let globs = usable(globs)?;
     let record = Record::new(services, services.store.open(id)?)?;
     let (host, n) = place_of(record.handoff())?;
-    let home = services.store.directory(id);
+    let remote = record.connection_to(&host)?.patiently().await?;
+    fetch_matching(&record, &remote, n, globs, limit).await
+}
+
+/// Fetches the build results that the run asked for, once the handoff is at rest. A failure is only reported: the work is
+/// here, and `pull --artifacts` tries again.
+pub(in crate::supervise) async fn fetch_asked(
+    record: &mut Record,
+    connection: &mut HostConnection,
+) -> Result<(), Error> {
+    let handoff = record.handoff();
+    let globs = handoff.request().artifacts.clone();
+    let is_over = !handoff.status().is_active() && !handoff.is_taken_over() && !handoff.is_finished();
+    if globs.is_empty() || !is_over {
+        return Ok(());
+    }
+    let Ok((host, n)) = place_of(handoff) else { return Ok(()) };
+    let is_due = handoff.attempt(n).is_some_and(|attempt| {
+        attempt.started.is_some() && attempt.ended.is_some() && attempt.artifacts.is_none() && !attempt.superseded
+    });
+    if !is_due || host != connection.host.name || handoff.is_gone(n) {
+        return Ok(());
+    }
+    let fetched = async {
+        let remote = connection.patiently().await?;
+        fetch_matching(record, &remote, n, globs.clone(), LIMIT).await
+    };
+    let artifacts = match fetched.await {
+        Ok(artifacts) => artifacts,
+        Err(error) => {
+            let patterns: Vec<String> = globs.iter().map(|glob| format!("--artifacts {}", word(glob))).collect();
+            let again = format!("`handoff pull {} {}` tries again", record.id(), patterns.join(" "));
+            record.tell(&Progress::Note { text: format!("the artifacts could not be fetched: {error}; {again}") });
+            return Ok(());
+        }
+    };
+    let files = artifacts.files.len() as u64;
+    let bytes = artifacts.files.iter().map(|(artifact, _)| artifact.bytes).sum();
+    record.append(Kind::ArtifactsFetched { attempt: n, files, bytes })?;
+    let directory = artifacts.directory.display().to_string();
+    record.tell(&Progress::Artifacts { attempt: n, host, files, bytes, directory });
+    for path in artifacts.unread {
+        let text = format!("an artifact could not be read on {}: {path}", connection.host.name);
+        record.tell(&Progress::Note { text });
+    }
+    Ok(())
+}
+
+async fn fetch_matching(
+    record: &Record,
+    remote: &Remote,
+    n: AttemptNo,
+    globs: Vec<String>,
+    limit: u64,
+) -> Result<Artifacts, Error> {
+    let (id, host) = (record.id(), remote.host().to_owned());
+    let home = record.services.store.directory(id);
     let Some(_lock) = DriverLock::try_take_as(&home, LOCK)? else {
         return Err(not_now(id, "has another process that fetches its artifacts".to_owned()));
     };
-    let remote = record.connection_to(&host)?.patiently().await?;
     let matching = match remote.artifacts(&record.name, n, &globs, limit).await {
         Err(RemoteError::Refused { class: RefusalClass::NoTree | RefusalClass::Unknown, text, .. }) => {
             return Err(not_now(id, format!("has no files on {host} any more ({text})")));
@@ -77,8 +138,8 @@ pub async fn pull_artifacts(
     let written = match commit {
         None => vec![],
         Some(commit) => {
-            fetch(&record, &remote, n, &commit).await?;
-            write(&record, n, &commit).await?
+            fetch(record, remote, n, &commit).await?;
+            write(record, n, &commit).await?
         }
     };
     let directory = ArtifactFiles::open(&home, n)?.path().to_owned();
@@ -97,12 +158,24 @@ fn place_of(handoff: &Handoff) -> Result<(String, AttemptNo), Error> {
     Ok((host, n))
 }
 
+/// A word for a shell.
+fn word(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| text.to_owned(), |quoted| quoted.into_owned())
+}
+
 fn not_now(id: &HandoffId, why: String) -> Error {
     Error::NotNow { id: id.clone(), why }
 }
 
-/// A pattern as a line of an ignore file, from the top of the checkout.
-fn usable(glob: &str) -> Result<String, Error> {
+/// The patterns as lines of an ignore file, from the top of the checkout.
+///
+/// # Errors
+/// One of them cannot match anything.
+pub(in crate::supervise) fn usable(globs: &[String]) -> Result<Vec<String>, Error> {
+    globs.iter().map(|glob| usable_line(glob)).collect()
+}
+
+fn usable_line(glob: &str) -> Result<String, Error> {
     let wrong = |why| Err(Error::NotAGlob { glob: glob.to_owned(), why });
     let line = glob.strip_prefix("./").unwrap_or(glob);
     match line {
@@ -188,10 +261,10 @@ mod tests {
         for (glob, line) in
             [("*.deb", "*.deb"), ("./target/*", "target/*"), ("/dist", "/dist"), ("a..b", "a..b"), ("!x", "!x")]
         {
-            assert_eq!(usable(glob).unwrap(), line);
+            assert_eq!(usable_line(glob).unwrap(), line);
         }
         for glob in ["", "./", "a\nb", "#x", "../x", "a/../b", ".."] {
-            assert!(matches!(usable(glob), Err(Error::NotAGlob { .. })), "{glob:?}");
+            assert!(matches!(usable_line(glob), Err(Error::NotAGlob { .. })), "{glob:?}");
         }
     }
 }

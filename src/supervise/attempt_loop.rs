@@ -6,6 +6,7 @@ mod tests;
 use std::time::Duration;
 
 use crate::remote::refusal::RefusalClass;
+use crate::supervise::artifacts::fetch_asked;
 use crate::supervise::attempt::next_attempt::{begin_grant, new_grant, new_session};
 use crate::supervise::attempt::recover::first_attempt;
 use crate::supervise::attempt::step::{has_arrived, step};
@@ -82,6 +83,9 @@ impl Driver {
                     }
                 },
             }
+        }
+        if until == Until::Rest {
+            fetch_asked(record, connection).await?;
         }
         settle(record, connection, SHORT).await?;
         record.update()?;

@@ -108,6 +108,15 @@ pub enum Progress {
         received: u64,
         length: u64,
     },
+    /// The build results that the run asked for were looked for; the files that match are here.
+    Artifacts {
+        attempt: AttemptNo,
+        host: String,
+        files: u64,
+        bytes: u64,
+        /// The directory that they are in.
+        directory: String,
+    },
     /// The work of an attempt is in this repository.
     Fetched {
         attempt: AttemptNo,

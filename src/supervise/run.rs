@@ -14,6 +14,7 @@ use crate::model::id::{HandoffId, Uid};
 use crate::model::snapshot::Snapshot;
 use crate::model::status::Status;
 use crate::state::lock::DriverLock;
+use crate::supervise::artifacts::usable;
 use crate::supervise::connection::HostConnection;
 use crate::supervise::dispatch::grant::record_grant;
 use crate::supervise::dispatch::shown_command::shown_command;
@@ -37,6 +38,8 @@ pub struct Plan {
     pub limits: FilledLimits,
     /// Those of the host's patterns for ignored files that were typed for this run.
     pub include: Vec<String>,
+    /// Patterns of build results that are fetched when the handoff comes to rest.
+    pub artifacts: Vec<String>,
     /// Files to send with the task, outside the tree.
     pub attach: Vec<PathBuf>,
     /// Start even if the same task is already running.
@@ -48,6 +51,7 @@ impl Driver {
     /// has everything that is needed to continue.
     pub async fn run(services: &Arc<Services>, plan: Plan) -> Result<Driver, Error> {
         services.profile(&plan.agent)?;
+        let artifacts = usable(&plan.artifacts)?;
         if !plan.again {
             refuse_equivalent(services, &plan)?;
         }
@@ -74,6 +78,7 @@ impl Driver {
             subdir: services.repository.subdir().to_string_lossy().into_owned(),
             base: snapshot.clone(),
             attached,
+            artifacts,
             limits: plan.limits,
         };
         let id = made.id.clone();

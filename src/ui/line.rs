@@ -6,6 +6,7 @@ use super::ship_summary;
 use super::text::{age, first_line, neutral};
 use crate::agent::output::Output;
 use crate::agent::sanitize::in_checkout;
+use crate::config::settings::human_bytes;
 use crate::model::agent_event::AgentEvent;
 use crate::model::uncaptured::{Uncaptured, UncapturedPath};
 use crate::supervise::progress::Progress;
@@ -57,6 +58,14 @@ pub fn lines(progress: &Progress) -> Vec<String> {
                 true => format!("fetched attempt {attempt}'s work ({short}){but}"),
                 false => format!("fetched attempt {attempt} ({short}): it changed no file{but}"),
             }]
+        }
+        Progress::Artifacts { attempt, host, files: 0, .. } => {
+            vec![format!("no artifact of attempt {attempt}: no file on {} matches and can be read", neutral(host))]
+        }
+        Progress::Artifacts { attempt, files, bytes, directory, .. } => {
+            let noun = if *files == 1 { "artifact" } else { "artifacts" };
+            let size = human_bytes(*bytes);
+            vec![format!("fetched {files} {noun} of attempt {attempt} ({size}) into {}", neutral(directory))]
         }
         Progress::BackingOff { attempt, delay } => vec![format!("attempt {attempt} starts in {}", seconds(*delay))],
         Progress::WaitingUntil { attempt, at } => {

@@ -135,3 +135,44 @@ fn a_handoff_that_another_one_displaced_has_no_files_left() {
     let ran = laptop.handoff(["pull", ID, "--artifacts", "*.deb"]).run().exits(2);
     ran.complains("has no files on box any more (the checkout of attempt 1 is gone").done();
 }
+
+#[test]
+fn a_run_brings_the_artifacts_that_it_was_asked_for_when_it_is_at_rest() {
+    let plan = "turn 1\nrun printf 'dist/\\n' >.gitignore; mkdir dist; echo early >dist/a.deb\nratelimit\n\
+        turn 2\nrun echo late >dist/a.deb\nfinish Done.\n";
+    let mut laptop = Laptop::with_plan(plan);
+    laptop.hosts[0].keys = "artifacts = [\"/dist/*.rpm\"]\n".to_owned();
+    laptop.write_hosts();
+    laptop.run(["--artifacts", "../x", TASK]).run().exits(2).complains("below the top").done();
+    let ran = laptop.run(["--artifacts", "*.deb", TASK]).run().exits(0);
+    let text = ran.text();
+    assert_eq!(text.matches("artifact").count(), 2, "once, after the second attempt: {text}");
+    assert!(text.contains("fetched 1 artifact of attempt 2 (5B) into "), "{text}");
+    assert_eq!(std::fs::read(laptop.truth("artifacts/2/dist/a.deb")).unwrap(), b"late\n");
+    let shown = laptop.shown();
+    assert_eq!(shown["handoff"]["attempts"]["2"]["artifacts"], serde_json::json!({ "files": 1, "bytes": 5 }));
+    let journal = std::fs::read_to_string(laptop.truth("journal.jsonl")).unwrap();
+    assert!(journal.contains(r#""artifacts":["/dist/*.rpm","*.deb"]"#), "{journal}");
+    // What was fetched once is not asked for again.
+    let again = laptop.handoff(["watch", ID]).run().exits(0);
+    assert!(!again.text().contains("artifact"), "{again:?}");
+    laptop.handoff(["clean", ID]).run().exits(0).says("released").done();
+}
+
+#[test]
+fn a_run_whose_process_was_killed_gets_its_artifacts_from_the_next_one() {
+    let plan = "turn 1\nrun printf 'dist/\\n' >.gitignore; mkdir dist; echo x >dist/a.deb\n\
+        run while ! [ -e \"$HOME/go\" ]; do sleep 0.05; done\nfinish Done.\n";
+    let laptop = Laptop::with_plan(plan);
+    let running = laptop.run(["--artifacts", "*.deb", TASK]).spawn();
+    wait_for("the start", || running.stdout().contains("attempt 1 runs"));
+    assert_eq!(running.kill().code, None);
+    std::fs::write(laptop.hosts[0].home.join("go"), "").unwrap();
+    laptop.handoff(["watch", ID]).run().exits(0).says("fetched 1 artifact of attempt 1 (2B)").done();
+
+    // Nothing matches: that is said once.
+    let laptop = Laptop::with_plan(crate::support::QUICK);
+    let ran = laptop.run(["--artifacts", "*.deb", TASK]).run().exits(0);
+    ran.says("no artifact of attempt 1: no file on box matches").done();
+    assert!(!laptop.handoff(["watch", ID]).run().exits(0).text().contains("artifact"));
+}

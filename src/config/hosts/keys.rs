@@ -29,7 +29,7 @@ const fn work(name: &'static str, set: fn(&mut Reader<'_>, &mut Entry, &Value<'_
 }
 
 /// Every key, in the order of the documentation.
-pub(super) const KEYS: [Key; 26] = [
+pub(super) const KEYS: [Key; 27] = [
     reach("address", |r, e, v| e.address = r.ruled("address", v, &rules::ADDRESS)),
     reach("user", |r, e, v| e.user = r.ruled("user", v, &rules::USER)),
     reach("port", |r, e, v| e.port = r.number("port", v, 1..=65_535)),
@@ -46,6 +46,7 @@ pub(super) const KEYS: [Key; 26] = [
     work("secrets", |r, e, v| e.secrets = r.secrets("secrets", v)),
     work("caches", |r, e, v| e.caches = r.list("caches", v, &rules::PATTERN)),
     work("include", |r, e, v| e.include = r.list("include", v, &rules::PATTERN)),
+    work("artifacts", |r, e, v| e.artifacts = r.list("artifacts", v, &rules::PATTERN)),
     work("setup", |r, e, v| e.setup = r.ruled("setup", v, &rules::SCRIPT)),
     work("agent", |r, e, v| e.agent = r.ruled("agent", v, &rules::AGENT)),
     work("model", |r, e, v| e.model = r.ruled("model", v, &rules::MODEL)),

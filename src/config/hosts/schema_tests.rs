@@ -8,7 +8,7 @@ use super::keys::KEYS;
 use super::{EXAMPLE, Hosts, SCHEMA};
 
 /// For each key, valid and invalid values, as TOML.
-const SAMPLES: [(&str, &[&str], &[&str]); 26] = [
+const SAMPLES: [(&str, &[&str], &[&str]); 27] = [
     ("address", &[r#""10.0.0.4""#, r#""::1""#], &["1", r#""-x""#, r#""a b""#]),
     ("user", &[r#""dev""#, r#""CORP\\dev""#], &["1", r#""-l""#, r#""a;b""#]),
     ("port", &["1", "65535", "0x16"], &["0", "65536", "-1", r#""22""#, "22.0"]),
@@ -33,6 +33,7 @@ const SAMPLES: [(&str, &[&str], &[&str]); 26] = [
         &[r#""target""#, r##"["#x"]"##, r#"["!x"]"#, r#"[" "]"#],
     ),
     ("include", &["[]", r#"[".env", "/config/*.local"]"#], &[r#"".env""#, r#"["!x"]"#]),
+    ("artifacts", &["[]", r#"["/dist/*.deb"]"#], &[r#""*.deb""#, r#"["!x"]"#]),
     ("setup", &[r#""""#, r#""make""#], &["true", "[]"]),
     ("agent", &[r#""cursor""#], &[r#""""#, r#""a b""#]),
     ("model", &[r#""sonnet[1m]""#], &[r#""""#, r#""-m""#, "4"]),
