@@ -22,6 +22,7 @@ use crate::supervise::artifacts::pull_artifacts;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::progress::{NullReporter, Reporter};
+use crate::supervise::watch_all::driver_for_user;
 use crate::ui::plain::Plain;
 use crate::ui::screen;
 
@@ -93,6 +94,7 @@ impl Pull {
                 }
                 0
             }
+            Err(SuperviseError::Driven { .. }) => driver_for_user(&services, &id).await?.pull().await?,
             driver => driver?.pull().await?,
         };
         let artifacts = match &self.artifacts[..] {

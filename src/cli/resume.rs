@@ -9,8 +9,8 @@ use super::watch::{Follow, NextAgent};
 use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::model::status::Status;
-use crate::supervise::driver::Driver;
 use crate::supervise::services::Services;
+use crate::supervise::watch_all::driver_for_user;
 
 /// Start another attempt of a handoff that failed, was stopped or needs you
 #[derive(Debug, clap::Args)]
@@ -55,7 +55,7 @@ impl Resume {
         if !wished && journal.handoff().status() == Status::Done && !journal.handoff().is_read_only() {
             return Err(is_done(&id));
         }
-        let mut driver = Driver::open(services, &id)?;
+        let mut driver = driver_for_user(services, &id).await?;
         let agent = self.next.choice();
         driver.resume(self.message, self.host.as_deref(), agent.as_ref()).await?;
         Ok((id, self.follow.attempt(&mut driver).await?))

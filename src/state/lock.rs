@@ -7,6 +7,8 @@ use std::path::Path;
 use super::Error;
 
 const NAME: &str = "driver.lock";
+/// A file that exists while a process asks for the lock.
+const WANTED: &str = "driver.wanted";
 
 /// Locked while this exists; the kernel releases the lock when the process dies.
 #[derive(Debug)]
@@ -41,6 +43,20 @@ impl DriverLock {
         Ok(Some(DriverLock { _file: file }))
     }
 
+    /// Asks the process that has the lock to give it up. Only one that drives by itself, for nobody in particular, does.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn ask_for(directory: &Path) -> Result<(), Error> {
+        let path = directory.join(WANTED);
+        File::create(&path).map(drop).map_err(Error::io("write", &path))
+    }
+
+    /// Whether a process asks for the lock. Reading takes the request away.
+    pub fn take_request(directory: &Path) -> bool {
+        std::fs::remove_file(directory.join(WANTED)).is_ok()
+    }
+
     /// The pid of the process that took it last.
     pub fn holder(directory: &Path) -> Option<u32> {
         DriverLock::holder_of(directory, NAME)
@@ -66,5 +82,8 @@ mod tests {
         assert_eq!(DriverLock::holder(directory.path()), Some(std::process::id()));
         drop(first);
         assert!(DriverLock::try_take(directory.path()).unwrap().is_some());
+        assert!(!DriverLock::take_request(directory.path()));
+        DriverLock::ask_for(directory.path()).unwrap();
+        assert!(DriverLock::take_request(directory.path()) && !DriverLock::take_request(directory.path()));
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::task::JoinSet;
+use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::model::id::HandoffId;
@@ -27,6 +27,11 @@ use crate::supervise::services::Services;
 /// Time between two looks at the journals. A command that starts a handoff records it before it takes the driver's lock,
 /// so a handoff is driven only if two looks find it without a driver.
 const LOOK: Duration = Duration::from_secs(3);
+/// Time between two looks at whether a command asks for a handoff that is followed.
+const REQUESTS: Duration = Duration::from_millis(500);
+/// How long a command waits for a handoff that is followed, and how often it looks.
+const WAIT: Duration = Duration::from_secs(20);
+const STEP: Duration = Duration::from_millis(100);
 /// Pause after a failure that may pass; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -55,6 +60,8 @@ pub enum Event {
     Following,
     /// It is at rest with this status.
     Left(Status),
+    /// A command of the user's drives it now.
+    GivenUp,
     /// It cannot be followed. `None`: until its record or the configuration changes.
     Failed { why: String, again: Option<Duration> },
 }
@@ -85,20 +92,50 @@ pub fn active(state_dir: &Path) -> Result<Vec<(Place, Status, String)>, Error> {
     Ok(found)
 }
 
+/// Opens the driver of a handoff for a command of the user's. A process that follows all handoffs gives it up.
+///
+/// # Errors
+/// As [`Driver::open`].
+pub async fn driver_for_user(services: &Arc<Services>, id: &HandoffId) -> Result<Driver, Error> {
+    let directory = services.store.directory(id);
+    let end = Instant::now() + WAIT;
+    let mut has_asked = false;
+    loop {
+        match Driver::open(services, id) {
+            Err(Error::Driven { .. }) if Instant::now() < end && is_driven_for_nobody(services, &directory)? => {
+                if !has_asked {
+                    DriverLock::ask_for(&directory)?;
+                    has_asked = true;
+                }
+                tokio::time::sleep(STEP).await;
+            }
+            driver => {
+                if has_asked {
+                    DriverLock::take_request(&directory);
+                }
+                return driver;
+            }
+        }
+    }
+}
+
+/// Whether the process that drives a handoff is the one that follows all of them.
+fn is_driven_for_nobody(services: &Services, directory: &Path) -> Result<bool, Error> {
+    let follower = lock(&services.state_dir)?.err().flatten();
+    Ok(follower.is_some() && follower == DriverLock::holder(directory))
+}
+
 /// Follows handoffs until the future is dropped. The caller holds the [`lock`].
 pub async fn watch_all(state_dir: &Path, surroundings: Arc<dyn Surroundings>) -> Result<(), Error> {
-    let mut watcher = Watcher { surroundings, known: BTreeMap::new(), followed: JoinSet::new() };
+    let mut watcher = Watcher::new(surroundings);
     loop {
         watcher.look(state_dir)?;
-        let next = tokio::time::sleep(LOOK);
-        tokio::pin!(next);
-        loop {
+        let next = Instant::now() + LOOK;
+        while Instant::now() < next {
+            watcher.give_up_wanted();
             tokio::select! {
-                () = &mut next => break,
-                Some(ended) = watcher.followed.join_next() => {
-                    let (place, result) = ended.map_err(|error| Error::Inner(error.to_string()))?;
-                    watcher.on_end(place, result);
-                }
+                () = tokio::time::sleep_until(next.min(Instant::now() + REQUESTS)) => {}
+                Some(ended) = watcher.followed.join_next_with_id() => watcher.on_join(ended),
             }
         }
     }
@@ -107,7 +144,9 @@ pub async fn watch_all(state_dir: &Path, surroundings: Arc<dyn Surroundings>) ->
 struct Watcher {
     surroundings: Arc<dyn Surroundings>,
     known: BTreeMap<Place, Known>,
-    followed: JoinSet<(Place, Result<Status, Error>)>,
+    followed: JoinSet<Result<Status, Error>>,
+    /// The handoff of each task that was not told to stop.
+    tasks: BTreeMap<Place, AbortHandle>,
 }
 
 /// What the last look found.
@@ -132,6 +171,37 @@ enum State {
 }
 
 impl Watcher {
+    fn new(surroundings: Arc<dyn Surroundings>) -> Watcher {
+        Watcher { surroundings, known: BTreeMap::new(), followed: JoinSet::new(), tasks: BTreeMap::new() }
+    }
+
+    /// Leaves the handoffs that commands ask for. A task may be dropped at any point, as a killed process is.
+    fn give_up_wanted(&mut self) {
+        let directory = |(common_dir, id): &Place| Store::new(common_dir).directory(id);
+        let wanted = self.tasks.keys().filter(|place| DriverLock::take_request(&directory(place)));
+        for place in wanted.cloned().collect::<Vec<_>>() {
+            if let Some(task) = self.tasks.remove(&place) {
+                task.abort();
+            }
+            if let Some(known) = self.known.get_mut(&place) {
+                known.state = State::Seen;
+            }
+            self.surroundings.tell(&place, &Event::GivenUp);
+        }
+    }
+
+    /// Takes in the end of a task, unless it was told to stop.
+    fn on_join(&mut self, ended: Result<(task::Id, Result<Status, Error>), JoinError>) {
+        let (id, result) = match ended {
+            Ok((id, result)) => (id, result),
+            Err(error) => (error.id(), Err(Error::Inner(error.to_string()))),
+        };
+        if let Some(place) = self.tasks.iter().find(|(_, task)| task.id() == id).map(|(place, _)| place.clone()) {
+            self.tasks.remove(&place);
+            self.on_end(place, result);
+        }
+    }
+
     /// Looks at every handoff once, and follows those that are active and without a driver.
     fn look(&mut self, state_dir: &Path) -> Result<(), Error> {
         let mut there = BTreeSet::new();
@@ -188,10 +258,9 @@ impl Watcher {
             Err(why) => return self.failed(&place, why, false),
         };
         self.surroundings.tell(&place, &Event::Following);
-        self.followed.spawn(async move {
-            let result = follow(&services, &place.1).await;
-            (place, result)
-        });
+        let id = place.1.clone();
+        let task = self.followed.spawn(async move { follow(&services, &id).await });
+        self.tasks.insert(place, task);
     }
 
     fn on_end(&mut self, place: Place, result: Result<Status, Error>) {

@@ -153,6 +153,30 @@ fn a_second_terminal_shares_what_the_loop_follows() {
 }
 
 #[test]
+fn a_command_gets_a_handoff_from_the_loop_and_the_loop_has_it_again_afterwards() {
+    let plan = "turn 1\nedit a <<END\na\nEND\nsay Now I wait.\nhang\n";
+    let mut laptop = Laptop::with_plan(plan);
+    let other = laptop.add_host("other");
+    other.write_plan(QUICK);
+    laptop.write_hosts();
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    let all = laptop.handoff(["watch", "--all"]).spawn();
+    let following = || all.stdout().matches(&format!("{ID}: following it")).count();
+    wait_for("the driver", || following() == 1);
+    laptop.handoff(["pull", ID]).run().exits(0).says("attempt 1 has not ended").done();
+    wait_for("the driver again", || following() == 2);
+    // The host is gone, and only a move helps.
+    laptop.hosts[0].out_of_reach(true);
+    laptop.hosts[0].cut();
+    let moved = laptop.handoff(["resume", ID, "--host", "other"]).run().exits(0);
+    moved.says("attempt 4 runs on other").done();
+    assert!(all.stdout().contains(&format!("{ID}: another command has it now")), "{}", all.stdout());
+    assert_eq!(laptop.shown()["status"], "done");
+    laptop.hosts[0].out_of_reach(false);
+    drop(all);
+}
+
+#[test]
 fn a_takeover_gets_its_place_from_the_loop() {
     let laptop = Laptop::with_plan(crate::support::HANGS);
     laptop.run(["--detach", TASK]).run().exits(0).done();

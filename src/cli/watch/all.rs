@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::cli::error::Error;
 use crate::cli::interrupt::interrupted;
 use crate::cli::{Global, context, exit};
+use crate::config::paths::Paths;
 use crate::config::settings::human_duration;
 use crate::git::repository::Repository;
 use crate::model::id::HandoffId;
+use crate::state::lock::DriverLock;
 use crate::state::store::Store;
 use crate::supervise::progress::{Progress, Reporter};
 use crate::supervise::services::Services;
@@ -19,7 +21,7 @@ use crate::ui::text::neutral;
 
 pub async fn run(global: &Global) -> Result<u8, Error> {
     let paths = context::paths()?;
-    let _lock = watch_all::lock(&paths.state)?.map_err(|pid| {
+    let _lock = lock(&paths).await?.map_err(|pid| {
         let holder = pid.map_or("another process".to_owned(), |pid| format!("process {pid}"));
         Error::failed(format!("{holder} already watches all handoffs"))
             .hint("handoff watch --daemon status")
@@ -37,6 +39,17 @@ pub async fn run(global: &Global) -> Result<u8, Error> {
         () = interrupted() => outln!("no longer watching; hosts continue alone"),
     }
     Ok(exit::OK)
+}
+
+/// The lock. `--daemon status` has it for a moment.
+async fn lock(paths: &Paths) -> Result<Result<DriverLock, Option<u32>>, Error> {
+    for _ in 0..5 {
+        match watch_all::lock(&paths.state)? {
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            taken => return Ok(taken),
+        }
+    }
+    Ok(watch_all::lock(&paths.state)?)
 }
 
 struct Here {
@@ -61,6 +74,7 @@ impl Surroundings for Here {
             Event::Following => {
                 outln!("{id}: following it, in {}", repository.parent().unwrap_or(repository).display())
             }
+            Event::GivenUp => outln!("{id}: another command has it now"),
             Event::Left(status) => outln!("{id}: {}", status.label()),
             Event::Failed { why, again } => {
                 let next = match again {

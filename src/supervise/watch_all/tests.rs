@@ -42,7 +42,7 @@ impl Scene {
         let common_dir = folder.path().join("repo/.git");
         let store = Store::new(&common_dir);
         let surroundings = Arc::new(Nothing::default());
-        let watcher = Watcher { surroundings: surroundings.clone(), known: BTreeMap::new(), followed: JoinSet::new() };
+        let watcher = Watcher::new(surroundings.clone());
         store.create(created("one")).unwrap();
         index::remember(folder.path(), &common_dir).unwrap();
         Scene { folder, store, surroundings, watcher }
