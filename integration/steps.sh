@@ -202,6 +202,7 @@ prepare_unit() {
     prepare_tests
     need git-crypt git-crypt -- git-crypt
     need git-annex git-annex -- git-annex
+    need git-lfs git-lfs -- git-lfs
     need mkfs.vfat dosfstools --
     need mkfs.ext4 e2fsprogs --
 }

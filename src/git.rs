@@ -19,6 +19,7 @@ mod directories;
 pub mod final_work;
 pub mod forge;
 mod index_stamp;
+pub mod lfs;
 pub mod merge_here;
 pub mod pack_file;
 pub mod pager;

@@ -10,7 +10,7 @@ use super::run::pattern;
 use crate::config::hosts::Hosts;
 use crate::git::snapshot;
 use crate::model::host::LOCAL;
-use crate::model::snapshot::{Changes, Extra, History, LeftBehind, Oid, SentFile, Snapshot};
+use crate::model::snapshot::{Changes, Extra, History, LeftBehind, LfsContents, Oid, SentFile, Snapshot};
 use crate::supervise::error::Error as SuperviseError;
 use crate::ui::text::neutral;
 use crate::ui::{screen, ship_summary};
@@ -52,7 +52,10 @@ pub struct PlannedShip<'a> {
     history: Option<&'a History>,
     /// Ignored files that are sent too.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ignored: Option<PlannedIgnored<'a>>,
+    ignored: Option<PlannedFiles<'a>>,
+    /// Files of Git LFS whose content is sent. `bytes` counts each content once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lfs: Option<PlannedFiles<'a>>,
     /// An operation of git that is not finished, such as "a merge in progress".
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<&'a str>,
@@ -62,18 +65,24 @@ pub struct PlannedShip<'a> {
     unmatched: &'a [String],
 }
 
-/// Ignored files that would be sent.
+/// Files that would be sent in addition to those that git has.
 #[derive(Serialize, schemars::JsonSchema)]
-pub struct PlannedIgnored<'a> {
+pub struct PlannedFiles<'a> {
     files: u64,
     bytes: u64,
     /// The first of them by name.
     first: &'a [SentFile],
 }
 
-impl<'a> From<&'a Extra> for PlannedIgnored<'a> {
+impl<'a> From<&'a Extra> for PlannedFiles<'a> {
     fn from(extra: &'a Extra) -> Self {
-        PlannedIgnored { files: extra.files, bytes: extra.bytes, first: &extra.first }
+        PlannedFiles { files: extra.files, bytes: extra.bytes, first: &extra.first }
+    }
+}
+
+impl<'a> From<&'a LfsContents> for PlannedFiles<'a> {
+    fn from(lfs: &'a LfsContents) -> Self {
+        PlannedFiles { files: lfs.files, bytes: lfs.bytes, first: &lfs.first }
     }
 }
 
@@ -86,7 +95,8 @@ impl<'a> From<&'a Snapshot> for PlannedShip<'a> {
             files_tree: &snapshot.files_tree,
             changes: snapshot.changes.unwrap_or_default(),
             history: snapshot.history.as_ref(),
-            ignored: snapshot.extra.as_ref().map(PlannedIgnored::from),
+            ignored: snapshot.extra.as_ref().map(PlannedFiles::from),
+            lfs: snapshot.lfs.as_ref().map(PlannedFiles::from),
             operation: snapshot.operation.as_ref().map(|operation| operation.what.as_str()),
             left_behind: &snapshot.left_behind,
             unmatched: &snapshot.unmatched,

@@ -58,7 +58,7 @@ pub fn forget(outbox: &Path) -> Result<()> {
 pub async fn make(repo: &Repository, outbox: &Path, tips: &[Oid], held: &[Oid], ends: &[Oid]) -> Result<PackFile> {
     let held = {
         let (repo, held) = (repo.clone(), held.to_vec());
-        blocking(move || repo.present(&held)).await?
+        blocking(move || repo.with_trees_of_roots(repo.present(&held)?)).await?
     };
     let revs: Vec<_> = tips.iter().map(Oid::to_string).chain(held.iter().map(|oid| format!("^{oid}"))).collect();
     let revs = (revs.join("\n") + "\n").into_bytes();
@@ -70,7 +70,13 @@ pub async fn make(repo: &Repository, outbox: &Path, tips: &[Oid], held: &[Oid], 
     let mut extension = if held.is_empty() { "pack" } else { THIN };
     loop {
         let file = std::fs::File::create(&making).map_err(Error::io("make", &making))?;
-        let pack = repo.git("pack-objects").args(["--revs", "--stdout", "--delta-base-offset", "-q"]);
+        // git holds each candidate of its search for similar objects in memory.
+        let pack = repo.git("pack-objects").config("pack.windowMemory=256m").args([
+            "--revs",
+            "--stdout",
+            "--delta-base-offset",
+            "-q",
+        ]);
         let pack = if extension == THIN { pack.arg("--thin") } else { pack };
         let ran = run(boundary.apply(pack).stdout_file(file), revs.clone()).await?;
         if ran.status.success() {
@@ -88,6 +94,26 @@ pub async fn make(repo: &Repository, outbox: &Path, tips: &[Oid], held: &[Oid], 
 }
 
 impl Repository {
+    /// Adds the trees of those commits that have no parent, such as one of contents of Git LFS: git leaves the files of a
+    /// commit out of a pack only if it is an ancestor of what is packed.
+    fn with_trees_of_roots(&self, mut oids: Vec<Oid>) -> Result<Vec<Oid>> {
+        let asked: String = oids.iter().map(|oid| format!("{oid}\n")).collect();
+        let check = ["--batch-check=%(objectname) %(objecttype)", "--buffer"];
+        let types = self.git("cat-file").args(check).stdin(asked).run()?;
+        let types = String::from_utf8_lossy(&types).into_owned();
+        let commits = types.lines().filter_map(|line| line.strip_suffix(" commit"));
+        let commits: String = commits.map(|commit| format!("{commit}\n")).collect();
+        if commits.is_empty() {
+            return Ok(oids);
+        }
+        let walk = ["--no-walk=unsorted", "--max-parents=0", "--stdin", "--format=%T"];
+        let printed = self.git("rev-list").args(walk).stdin(commits).run()?;
+        let printed = String::from_utf8_lossy(&printed).into_owned();
+        let trees: Vec<Oid> = printed.lines().filter_map(|line| line.parse().ok()).collect();
+        oids.extend(self.present(&trees)?);
+        Ok(oids)
+    }
+
     /// Those of `oids` that are in the repository.
     pub(super) fn present(&self, oids: &[Oid]) -> Result<Vec<Oid>> {
         let asked: String = oids.iter().map(|oid| format!("{oid}\n")).collect();

@@ -41,6 +41,27 @@ pub fn extra(id: &HandoffId) -> String {
     format!("{}extra", of(id))
 }
 
+/// The directory of the contents of Git LFS that were sent, by the number of the grant.
+pub const LFS: &str = "lfs/";
+
+/// The ref of the contents of Git LFS that were sent with a grant.
+pub fn lfs(id: &HandoffId, grant: u32) -> String {
+    format!("{}{LFS}{grant}", of(id))
+}
+
+/// Whether a ref of a handoff is of contents of Git LFS, by its name: of a ship or of a capture.
+pub fn is_lfs(id: &HandoffId, name: &str) -> bool {
+    let number = |text: &str| text.parse::<AttemptNo>().is_ok();
+    let name = name.strip_prefix(&of(id)).unwrap_or_default();
+    let lfs = name.strip_prefix(LFS).or_else(|| name.strip_suffix("/lfs"));
+    lfs.is_some_and(number)
+}
+
+/// The ref of the contents of Git LFS that came back with an attempt.
+pub fn captured_lfs(id: &HandoffId, attempt: AttemptNo) -> String {
+    format!("{}{attempt}/lfs", of(id))
+}
+
 /// The ref of the files that the user attached to the task.
 pub fn attached(id: &HandoffId) -> String {
     format!("{}attached", of(id))

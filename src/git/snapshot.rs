@@ -34,7 +34,7 @@ use included_ignored::Ignored;
 use kept_index::KeptIndex;
 use operation::Conflicts;
 use scratch::{Entries, Scratch};
-pub(super) use scratch::{PACK_FROM, folds_case, quoted, remove_stale};
+pub(super) use scratch::{PACK_FROM, folds_case, parse_entry, path_of, quoted, remove_stale};
 pub(super) use worktree_include::is_secret;
 
 /// How long a snapshot is retried while the user commits or stages.
@@ -74,7 +74,11 @@ pub fn preview(repo: &Repository, include: &[String]) -> Result<Snapshot> {
     let home = repo.state_dir();
     let is_new = !home.exists();
     let include = Include { patterns: include, run: Some(Run { tell: None }), listed: LISTED };
-    let snapshot = without_doubt(repo, || Ok(take_complete(repo, include)?.snapshot));
+    let snapshot = without_doubt(repo, || {
+        let Taken { scratch, snapshot, .. } = take_complete(repo, include)?;
+        let lfs = repo.preview_lfs(&|verb| scratch.git(verb), &snapshot.files_tree)?;
+        Ok(Snapshot { lfs, ..snapshot })
+    });
     if is_new {
         // Fails if another process has put something into it.
         let _ = std::fs::remove_dir(&home);
@@ -119,7 +123,8 @@ fn take_once(repo: &Repository, include: Include) -> Result<Snapshot> {
         scope.spawn(|| kept.keep(&scratch, &staged, &files, &flags));
         scratch.migrate(&snapshot)
     })?;
-    Ok(snapshot)
+    let lfs = if include.run.is_some() { repo.lfs_contents(&snapshot.files_tree)? } else { None };
+    Ok(Snapshot { lfs, ..snapshot })
 }
 
 /// Takes the snapshot, and for a ship what a partial clone lacks of it.
@@ -210,6 +215,7 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: Include) -> Result<Taken> 
         changes,
         history: None,
         extra,
+        lfs: None,
         operation,
         cache_key: None,
         left_behind,

@@ -14,6 +14,7 @@ pub use filters::Stored;
 use staging::Staging;
 
 use super::capture::Captured;
+use super::lfs;
 use super::{Error, Repository, Result};
 use crate::model::id::{HandoffId, RemoteName};
 use crate::model::snapshot::{Oid, Snapshot};
@@ -97,7 +98,7 @@ impl Takeover<'_> {
 
 /// Makes a worktree with HEAD, index and files as in `work`, so that `git status` prints what it printed for the agent.
 /// The worktree appears whole or not at all, even if the process is killed: it is made under another name next to
-/// `destination` and then moved. No hook runs, and LFS content is not downloaded.
+/// `destination` and then moved. No hook runs. LFS content is written if it is here, and not downloaded.
 ///
 /// The branch is `handoff/<id>` (later `handoff/<id>.2`) at the agent's HEAD. The agent's own branch name is not used,
 /// because the user most likely has it checked out, and git allows a branch in one worktree only. If the name is taken,
@@ -127,7 +128,8 @@ pub fn worktree_for_takeover(
 /// Writes the files, then sets the index. Returns the paths that the file system could not store, and the files whose
 /// filter failed.
 fn fill(tree: &Repository, work: &Captured) -> Result<(Vec<String>, Vec<Stored>)> {
-    let stored = filters::check_out(tree, &work.files_tree)?;
+    let mut stored = filters::check_out(tree, &work.files_tree)?;
+    stored.extend(show_contents(tree, &work.files_tree)?);
     let printed = tree.git("diff-files").args(["--name-only", "-z"]).run()?;
     let paths = printed.split(|b| *b == 0).filter(|path| !path.is_empty());
     let differing = paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect();
@@ -136,6 +138,24 @@ fn fill(tree: &Repository, work: &Captured) -> Result<(Vec<String>, Vec<Stored>)
     let staged = tree.git("read-tree").config("core.sparseCheckout=false");
     staged.args(["-i", "-m", work.index_tree.as_str()]).run()?;
     Ok((differing, stored))
+}
+
+/// Writes the contents of Git LFS that are on this laptop over their pointers. Returns the files that stay pointers.
+fn show_contents(tree: &Repository, files: &Oid) -> Result<Vec<Stored>> {
+    let files = lfs::files_of(&|verb| tree.git(verb), files)?.pointers;
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let shown = lfs::show_in(tree, tree.top(), &files)?;
+    if !shown.written.is_empty() {
+        // A refresh would not read a file whose length differs from that of the pointer in the index.
+        tree.git("update-index").args(["-z", "--stdin"]).stdin(shown.written.join(&0)).run()?;
+    }
+    let stored = |(path, why): (Vec<u8>, &str)| Stored {
+        path: String::from_utf8_lossy(&path).into_owned(),
+        why: why.to_owned(),
+    };
+    Ok(shown.left.into_iter().map(stored).collect())
 }
 
 /// Fails if no worktree can be made at `destination`, or no branch with the user's name. This is checked before anything

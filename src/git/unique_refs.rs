@@ -8,7 +8,8 @@ use crate::model::snapshot::Oid;
 
 impl Repository {
     /// The refs below `refs/handoff/<id>/` that would be lost with them: of a working state, HEAD, the index or the files
-    /// are in no commit of another ref; of anything else, the commit itself.
+    /// are in no commit of another ref; of contents of Git LFS, one is not where git-lfs has it; of anything else, the
+    /// commit itself.
     ///
     /// # Errors
     /// git fails.
@@ -22,8 +23,15 @@ impl Repository {
             commits.insert(commit);
             trees.insert(tree);
         }
+        let mut stored = HashSet::new();
+        for (name, object) in &own {
+            if refs::is_lfs(id, name) && self.has_lfs(object)? {
+                stored.insert(object.clone());
+            }
+        }
         own.retain(|(name, object)| {
             let is_elsewhere = commits.contains(object.as_str())
+                || stored.contains(object)
                 || refs::is_state(id, name)
                     && self.read_capture(object).is_ok_and(|work| {
                         work.head.commit().is_none_or(|head| commits.contains(head.as_str()))

@@ -115,6 +115,9 @@ pub struct Snapshot {
     /// Ignored files that the work needs. They are apart from the others and in no capture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<Extra>,
+    /// Contents of files of Git LFS, which are pointers in the trees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lfs: Option<LfsContents>,
     /// A merge, rebase or the like that the user has not finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<Operation>,
@@ -171,6 +174,21 @@ pub struct Extra {
     pub bytes: u64,
     /// The first of them by name; empty in older records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first: Vec<SentFile>,
+}
+
+/// Contents of Git LFS as git objects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LfsContents {
+    /// A commit without a parent. Its tree has each content under its LFS id. `None`: nothing was stored, because this is
+    /// a preview.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Oid>,
+    /// Number of files.
+    pub files: u64,
+    /// Bytes of their contents, each counted once.
+    pub bytes: u64,
+    /// The first of them by name.
     pub first: Vec<SentFile>,
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn created(id: &str) -> Created {
             branch: Some("main".into()),
             changes: None,
             extra: None,
+            lfs: None,
             operation: None,
             cache_key: None,
             history: None,

@@ -105,6 +105,7 @@ pub fn text() -> &'static str {
         include_str!("runner/limits.sh"),
         include_str!("runner/files.sh"),
         include_str!("runner/nested.sh"),
+        include_str!("runner/lfs.sh"),
         include_str!("runner/agent_git.sh"),
         include_str!("runner/tips.sh"),
         include_str!("runner/worktrees.sh"),

@@ -5,6 +5,7 @@ mod acknowledged;
 pub(in crate::supervise) use acknowledged::{acknowledged, at_rest};
 
 use crate::git::pack_file::{self, LARGE};
+use crate::git::refs;
 use crate::git::transfer::Arrival;
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::event::Kind;
@@ -84,6 +85,7 @@ pub(in crate::supervise) async fn fetch_commit(
     let taken = arrival.take_in(commit).await?;
     pack_file::forget(&services.store.inbox(&id))?;
     on_refused(record, n, taken.refused)?;
+    receive_lfs(record, n, &taken.refs).await?;
     if !taken.refs.iter().any(|(_, tip)| tip == commit) {
         return Ok(());
     }
@@ -115,6 +117,21 @@ pub(in crate::supervise) async fn fetch_commit(
 pub(in crate::supervise) fn cache_key(record: &Record) -> Result<String, Error> {
     let base = &record.handoff().request().base;
     Ok(base.cache_key.clone().map_or_else(|| record.services.repository.cache_key_of(&base.head), Ok)?)
+}
+
+/// Puts contents of Git LFS that came with a capture to where git-lfs has them.
+async fn receive_lfs(record: &Record, n: AttemptNo, taken: &[(String, Oid)]) -> Result<(), Error> {
+    let name = refs::captured_lfs(record.id(), n);
+    let Some((_, commit)) = taken.iter().find(|(taken, _)| *taken == name) else { return Ok(()) };
+    let (repository, commit) = (record.services.repository.clone(), commit.clone());
+    let refused = blocking(move || repository.receive_lfs(&commit)).await??;
+    if let Some(first) = refused.first() {
+        let count = refused.len();
+        let text =
+            format!("{count} LFS contents of attempt {n} do not match their ids, such as {first}; they stay in {name}");
+        record.tell(&Progress::Note { text });
+    }
+    Ok(())
 }
 
 /// Journals and reports the refs of a capture that git refused. The host keeps them until the user accepts them here or

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::config::secrets;
 use crate::config::templates::{self, PromptKind};
+use crate::git::refs;
 use crate::git::repository::Repository;
 use crate::git::ship_facts::{ShipFacts, directory_name};
 use crate::mirror::page;
@@ -85,6 +86,7 @@ async fn prepare(
     let first_delay = Duration::from_secs(handoff.request().limits.backoff);
     let delays = attempt_delays(first_delay, retries, seed);
     let agent = handoff.agent_of(attempt).to_owned();
+    let Contents { commit: lfs, raw } = contents(record, grant, launch).await?;
     let held = acknowledged(&record.services, handoff).await?;
     // Without a checkout, the handoff works in the tree that it has.
     let resting = if launch.checkout { at_rest(&record.services, &host.name).await? } else { String::new() };
@@ -95,6 +97,8 @@ async fn prepare(
         profile: &record.profile,
         facts,
         ship: &launch.ship,
+        lfs: lfs.as_ref(),
+        raw: &raw,
         checkout: launch.checkout,
         start: launch.start,
         session: handoff.session(),
@@ -118,6 +122,7 @@ async fn prepare(
         .iter()
         .map(|(oid, _)| oid)
         .chain(&facts.ends)
+        .chain(&lfs)
         .map(|oid| (oid.clone(), format!("refs/keep/{oid}")))
         .collect();
     refs.sort();
@@ -141,7 +146,8 @@ async fn prepare(
             let repository = record.services.repository.clone();
             // Without the capture, which the user may have deleted, the pack is only larger.
             let read = blocking(move || repository.read_capture(&commit)).await?.ok();
-            read.map_or(vec![], |read| vec![read.commit, read.files_tree])
+            let lfs = lfs_of(record, &host.name)?;
+            read.map_or(vec![], |read| [vec![read.commit, read.files_tree], lfs].concat())
         }
         None => vec![],
     };
@@ -150,6 +156,42 @@ async fn prepare(
     captured.extend(attached.map(|attached| attached.commit.clone()));
     let (shallow, ends) = (facts.shallow.clone(), facts.ends.clone());
     Ok(Prepared { ensure, key, format, refs, shallow, ends, outbox, outboxes, tips, captured })
+}
+
+/// What a grant needs of Git LFS.
+#[derive(Default)]
+struct Contents {
+    /// The contents as a commit.
+    commit: Option<Oid>,
+    /// The paths that are no pointers, though their attributes say so.
+    raw: Vec<Vec<u8>>,
+}
+
+/// Finds the contents that a grant needs, and keeps them. Those of a capture are collected now.
+async fn contents(record: &Record, grant: &Grant, launch: &DispatchSpec) -> Result<Contents, Error> {
+    if !launch.checkout {
+        return Ok(Contents::default());
+    }
+    let repository = record.services.repository.clone();
+    let (sent, tree) = (launch.ship.lfs.as_ref().and_then(|lfs| lfs.commit.clone()), launch.ship.files_tree.clone());
+    let name = refs::lfs(record.id(), grant.number);
+    let kept = blocking(move || {
+        let commit = match sent {
+            Some(commit) => Some(commit),
+            None => repository.lfs_contents(&tree)?.and_then(|lfs| lfs.commit),
+        };
+        commit.as_ref().map_or(Ok(()), |commit| repository.keep_ref(&name, commit))?;
+        crate::git::Result::Ok(Contents { commit, raw: repository.lfs_raw(&tree)? })
+    });
+    Ok(kept.await??)
+}
+
+/// The contents of Git LFS that attempts on a host brought back.
+fn lfs_of(record: &Record, host: &str) -> Result<Vec<Oid>, Error> {
+    let on_host = record.handoff().attempts().iter().filter(|(_, attempt)| attempt.host == host);
+    let names: Vec<String> = on_host.map(|(n, _)| refs::captured_lfs(record.id(), *n)).collect();
+    let held = record.services.repository.list_refs(&refs::of(record.id()))?;
+    Ok(held.into_iter().filter(|(name, _)| names.contains(name)).map(|(_, oid)| oid).collect())
 }
 
 /// Sends attempt `n` of a grant until the host has answered. What was sent before is sent again. Gives up if the user

@@ -120,6 +120,8 @@ impl Driver {
             let include = sent.map_or(Ok(vec![]), |sent| repository.patterns_of(&sent.tree))?;
             let tree = Repository::discover(&worktree)?;
             let taken = snapshot::take(&tree, &include)?;
+            let lfs = tree.lfs_contents(&taken.files_tree)?;
+            let taken = Snapshot { lfs, ..taken };
             match &taken.operation {
                 // The host has the branch of the work under another name, to which a rebase could not return.
                 Some(operation) if taken.branch.is_none() => {

@@ -35,10 +35,14 @@ pub fn sent(label: &str, snapshot: &Snapshot, attached: &[AttachedFile]) -> Vec<
             format!("ignored, and sent: {}", named_and_sized(first, files, extra.bytes))
         }
     });
+    let lfs = snapshot.lfs.iter().map(|lfs| {
+        let first = lfs.first.iter().map(|file| sized(&file.path, file.bytes));
+        format!("LFS content: {}", named_and_sized(first, lfs.files, lfs.bytes))
+    });
     let attached = (!attached.is_empty()).then(|| format!("attached: {}", attachments(attached)));
     let history = snapshot.history.iter().map(history);
     let unmatched = snapshot.unmatched.iter().map(|pattern| unmatched(pattern, &snapshot.left_behind));
-    let more = history.chain(ignored).chain(attached).collect::<Vec<_>>().join("; ");
+    let more = history.chain(ignored).chain(lfs).chain(attached).collect::<Vec<_>>().join("; ");
     if !more.is_empty() {
         lines.push(format!("  {more}"));
     }
@@ -194,7 +198,7 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::snapshot::{Extra, Operation, SentFile};
+    use crate::model::snapshot::{Extra, LfsContents, Operation, SentFile};
     use crate::model::testing::{created, match_file};
 
     fn clean() -> Snapshot {
@@ -245,6 +249,8 @@ mod tests {
             left(format!("{}/end", "deep/".repeat(40)), "unreadable"),
             left("(5 more)", "socket"),
         ];
+        let first = ["a.psd", "b.psd"].map(|path| SentFile { path: path.into(), bytes: 40 << 20 }).to_vec();
+        let lfs = LfsContents { commit: None, files: 2, bytes: 80 << 20, first };
         let scenes = [
             ("nothing but commits", clean()),
             (
@@ -269,6 +275,14 @@ mod tests {
             (
                 "a partial clone with ignored files",
                 Snapshot { history: Some(history(3, 2, 0)), changes: None, operation: None, ..dirty() },
+            ),
+            (
+                "files of Git LFS",
+                Snapshot {
+                    lfs: Some(lfs),
+                    left_behind: vec![left("big.psd", "LFS content is not here; run: git lfs pull")],
+                    ..clean()
+                },
             ),
             (
                 "an older record",

@@ -19,6 +19,7 @@ mod here;
 mod hook;
 mod hosts;
 mod json;
+mod lfs;
 mod list;
 mod logs;
 mod man;

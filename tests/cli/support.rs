@@ -11,6 +11,8 @@ pub mod program;
 pub mod redact;
 pub mod schema;
 pub mod screens;
+#[path = "../../integration/support/skip.rs"]
+pub mod skip;
 #[path = "../../integration/support/wait.rs"]
 pub mod wait;
 

@@ -5,13 +5,18 @@ use std::collections::BTreeMap;
 use super::scratch::{Entries, GITLINK, LINK, Scratch, path_of};
 use crate::git::attributes::{self, Attributes};
 use crate::git::config::Config;
+use crate::git::lfs::{self, LfsFile, Stored};
 use crate::git::{Repository, Result};
 
 /// Maximum files that are read to compare their bytes. Above that, only files with another length are reported.
 const MOST_READ: usize = 2000;
 
+/// The reason of a file of Git LFS whose content is not here.
+const ABSENT: &str = "LFS content is not here; run: git lfs pull";
+
 /// Each such file with the reason. `files` is what is shipped. Filters use commands and keys of this machine, so a host
-/// gets what git stores: cipher text of git-crypt, pointers of git-annex and Git LFS. Files that their filter leaves
+/// gets what git stores: cipher text of git-crypt, pointers of git-annex. Of Git LFS it gets the content, too, if that is
+/// here. Files that their filter leaves
 /// unchanged are not listed.
 pub(super) fn find(repo: &Repository, scratch: &Scratch, files: &Entries) -> Result<Vec<(Vec<u8>, String)>> {
     let in_tree = files.keys().any(|path| path_of(path).file_name().is_some_and(|name| name == ".gitattributes"));
@@ -21,10 +26,10 @@ pub(super) fn find(repo: &Repository, scratch: &Scratch, files: &Entries) -> Res
     if !in_tree && !outside {
         return Ok(Vec::new());
     }
-    let (mut found, mut maybe) = (Vec::new(), Vec::new());
+    let (mut found, mut maybe, mut lfs) = (Vec::new(), Vec::new(), Vec::new());
     for (path, Attributes { filter, encoding }) in attributes(scratch, files)? {
-        if filter == "lfs" {
-            found.push((path, "LFS content".to_owned()));
+        if filter == lfs::FILTER {
+            lfs.push(path);
         } else if filters.contains(filter.as_str()) {
             maybe.push((
                 path,
@@ -37,6 +42,7 @@ pub(super) fn find(repo: &Repository, scratch: &Scratch, files: &Entries) -> Res
             ));
         }
     }
+    found.extend(without_content(repo, scratch, files, lfs)?);
     found.extend(changed(scratch, files, maybe)?);
     Ok(found)
 }
@@ -56,6 +62,24 @@ fn attributes(scratch: &Scratch, files: &Entries) -> Result<BTreeMap<Vec<u8>, At
         paths.push(0);
     }
     attributes::of(scratch.git("check-attr").index(scratch.files()), paths)
+}
+
+/// The files of Git LFS whose content is not on this laptop.
+fn without_content(
+    repo: &Repository,
+    scratch: &Scratch,
+    files: &Entries,
+    paths: Vec<Vec<u8>>,
+) -> Result<Vec<(Vec<u8>, String)>> {
+    let objects: Vec<&str> = paths.iter().map(|path| files.get(path).map_or("", |(_, object)| object)).collect();
+    let stored = lfs::stored_as(&|verb| scratch.git(verb), &objects)?;
+    let pointers = paths.into_iter().zip(stored).filter_map(|(path, stored)| match stored {
+        Stored::Pointer(pointer) => Some(LfsFile { path, pointer }),
+        _ => None,
+    });
+    let pointers: Vec<LfsFile> = pointers.collect();
+    let absent = repo.lfs_absent(&pointers)?;
+    Ok(absent.into_iter().map(|path| (path.to_vec(), ABSENT.to_owned())).collect())
 }
 
 /// The files whose bytes here differ from what git stores.

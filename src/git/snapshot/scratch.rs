@@ -309,12 +309,12 @@ fn new_in(snapshot: &Snapshot) -> Vec<String> {
 }
 
 /// A path inside the repository, from git's bytes.
-pub(super) fn path_of(bytes: &[u8]) -> &Path {
+pub(in crate::git) fn path_of(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
 /// `<mode> <object> <stage>\t<path>`, of stage 0.
-pub(super) fn parse_entry(entry: &[u8]) -> Option<(Vec<u8>, (String, String))> {
+pub(in crate::git) fn parse_entry(entry: &[u8]) -> Option<(Vec<u8>, (String, String))> {
     let tab = entry.iter().position(|b| *b == b'\t')?;
     let mut words = std::str::from_utf8(&entry[..tab]).ok()?.split(' ');
     let (mode, object, stage) = (words.next()?, words.next()?, words.next()?);

@@ -17,6 +17,7 @@ use super::{Undo, changed_meanwhile, index, removed};
 use crate::git::command::Git;
 use crate::git::directories::remove_directory;
 use crate::git::index_stamp::IndexStamp;
+use crate::git::lfs;
 use crate::git::tree_edits::{Conflict, Edits, Entry, ancestors};
 use crate::git::{Error, Repository, Result};
 use crate::model::snapshot::Snapshot;
@@ -209,7 +210,8 @@ impl Draft<'_> {
         let output = write.env("GIT_WORK_TREE", &stage).args(["-q", "-z", "--stdin"]).stdin(paths).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         if output.status.success() && !said.contains("error: ") {
-            return Ok(());
+            let files = lfs::files_in(&|verb| self.repo.git(verb), &scratch, |path| change.files.contains_key(path))?;
+            return lfs::show_in(self.repo, &stage, &files.pointers).map(|_| ());
         }
         let what = format!("git cannot write the files: {}", said.trim_end());
         Err(Error::unfit(what, "handoff takeover  (a worktree has such files as git stores them)"))

@@ -69,7 +69,7 @@ find_git_lacking() {
     (cd "$common_dir" && find -H refs -type f -size -9 -exec grep -aLE '^(ref: |[0-9a-f]{40}|this repository uses)' /dev/null {} +) | grep -v '^/dev/null$'
     (cd "$common_dir" && find -H refs -type f -size +8)
     (cd "$common_dir" && find . \( -name objects -o -name modules -o -name lfs -o -name annex \) -prune -o -type f -size +262143 ! -name index -print) | sed 's|^\./||'
-    for folder in modules lfs/objects annex/objects; do
+    for folder in modules annex/objects; do
       [ -z "$(find "$common_dir/$folder" -type f 2>/dev/null | head -n 1)" ] || say "$folder"
     done
   } 2>/dev/null | sed 's|^|.git/|' | lack

@@ -98,6 +98,7 @@ take_capture() {
   steadily fetch_work 2>>"$job/runner.log" || return 1
   read -r agent_head <"$own/agent-head" || agent_head=
   if [ -n "$git_dir" ] && ! steadily fetch_rest 2>>"$job/runner.log"; then say .git | lack; fi
+  steadily capture_contents 2>>"$job/runner.log" || say .git/lfs | lack
   steadily find_lacking
   list_siblings | tr '\n\0' '?\n' | lack
   if ! sort -u "$own/kept" | sed "s|^\\([^ ]*\\) \\(.*\\)|update refs/capture/$name/$n/\\2 \\1|" | cache_git update-ref --stdin 2>/dev/null; then

@@ -19,7 +19,8 @@ compare_tree() {
 
 # Writes the files `kept`, `stuck` and `inside` for compare_tree.
 list_kept() {
-  rm -f "$scratch/seen" "$scratch/union"
+  rm -f "$scratch/seen" "$scratch/union" "$scratch/contents" "$scratch/lfs-noted"*
+  lfs_notes=$scratch/lfs-noted
   say "$caches" >"$scratch/caches" && list_nested >"$job/capture.git/nested.all" && list_hidden && list_others || return 1
   sed -n 's/^tree //p' "$held" | awk '!seen[$0]++' >"$scratch/held-trees"
   while "$1" && read -r id; do
@@ -47,7 +48,7 @@ join_held() {
   compare_git ls-files -s | sed -n "s/^160000 \([0-9a-f]*\) 0$tab/0 \1$tab/p" | compare_git update-index --index-info
   compare_git update-index -q --refresh >/dev/null 2>&1
   compare_git ls-files -d -m >"$scratch/differs" && compare_git update-index --force-remove --stdin <"$scratch/differs" &&
-    compare_git ls-files -s >"$scratch/same" || return 1
+    drop_unheld_contents && compare_git ls-files -s >"$scratch/same" || return 1
   index=$scratch/union
   compare_git update-index --index-info <"$scratch/same"
 }
@@ -135,6 +136,7 @@ list_commits() {
   { cut -d ' ' -f 1 "$scratch/named" && sed 's/^/^/' "$scratch/history"; } >"$scratch/tips"
   commits=$(borrowing capture_git rev-list --ignore-missing --stdin <"$scratch/tips" 2>/dev/null | wc -l)
   find_git_lacking
+  list_held_contents "$held" >"$scratch/contents" && find_lfs_objects_lacking "$scratch/contents"
   [ "$((commits))" -eq 0 ] || inside="$((commits)) commits"
   [ ! -s "$lacking" ] || inside="${inside:+$inside, }$(head -n 1 "$lacking")"
 }

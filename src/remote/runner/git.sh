@@ -1,6 +1,6 @@
 # Calls git without the user's or the system's configuration, without hooks, and with only the shipped filters.
 
-own_objects='' other_objects='' own_index=''
+own_objects='' other_objects='' own_index='' lfs_notes=''
 
 # Unsets every `GIT_` variable of the account for our git, and sets those that our git needs. Everything that runs for
 # the user inherits them unchanged.
@@ -35,7 +35,10 @@ capture_git() { own_git "$cache/objects" "${borrow-}" --work-tree="$tree" "$@"; 
 own_git() (
   own_index=${index-} write_to=$1 read_too=$2
   shift 2
-  cd "$tree" && with_objects "$write_to" "$read_too" clean_git --git-dir="$job/capture.git" "$@"
+  export HANDOFF_LFS="$job/capture.git/lfs" HANDOFF_LFS_NOTES="${lfs_notes:-$job/capture.git/lfs/noted}"
+  # shellcheck disable=SC2016 # expanded by the shell of the filter
+  cd "$tree" && with_objects "$write_to" "$read_too" clean_git --git-dir="$job/capture.git" -c filter.lfs.required=false \
+    -c filter.lfs.clean='sh "$HANDOFF_LFS/filter.sh" note %f' -c filter.lfs.smudge='sh "$HANDOFF_LFS/filter.sh" smudge' "$@"
 )
 
 # Runs a command (the arguments from the third on). Git writes objects to the first directory and reads from both.
@@ -97,10 +100,10 @@ END
 }
 
 # Reads the lines of the grant's file `ship`. Sets one variable for each: $key, $repo, $format, $commit, $head,
-# $index_tree, $files_tree, $extra_tree, $operation, $listing, $branch, $upstream, $subdir, $author, $email, $adopt, $push. Sets $value.
+# $index_tree, $files_tree, $extra_tree, $content, $operation, $listing, $branch, $upstream, $subdir, $author, $email, $adopt, $push. Sets $value.
 read_ship() {
   key='' repo='' format=sha1 commit='' head='' index_tree='' files_tree='' extra_tree='' branch='' upstream='' subdir=''
-  operation='' listing='' author='' email='' adopt=yes push=no
+  content='' operation='' listing='' author='' email='' adopt=yes push=no
   while IFS= read -r line; do
     value=${line#* }
     case $line in
@@ -112,6 +115,7 @@ read_ship() {
       'index_tree '*) index_tree=$value ;;
       'files_tree '*) files_tree=$value ;;
       'extra_tree '*) extra_tree=$value ;;
+      'content '*) content=$value ;;
       'operation '*) operation=$value ;;
       'listing '*) listing=$value ;;
       'branch '*) branch=$value ;;
@@ -128,5 +132,5 @@ read_ship() {
   case /$subdir/ in */../*) subdir='' ;; esac
   case $repo in '' | . | .. | .git | */*) return 1 ;; esac
   is_hex "$key" && is_hex "$commit" && is_hex "$index_tree" && is_hex "$files_tree" && is_hex "${head:-0}" &&
-    is_hex "${extra_tree:-0}" && is_hex "${operation:-0}" && is_hex "${listing:-0}"
+    is_hex "${extra_tree:-0}" && is_hex "${content:-0}" && is_hex "${operation:-0}" && is_hex "${listing:-0}"
 }

@@ -99,7 +99,7 @@ note_held() {
   {
     awk -v header="handoff $owner" '/^handoff / { here = $0 == header; next } here' "$spec/resting"
     # It also has what it shipped.
-    sed -nE 's/^(ref|commit|head) ([0-9a-f]+).*/commit \2/p' "$root/work/$owner/spec"/*/ship
+    sed -nE 's/^(ref|commit|head) ([0-9a-f]+).*/commit \2/p; /^content /p' "$root/work/$owner/spec"/*/ship
     say "config $(clean_git hash-object --stdin <"$root/work/$owner/capture.git/config")"
   } >"$place/held"
 } 2>/dev/null

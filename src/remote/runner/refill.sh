@@ -28,6 +28,7 @@ may_fill() {
     [ -z "$inside" ] || why="has a repository with $inside that are nowhere else"
     [ -z "$stuck" ] || why="has a directory that cannot be written: $stuck"
     mv -f "$scratch/seen" "$job/capture.git/proved" 2>/dev/null
+    mv -f "$scratch/lfs-noted.pointers" "$job/capture.git/lfs/pointers" 2>/dev/null
     is_written_alike || rm -f "$job/capture.git/proved"
   fi
   rm -rf "$scratch"

@@ -163,7 +163,7 @@ give_back() {
     if [ -e "$tree/.git" ] || [ -h "$tree/.git" ]; then mv "$tree/.git" "$place/gone" 2>/dev/null || blocked=.git; fi
     remove "$place/gone" || blocked=.git
     index=$scratch/union
-    id=$(capture_git write-tree) && { say "tree $id" && config_line; } >"$place/held"
+    id=$(capture_git write-tree) && { say "tree $id" && config_line && content_lines "$held" "$job/spec"/*/ship | sort -u | sed 's/^/content /'; } >"$place/held"
     index=
     while IFS= read -r path; do
       [ ! -d "$tree/$path" ] || [ -w "$tree/$path" ] || blocked=$path

@@ -13,7 +13,7 @@ ask_again() {
 
 # Lists the objects of the ship's trees.
 ship_objects() {
-  cache_git rev-list --objects --no-object-names "$files_tree" "$index_tree" ${operation:+"$operation^{tree}"}
+  cache_git rev-list --objects --no-object-names "$files_tree" "$index_tree" ${operation:+"$operation^{tree}"} ${content:+"$content^{tree}"}
 }
 
 # The verb `repair-cache`.

@@ -6,14 +6,14 @@ has_ship() { [ "$(cache_git rev-parse -q --verify "refs/handoff/$name/ship/$g^{c
 
 # Makes our own git directory, with the laptop's configuration and the cache's objects.
 make_capture_git() {
-  [ -f "$job/capture.git/ready" ] && [ ! -d "$job/capture.git/reftable" ] && has_format "$job/capture.git" && return 0
+  [ -f "$job/capture.git/ready" ] && [ ! -d "$job/capture.git/reftable" ] && has_format "$job/capture.git" && place_lfs_filter && return 0
   rm -rf "$job/capture.git"
   clean_git init -q --bare --template= ${format:+--object-format="$format"} "$job/capture.git" || return 1
   clean_git config --file "$job/capture.git/config" core.bare false
   mkdir -p "$job/capture.git/info"
   cat "$spec/config" >>"$job/capture.git/config" 2>/dev/null
   cat "$spec/exclude" >"$job/capture.git/info/exclude" 2>/dev/null
-  true >"$job/capture.git/ready"
+  place_lfs_filter && true >"$job/capture.git/ready"
 }
 
 # Writes the shipped files into a tree that was just compared. Ignored files stay, so that a build stays warm;
@@ -23,6 +23,7 @@ make_capture_git() {
 fill_tree() {
   remove "$tree/.git" && mkdir -p "$tree" || return 1
   start_index
+  drop_pointers
   # Cleans once by the ignore rules in the tree, and once by those that were shipped.
   drop_nested && write_files && drop_nested && clean_files || return 1
   give_clone_modes
@@ -42,7 +43,8 @@ start_index() {
   [ ! -f "$job/capture.git/proved" ] || cp -p "$job/capture.git/proved" "$job/capture.git/index"
 }
 
-# Makes the agent's repository from nothing, because an earlier agent may have written anything into the last one.
+# Makes the agent's repository from nothing, because an earlier agent may have written anything into the last one. Sets
+# $git to its git directory.
 make_repository() {
   git=$tree/.git
   clean_git init -q --template= ${format:+--object-format="$format"} "$tree" || return 1
@@ -65,7 +67,7 @@ make_repository() {
     set_config "branch.$branch.remote" "${upstream%% *}"
     set_config "branch.$branch.merge" "${upstream#* }"
   fi
-  make_refs
+  place_agent_lfs && make_refs
 }
 
 # Sets a value in the configuration of the agent's repository.
@@ -178,7 +180,7 @@ land() {
   make_capture_git || return 1
   [ ! -f "$cache/shallow" ] || cp "$cache/shallow" "$job/capture.git/shallow"
   if [ "$adopt" = yes ]; then
-    take_tree || return 1
+    place_contents && take_tree || return 1
   else
     find_tree || return 1
   fi

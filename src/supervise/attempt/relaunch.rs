@@ -80,6 +80,7 @@ pub(in crate::supervise) fn captured_before(record: &Record, n: AttemptNo) -> Re
         branch: handoff.request().base.branch.clone(),
         changes: None,
         extra: handoff.extra_before(n).cloned(),
+        lfs: None,
         operation: None,
         cache_key: None,
         history: None,

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::git::refs;
 use crate::model::attempt::AttemptNo;
 use crate::model::handoff::Handoff;
-use crate::model::id::RemoteName;
+use crate::model::id::{HandoffId, RemoteName};
 use crate::model::snapshot::Oid;
 use crate::model::status::Status;
 use crate::state::store::{Store, Summary};
@@ -62,10 +62,11 @@ fn leaving(store: &Store, host: &str) -> Result<Vec<Handoff>, Error> {
 fn lines_of(handoff: &Handoff, held: &[(String, Oid)]) -> String {
     let base = &handoff.request().base;
     let extra = base.extra.as_ref().map(|extra| &extra.commit);
-    lines(held, &refs::of(&handoff.request().id), &base.commit, extra)
+    lines(held, &handoff.request().id, &base.commit, extra)
 }
 
-fn lines(held: &[(String, Oid)], below: &str, base: &Oid, extra: Option<&Oid>) -> String {
+fn lines(held: &[(String, Oid)], id: &HandoffId, base: &Oid, extra: Option<&Oid>) -> String {
+    let below = &refs::of(id);
     let attempt = |name: &str| name.strip_prefix(below)?.strip_suffix("/work")?.parse::<AttemptNo>().ok();
     let mut works: Vec<(AttemptNo, &Oid)> = held.iter().filter_map(|(name, oid)| Some((attempt(name)?, oid))).collect();
     works.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
@@ -80,6 +81,10 @@ fn lines(held: &[(String, Oid)], below: &str, base: &Oid, extra: Option<&Oid>) -
     for tree in trees {
         _ = writeln!(text, "tree {tree}");
     }
+    let contents = held.iter().filter(|(name, _)| refs::is_lfs(id, name));
+    for (_, commit) in contents {
+        _ = writeln!(text, "content {commit}");
+    }
     for commit in held.iter().map(|(_, oid)| oid).chain([base]) {
         _ = writeln!(text, "commit {commit}");
     }
@@ -93,14 +98,23 @@ mod tests {
     #[test]
     fn the_newest_files_come_first_and_every_ref_is_history() {
         let oid = |digit: char| digit.to_string().repeat(40).parse::<Oid>().unwrap();
-        let held = [("10/work", '3'), ("2/heads/x", '4'), ("2/work", '2'), ("artifacts/2", '6'), ("base", '1')]
-            .map(|(name, digit)| (format!("refs/handoff/x/{name}"), oid(digit)));
-        let text = lines(&held, "refs/handoff/x/", &oid('1'), Some(&oid('5')));
+        let held = [
+            ("10/lfs", '8'),
+            ("lfs/2", '9'),
+            ("heads/lfs", '7'),
+            ("10/work", '3'),
+            ("2/heads/x", '4'),
+            ("2/work", '2'),
+            ("artifacts/2", '6'),
+            ("base", '1'),
+        ]
+        .map(|(name, digit)| (format!("refs/handoff/x/{name}"), oid(digit)));
+        let text = lines(&held, &"x".parse().unwrap(), &oid('1'), Some(&oid('5')));
         let short: Vec<String> = text.lines().map(|line| line[..line.len() - 39].to_owned()).collect();
         let trees = ["tree 3", "tree 2", "tree 1", "tree 5", "tree 6"];
-        assert_eq!(
-            short,
-            [&trees[..], &["commit 3", "commit 4", "commit 2", "commit 6", "commit 1", "commit 1"]].concat()
-        );
+        let contents = ["content 8", "content 9"];
+        let commits = ['8', '9', '7', '3', '4', '2', '6', '1', '1'].map(|digit| format!("commit {digit}"));
+        let commits: Vec<&str> = commits.iter().map(String::as_str).collect();
+        assert_eq!(short, [&trees[..], &contents, &commits].concat());
     }
 }

@@ -40,6 +40,10 @@ pub struct Parts<'a> {
     pub facts: &'a ShipFacts,
     /// The state that the tree is made from.
     pub ship: &'a Snapshot,
+    /// The commit of the contents of Git LFS.
+    pub lfs: Option<&'a Oid>,
+    /// Paths that are no pointers, though their attributes say Git LFS.
+    pub raw: &'a [Vec<u8>],
     /// `false`: the tree stays as the last attempt left it.
     pub checkout: bool,
     pub start: Start,
@@ -95,6 +99,13 @@ pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
     for (name, text) in host_rules::files(profile) {
         put(name, text);
     }
+    if !parts.raw.is_empty() {
+        // A path may have a newline.
+        let line =
+            |path: &Vec<u8>| path.iter().map(|byte| if *byte == b'\n' { 1 } else { *byte }).chain([b'\n']).collect();
+        let lines: Vec<Vec<u8>> = parts.raw.iter().map(line).collect();
+        files.insert("lfs-raw".to_owned(), Bytes::from(lines.concat()));
+    }
     files.insert("exclude".to_owned(), Bytes::from(facts.excludes.clone()));
     Ok(files)
 }
@@ -139,7 +150,7 @@ fn check_at_base(handoff: &Handoff) -> Option<i32> {
 }
 
 fn ship(parts: &Parts) -> String {
-    let Parts { handoff, facts, ship, checkout, .. } = parts;
+    let Parts { handoff, facts, ship, lfs, checkout, .. } = parts;
     let mut text = String::new();
     let mut line = |key: &str, value: &str| {
         if !value.is_empty() {
@@ -155,6 +166,9 @@ fn ship(parts: &Parts) -> String {
     line("files_tree", ship.files_tree.as_str());
     if let Some(extra) = ship.extra.as_ref().filter(|_| *checkout) {
         line("extra_tree", extra.tree.as_str());
+    }
+    if let Some(lfs) = lfs {
+        line("content", lfs.as_str());
     }
     if let Some(operation) = ship.operation.as_ref().filter(|_| *checkout) {
         line("operation", operation.commit.as_str());

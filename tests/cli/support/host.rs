@@ -1,5 +1,6 @@
 //! A host: an embedded SSH server with its own home and a scripted agent.
 
+use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,14 @@ pub struct Host {
 }
 
 impl Host {
-    pub fn start(runtime: &tokio::runtime::Runtime, name: &'static str, home: PathBuf, public: &str) -> Self {
+    /// A host whose commands get the variables `env`.
+    pub fn start(
+        runtime: &tokio::runtime::Runtime,
+        name: &'static str,
+        home: PathBuf,
+        public: &str,
+        env: Vec<(OsString, OsString)>,
+    ) -> Self {
         let bin = home.join(".local/bin");
         std::fs::create_dir_all(&bin).unwrap();
         // The agent has both of Cursor's names. Otherwise a real one further down the PATH would be used.
@@ -28,7 +36,7 @@ impl Host {
             std::fs::write(&agent, include_str!("../../../config/demo/agent")).unwrap();
             std::fs::set_permissions(&agent, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
-        let setup = Setup { authorized: vec![public.to_owned()], home: home.clone(), ..Setup::default() };
+        let setup = Setup { authorized: vec![public.to_owned()], home: home.clone(), env, ..Setup::default() };
         let server = runtime.block_on(Server::start(setup)).unwrap();
         let (port, known_hosts) = (server.port(), server.known_hosts_line());
         Host { name, home, port, known_hosts, keys: String::new(), server: Some(server), planned: false }

@@ -56,7 +56,26 @@ impl Laptop {
 
     /// Starts another host.
     pub fn add_host(&mut self, name: &'static str) -> &mut Host {
-        let host = Host::start(&self.runtime, name, self.top().join(name), &self.public);
+        self.add_host_with(name, vec![])
+    }
+
+    /// Starts another host, whose search path lacks the programs whose names begin like this.
+    pub fn add_host_without(&mut self, name: &'static str, program: &str) -> &mut Host {
+        let bin = self.top().join(format!("{name}-bin"));
+        std::fs::create_dir(&bin).unwrap();
+        for directory in std::env::split_paths(&std::env::var_os("PATH").unwrap()) {
+            for entry in directory.read_dir().into_iter().flatten().flatten() {
+                let is_wanted = !entry.file_name().to_string_lossy().starts_with(program);
+                if is_wanted && bin.join(entry.file_name()).symlink_metadata().is_err() {
+                    std::os::unix::fs::symlink(entry.path(), bin.join(entry.file_name())).unwrap();
+                }
+            }
+        }
+        self.add_host_with(name, vec![("PATH".into(), bin.into())])
+    }
+
+    fn add_host_with(&mut self, name: &'static str, env: Vec<(OsString, OsString)>) -> &mut Host {
+        let host = Host::start(&self.runtime, name, self.top().join(name), &self.public, env);
         self.hosts.push(host);
         self.write_hosts();
         self.hosts.last_mut().unwrap()

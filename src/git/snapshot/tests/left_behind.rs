@@ -164,12 +164,23 @@ fn unreadable_files_are_listed_and_do_not_fail_the_snapshot() {
 }
 
 #[test]
-fn lfs_content_is_listed() {
+fn lfs_content_that_is_not_here_is_listed() {
     let repo = Repo::with_commit();
+    let id = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393";
+    let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{id}\nsize 12\n");
     repo.write(".gitattributes", "*.bin filter=lfs -text\n");
-    repo.write("big.bin", "version https://git-lfs.github.com/spec/v1\n");
-    repo.write("small.txt", "x");
-    assert_eq!(reasons(&snapshot(&repo)), [("big.bin", "LFS content")]);
+    repo.write("big.bin", &pointer);
+    repo.write("raw.bin", "stored without git-lfs");
+    repo.write("small.txt", &pointer);
+    let absent = [("big.bin", "LFS content is not here; run: git lfs pull")];
+    assert_eq!(reasons(&snapshot(&repo)), absent);
+    for (storage, listed) in [("lfs", 0), ("elsewhere", 1), ("elsewhere", 0)] {
+        repo.git(["config", "lfs.storage", storage]);
+        if listed == 0 {
+            repo.write(format!(".git/{storage}/objects/4d/7a/{id}"), "twelve bytes");
+        }
+        assert_eq!(reasons(&snapshot(&repo)).len(), listed, "{storage}");
+    }
 }
 
 #[test]
