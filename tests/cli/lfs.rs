@@ -14,6 +14,7 @@ const PLAN: &str = "turn 1\n\
     run printf middle >mid.bin && git add mid.bin && git commit -qm middle && printf end >mid.bin\n\
     run printf 'by the agent' >changed.bin; head -c 300000 /dev/urandom >new.bin; rm gone.bin; cksum <new.bin >\"$HOME/new\"\n\
     run git show HEAD:mid.bin >\"$HOME/stored\"; rm big.bin && git checkout -q big.bin && cksum <big.bin >\"$HOME/again\"\n\
+    run rm absent.bin && git checkout -q absent.bin 2>/dev/null; echo $? >\"$HOME/code\"; cat absent.bin >>\"$HOME/absent\"\n\
     finish Done.\n\
     turn 2\nrun cat changed.bin mine.bin >\"$HOME/given\"; git status --porcelain >\"$HOME/second\"; cksum <new.bin >\"$HOME/new2\"; echo 2 >second.txt\n\
     finish Second.\n";
@@ -85,7 +86,8 @@ fn round_trip(laptop: &Laptop) {
     let big = cksum(laptop, &laptop.repository().join("big.bin"));
     assert_eq!((on_host(laptop, "big"), on_host(laptop, "status")), (big.clone(), String::new()));
     assert_eq!(on_host(laptop, "again"), big, "git writes the content again");
-    assert!(on_host(laptop, "absent").starts_with("version https://git-lfs"));
+    let pointer = laptop.git(&["show", "HEAD:absent.bin"]);
+    assert_eq!((on_host(laptop, "absent"), on_host(laptop, "code")), (pointer.repeat(2), "0\n".to_owned()));
     assert!(on_host(laptop, "stored").starts_with("version https://git-lfs"), "{}", on_host(laptop, "stored"));
 
     let work = format!("refs/handoff/{ID}/1/work");

@@ -1,7 +1,8 @@
 //! The contents on this laptop, where git-lfs has them: `lfs/objects/<2>/<2>/<id>` in the git directory.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -40,7 +41,9 @@ impl Store {
         let above = place.parent().unwrap_or(&self.0);
         let (write, tmp) = (|| Error::io("write", &place), self.0.join("tmp"));
         std::fs::create_dir_all(above).and_then(|()| std::fs::create_dir_all(&tmp)).map_err(write())?;
-        let made = tempfile::Builder::new().prefix("handoff-").tempfile_in(&tmp).map_err(write())?;
+        // With the modes of git-lfs, so that others may read the objects of a shared repository.
+        let mode = Permissions::from_mode(0o666);
+        let made = tempfile::Builder::new().prefix("handoff-").permissions(mode).tempfile_in(&tmp).map_err(write())?;
         let file = made.as_file().try_clone().map_err(write())?;
         repo.git("cat-file").args(["blob", blob]).stdout_file(file).run()?;
         if sum(made.path())? != *id {

@@ -83,6 +83,8 @@ fn contents_from_a_host_are_stored_under_their_own_ids_only() {
     assert_eq!(git.receive_lfs(&commit).unwrap(), ["..x".to_owned(), other.clone()]);
     assert_eq!(std::fs::read_to_string(place(&repo, ID)).unwrap(), "content");
     assert!(!place(&repo, &other).exists());
+    let mode = |path: PathBuf| std::os::unix::fs::MetadataExt::mode(&path.metadata().unwrap());
+    assert_eq!(mode(place(&repo, ID)), mode(repo.path("came")), "the umask applies");
     assert!(!git.has_lfs(&commit).unwrap());
     // What is there stays.
     std::fs::write(place(&repo, ID), "mine!!!").unwrap();
