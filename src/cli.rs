@@ -18,6 +18,7 @@ pub mod adopt;
 pub mod agents;
 pub mod clean;
 mod closing;
+mod companions;
 pub mod completions;
 pub mod context;
 pub mod demo;

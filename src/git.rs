@@ -13,6 +13,7 @@ pub mod cache_key;
 pub mod capture;
 mod clean_state;
 pub mod command;
+pub mod companions;
 pub mod config;
 pub mod diff;
 mod directories;

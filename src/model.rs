@@ -6,6 +6,7 @@ pub mod attached;
 pub mod attempt;
 pub mod attempts;
 pub mod checkouts;
+pub mod companion;
 pub mod event;
 pub mod handoff;
 pub mod host;

@@ -48,6 +48,8 @@ const SUPERVISE: &[&[&str]] = &[
     &["capture"],
     &["contact"],
     &["checkout"],
+    &["worktrees"],
+    &["companions"],
     &["record"],
     &["logs"],
     &["ledger"],

@@ -267,7 +267,10 @@ fn check(outcome: &Outcome) -> Check {
 fn work(outcome: &Outcome) -> Work {
     // The work may be in what could not be captured.
     let whole = outcome.uncaptured.is_none();
-    let same = whole && outcome.tree == outcome.baseline && outcome.check == outcome.check_before;
+    let same = whole
+        && outcome.tree == outcome.baseline
+        && outcome.companions_after == outcome.companions_before
+        && outcome.check == outcome.check_before;
     let unmoved = match &outcome.start_head {
         Some(before) => outcome.head.as_ref() == Some(before),
         None => outcome.head.is_none() || outcome.class.is(Class::NoWork),

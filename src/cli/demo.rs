@@ -51,6 +51,7 @@ impl Demo {
         let plan = Plan {
             include: vec![],
             artifacts: vec![],
+            companions: vec![],
             id: None,
             task: TASK.to_owned(),
             agent: DEFAULT_AGENT.to_owned(),

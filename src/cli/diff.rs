@@ -12,7 +12,9 @@ use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::model::refusal::accept;
 use crate::model::snapshot::Oid;
+use crate::supervise::companions::{self, differences};
 use crate::supervise::progress::NullReporter;
+use crate::supervise::services::Services;
 use crate::ui::screen;
 
 /// Show what changed since the start of the handoff, or in one attempt
@@ -40,24 +42,43 @@ pub struct Difference {
     /// The work that is compared with it.
     commit: Oid,
     files: Vec<ChangedFile>,
+    /// What changed in submodules and other repositories that were sent, too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    repositories: Vec<InnerDifference>,
     /// The patch, as `git diff` prints it. Bytes that are not UTF-8 are replaced.
     patch: String,
     /// Whether the patch was cut at its end. A command prints all of it.
     is_cut: bool,
 }
 
+/// What changed in one of them.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct InnerDifference {
+    /// Its directory, from the top of the outer one.
+    path: String,
+    base: Oid,
+    commit: Oid,
+    files: Vec<ChangedFile>,
+}
+
 /// What an attempt changed, or what changed up to the last attempt whose work is here. The patch has at most `most` bytes.
 pub fn difference(
-    repository: &Repository,
+    services: &Services,
     handoff: &Handoff,
     attempt: Option<u32>,
     most: usize,
 ) -> Result<Difference, Error> {
     let (base, commit) = (base_of(handoff, attempt).clone(), work_of(handoff, attempt)?);
-    let patch = repository.diff(&base, &commit)?;
+    let repository = &services.repository;
+    let mut patch = repository.diff(&base, &commit)?;
+    let mut repositories = Vec::new();
+    for companions::Difference { path, repository, from, to } in differences(services, handoff, attempt) {
+        patch.extend(repository.diff_inside(&path, &from, &to)?);
+        repositories.push(InnerDifference { files: repository.diff_files(&from, &to)?, path, base: from, commit: to });
+    }
     let (shown, is_cut) = (&patch[..patch.len().min(most)], patch.len() > most);
     let (files, patch) = (repository.diff_files(&base, &commit)?, String::from_utf8_lossy(shown).into_owned());
-    Ok(Difference { id: handoff.request().id.clone(), base, commit, files, patch, is_cut })
+    Ok(Difference { id: handoff.request().id.clone(), base, commit, files, repositories, patch, is_cut })
 }
 
 impl Diff {
@@ -67,14 +88,24 @@ impl Diff {
         let journal = services.store.open(&id)?;
         let handoff = journal.handoff();
         if self.json {
-            let difference = difference(&services.repository, handoff, self.attempt, usize::MAX)?;
+            let difference = difference(&services, handoff, self.attempt, usize::MAX)?;
             outln!("{}", screen::json(&difference));
             return Ok(exit::OK);
         }
         let commit = work_of(handoff, self.attempt)?;
         let base = base_of(handoff, self.attempt);
         let repository = &services.repository;
-        let text = if self.stat { repository.diff_stat(base, &commit) } else { repository.diff(base, &commit) }?;
+        let mut text = if self.stat { repository.diff_stat(base, &commit) } else { repository.diff(base, &commit) }?;
+        for companions::Difference { path, repository, from, to } in differences(&services, handoff, self.attempt) {
+            let more = match self.stat {
+                true => repository.diff_stat(&from, &to)?,
+                false => repository.diff_inside(&path, &from, &to)?,
+            };
+            if self.stat && !more.is_empty() {
+                text.extend(format!("{path}:\n").into_bytes());
+            }
+            text.extend(more);
+        }
         if text.is_empty() {
             match self.attempt {
                 Some(n) => errln!("attempt {n} changed no file"),

@@ -17,7 +17,7 @@ use crate::supervise::driver::Driver;
 use crate::supervise::error::Error as SuperviseError;
 use crate::supervise::finish::{FinishOptions, Published};
 use crate::supervise::progress::{NullReporter, Reporter};
-use crate::supervise::record::WorktreeReport;
+use crate::supervise::worktrees::WorktreeReport;
 use crate::ui::plain::Plain;
 use crate::ui::text::{first_line, neutral};
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Global;
+use super::companions::Companions;
 use super::context::{self, Show};
 use super::error::Error;
 use super::exit;
@@ -53,6 +54,8 @@ pub struct Run {
     /// Bring back ignored build results that match this .gitignore pattern when the handoff comes to rest; can be repeated
     #[arg(long, value_name = "GLOB", value_parser = pattern)]
     artifacts: Vec<String>,
+    #[command(flatten)]
+    companions: Companions,
     /// Send a file with the task, such as an image or a log, outside the repository; can be repeated
     #[arg(long, value_name = "FILE")]
     attach: Vec<PathBuf>,
@@ -125,6 +128,7 @@ impl Run {
             host,
             include: self.include.clone(),
             attach: self.attach.clone(),
+            companions: self.companions.named(&services.repository)?,
             again: self.again,
         };
         let mut driver = match start(services, plan).await? {

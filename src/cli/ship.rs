@@ -3,14 +3,15 @@
 use serde::Serialize;
 
 use super::Global;
+use super::companions::Companions;
 use super::context;
 use super::error::Error;
 use super::exit;
 use super::run::pattern;
 use crate::config::hosts::Hosts;
-use crate::git::snapshot;
+use crate::git::companions;
 use crate::model::host::LOCAL;
-use crate::model::snapshot::{Changes, Extra, History, LeftBehind, LfsContents, Oid, SentFile, Snapshot};
+use crate::model::snapshot::{Changes, Companion, Extra, History, LeftBehind, LfsContents, Oid, SentFile, Snapshot};
 use crate::supervise::error::Error as SuperviseError;
 use crate::ui::text::neutral;
 use crate::ui::{screen, ship_summary};
@@ -29,6 +30,8 @@ pub struct Ship {
     /// Also send ignored files that match this .gitignore pattern; can be repeated
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     include: Vec<String>,
+    #[command(flatten)]
+    companions: Companions,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -56,6 +59,9 @@ pub struct PlannedShip<'a> {
     /// Files of Git LFS whose content is sent. `bytes` counts each content once.
     #[serde(skip_serializing_if = "Option::is_none")]
     lfs: Option<PlannedFiles<'a>>,
+    /// Submodules and other repositories that are sent too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    repositories: Vec<PlannedRepository<'a>>,
     /// An operation of git that is not finished, such as "a merge in progress".
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<&'a str>,
@@ -63,6 +69,24 @@ pub struct PlannedShip<'a> {
     left_behind: &'a [LeftBehind],
     /// Patterns of --include, and of `include` in hosts.toml, that match nothing of what is sent.
     unmatched: &'a [String],
+}
+
+/// Another repository that would be sent.
+#[derive(Serialize, schemars::JsonSchema)]
+pub struct PlannedRepository<'a> {
+    /// Its directory, from the top of the outer one.
+    path: &'a str,
+    head: Option<&'a Oid>,
+    /// Tree of the files, untracked ones included.
+    files_tree: &'a Oid,
+    changes: Changes,
+}
+
+impl<'a> From<&'a Companion> for PlannedRepository<'a> {
+    fn from(Companion { path, work }: &'a Companion) -> Self {
+        let changes = work.changes.unwrap_or_default();
+        PlannedRepository { path, head: work.head.commit(), files_tree: &work.files_tree, changes }
+    }
 }
 
 /// Files that would be sent in addition to those that git has.
@@ -97,6 +121,7 @@ impl<'a> From<&'a Snapshot> for PlannedShip<'a> {
             history: snapshot.history.as_ref(),
             ignored: snapshot.extra.as_ref().map(PlannedFiles::from),
             lfs: snapshot.lfs.as_ref().map(PlannedFiles::from),
+            repositories: snapshot.companions.iter().map(PlannedRepository::from).collect(),
             operation: snapshot.operation.as_ref().map(|operation| operation.what.as_str()),
             left_behind: &snapshot.left_behind,
             unmatched: &snapshot.unmatched,
@@ -115,7 +140,8 @@ impl Ship {
         let mut include = self.included(&context::hosts(global)?)?;
         let configured = include.clone();
         include.extend(self.include);
-        let preview = tokio::task::spawn_blocking(move || snapshot::preview(&repository, &include)).await;
+        let named = self.companions.named(&repository)?;
+        let preview = tokio::task::spawn_blocking(move || companions::preview(&repository, &include, &named)).await;
         let mut snapshot = preview.map_err(|error| Error::failed(format!("internal error: {error}")))??;
         if self.json {
             outln!("{}", screen::json(&PlannedShip::from(&snapshot)));

@@ -78,6 +78,12 @@ impl Repository {
         self.compare(from, to, &["--patch"])
     }
 
+    /// The patch with paths as they are seen from the top of an outer repository, where this one is at `inside`.
+    pub fn diff_inside(&self, inside: &str, from: &Oid, to: &Oid) -> Result<Vec<u8>> {
+        let (src, dst) = (format!("--src-prefix=a/{inside}/"), format!("--dst-prefix=b/{inside}/"));
+        self.compare(from, to, &["--patch", &src, &dst])
+    }
+
     /// The changed paths with counts.
     pub fn diff_stat(&self, from: &Oid, to: &Oid) -> Result<Vec<u8>> {
         self.compare(from, to, &["--stat", "--summary"])

@@ -28,12 +28,12 @@ use std::time::{Duration, Instant};
 use super::index_stamp::IndexStamp;
 use super::partial_clone::{PartialClone, Tell};
 use super::{Error, Repository, Result};
-use crate::model::snapshot::{Head, Snapshot};
+use crate::model::snapshot::{Companion, Head, Snapshot};
 use hidden_edits::Flags;
 use included_ignored::Ignored;
 use kept_index::KeptIndex;
 use operation::Conflicts;
-use scratch::{Entries, Scratch};
+use scratch::{Entries, GITLINK, Scratch};
 pub(super) use scratch::{PACK_FROM, folds_case, parse_entry, path_of, quoted, remove_stale};
 pub(super) use worktree_include::is_secret;
 
@@ -51,12 +51,18 @@ const PAUSE: Duration = Duration::from_millis(30);
 /// `include` has patterns as in .gitignore, of ignored files to ship in a tree of their own. The caller keeps its
 /// commit, and the one of an unfinished operation, too.
 pub fn take(repo: &Repository, include: &[String]) -> Result<Snapshot> {
-    take_with(repo, Include { patterns: include, run: None, listed: LISTED })
+    take_with(repo, Include { patterns: include, ..Include::default() })
+}
+
+/// The same for a repository with companions, whose commits count as they are checked out. `companions` has those
+/// directly in it, with paths relative to it.
+pub fn take_with_companions(repo: &Repository, include: &[String], companions: &[Companion]) -> Result<Snapshot> {
+    take_with(repo, Include { patterns: include, companions, ..Include::default() })
 }
 
 /// The same with every path that the snapshot does not contain, for a caller that deletes them.
-pub fn take_listing_all(repo: &Repository, include: &[String]) -> Result<Snapshot> {
-    take_with(repo, Include { patterns: include, run: None, listed: usize::MAX })
+pub fn take_listing_all(repo: &Repository, include: &[String], companions: &[Companion]) -> Result<Snapshot> {
+    take_with(repo, Include { patterns: include, companions, listed: usize::MAX, ..Include::default() })
 }
 
 /// The same for a new handoff, whose checkout on the host also needs what `.worktreeinclude` selects. The changed files
@@ -64,16 +70,24 @@ pub fn take_listing_all(repo: &Repository, include: &[String]) -> Result<Snapsho
 ///
 /// # Errors
 /// [`Error::OnlyOnRemote`] if the remote does not send it.
-pub fn take_for_run(repo: &Repository, include: &[String], tell: Tell<'_>) -> Result<Snapshot> {
-    take_with(repo, Include { patterns: include, run: Some(Run { tell: Some(tell) }), listed: LISTED })
+pub fn take_for_run(
+    repo: &Repository,
+    include: &[String],
+    companions: &[Companion],
+    tell: Tell<'_>,
+) -> Result<Snapshot> {
+    take_with(
+        repo,
+        Include { patterns: include, companions, run: Some(Run { tell: Some(tell) }), ..Include::default() },
+    )
 }
 
 /// What [`take_for_run`] would store. Nothing is fetched, or left in the repository: no object, no directory, no kept
 /// index.
-pub fn preview(repo: &Repository, include: &[String]) -> Result<Snapshot> {
+pub fn preview(repo: &Repository, include: &[String], companions: &[Companion]) -> Result<Snapshot> {
     let home = repo.state_dir();
     let is_new = !home.exists();
-    let include = Include { patterns: include, run: Some(Run { tell: None }), listed: LISTED };
+    let include = Include { patterns: include, companions, run: Some(Run { tell: None }), ..Include::default() };
     let snapshot = without_doubt(repo, || {
         let Taken { scratch, snapshot, .. } = take_complete(repo, include)?;
         let lfs = repo.preview_lfs(&|verb| scratch.git(verb), &snapshot.files_tree)?;
@@ -104,10 +118,18 @@ fn without_doubt(repo: &Repository, take: impl Fn() -> Result<Snapshot>) -> Resu
 #[derive(Clone, Copy)]
 struct Include<'a> {
     patterns: &'a [String],
+    /// Repositories directly in it that are sent, too.
+    companions: &'a [Companion],
     /// The snapshot is for a new handoff.
     run: Option<Run<'a>>,
     /// Maximum paths that are listed for one reason; the rest are counted.
     listed: usize,
+}
+
+impl Default for Include<'_> {
+    fn default() -> Self {
+        Include { patterns: &[], companions: &[], run: None, listed: LISTED }
+    }
 }
 
 /// A ship to a new checkout.
@@ -161,7 +183,8 @@ fn take_fit(repo: &Repository, include: Include) -> Result<Taken> {
     for tries in 1.. {
         let before = Stamp::read(repo)?;
         let taken = attempt(repo, &before, include)?;
-        if Stamp::read(repo)? == before {
+        let moved = include.companions.iter().any(|companion| is_elsewhere(companion, &taken.files));
+        if Stamp::read(repo)? == before && !moved {
             return Ok(taken);
         }
         if Instant::now() >= end {
@@ -170,6 +193,12 @@ fn take_fit(repo: &Repository, include: Include) -> Result<Taken> {
         std::thread::sleep(PAUSE * (tries % 5));
     }
     Err(Error::unfit("the index or HEAD kept changing while it was read", "wait until the other git command is done"))
+}
+
+/// Whether the commit of a companion is not the one that was sent. `add` read it by itself.
+fn is_elsewhere(companion: &Companion, files: &Entries) -> bool {
+    let entry = files.get(companion.path.as_bytes()).filter(|(mode, _)| mode == GITLINK);
+    entry.is_some_and(|(_, commit)| companion.work.head.commit().is_none_or(|head| head.as_str() != commit))
 }
 
 fn attempt(repo: &Repository, stamp: &Stamp, include: Include) -> Result<Taken> {
@@ -188,14 +217,15 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: Include) -> Result<Taken> 
     let Ignored { extra, sent, withheld } = included_ignored::take(repo, &scratch, include)?;
     let (left_behind, files_tree) = std::thread::scope(|scope| {
         // left_behind reads this index while the tree is written from a copy without foreign commits.
-        let tree = scope.spawn(|| scratch.files_tree(&staged, &files));
-        let found = left_behind::find(repo, &scratch, (&staged, &index_tree), &files, all_added, &sent);
+        let tree = scope.spawn(|| scratch.files_tree(&staged, &files, include.companions));
+        let found =
+            left_behind::find(repo, &scratch, (&staged, &index_tree), &files, all_added, (&sent, include.companions));
         (found, tree.join())
     });
     let unmatched = unmatched::find(&scratch, include, &sent)?;
     let left_behind = left_behind?.list(include.listed);
     let left_behind = left_behind::with_reasons(left_behind, &withheld, include.listed);
-    let files_tree = files_tree.unwrap_or_else(|_| scratch.files_tree(&staged, &files))?;
+    let files_tree = files_tree.unwrap_or_else(|_| scratch.files_tree(&staged, &files, include.companions))?;
 
     let count = || changes::count(&scratch, &repo.tree_of_head(&stamp.head)?, &index_tree, &files_tree);
     let changes = include.run.map(|_| count()).transpose()?;
@@ -218,6 +248,7 @@ fn attempt(repo: &Repository, stamp: &Stamp, include: Include) -> Result<Taken> 
         lfs: None,
         operation,
         cache_key: None,
+        companions: vec![],
         left_behind,
         unmatched,
     };

@@ -80,6 +80,7 @@ impl RunByHand {
             verdict: self.verdict.clone(),
             next: Some(if is_bad { Next::Park { why: String::new() } } else { Next::End }),
             fetched: work,
+            companions: vec![],
             ..Attempt::new("", 0, self.command.as_deref().unwrap_or_default(), at, false)
         }
     }

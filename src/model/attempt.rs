@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::snapshot::Oid;
 use super::uncaptured::Uncaptured;
 use super::verdict::{Class, Verdict};
 use super::words::words;
@@ -203,6 +204,14 @@ pub struct Outcome {
     /// Files that the check command names and the agent changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub check_files: Vec<String>,
+    /// Ids that change with the files and the HEAD of any companion: before the agent ran, and at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub companions_before: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub companions_after: Option<String>,
+    /// The captures of the companions in the host's caches, by the word of the companion.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<(String, Oid)>,
     /// Active time of the attempt in seconds.
     #[serde(default)]
     pub active: u64,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::attempt::{AttemptNo, Next, Outcome};
+use super::companion::CapturedCompanion;
 use super::not_applied::Refused;
 use super::refusal::{RefusedRef, WORK};
 use super::snapshot::Oid;
@@ -38,6 +39,9 @@ pub struct Attempt {
     pub log_parts: u32,
     /// Its capture, once it is in this repository.
     pub fetched: Option<Oid>,
+    /// What it left in the companions, once that is here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<CapturedCompanion>,
     /// What the capture lacks, which is only on the host.
     pub uncaptured: Option<Uncaptured>,
     /// Refs of its capture that git refused here. The host keeps them.
@@ -64,6 +68,7 @@ pub(super) enum AttemptEvent<'a> {
     LogReplaced { part: u32 },
     Decided { next: &'a Next },
     Fetched { commit: &'a Oid, uncaptured: Option<&'a Uncaptured> },
+    CompanionsFetched { companions: &'a [CapturedCompanion] },
     RefsRefused { refused: &'a [RefusedRef] },
     ArtifactsFetched(FetchedArtifacts),
 }
@@ -85,6 +90,7 @@ impl Attempt {
             next: None,
             log_parts: 1,
             fetched: None,
+            companions: Vec::new(),
             uncaptured: None,
             refused: Vec::new(),
             artifacts: None,
@@ -129,6 +135,12 @@ impl Attempt {
                 if uncaptured.is_some() {
                     self.uncaptured = uncaptured.cloned();
                 }
+            }
+            AttemptEvent::CompanionsFetched { companions } => {
+                if self.companions == companions {
+                    return Err(Refused::Stale("the captures of the other repositories are already fetched"));
+                }
+                self.companions = companions.to_vec();
             }
             AttemptEvent::RefsRefused { refused } => {
                 if self.refused == refused {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::adopted::Adopted;
 use super::attached::Attached;
 use super::attempt::{AttemptNo, Epoch, Grant, Next, Outcome, Writer};
+use super::companion::CapturedCompanion;
 use super::host::FilledLimits;
 use super::id::{HandoffId, Uid};
 use super::refusal::RefusedRef;
@@ -119,6 +120,12 @@ pub enum Kind {
         /// What a capture lacks, if the capture was made after the attempt's end was recorded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uncaptured: Option<Uncaptured>,
+    },
+    /// What an attempt left in the companions is in `refs/handoff/<id>/<n>/work` of their repositories, fetched and
+    /// verified. This comes before the capture itself.
+    CompanionsFetched {
+        attempt: AttemptNo,
+        companions: Vec<CapturedCompanion>,
     },
     /// The refs of an attempt's capture that git refused here; the host keeps them. An empty list means that none is
     /// left.

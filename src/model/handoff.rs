@@ -186,6 +186,9 @@ impl Handoff {
                 let uncaptured = uncaptured.as_ref();
                 self.attempt_mut(*attempt)?.apply(AttemptEvent::Fetched { commit, uncaptured }, at)
             }
+            Kind::CompanionsFetched { attempt, companions } => {
+                self.attempt_mut(*attempt)?.apply(AttemptEvent::CompanionsFetched { companions }, at)
+            }
             Kind::RefsRefused { attempt, refused } => {
                 self.attempt_mut(*attempt)?.apply(AttemptEvent::RefsRefused { refused }, at)
             }

@@ -85,6 +85,11 @@ impl RemoteName {
         Self(format!("{}-{}", id.0, uid.0))
     }
 
+    /// The name of a companion of the handoff; see [`super::companion::word_of`].
+    pub fn companion(&self, word: &str) -> Self {
+        Self(format!("{}-{word}", self.0))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -124,12 +124,23 @@ pub struct Snapshot {
     /// Key of the cache of its objects on hosts. A handoff keeps the one of its base. Release 0.1.0 did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_key: Option<String>,
+    /// Other repositories that go with it, the outer ones first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<Companion>,
     /// What the snapshot does not contain, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<LeftBehind>,
     /// Patterns for ignored files that match nothing of what is sent, such as one with a typing error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmatched: Vec<String>,
+}
+
+/// A repository that goes with a handoff, and its state. On the host it is a repository of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Companion {
+    /// Its directory, relative to the top of the handoff's repository. One next to it has the form `../name`.
+    pub path: String,
+    pub work: Box<Snapshot>,
 }
 
 /// Numbers of files with changes that are not committed. A file can be staged and unstaged.

@@ -30,6 +30,7 @@ pub(crate) fn created(id: &str) -> Created {
             operation: None,
             cache_key: None,
             history: None,
+            companions: vec![],
             left_behind: vec![],
             unmatched: vec![],
         },

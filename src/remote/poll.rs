@@ -13,6 +13,7 @@ use super::request::Request;
 use super::runner::Verb;
 use crate::model::attempt::{AttemptNo, Epoch, Outcome};
 use crate::model::id::RemoteName;
+use crate::model::snapshot::Oid;
 use crate::model::uncaptured::Uncaptured;
 
 /// Longest wait of one poll, in milliseconds. After a dropped connection, nothing stays on the host for longer.
@@ -24,6 +25,8 @@ pub const MOST_BYTES: u64 = 64 << 20;
 const SILENCE: Duration = Duration::from_secs(60);
 /// Maximum number of changed check files that are read from a result.
 const MOST_CHECK_FILES: usize = 5;
+/// Maximum captures of companions that are read of an attempt.
+pub(super) const MOST_COMPANIONS: usize = 1000;
 /// Maximum bytes of a result file, which is a few short lines.
 const LONGEST_RESULT: u64 = 16 << 10;
 
@@ -335,6 +338,11 @@ pub fn read_result(text: &str) -> Option<Outcome> {
             "disk" => outcome.disk = kept(),
             "resumed" => outcome.resumed = kept().filter(|s| is_session(s)),
             "start_head" => outcome.start_head = kept(),
+            "companions_before" => outcome.companions_before = kept(),
+            "companions" => outcome.companions_after = kept(),
+            "companion" => {
+                outcome.companions.extend(read_companion(value).filter(|_| outcome.companions.len() < MOST_COMPANIONS))
+            }
             "changed" => outcome.check_files.extend(kept().filter(|_| outcome.check_files.len() < MOST_CHECK_FILES)),
             "check" => outcome.check = value.parse().ok(),
             "check_before" => outcome.check_before = value.parse().ok(),
@@ -357,6 +365,12 @@ pub fn read_result(text: &str) -> Option<Outcome> {
         outcome.uncaptured.get_or_insert_default().count = count;
     }
     whole.then_some(outcome)
+}
+
+/// Parses `<word> <commit>`.
+pub(super) fn read_companion(value: &str) -> Option<(String, Oid)> {
+    let (word, commit) = value.split_once(' ')?;
+    Some((word.to_owned(), commit.parse().ok()?))
 }
 
 /// The characters that a session id from a host may have.

@@ -109,6 +109,7 @@ pub fn text() -> &'static str {
         include_str!("runner/agent_git.sh"),
         include_str!("runner/tips.sh"),
         include_str!("runner/worktrees.sh"),
+        include_str!("runner/companions.sh"),
         include_str!("runner/capture.sh"),
         include_str!("runner/oom_evidence.sh"),
         include_str!("runner/json_reader.sh"),

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::secrets;
+use crate::git::companions;
 use crate::git::refs;
-use crate::git::snapshot;
 use crate::mirror::RECORD;
 use crate::mirror::hand_made::HandMade;
 use crate::model::adopted::Adopted;
@@ -111,7 +111,7 @@ async fn record(services: &Arc<Services>, found: &Found, mut made: HandMade) -> 
     // Otherwise git hashes the logs in the directory for the snapshot, which leaves them out.
     services.repository.exclude_record()?;
     let (repository, tell) = (services.repository.clone(), tell_fetch(services));
-    let taken = blocking(move || snapshot::take_for_run(&repository, &[], &tell));
+    let taken = blocking(move || companions::take_for_run(&repository, &[], &[], &tell));
     let (now, facts) = tokio::join!(taken, self::facts(&services.repository, None));
     let now = now??;
     services.tell(&Progress::LeftBehind { items: now.left_behind.clone() });

@@ -1,23 +1,32 @@
 //! Fetches an attempt's capture into `refs/handoff/<id>/<n>/` and verifies it. Nothing else changes.
 
 mod acknowledged;
+mod companions;
 
 pub(in crate::supervise) use acknowledged::{acknowledged, at_rest};
+pub(in crate::supervise) use companions::fetch_companions;
+
+use std::path::Path;
 
 use crate::git::pack_file::{self, LARGE};
 use crate::git::refs;
+use crate::git::repository::Repository;
 use crate::git::transfer::Arrival;
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
+use crate::model::id::RemoteName;
 use crate::model::refusal::RefusedRef;
 use crate::model::snapshot::Oid;
 use crate::model::uncaptured::Uncaptured;
+use crate::remote::capture::Captured;
 use crate::remote::client::Remote;
 use crate::remote::error::RemoteError;
 use crate::remote::receive_pack::Cache;
 use crate::remote::runner::Verb;
 use crate::remote::send_pack::{Content, FetchedPack};
+use crate::supervise::companions::companions_before;
+use crate::supervise::companions::worktrees::changed;
 use crate::supervise::error::Error;
 use crate::supervise::progress::{Progress, Throttle};
 use crate::supervise::record::Record;
@@ -31,16 +40,17 @@ pub(in crate::supervise) async fn fetch_capture(
     outcome: &Outcome,
 ) -> Result<(), Error> {
     let here = record.handoff().attempt(n).and_then(|attempt| attempt.fetched.clone());
-    let (commit, lacks) = match outcome.capture.as_deref().and_then(|oid| oid.parse::<Oid>().ok()) {
-        Some(commit) => (commit, None),
+    let (commit, companions, lacks) = match outcome.capture.as_deref().and_then(|oid| oid.parse::<Oid>().ok()) {
+        Some(commit) => (commit, outcome.companions.clone(), None),
         None if here.is_none() && record.handoff().lacks_capture(n) => {
             match ask_for_capture(record, remote, n).await? {
-                Some(late) => late,
+                Some(Captured { commit, companions, lacks }) => (commit, companions, lacks),
                 None => return Ok(()),
             }
         }
         None => return Ok(()),
     };
+    fetch_companions(record, remote, n, &companions).await?;
     // The user may have accepted by now what git refused.
     let refused = record.handoff().attempt(n).is_some_and(|attempt| !attempt.refused.is_empty());
     if here.as_ref() == Some(&commit) && !refused {
@@ -49,13 +59,12 @@ pub(in crate::supervise) async fn fetch_capture(
     fetch_commit(record, remote, n, &commit, outcome.tree.as_deref(), lacks).await
 }
 
-/// Lets the host capture what an attempt left. Returns the commit and what the capture lacks. `None`: the host cannot,
-/// and the reason was reported.
+/// Lets the host capture what an attempt left. `None`: the host cannot, and the reason was reported.
 pub(in crate::supervise) async fn ask_for_capture(
     record: &Record,
     remote: &Remote,
     n: AttemptNo,
-) -> Result<Option<(Oid, Option<Uncaptured>)>, Error> {
+) -> Result<Option<Captured>, Error> {
     match remote.capture(&record.name, n).await {
         Ok(captured) => Ok(Some(captured)),
         Err(RemoteError::Refused { host, text, .. }) => {
@@ -81,11 +90,13 @@ pub(in crate::supervise) async fn fetch_commit(
     let (services, id, name) = (record.services.clone(), record.id().clone(), record.name.clone());
     let (repository, key) = (&services.repository, cache_key(record)?);
     let cache = Cache { name: &name, key: &key, format: repository.format().word() };
-    let (arrival, length) = bring(record, remote, n, cache).await?;
+    let inbox = services.store.inbox(&id);
+    let destination = Destination { repository, name: &name, inbox: &inbox };
+    let (arrival, length) = bring(record, remote, n, cache, destination).await?;
     let taken = arrival.take_in(commit).await?;
-    pack_file::forget(&services.store.inbox(&id))?;
+    pack_file::forget(&inbox)?;
     on_refused(record, n, taken.refused)?;
-    receive_lfs(record, n, &taken.refs).await?;
+    receive_lfs(record, repository, n, &taken.refs).await?;
     if !taken.refs.iter().any(|(_, tip)| tip == commit) {
         return Ok(());
     }
@@ -103,7 +114,8 @@ pub(in crate::supervise) async fn fetch_commit(
     if record.append(Kind::Fetched { attempt: n, commit: commit.clone(), uncaptured: lacks })? {
         let lacks = record.handoff().attempt(n).and_then(|attempt| attempt.uncaptured.as_ref());
         let uncaptured = lacks.map_or(0, |lacks| lacks.count);
-        let is_changed = captured.files_tree != record.handoff().request().base.files_tree;
+        let is_changed = captured.files_tree != record.handoff().request().base.files_tree
+            || !changed(record.handoff(), &companions_before(record, n + 1)?).is_empty();
         record.tell(&Progress::Fetched { attempt: n, commit: commit.to_string(), uncaptured, is_changed });
     }
     // The host deletes a small pack, and one whose deletion fails here, with the next one or at the release.
@@ -120,10 +132,15 @@ pub(in crate::supervise) fn cache_key(record: &Record) -> Result<String, Error> 
 }
 
 /// Puts contents of Git LFS that came with a capture to where git-lfs has them.
-async fn receive_lfs(record: &Record, n: AttemptNo, taken: &[(String, Oid)]) -> Result<(), Error> {
+async fn receive_lfs(
+    record: &Record,
+    repository: &Repository,
+    n: AttemptNo,
+    taken: &[(String, Oid)],
+) -> Result<(), Error> {
     let name = refs::captured_lfs(record.id(), n);
     let Some((_, commit)) = taken.iter().find(|(taken, _)| *taken == name) else { return Ok(()) };
-    let (repository, commit) = (record.services.repository.clone(), commit.clone());
+    let (repository, commit) = (repository.clone(), commit.clone());
     let refused = blocking(move || repository.receive_lfs(&commit)).await??;
     if let Some(first) = refused.first() {
         let count = refused.len();
@@ -158,11 +175,26 @@ pub(in crate::supervise) fn need_work(handoff: &Handoff) -> Result<(), Error> {
     Err(Error::Refused { id, host, attempt: n, refused })
 }
 
+/// Where a capture goes.
+#[derive(Clone, Copy)]
+pub(in crate::supervise) struct Destination<'a> {
+    pub repository: &'a Repository,
+    /// The name that its refs have on the host.
+    pub name: &'a RemoteName,
+    /// The directory of its pack.
+    pub inbox: &'a Path,
+}
+
 /// Fetches a capture into a quarantine, and returns it with the length of its pack. A pack that turns out to be of no
 /// use is fetched again, once: a transfer that was cut may continue a pack that builds on objects that are no longer
 /// here.
-async fn bring(record: &Record, remote: &Remote, n: AttemptNo, cache: Cache<'_>) -> Result<(Arrival, u64), Error> {
-    let (inbox, repository) = (record.services.store.inbox(record.id()), &record.services.repository);
+pub(in crate::supervise) async fn bring(
+    record: &Record,
+    remote: &Remote,
+    n: AttemptNo,
+    cache: Cache<'_>,
+    Destination { repository, name, inbox }: Destination<'_>,
+) -> Result<(Arrival, u64), Error> {
     let mut throttle = Throttle::default();
     let mut received = |received, length| {
         if length >= LARGE && throttle.is_due(received == length) {
@@ -174,8 +206,8 @@ async fn bring(record: &Record, remote: &Remote, n: AttemptNo, cache: Cache<'_>)
         let (repo, id) = (repository.clone(), record.id().clone());
         let held = blocking(move || repo.held_of(&id, is_last)).await??;
         let FetchedPack { refs, pack } =
-            remote.fetch_pack(cache, (n, Content::Work), &held, &inbox, &mut received).await?;
-        let arrived = Arrival::of(repository, (record.id(), &record.name), n, &refs, &pack).await?;
+            remote.fetch_pack(cache, (n, Content::Work), &held, inbox, &mut received).await?;
+        let arrived = Arrival::of(repository, (record.id(), name), n, &refs, &pack).await?;
         match arrived {
             Some(arrival) if arrival.is_connected() || is_last => return Ok((arrival, pack.length)),
             None if is_last => {
@@ -184,7 +216,7 @@ async fn bring(record: &Record, remote: &Remote, n: AttemptNo, cache: Cache<'_>)
                 return Err(RemoteError::Garbled { host, verb: Verb::SendPack.word(), what }.into());
             }
             _ => {
-                pack_file::forget(&inbox)?;
+                pack_file::forget(inbox)?;
                 remote.forget_packs(cache, n, Content::Work).await?;
             }
         }

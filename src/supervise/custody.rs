@@ -10,7 +10,7 @@ use crate::remote::client::Remote;
 use crate::remote::poll::{Message, StateLine};
 use crate::remote::release::Receipt;
 use crate::supervise::attempt::ingest::{on_result, on_state};
-use crate::supervise::capture::{ask_for_capture, fetch_commit};
+use crate::supervise::capture::{ask_for_capture, fetch_commit, fetch_companions};
 use crate::supervise::connection::HostConnection;
 use crate::supervise::error::Error;
 use crate::supervise::logs::Piece;
@@ -59,14 +59,17 @@ async fn hold(record: &mut Record, remote: &Remote, n: AttemptNo) -> Result<Opti
     }
     let recorded = found.outcome.as_ref().and_then(|outcome| outcome.capture.as_deref()?.parse::<Oid>().ok());
     let known = record.handoff().attempt(n).and_then(|attempt| attempt.fetched.clone());
-    let (capture, lacks) = match recorded.or(known) {
-        Some(commit) => (Some(commit), None),
+    let known_companions = found.outcome.as_ref().map(|outcome| outcome.companions.clone()).unwrap_or_default();
+    let (capture, companions, lacks) = match recorded.or(known) {
+        Some(commit) => (Some(commit), known_companions, None),
         // No capture was made because the watcher died or the disk was full.
         None if state.intent => {
-            ask_for_capture(record, remote, n).await?.map_or((None, None), |(commit, lacks)| (Some(commit), lacks))
+            let made = ask_for_capture(record, remote, n).await?;
+            made.map_or((None, vec![], None), |made| (Some(made.commit), made.companions, made.lacks))
         }
-        None => (None, None),
+        None => (None, vec![], None),
     };
+    fetch_companions(record, remote, n, &companions).await?;
     // The user may have accepted by now what git refused.
     let refused = record.handoff().attempt(n).is_some_and(|attempt| !attempt.refused.is_empty());
     if let Some(commit) = &capture

@@ -16,13 +16,16 @@ use crate::git::repository::Repository;
 use crate::git::ship_facts::{ShipFacts, directory_name};
 use crate::mirror::page;
 use crate::model::attempt::{AttemptNo, Grant};
+use crate::model::companion::word_of;
 use crate::model::host::Host;
+use crate::model::id::RemoteName;
 use crate::model::root::Known;
-use crate::model::snapshot::{Oid, Snapshot};
+use crate::model::snapshot::{Companion, Oid, Snapshot};
 use crate::remote::ensure::Ensure;
 use crate::remote::error::RemoteError;
 use crate::remote::refusal::RefusalClass;
 use crate::supervise::capture::{acknowledged, at_rest};
+use crate::supervise::companions::companions_in;
 use crate::supervise::connection::backoff::attempt_delays;
 use crate::supervise::connection::retry::{Retries, Stage};
 use crate::supervise::connection::sleep_detector::woken;
@@ -30,7 +33,7 @@ use crate::supervise::connection::{HostConnection, QUIET, pause};
 use crate::supervise::contact::reachability::{contact_lost, contact_made};
 use crate::supervise::contact::root::{accept_root, learn_root};
 use crate::supervise::dispatch::ship::{Shipment, ship_was_broken};
-use crate::supervise::dispatch::spec::{Parts, Prompts, Start, files};
+use crate::supervise::dispatch::spec::{Parts, Prompts, SentCompanion, Start, files};
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
 use crate::supervise::record::Record;
@@ -54,6 +57,17 @@ pub struct DispatchSpec {
 /// A dispatch with its spec and secrets. It can be sent any number of times.
 struct Prepared {
     ensure: Ensure,
+    own: Objects,
+    /// Those of the companions, which arrive before `ensure`.
+    companions: Vec<Objects>,
+    /// Directory for this handoff's packs to any host.
+    outboxes: PathBuf,
+}
+
+/// What a host gets of one repository.
+struct Objects {
+    repository: Repository,
+    name: RemoteName,
     key: String,
     format: String,
     refs: Vec<(Oid, String)>,
@@ -62,8 +76,6 @@ struct Prepared {
     ends: Vec<Oid>,
     /// Directory for the pack, until the host has it.
     outbox: PathBuf,
-    /// Directory for this handoff's packs to any host.
-    outboxes: PathBuf,
     /// File with the tips that the host is believed to have.
     tips: PathBuf,
     /// The newest capture that the host made and was not asked to delete, and the tree of its files: git leaves the
@@ -90,6 +102,8 @@ async fn prepare(
     let held = acknowledged(&record.services, handoff).await?;
     // Without a checkout, the handoff works in the tree that it has.
     let resting = if launch.checkout { at_rest(&record.services, &host.name).await? } else { String::new() };
+    let sent = if launch.checkout { &launch.ship.companions[..] } else { &[] };
+    let companions = sent_companions(record, grant, sent).await?;
     let spec = files(&Parts {
         handoff,
         grant,
@@ -99,6 +113,7 @@ async fn prepare(
         ship: &launch.ship,
         lfs: lfs.as_ref(),
         raw: &raw,
+        companions: &companions,
         checkout: launch.checkout,
         start: launch.start,
         session: handoff.session(),
@@ -117,31 +132,27 @@ async fn prepare(
         spec,
         secrets: secrets::resolve_all(&host.secrets).await?,
     };
-    let mut refs: Vec<(Oid, String)> = facts
-        .refs
-        .iter()
-        .map(|(oid, _)| oid)
-        .chain(&facts.ends)
-        .chain(&lfs)
-        .map(|oid| (oid.clone(), format!("refs/keep/{oid}")))
-        .collect();
-    refs.sort();
-    refs.dedup();
-    if let Some(extra) = launch.ship.extra.as_ref().filter(|_| launch.checkout) {
-        refs.push((extra.commit.clone(), format!("refs/handoff/{}/extra/{}", record.name, grant.number)));
-    }
-    if let Some(operation) = launch.ship.operation.as_ref().filter(|_| launch.checkout) {
-        refs.push((operation.commit.clone(), format!("refs/handoff/{}/operation/{}", record.name, grant.number)));
-    }
-    if let Some(attached) = &handoff.request().attached {
-        refs.push((attached.commit.clone(), format!("refs/handoff/{}/attached/{}", record.name, grant.number)));
-    }
-    refs.push((launch.ship.commit.clone(), format!("refs/handoff/{}/ship/{}", record.name, grant.number)));
     let store = &record.services.store;
-    let (key, format) = (facts.cache_key.clone(), facts.object_format.clone());
-    let (outbox, outboxes) = (store.outbox(record.id(), &host.name, &key), store.outboxes(record.id()));
-    let tips = store.tips(&host.name, &key);
-    let mut captured = match handoff.capture_on(&host.name).cloned() {
+    let outboxes = store.outboxes(record.id());
+    let objects = |repository: &Repository, name: RemoteName, ship, facts: &ShipFacts, lfs| Objects {
+        repository: repository.clone(),
+        refs: refs_to_send(&name, grant, (ship, lfs), facts, launch.checkout),
+        outbox: store.outbox(record.id(), &host.name, &facts.cache_key),
+        tips: store.tips(&host.name, &facts.cache_key),
+        name,
+        key: facts.cache_key.clone(),
+        format: facts.object_format.clone(),
+        shallow: facts.shallow.clone(),
+        ends: facts.ends.clone(),
+        captured: vec![],
+    };
+    let mut own = objects(&record.services.repository, record.name.clone(), &launch.ship, facts, lfs.as_ref());
+    if let Some(attached) = &handoff.request().attached {
+        let name = format!("refs/handoff/{}/attached/{}", record.name, grant.number);
+        // The ref of the ship is last.
+        own.refs.insert(own.refs.len() - 1, (attached.commit.clone(), name));
+    }
+    own.captured = match handoff.capture_on(&host.name).cloned() {
         Some(commit) => {
             let repository = record.services.repository.clone();
             // Without the capture, which the user may have deleted, the pack is only larger.
@@ -153,9 +164,54 @@ async fn prepare(
     };
     // Where the handoff has a tree, it has these, too.
     let attached = handoff.request().attached.iter().filter(|_| !launch.checkout);
-    captured.extend(attached.map(|attached| attached.commit.clone()));
-    let (shallow, ends) = (facts.shallow.clone(), facts.ends.clone());
-    Ok(Prepared { ensure, key, format, refs, shallow, ends, outbox, outboxes, tips, captured })
+    own.captured.extend(attached.map(|attached| attached.commit.clone()));
+    let companions = companions.iter().map(|SentCompanion { companion, repository, facts, lfs, .. }| {
+        let name = record.name.companion(&word_of(&companion.path));
+        objects(repository, name, &companion.work, facts, lfs.as_ref())
+    });
+    let companions = companions.collect();
+    Ok(Prepared { ensure, own, companions, outboxes })
+}
+
+/// The refs that a host makes of a ship, the ship itself last.
+fn refs_to_send(
+    name: &RemoteName,
+    grant: &Grant,
+    (ship, lfs): (&Snapshot, Option<&Oid>),
+    facts: &ShipFacts,
+    checkout: bool,
+) -> Vec<(Oid, String)> {
+    let kept = facts.refs.iter().map(|(oid, _)| oid).chain(&facts.ends).chain(lfs);
+    let mut refs: Vec<(Oid, String)> = kept.map(|oid| (oid.clone(), format!("refs/keep/{oid}"))).collect();
+    refs.sort();
+    refs.dedup();
+    let extra = ship.extra.as_ref().map(|extra| (extra.commit.clone(), "extra"));
+    let operation = ship.operation.as_ref().map(|operation| (operation.commit.clone(), "operation"));
+    let with_checkout = extra.into_iter().chain(operation).filter(|_| checkout);
+    let ship = (ship.commit.clone(), "ship");
+    let own = with_checkout.chain([ship]);
+    refs.extend(own.map(|(oid, kind)| (oid, format!("refs/handoff/{name}/{kind}/{}", grant.number))));
+    refs
+}
+
+/// The companions that are sent, with the facts of their repositories.
+async fn sent_companions(
+    record: &Record,
+    grant: &Grant,
+    companions: &[Companion],
+) -> Result<Vec<SentCompanion>, Error> {
+    let (repository, top) = (record.services.repository.clone(), companions_in(record));
+    let (companions, name) = (companions.to_vec(), refs::lfs(record.id(), grant.number));
+    let read = move || {
+        let with_facts = companions.into_iter().map(|companion| {
+            let own = repository.companion(&top, &companion.path)?;
+            let facts = ShipFacts::of(&own, Some(&companion.work))?;
+            let Contents { commit: lfs, raw } = contents_of(&own, &companion.work, &name)?;
+            Ok(SentCompanion { companion, repository: own, facts, lfs, raw })
+        });
+        with_facts.collect::<crate::git::Result<Vec<_>>>()
+    };
+    Ok(blocking(read).await??)
 }
 
 /// What a grant needs of Git LFS.
@@ -172,18 +228,19 @@ async fn contents(record: &Record, grant: &Grant, launch: &DispatchSpec) -> Resu
     if !launch.checkout {
         return Ok(Contents::default());
     }
-    let repository = record.services.repository.clone();
-    let (sent, tree) = (launch.ship.lfs.as_ref().and_then(|lfs| lfs.commit.clone()), launch.ship.files_tree.clone());
+    let (repository, ship) = (record.services.repository.clone(), launch.ship.clone());
     let name = refs::lfs(record.id(), grant.number);
-    let kept = blocking(move || {
-        let commit = match sent {
-            Some(commit) => Some(commit),
-            None => repository.lfs_contents(&tree)?.and_then(|lfs| lfs.commit),
-        };
-        commit.as_ref().map_or(Ok(()), |commit| repository.keep_ref(&name, commit))?;
-        crate::git::Result::Ok(Contents { commit, raw: repository.lfs_raw(&tree)? })
-    });
-    Ok(kept.await??)
+    Ok(blocking(move || contents_of(&repository, &ship, &name)).await??)
+}
+
+/// The same for one repository; `name` is the ref that keeps them.
+fn contents_of(repository: &Repository, ship: &Snapshot, name: &str) -> crate::git::Result<Contents> {
+    let commit = match ship.lfs.as_ref().and_then(|lfs| lfs.commit.clone()) {
+        Some(commit) => Some(commit),
+        None => repository.lfs_contents(&ship.files_tree)?.and_then(|lfs| lfs.commit),
+    };
+    commit.as_ref().map_or(Ok(()), |commit| repository.keep_ref(name, commit))?;
+    Ok(Contents { commit, raw: repository.lfs_raw(&ship.files_tree)? })
 }
 
 /// The contents of Git LFS that attempts on a host brought back.
@@ -260,8 +317,7 @@ async fn send_once(record: &mut Record, connection: &mut HostConnection, prepare
     }
     let is_broken = ship_was_broken(record.handoff(), prepared);
     let services = record.services.clone();
-    let Services { repository, reporter, .. } = &*services;
-    let instance = Shipment { remote: &remote, prepared, repository, reporter }.send(is_broken).await?;
+    let instance = Shipment { remote: &remote, prepared, reporter: &services.reporter }.send(is_broken).await?;
     learn_root(record, connection, Some(instance))
 }
 

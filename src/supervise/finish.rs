@@ -7,22 +7,25 @@ pub use publish::Published;
 
 use std::path::{Path, PathBuf};
 
+use crate::git::companions::{self, Named};
 use crate::git::final_work::ends_with_newline;
 use crate::git::refs;
 use crate::git::repository::Repository;
-use crate::git::snapshot;
 use crate::git::unfinished_operation::UnfinishedOperation;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::{ByHand, Finish, Kind};
 use crate::model::snapshot::{Oid, Snapshot};
 use crate::supervise::attempt::relaunch::{captured_before, last_work};
 use crate::supervise::capture::need_work;
+use crate::supervise::companions::finish::{branch_companions, need_commits};
+use crate::supervise::companions::worktrees::named_in;
 use crate::supervise::custody::missing::pull_if_possible;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
-use crate::supervise::record::{WorktreeReport, takeover_place, takeover_worktree};
+use crate::supervise::record::{takeover_place, takeover_worktree};
 use crate::supervise::services::blocking;
+use crate::supervise::worktrees::WorktreeReport;
 
 /// The options of the user.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +74,7 @@ impl Driver {
         };
         if let (Some(branch), Some(commit)) = (&finish.branch, &finish.commit) {
             self.record.services.repository.make_branch(branch, commit)?;
+            branch_companions(&self.record, branch, commit).await?;
         }
         self.record.update()?;
         Ok(finish)
@@ -168,7 +172,8 @@ impl Driver {
             return Ok(None);
         };
         let before = captured_before(&self.record, AttemptNo::MAX)?;
-        let read = blocking(move || read_work(worktree, &before));
+        let named = named_in(&self.record, &worktree);
+        let read = blocking(move || read_work(worktree, &before, &named));
         Ok(Some(read.await??))
     }
 
@@ -176,7 +181,7 @@ impl Driver {
     async fn by_hand_here(&self) -> Option<ByHand> {
         self.handoff().checkouts().current()?;
         let place = takeover_place(&self.record.services, self.handoff())?;
-        let taken = blocking(move || take(&Repository::discover(&place)?, &place)).await.ok()?.ok()?;
+        let taken = blocking(move || take(&Repository::discover(&place)?, &place, &[])).await.ok()?.ok()?;
         self.record.by_hand(captured_before(&self.record, AttemptNo::MAX).ok()?, taken).await.ok()
     }
 
@@ -187,6 +192,9 @@ impl Driver {
         };
         let (id, base) = (self.id().clone(), self.handoff().request().base.head.clone());
         let repository = &self.record.services.repository;
+        let place = |path: &str| work.worktree.join(path).display().to_string();
+        let quoted = |path: String| shlex::try_quote(&path).map_or_else(|_| path.clone(), |it| it.into_owned());
+        need_commits(&self.record, &work.now, |path| format!("git -C {} commit -a", quoted(place(path)))).await?;
         // A hint about the worktree repeats the name.
         match work.committed() {
             Some(head) => repository.check_branch(branch, head)?,
@@ -222,7 +230,9 @@ impl Driver {
         self.need_free(branch)?;
         pull_if_possible(&mut self.record, &mut self.connection).await;
         need_work(self.handoff())?;
-        let work = last_work(&self.record)?.commit;
+        let work = last_work(&self.record)?;
+        need_commits(&self.record, &work, |_| format!("handoff takeover {}", self.id())).await?;
+        let work = work.commit;
         let repository = self.record.services.repository.clone();
         let request = self.handoff().request();
         let message = message.map_or_else(|| default_message(&request.task), str::to_owned);
@@ -270,17 +280,17 @@ fn is_complete(known: &Finish, options: &FinishOptions) -> bool {
     has_branch && has_message && (!options.pull_request || known.remote.is_some())
 }
 
-fn read_work(worktree: PathBuf, before: &Snapshot) -> crate::git::Result<HandWork> {
+fn read_work(worktree: PathBuf, before: &Snapshot, named: &[Named]) -> crate::git::Result<HandWork> {
     let tree = Repository::discover(&worktree)?;
-    let now = take(&tree, &worktree)?;
+    let now = take(&tree, &worktree, named)?;
     let (head_tree, operation) = (tree.tree_of_head(&now.head)?, tree.unfinished_operations()?.first().copied());
     let by_hand = tree.by_hand(before, &before.head, &now)?;
     Ok(HandWork { worktree, now, head_tree, operation, by_hand })
 }
 
 /// The working state, with the place in the error.
-fn take(tree: &Repository, worktree: &Path) -> crate::git::Result<Snapshot> {
-    snapshot::take(tree, &[]).map_err(|error| match error {
+fn take(tree: &Repository, worktree: &Path, named: &[Named]) -> crate::git::Result<Snapshot> {
+    companions::take_work(tree, &[], named).map_err(|error| match error {
         crate::git::Error::Unfit { what, hint } => {
             let what = format!("in the takeover's worktree {}: {what}", worktree.display());
             crate::git::Error::Unfit { what, hint }

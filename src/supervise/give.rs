@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use crate::git::refs;
 use crate::git::repository::Repository;
-use crate::git::snapshot;
 use crate::git::unfinished_operation::commands_in;
 use crate::model::attempt::AttemptNo;
 use crate::model::event::{Given, Kind, Owner};
 use crate::model::profile::SessionMode;
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{Companion, Snapshot};
 use crate::supervise::attempt::relaunch::{captured_before, relaunch_with, start_on};
+use crate::supervise::companions::keep_companions;
+use crate::supervise::companions::worktrees::{named_in, take_to_give};
 use crate::supervise::connection::PATIENCE;
 use crate::supervise::contact::reachability::reach;
 use crate::supervise::contact::tree::find_tree;
@@ -20,7 +21,7 @@ use crate::supervise::dispatch::{DispatchSpec, facts_again};
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
-use crate::supervise::record::{AgentChoice, takeover_place};
+use crate::supervise::record::{AgentChoice, Record, takeover_place};
 use crate::supervise::services::blocking;
 
 /// Maximum number of bytes of a difference, and of commits, that a prompt contains.
@@ -59,6 +60,7 @@ impl Driver {
             find_tree(&mut self.record, &mut self.connection).await?;
         }
         self.record.services.repository.keep_ref(&refs::given(self.id(), last), &work.commit)?;
+        keep_companions(&self.record, &work.companions, &refs::given(self.id(), last))?;
         if !self.record.append(Kind::Given(Box::new(Given { work: work.clone(), told, message, by_hand })))? {
             return Err(self.refuse("has changed hands since"));
         }
@@ -116,10 +118,11 @@ impl Driver {
         let (worktree, repository) = (worktree.to_owned(), self.record.services.repository.clone());
         let sent = self.handoff().extra_before(AttemptNo::MAX).cloned();
         let before = sent.clone();
+        let (named, known) = (named_in(&self.record, &worktree), base.companions.clone());
         let taken = blocking(move || {
             let include = sent.map_or(Ok(vec![]), |sent| repository.patterns_of(&sent.tree))?;
             let tree = Repository::discover(&worktree)?;
-            let taken = snapshot::take(&tree, &include)?;
+            let taken = take_to_give(&tree, &include, &named, &known)?;
             let lfs = tree.lfs_contents(&taken.files_tree)?;
             let taken = Snapshot { lfs, ..taken };
             match &taken.operation {
@@ -155,7 +158,8 @@ impl Driver {
         let (from, to) = (before.clone(), after.clone());
         let is_merged = self.handoff().checkouts().place().is_some();
         let read = blocking(move || Changes::read(&repository, &from, &to, is_merged));
-        let (changes, count) = read.await??;
+        let (mut changes, count) = read.await??;
+        changes.elsewhere = explain_companions(&self.record, &before.companions, &after.companions).await?;
         let last = self.handoff().last_attempt().map_or(0, |(n, _)| n);
         self.tell(&Progress::Note { text: format!("giving back the work after attempt {last}: {count}") });
         Ok(changes.explanation(last))
@@ -169,6 +173,8 @@ struct Changes {
     added: Vec<String>,
     /// Commits of the agent's that are not part of the history any more.
     dropped: Vec<String>,
+    /// What changed in other repositories: for each that changed, its path and the changes.
+    elsewhere: Vec<(String, Changes)>,
     /// The takeover merged the files into a checkout of the person's, without the agent's commits.
     is_merged: bool,
 }
@@ -185,6 +191,7 @@ impl Changes {
             files: repository.brief_diff(&from.files_tree, &to.files_tree, MOST_SHOWN)?,
             added: repository.commits_since(&from.head, &to.head, MOST_COMMITS)?,
             dropped: repository.commits_since(&to.head, &from.head, MOST_COMMITS)?,
+            elsewhere: vec![],
             is_merged,
         };
         let mut count = repository.diff_count(&from.files_tree, &to.files_tree)?;
@@ -194,12 +201,16 @@ impl Changes {
         Ok((changes, count))
     }
 
+    fn is_empty(&self) -> bool {
+        self.files.is_empty() && !self.has_commits() && self.elsewhere.is_empty()
+    }
+
     fn has_commits(&self) -> bool {
         !self.added.is_empty() || !self.dropped.is_empty()
     }
 
     fn explanation(&self, last: AttemptNo) -> String {
-        let mut text = if self.files.is_empty() && !self.has_commits() {
+        let mut text = if self.is_empty() {
             format!("A person looked at the work after attempt {last} and returns it unchanged.\n")
         } else {
             format!(
@@ -207,6 +218,16 @@ impl Changes {
                  undo them, and do not make them again.\n"
             )
         };
+        self.list_into(&mut text);
+        for (path, changes) in &self.elsewhere {
+            _ = write!(text, "\nIn the repository {path}:\n");
+            changes.list_into(&mut text);
+        }
+        text
+    }
+
+    /// Adds the commits and the difference.
+    fn list_into(&self, text: &mut String) {
         let dropped = match self.is_merged {
             true => {
                 "Your commits are not in the history here, because the person took your files into another checkout"
@@ -221,8 +242,26 @@ impl Changes {
         if !self.files.is_empty() {
             _ = write!(text, "\n{}", self.files);
         }
-        text
     }
+}
+
+/// What the person changed in other repositories.
+async fn explain_companions(
+    record: &Record,
+    before: &[Companion],
+    after: &[Companion],
+) -> Result<Vec<(String, Changes)>, Error> {
+    let mut changed = Vec::new();
+    for now in after {
+        let Some(was) = before.iter().find(|was| was.path == now.path) else { continue };
+        let repository = record.services.repository.companion(&record.created_in(), &now.path)?;
+        let (from, to) = (was.work.clone(), now.work.clone());
+        let (changes, _) = blocking(move || Changes::read(&repository, &from, &to, false)).await??;
+        if !changes.is_empty() {
+            changed.push((now.path.clone(), changes));
+        }
+    }
+    Ok(changed)
 }
 
 #[cfg(test)]
@@ -231,8 +270,13 @@ mod tests {
 
     #[test]
     fn the_agent_learns_what_a_person_changed() {
-        let mut changes =
-            Changes { files: "-a\n+b\n".into(), added: vec!["abc by hand".into()], dropped: vec![], is_merged: false };
+        let mut changes = Changes {
+            files: "-a\n+b\n".into(),
+            added: vec!["abc by hand".into()],
+            dropped: vec![],
+            elsewhere: vec![],
+            is_merged: false,
+        };
         let text = changes.explanation(2);
         assert!(text.contains("after attempt 2") && text.contains("- abc by hand\n\n-a\n+b\n"), "{text}");
         changes.files.clear();

@@ -8,13 +8,11 @@ mod by_hand;
 mod carry;
 mod changes;
 mod places;
-mod worktrees;
 
 pub use agent_choice::AgentChoice;
 pub use attached::attached_paths;
 pub(in crate::supervise) use attached::keep_attached;
 pub use places::{created_in, document_of, takeover_place, takeover_worktree, written_page};
-pub use worktrees::WorktreeReport;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

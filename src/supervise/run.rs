@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::git::attached::{self, secrets_among};
+use crate::git::companions::Named;
 use crate::git::ship_facts::ShipFacts;
-use crate::git::{self, refs, snapshot};
+use crate::git::{self, companions, refs};
 use crate::model::attached::Attached;
 use crate::model::event::Created;
 use crate::model::host::{FilledLimits, Host};
@@ -15,6 +16,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::status::Status;
 use crate::state::lock::DriverLock;
 use crate::supervise::artifacts::usable;
+use crate::supervise::companions::keep_companions;
 use crate::supervise::connection::HostConnection;
 use crate::supervise::dispatch::grant::record_grant;
 use crate::supervise::dispatch::shown_command::shown_command;
@@ -42,6 +44,8 @@ pub struct Plan {
     pub artifacts: Vec<String>,
     /// Files to send with the task, outside the tree.
     pub attach: Vec<PathBuf>,
+    /// Repositories to send with it that are no submodules.
+    pub companions: Vec<Named>,
     /// Start even if the same task is already running.
     pub again: bool,
 }
@@ -62,7 +66,8 @@ impl Driver {
             services.reporter.clone(),
         );
         let attached = attach(services, &plan).await?;
-        let (connection, mut snapshot, facts) = prepare(services, connection, plan.host.include.clone()).await?;
+        let (connection, mut snapshot, facts) =
+            prepare(services, connection, plan.host.include.clone(), plan.companions.clone()).await?;
         // A pattern of hosts.toml is for many repositories.
         snapshot.unmatched.retain(|pattern| plan.include.contains(pattern));
         let made = Created {
@@ -104,6 +109,7 @@ impl Driver {
             services.tell(&Progress::Note { text: error.to_string() });
         }
         let mut driver = Driver::new(services, journal, lock)?;
+        keep_companions(&driver.record, &snapshot.companions, &refs::base(&id))?;
         driver.connection = connection;
         let Driver { record, connection, .. } = &mut driver;
         let attempts = record.handoff().request().limits.attempts;
@@ -143,12 +149,13 @@ async fn prepare(
     services: &Arc<Services>,
     mut connection: HostConnection,
     include: Vec<String>,
+    named: Vec<Named>,
 ) -> Result<(HostConnection, Snapshot, ShipFacts), Error> {
     let repository = services.repository.clone();
     let is_taken = AtomicBool::new(false);
     let tell = tell_fetch(services);
     let snapshot = async {
-        let taken = blocking(move || snapshot::take_for_run(&repository, &include, &tell)).await;
+        let taken = blocking(move || companions::take_for_run(&repository, &include, &named, &tell)).await;
         is_taken.store(true, Ordering::Relaxed);
         taken
     };

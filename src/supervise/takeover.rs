@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 
 use crate::git;
 use crate::git::capture::Captured;
+use crate::git::companions;
 use crate::git::merge_here::{self, Preview};
 use crate::git::refs;
 use crate::git::repository::Repository;
-use crate::git::snapshot;
 use crate::git::takeover_worktree::{self, Takeover};
 use crate::model::attempt::AttemptNo;
 use crate::model::event::{Kind, Owner};
+use crate::model::snapshot::Snapshot;
 use crate::supervise::attempt::relaunch::last_work;
 use crate::supervise::capture::need_work;
 use crate::supervise::checkout::bring;
+use crate::supervise::companions::worktrees::{changed, land_companions, named_in};
 use crate::supervise::connection::PATIENCE;
 use crate::supervise::custody::missing::{pull_if_possible, pull_missing};
 use crate::supervise::driver::Driver;
@@ -145,12 +147,18 @@ impl Driver {
         let worktree = takeover_worktree(&self.record.services, self.handoff());
         let work = match worktree.filter(|_| self.handoff().is_worktree_current()) {
             Some(path) => {
-                let taken = blocking(move || snapshot::take(&Repository::discover(&path)?, &[])).await??;
+                let named = named_in(&self.record, &path);
+                let taken =
+                    blocking(move || companions::take_work(&Repository::discover(&path)?, &[], &named)).await??;
                 repository.keep_ref(&refs::worktree(self.id()), &taken.commit)?;
                 taken
             }
             None => last_work(&self.record)?,
         };
+        if let Some(path) = changed(self.handoff(), &work.companions).first() {
+            let what = format!("the work also changed the repository {path}, which cannot be merged into a checkout");
+            return Err(git::Error::Unfit { what, hint: format!("handoff takeover {}", self.id()) }.into());
+        }
         let preview = bring(&mut self.record, Captured::from(&work)).await?;
         let here = repository.head()?;
         let commits = repository.commits_since(&here, &work.head, MOST_NAMED)?;
@@ -186,7 +194,7 @@ impl Driver {
         directory: Option<PathBuf>,
         branch: Option<String>,
     ) -> Result<(PathBuf, Option<String>), Error> {
-        let commit = last_work(&self.record)?.commit;
+        let Snapshot { commit, companions, .. } = last_work(&self.record)?;
         let repository = self.record.services.repository.clone();
         let (id, name, round) = (self.id().clone(), self.record.name.clone(), self.handoff().round());
         let top = self.record.created_in();
@@ -201,6 +209,7 @@ impl Driver {
             let text = format!("{} exists from an earlier takeover and is not changed", landed.path.display());
             self.tell(&Progress::Note { text });
         }
+        land_companions(&self.record, &landed.path, &companions).await?;
         if let Some(extra) = self.handoff().extra_before(AttemptNo::MAX).cloned() {
             let worktree = landed.path.clone();
             // The work is complete without these.

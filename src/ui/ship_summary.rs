@@ -5,7 +5,7 @@ use crate::config::diagnostic::nearest;
 use crate::config::settings::human_bytes;
 use crate::git::record::RECORD;
 use crate::model::attached::AttachedFile;
-use crate::model::snapshot::{Changes, History, LeftBehind, Snapshot};
+use crate::model::snapshot::{Changes, Companion, History, LeftBehind, Snapshot};
 
 /// Lines for reasons below `left behind:`.
 const REASONS: usize = 6;
@@ -42,7 +42,8 @@ pub fn sent(label: &str, snapshot: &Snapshot, attached: &[AttachedFile]) -> Vec<
     let attached = (!attached.is_empty()).then(|| format!("attached: {}", attachments(attached)));
     let history = snapshot.history.iter().map(history);
     let unmatched = snapshot.unmatched.iter().map(|pattern| unmatched(pattern, &snapshot.left_behind));
-    let more = history.chain(ignored).chain(lfs).chain(attached).collect::<Vec<_>>().join("; ");
+    let companions = (!snapshot.companions.is_empty()).then(|| companions(&snapshot.companions));
+    let more = history.chain(companions).chain(ignored).chain(lfs).chain(attached).collect::<Vec<_>>().join("; ");
     if !more.is_empty() {
         lines.push(format!("  {more}"));
     }
@@ -57,6 +58,17 @@ fn unmatched(pattern: &str, items: &[LeftBehind]) -> String {
     let near = nearest(pattern.trim_matches('/'), names);
     let near = near.map_or(String::new(), |near| format!("; did you mean {}?", short(near)));
     format!("warning: --include {} matches nothing that is sent{near}", short(pattern))
+}
+
+/// The other repositories with their commits and numbers of changed files.
+fn companions(companions: &[Companion]) -> String {
+    let each = companions.iter().map(|Companion { path, work }| {
+        let changed = files(work.changes.unwrap_or_default(), work.extra.as_ref().map_or(0, |extra| extra.files));
+        let with = changed.map_or_else(String::new, |changed| format!(" with {changed}"));
+        format!("{} at {}{with}", short(path), work.head.short())
+    });
+    let what = if companions.len() == 1 { "repository" } else { "repositories" };
+    format!("{what}: {}", names(each, companions.len() as u64))
 }
 
 /// The part of the history that is sent from a partial clone, and what that needs first.

@@ -6,6 +6,7 @@ mod agents;
 mod alone;
 mod artifacts;
 mod clean;
+mod companions;
 mod completions;
 mod daemon;
 mod demo;

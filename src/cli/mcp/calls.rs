@@ -309,7 +309,7 @@ pub fn diff(global: &Global, input: input::Diff) -> Result<Value, Error> {
     let services = context::services(global, Arc::new(NullReporter))?;
     let id = context::resolve(&services, input.id.as_deref())?;
     let journal = services.store.open(&id)?;
-    let difference = diff::difference(&services.repository, journal.handoff(), input.attempt, LONGEST_PATCH)?;
+    let difference = diff::difference(&services, journal.handoff(), input.attempt, LONGEST_PATCH)?;
     Ok(screen::value(&difference))
 }
 

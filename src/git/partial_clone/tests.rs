@@ -40,7 +40,7 @@ impl Clone {
 
     fn take(&self) -> Result<Snapshot> {
         self.told.lock().unwrap().clear();
-        snapshot::take_for_run(&self.open(), &[], &|objects, _| self.told.lock().unwrap().push(objects))
+        snapshot::take_for_run(&self.open(), &[], &[], &|objects, _| self.told.lock().unwrap().push(objects))
     }
 
     /// The history of a ship, with HEAD's number of commits above each end.
@@ -128,7 +128,7 @@ fn directories_and_files_of_head_are_fetched_with_few_requests() {
     let clone = Clone::new("tree:0");
     clone.git(&["update-ref", "refs/heads/main", "HEAD~2"]);
     let before = contents(&clone.top);
-    let preview = snapshot::preview(&clone.open(), &[]);
+    let preview = snapshot::preview(&clone.open(), &[], &[]);
     assert!(matches!(preview, Err(Error::Unfit { .. })), "nothing was asked for: {preview:?}");
     assert_eq!(before.changes(&contents(&clone.top)), Vec::<String>::new());
     let taken = clone.take().unwrap();
@@ -177,7 +177,7 @@ fn a_preview_counts_what_a_ship_fetches() {
     let clone = Clone::new("blob:none");
     clone.git(&["update-ref", "refs/heads/main", "HEAD~2"]);
     let before = contents(&clone.top);
-    let planned = snapshot::preview(&clone.open(), &[]).unwrap().history;
+    let planned = snapshot::preview(&clone.open(), &[], &[]).unwrap().history;
     assert_eq!(before.changes(&contents(&clone.top)), Vec::<String>::new());
     assert_eq!(planned, clone.take().unwrap().history);
     assert_eq!(planned.unwrap().fetched, 1);

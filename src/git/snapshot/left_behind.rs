@@ -11,22 +11,26 @@ use super::rewritten;
 use super::scratch::{Entries, GITLINK, Scratch, path_of};
 use crate::git::record::RECORD;
 use crate::git::{Repository, Result};
-use crate::model::snapshot::{LeftBehind, LeftBehindKind, Oid};
+use crate::model::snapshot::{Companion, LeftBehind, LeftBehindKind, Oid};
 
 /// Looks at the directory after `add -A` has filled the index of files, which contains `files`. `all_added`: everything
-/// could be added. `sent`: an index of everything that is shipped.
+/// could be added. `sent`: an index of everything that is shipped, and the repositories that are sent, too.
 pub(super) fn find(
     repo: &Repository,
     scratch: &Scratch,
     (staged, index_tree): (&Entries, &Oid),
     files: &Entries,
     all_added: bool,
-    sent: &Path,
+    (sent, companions): (&Path, &[Companion]),
 ) -> Result<Found> {
-    let ignored = ignored(repo, scratch, sent)?;
+    let mut ignored = ignored(repo, scratch, sent)?;
+    // A directory among the ignored paths is neither entered nor listed.
+    let companions: HashSet<Vec<u8>> = companions.iter().map(|it| format!("{}/", it.path).into_bytes()).collect();
     let mut found = Found::default();
+    ignored.extend(companions.iter().cloned());
     walk(repo, &ignored, staged, files, &mut found);
-    submodules(scratch, staged, &mut found)?;
+    ignored.retain(|path| !companions.contains(path));
+    submodules(scratch, staged, &companions, &mut found)?;
     if !all_added {
         not_added(repo, scratch, &mut found)?;
     }
@@ -192,12 +196,13 @@ fn is_other_repository(top: &Path, path: &[u8], staged: &Entries, files: &Entrie
 }
 
 /// Submodules with local content, which is not shipped.
-fn submodules(scratch: &Scratch, staged: &Entries, found: &mut Found) -> Result<()> {
-    if !staged.values().any(|(mode, _)| mode == GITLINK) {
+fn submodules(scratch: &Scratch, staged: &Entries, companions: &HashSet<Vec<u8>>, found: &mut Found) -> Result<()> {
+    let is_sent = |path: &[u8]| companions.contains(&[path, b"/"].concat());
+    if !staged.iter().any(|(path, (mode, _))| mode == GITLINK && !is_sent(path)) {
         return Ok(());
     }
     let populated = |path: &[u8]| scratch.top().join(path_of(path)).join(".git").symlink_metadata().is_ok();
-    let links = staged.iter().filter(|(path, (mode, _))| mode == GITLINK && populated(path));
+    let links = staged.iter().filter(|(path, (mode, _))| mode == GITLINK && populated(path) && !is_sent(path));
     let mut states: BTreeMap<_, String> = links.map(|(path, _)| (path.clone(), "submodule".into())).collect();
     let question = ["--porcelain=v2", "-z", "--ignore-submodules=none", "--untracked-files=normal", "--no-renames"];
     let printed = scratch.git("status").index(scratch.staged()).args(question).run()?;

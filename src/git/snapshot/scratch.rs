@@ -13,7 +13,7 @@ use crate::git::command::{Git, failed};
 use crate::git::record::RECORD;
 use crate::git::repository::{commit_tree, oid};
 use crate::git::{Error, Repository, Result};
-use crate::model::snapshot::{Head, Oid, Snapshot};
+use crate::model::snapshot::{Companion, Head, Oid, Snapshot};
 
 /// Starts with a dot, which no handoff's id does.
 const PREFIX: &str = ".snapshot-";
@@ -190,15 +190,17 @@ impl Scratch {
         self.update(index, input)
     }
 
-    /// Writes the tree of the files. Commits of other repositories stay as in the index: their content is not shipped,
-    /// so the host could not check out another commit, and a nested repository would become an empty directory.
-    pub(super) fn files_tree(&self, staged: &Entries, files: &Entries) -> Result<Oid> {
+    /// Writes the tree of the files. The commit of a companion is the one that is checked out. Those of other
+    /// repositories stay as in the index: their content is not shipped, so the host could not check out another commit,
+    /// and a nested repository would become an empty directory.
+    pub(super) fn files_tree(&self, staged: &Entries, files: &Entries, companions: &[Companion]) -> Result<Oid> {
         let zero = self.repo.format().zero();
         let mut input = Vec::new();
         for (path, (_, object)) in files.iter().filter(|(_, (mode, _))| mode == GITLINK) {
             let before = staged.get(path).filter(|(mode, _)| mode == GITLINK);
+            let is_companion = companions.iter().any(|companion| companion.path.as_bytes() == path);
             let line = match before {
-                Some((_, same)) if same == object => continue,
+                Some((_, same)) if is_companion || same == object => continue,
                 Some((_, before)) => format!("{GITLINK} {before}\t"),
                 None => format!("0 {zero}\t"),
             };

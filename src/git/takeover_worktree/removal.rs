@@ -11,7 +11,7 @@ use crate::git::capture::Captured;
 use crate::git::directories::remove_directory;
 use crate::git::repository::oid;
 use crate::git::{Error, Repository, Result, snapshot};
-use crate::model::snapshot::{Head, LeftBehindKind, Oid, Snapshot};
+use crate::model::snapshot::{Companion, Head, LeftBehindKind, Oid, Snapshot};
 
 /// What is in refs of this repository.
 #[derive(Clone, Debug, Default)]
@@ -39,11 +39,12 @@ impl Unsaved {
     }
 }
 
-/// Finds what only the worktree has, apart from the record. Everything else is compared by object id.
+/// Finds what only the worktree has, apart from the record and from its `companions`, which are compared by themselves.
+/// Everything else is compared by object id.
 ///
 /// # Errors
 /// git fails. An unfinished merge is no error, but a reason.
-pub fn unsaved(repo: &Repository, worktree: &Path, saved: &Saved) -> Result<Unsaved> {
+pub fn unsaved(repo: &Repository, worktree: &Path, saved: &Saved, companions: &[Companion]) -> Result<Unsaved> {
     let tree = Repository::discover(worktree)?;
     let mut found = Unsaved::default();
     if tree.git_dir().join("locked").exists() {
@@ -60,7 +61,7 @@ pub fn unsaved(repo: &Repository, worktree: &Path, saved: &Saved) -> Result<Unsa
     for extra in &saved.extras {
         include.extend(tree.patterns_of(extra)?);
     }
-    let now = snapshot::take_listing_all(&tree, &include)?;
+    let now = snapshot::take_listing_all(&tree, &include, companions)?;
     found.why.extend(only_commit(repo, &tree, &now.head)?);
     if !tree.git("for-each-ref").args(["--count=1", "refs/worktree"]).run()?.is_empty() {
         found.why.push("it has refs of its own (refs/worktree)".to_owned());
@@ -84,15 +85,16 @@ pub fn unsaved(repo: &Repository, worktree: &Path, saved: &Saved) -> Result<Unsa
     Ok(found)
 }
 
-/// Whether a worktree has exactly this working state.
+/// Whether a worktree has exactly this working state, with the companions directly in it.
 ///
 /// # Errors
 /// git fails, or a merge is unfinished there.
-pub fn is_unchanged(worktree: &Path, state: &Captured) -> Result<bool> {
-    Ok(is_same(state, &snapshot::take(&Repository::discover(worktree)?, &[])?))
+pub fn is_unchanged(worktree: &Path, state: &Captured, companions: &[Companion]) -> Result<bool> {
+    Ok(is_same(state, &snapshot::take_with_companions(&Repository::discover(worktree)?, &[], companions)?))
 }
 
-fn is_same(state: &Captured, now: &Snapshot) -> bool {
+/// Whether a snapshot has exactly this working state.
+pub fn is_same(state: &Captured, now: &Snapshot) -> bool {
     (&state.head, &state.index_tree, &state.files_tree) == (&now.head, &now.index_tree, &now.files_tree)
 }
 

@@ -59,17 +59,26 @@ check_ack() {
   fi
 }
 
-# Writes to $notes/refs the commands that delete the handoff's refs in its cache, and lists in $notes/listing the
-# captures that the laptop does not have. Sets $unheld to their number.
+# Finds the refs of the handoff and of its companions in their caches, and lists in $notes/listing the captures that the
+# laptop does not have. Sets $unheld to their number, and $tree.
 find_refs() {
+  true >"$notes/listing"
   true >"$notes/refs"
-  [ -n "$cache" ] || return 0
+  if [ -n "$cache" ]; then
+    list_refs_of "$notes/refs"
+    tree=$root
+    each_companion cat find_companion_refs
+  fi
+  unheld=$(($(wc -l <"$notes/listing")))
+}
+
+# Writes to the file $1 the commands that delete the refs of the handoff in its cache.
+list_refs_of() {
   cache_git for-each-ref --format='%(objectname) %(refname)' "refs/handoff/$name/" "refs/capture/$name/" >"$notes/all"
-  awk '{ print "delete " $2 }' "$notes/all" >"$notes/refs"
+  awk '{ print "delete " $2 }' "$notes/all" >"$1"
   awk -v own="refs/capture/$name/" -v held="$held" '
     BEGIN { while ((getline line < held) > 0) { split(line, words, " "); has[words[2]] = 1 } }
-    index($2, own) == 1 && !($1 in has) { print "0 " $2 }' "$notes/all" >"$notes/listing"
-  unheld=$(($(wc -l <"$notes/listing")))
+    index($2, own) == 1 && !($1 in has) { print "0 " $2 }' "$notes/all" >>"$notes/listing"
 }
 
 # Refuses if an attempt ran and was not captured. The user may give it up if neither its checkout is there nor anything

@@ -89,26 +89,37 @@ take_capture() {
   lacking=$at/lacking
   rm -f "$lacking" "$job/capture.git/captured-worktrees"
   clear_locks
+  capture_companions 2>>"$job/runner.log"
+  capture_tree || return 1
+  list_siblings | tr '\n\0' '?\n' | lack
+  store_capture || return 1
+  write_uncaptured
+  ln -s "$work" "$at/capture" && capture=$work && event capture
+}
+
+# Captures the files, the index and the repository of a tree, and lists what becomes refs in `kept`. Sets $files,
+# $agent_head and $note.
+capture_tree() {
   hash_files || return 1
   read_agent_git || say .git | lack
-  if [ -n "$git_dir" ]; then
-    steadily add_tracked "$git_dir" 2>>"$job/runner.log" || say .git/index | lack
-    files=$(capture_git write-tree) && is_hex "$files" || return 1
-  fi
+  if [ -n "$git_dir" ]; then steadily add_tracked "$git_dir" 2>>"$job/runner.log" || say .git/index | lack; fi
+  link_companions
+  files=$(capture_git write-tree) && is_hex "$files" || return 1
   steadily fetch_work 2>>"$job/runner.log" || return 1
   read -r agent_head <"$own/agent-head" || agent_head=
   if [ -n "$git_dir" ] && ! steadily fetch_rest 2>>"$job/runner.log"; then say .git | lack; fi
   steadily capture_contents 2>>"$job/runner.log" || say .git/lfs | lack
   steadily find_lacking
-  list_siblings | tr '\n\0' '?\n' | lack
+}
+
+# Makes the refs of a capture. Sets $work to its commit.
+store_capture() {
   if ! sort -u "$own/kept" | sed "s|^\\([^ ]*\\) \\(.*\\)|update refs/capture/$name/$n/\\2 \\1|" | cache_git update-ref --stdin 2>/dev/null; then
     # If two names exclude each other, both objects are kept under names made of their ids.
     LC_ALL=C awk -v below="refs/capture/$name/$n/" '{ print "update " below ($2 == "work" ? "work" : "reflog/" $1) " " $1 }' "$own/kept" |
       sort -u | cache_git update-ref --stdin || return 1
   fi
-  write_uncaptured
   work=$(sed -n 's/ work$//p' "$own/kept")
-  ln -s "$work" "$at/capture" && capture=$work && event capture
 }
 
 # Prints a commit of the tree $1 whose parents are the commits of stdin, as git stores it. The result is the same at

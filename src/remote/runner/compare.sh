@@ -21,7 +21,8 @@ compare_tree() {
 list_kept() {
   rm -f "$scratch/seen" "$scratch/union" "$scratch/contents" "$scratch/lfs-noted"*
   lfs_notes=$scratch/lfs-noted
-  say "$caches" >"$scratch/caches" && list_nested >"$job/capture.git/nested.all" && list_hidden && list_others || return 1
+  say "$caches" >"$scratch/caches" && list_nested >"$job/capture.git/nested.all" && list_hidden &&
+    compare_companions && list_others || return 1
   sed -n 's/^tree //p' "$held" | awk '!seen[$0]++' >"$scratch/held-trees"
   while "$1" && read -r id; do
     join_held "$id" && list_others || return 1

@@ -188,6 +188,7 @@ run_capture() {
     take_capture || refuse capture "${note}the work could not be captured"
   fi
   say "capture $(link_of "$at/capture")"
+  cat "$at/companions" 2>/dev/null
   tell_uncaptured
   finish 0
 }

@@ -77,6 +77,8 @@ lack() { cat >>"$lacking"; }
 find_lacking() {
   outside=$job/capture.git/found
   find_nested
+  # Each companion has a capture of its own.
+  list_companion_paths >"$outside.own"
   {
     list_outside -z -o --exclude-standard -x /.cursor/agent-handoffs/
     list_shown | tr '\001\n' '\n\0'
@@ -84,7 +86,7 @@ find_lacking() {
     capture_git ls-files -z -s | tr '\n\0' '\001\n' | sed -n "s/^160000 [^$tab]*$tab//p" | while IFS= read -r path; do
       [ -z "$(ls -A "$tree/$path" 2>/dev/null)" ] || printf '%s\0' "$path"
     done
-  } 2>/dev/null | tr '\n\0' '?\n' | sed 's|/$||' | sort -u >"$outside"
+  } 2>/dev/null | tr '\n\0' '?\n' | sed 's|/$||' | sort -u | not_in "$outside.own" 0 >"$outside"
   lack <"$outside"
   # Git does not see pipes and other special files, nor anything called `.git` below the top.
   (cd "$tree" && find . -path ./.git -prune -o -name .git -print0 -prune -o ! -type d ! -type f ! -type l -print0) 2>/dev/null >"$outside.odd"
@@ -93,13 +95,13 @@ find_lacking() {
     tr '\n\0' '?\n' <"$outside.odd" | sed 's|^\./||' | sort >"$outside.all"
     capture_git check-ignore -z --no-index --stdin <"$outside.odd" 2>/dev/null | tr '\n\0' '?\n' | sed 's|^\./||' >"$outside.not"
     # A nested repository counts as one path.
-    sed 's|$|/.git|' "$outside" >>"$outside.not"
+    sed 's|$|/.git|' "$outside" "$outside.own" >>"$outside.not"
     not_in "$outside.not" 0 <"$outside.all" | lack
   fi
   if [ -d "$tree/.cursor/agent-handoffs" ] && [ ! -h "$tree/.cursor" ]; then
     capture_git ls-files -o -m -- .cursor/agent-handoffs 2>/dev/null | grep -q . && say .cursor/agent-handoffs | lack
   fi
-  rm -f "$outside" "$outside.odd" "$outside.all" "$outside.not"
+  rm -f "$outside" "$outside.odd" "$outside.all" "$outside.not" "$outside.own"
   return 0
 }
 

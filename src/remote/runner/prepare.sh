@@ -1,7 +1,7 @@
 # The steps before the agent: ship, binary, session, setup, baseline, and then the intent to start it, once.
 
 # Does every step before the agent. Fails with $reason set; before `intent` exists, the agent has not run. Sets
-# $baseline, $detail, $files, $reason and $start_head.
+# $baseline, $companions_before, $detail, $files, $reason and $start_head.
 prepare() {
   reason=disk-full
   allocate_result && ! has_less "$root" 2048 || return 1
@@ -27,8 +27,9 @@ prepare() {
   hash_files || return 1
   read_agent_git
   baseline=$files start_head=$agent_head files=
+  companions_before=$(hash_companions)
   carry_baseline
-  say "baseline $baseline${nl}head $start_head${nl}check $check_before${nl}resumed $resumed" >"$at/before"
+  say "baseline $baseline${nl}head $start_head${nl}companions $companions_before${nl}check $check_before${nl}resumed $resumed" >"$at/before"
   reason=disk-full detail=
   ln -s "$(link_of "$job/tree")" "$at/tree" 2>/dev/null
   [ -h "$at/tree" ] && make_prompt || return 1
@@ -72,7 +73,7 @@ check_first() {
 }
 
 # Takes the baseline of the attempt before if that one was cut short, because its work counts for this attempt, too.
-# Sets $baseline and $start_head.
+# Sets $baseline, $start_head and $companions_before.
 carry_baseline() {
   [ "$n" -gt "$first" ] || [ "$adopt" = no ] || return 0
   before=$job/$((n - 1))
@@ -80,6 +81,7 @@ carry_baseline() {
   case $value in done | unchecked | no-work | check-failed) return 0 ;; esac
   field "$before/before" baseline && baseline=$value
   field "$before/before" head && start_head=$value
+  field "$before/before" companions && companions_before=$value
 }
 
 # Writes the prompt of this attempt.

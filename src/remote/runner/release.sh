@@ -19,7 +19,7 @@ run_release() {
   need_captures
   each_tree look_at_tree
   [ -d "$job" ] || say gone
-  say "refs $(($(wc -l <"$scratch/refs")))"
+  say "refs $(($(cat "$scratch/refs" "$scratch"/refs-* 2>/dev/null | wc -l)))"
   tell_kept
   [ "$unheld" -eq 0 ] || [ -n "$discard" ] || refuse kept "$unheld files are nowhere else"
   [ -n "$dry" ] || let_go
@@ -44,7 +44,6 @@ make_scratch() {
   first_bytes "${blob:-0}" >"$held" || refuse_write "the request could not be stored"
   size=$(wc -c <"$held")
   [ "$((size))" -eq "${blob:-0}" ] || refuse truncated "$((size)) of $blob bytes of the request arrived"
-  true >"$notes/listing"
 }
 
 # Claims the trees of this handoff during the release. A handoff that wants one looks for this claim after its own.
@@ -129,11 +128,12 @@ list_uncaptured() {
 }
 
 # Deletes the handoff after everything was checked. The order makes sure that the same request can finish an interrupted
-# release. Sets $cache.
+# release. Sets $cache and $tree.
 let_go() {
   each_tree discard_kept
   [ ! -s "$notes/refs" ] || cache_git update-ref --stdin <"$notes/refs" ||
     refuse cache "the refs of the handoff could not be removed"
+  let_companions_go || refuse cache "the refs of the other repositories could not be removed"
   each_tree give_back
   for cache in "$root/cache"/*.git; do
     { remove "$cache/incoming/$name" && remove "$cache/outgoing/$name"; } ||
@@ -160,6 +160,7 @@ give_back() {
   blocked=
   [ "$(link_of "$place/owner")" = "$name" ] || return 0
   if [ -d "$tree" ]; then
+    each_companion backwards remove_companion || blocked=.
     if [ -e "$tree/.git" ] || [ -h "$tree/.git" ]; then mv "$tree/.git" "$place/gone" 2>/dev/null || blocked=.git; fi
     remove "$place/gone" || blocked=.git
     index=$scratch/union

@@ -91,7 +91,9 @@ cut_parts() {
     [ -n "$part" ] || continue
     file=${part#spec/}
     case $file in
-      '' | .* | *[!a-z_.-]*) refuse request "bad name of a part" ;;
+      '' | .* | */.* | */*/*/* | *[!a-z0-9_./-]*) refuse request "bad name of a part" ;;
+      companion/*/*) mkdir -p "$1/${file%/*}" || refuse_write "a part could not be stored" ;;
+      */*) refuse request "bad name of a part" ;;
     esac
     is_number "$bytes" || refuse request "bad size of a part"
     tail -c "+$offset" "$request" | first_bytes "$bytes" >"$1/$file"

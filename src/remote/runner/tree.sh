@@ -184,6 +184,7 @@ land() {
   else
     find_tree || return 1
   fi
+  settle_companions || return 1
   detail=
   say "$files_tree" >"$job/landed.$g" && event tree
 }

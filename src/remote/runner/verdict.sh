@@ -96,7 +96,8 @@ gather_facts() {
   work_fact=changed
   if [ -z "$files" ]; then
     work_fact=missing
-  elif [ -z "$uncaptured" ] && [ "$files" = "$baseline" ] && [ "$agent_head" = "$start_head" ] && [ "$check" = "$check_before" ]; then
+  elif [ -z "$uncaptured" ] && [ "$files" = "$baseline" ] && [ "$agent_head" = "$start_head" ] && [ "$check" = "$check_before" ] &&
+    ! has_other_companions; then
     work_fact=same
   fi
   facts=" reason:$reason_fact exit:$exit_fact oom:$oom_fact disk:$disk_fact end:$end session:$seen_session refused:$refused"
@@ -182,10 +183,11 @@ write_result() {
   text="class $class${nl}reason $reason$nl"
   for line in "exit $exit" "signal $signal" "check $check" "check_before $check_before" "baseline $baseline" "start_head $start_head" \
     "tree $files" "capture $capture" "uncaptured $uncaptured" "head $agent_head" "oom $oom" "disk $disk_state" "resumed $resumed" \
-    "active ${active:-$spent}" "session $(link_of "$job/session")" "detail $detail"; do
+    "companions_before $companions_before" "active ${active:-$spent}" "session $(link_of "$job/session")" "detail $detail"; do
     [ -z "${line#* }" ] || text=$text$line$nl
   done
   [ -z "$check_files" ] || text=$text$check_files$nl
+  [ ! -s "$at/companions" ] || text=$text$(cat "$at/companions")$nl
   text="${text}end 1$nl"
   allocate_result
   printf %s "$text" 1<>"$at/.result" && dd if=/dev/null of="$at/.result" bs=1 seek="${#text}" 2>/dev/null &&

@@ -58,13 +58,13 @@ claim_attempt() {
 }
 
 # The facts of an attempt. Every step may set them, and they start empty.
-# Shared: $class, $reason, $exit, $signal, $check, $check_before, $baseline, $start_head, $files, $agent_head, $capture,
+# Shared: $class, $reason, $exit, $signal, $check, $check_before, $baseline, $start_head, $companions_before, $files, $agent_head, $capture,
 # $uncaptured, $lacking, $oom, $disk_state, $session, $session_mode, $resumed, $agent, $note, $detail; $spent,
 # $served and $active (seconds of active time: of this watcher, of earlier ones, and in all); $ended, $task_place,
 # $terminal_at, $ends, $seen, $seen_to, $seen_size, $moved_at, $base,
 # $noted_kin and $last_runs.
 reset_facts() {
-  class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' uncaptured='' agent_head='' start_head=''
+  class='' reason=exit exit='' check='' check_before='' baseline='' files='' capture='' uncaptured='' agent_head='' start_head='' companions_before=''
   spent=0 served=0 active='' note='' detail='' task_place='' session='' session_mode=none agent='' terminal_at=''
   seen_size=0 moved_at=0 base='' ended='' lacking='' signal='' resumed='' oom='' disk_state='' seen='' seen_to=0 ends='' noted_kin='' last_runs=''
   find_path "$spec/agent"
@@ -94,7 +94,7 @@ run_agent() {
 }
 
 # Takes over an attempt that an earlier watcher started: waits for its end and never starts it. Sets $baseline,
-# $check_before, $resumed, $served, $session, $session_mode and $start_head.
+# $check_before, $companions_before, $resumed, $served, $session, $session_mode and $start_head.
 attend() {
   find_attempt_tree
   field "$spec/grant" session_mode
@@ -102,6 +102,7 @@ attend() {
   session=$(link_of "$job/session")
   field "$at/before" baseline && baseline=$value
   field "$at/before" head && start_head=$value
+  field "$at/before" companions && companions_before=$value
   field "$at/before" check && check_before=$value
   field "$at/before" resumed && resumed=$value
   # The active time under earlier watchers.

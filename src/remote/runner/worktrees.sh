@@ -29,6 +29,7 @@ capture_worktrees() {
 # checkout, and a NUL follows each. Worktrees that the last capture took and empty directories are left out.
 list_siblings() {
   find_git_dir
+  list_companion_paths >"$job/capture.git/beside"
   for entry in "${tree%/*}"/* "${tree%/*}"/.[!.]* "${tree%/*}"/..?*; do
     [ -e "$entry" ] || [ -h "$entry" ] || continue
     case ${entry##*/} in owner | key | kept | held | gone | "${tree##*/}") continue ;; esac
@@ -37,7 +38,7 @@ list_siblings() {
     if [ -d "$entry" ] && [ ! -h "$entry" ] && [ -z "$(ls -A "$entry" 2>&1)" ]; then continue; fi
     entry=../${entry##*/}
     # grep would take a name with a newline for several patterns.
-    case $entry in *"$nl"*) false ;; *) grep -qxF "$entry" "$job/capture.git/captured-worktrees" 2>/dev/null ;; esac ||
+    case $entry in *"$nl"*) false ;; *) cat "$job/capture.git/captured-worktrees" "$job/capture.git/beside" 2>/dev/null | grep -qxF "$entry" ;; esac ||
       printf '%s\0' "$entry"
   done
 }

@@ -5,6 +5,7 @@ use crate::model::attempt::{AttemptNo, Grant};
 use crate::model::handoff::Handoff;
 use crate::model::snapshot::Snapshot;
 use crate::model::verdict::Class;
+use crate::supervise::companions::companions_before;
 use crate::supervise::connection::HostConnection;
 use crate::supervise::dispatch::grant::record_grant;
 use crate::supervise::dispatch::shown_command::shown_command;
@@ -84,6 +85,7 @@ pub(in crate::supervise) fn captured_before(record: &Record, n: AttemptNo) -> Re
         operation: None,
         cache_key: None,
         history: None,
+        companions: companions_before(record, n)?,
         left_behind: vec![],
         unmatched: vec![],
     })

@@ -10,18 +10,24 @@ use crate::model::id::{HandoffId, RemoteName};
 use crate::model::snapshot::Oid;
 use crate::model::status::Status;
 use crate::state::store::{Store, Summary};
+use crate::supervise::companions::{held_in_companions, shipped_commits};
 use crate::supervise::error::Error;
 use crate::supervise::services::{Services, blocking};
 
 /// Maximum number of handoffs whose trees are offered to the next one. An older one has lost its tree to a later one.
 const MOST_AT_REST: usize = 16;
 
-/// Lines `tree <id>` for files, newest first, and `commit <id>` for history. A ref below `refs/handoff/<id>/` is created
+/// Lines `tree <id>` for files, newest first, and `commit <id>` for history, of the companions, too. A ref below `refs/handoff/<id>/` is created
 /// only after everything that it refers to was fetched and verified.
 pub(in crate::supervise) async fn acknowledged(services: &Services, handoff: &Handoff) -> Result<String, Error> {
     let (repository, below) = (services.repository.clone(), refs::of(&handoff.request().id));
-    let held = blocking(move || repository.list_refs(&below)).await??;
-    Ok(lines_of(handoff, &held))
+    let mut held = blocking(move || repository.list_refs(&below)).await??;
+    held.extend(held_in_companions(services, handoff));
+    let mut text = lines_of(handoff, &held);
+    for shipped in shipped_commits(handoff) {
+        _ = writeln!(text, "tree {shipped}\ncommit {shipped}");
+    }
+    Ok(text)
 }
 
 /// The newest handoffs of this repository whose trees on `host` another one may use: a line `handoff <name>` for each,

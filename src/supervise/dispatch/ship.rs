@@ -5,16 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::git::pack_file::{self, LARGE, PackFile};
-use crate::git::repository::Repository;
 use crate::model::attempt::Reason;
 use crate::model::handoff::Handoff;
 use crate::model::root::Instance;
 use crate::model::snapshot::Oid;
 use crate::model::verdict::Class;
 use crate::remote::client::Remote;
+use crate::remote::ensure::Ensure;
 use crate::remote::error::RemoteError;
 use crate::remote::receive_pack::{AT_ONCE, Cache, Push};
-use crate::supervise::dispatch::Prepared;
+use crate::supervise::dispatch::{Objects, Prepared};
 use crate::supervise::error::Error;
 use crate::supervise::progress::{Progress, Reporter, Throttle};
 
@@ -29,44 +29,57 @@ pub(super) fn ship_was_broken(handoff: &Handoff, prepared: &Prepared) -> bool {
 pub(super) struct Shipment<'a> {
     pub remote: &'a Remote,
     pub prepared: &'a Prepared,
-    pub repository: &'a Repository,
     pub reporter: &'a Arc<dyn Reporter>,
 }
 
 impl Shipment<'_> {
-    /// Sends objects, spec and secrets, and returns the instance that the host showed. If the host refuses the pack, a
-    /// second one builds on the tips that the host has now. If it refuses that too, its cache is repaired and gets all
-    /// objects, as one does that is known to be damaged (`is_broken`): nothing in it is relied on.
+    /// Sends the objects of the companions, then those of the handoff with its spec and secrets. Returns the instance
+    /// that the host showed.
     pub async fn send(&self, is_broken: bool) -> Result<Instance, Error> {
-        let Prepared { ensure, refs, outboxes, tips, .. } = self.prepared;
+        let Prepared { ensure, own, companions, outboxes } = self.prepared;
         // The host took the objects in before the attempt started.
         if ensure.started {
             return Ok(self.remote.ensure(ensure, None).await?);
         }
-        if is_broken {
-            self.repair_cache().await?;
+        for companion in companions {
+            self.deliver(companion, None, is_broken).await?;
         }
-        let pack = if is_broken { self.pack(&[]).await? } else { self.first_pack().await? };
-        let mut sent = self.send_with(&pack).await;
+        let instance = self.deliver(own, Some(ensure), is_broken).await?;
+        pack_file::forget(outboxes)?;
+        instance.ok_or_else(|| Error::Inner("the host showed no instance".to_owned()))
+    }
+
+    /// Sends the objects of one repository, with `ensure` where it starts the attempt. If the host refuses the pack, a
+    /// second one builds on the tips that the host has now. If it refuses that too, its cache is repaired and gets all
+    /// objects, as one does that is known to be damaged (`is_broken`): nothing in it is relied on.
+    async fn deliver(
+        &self,
+        objects: &Objects,
+        ensure: Option<&Ensure>,
+        is_broken: bool,
+    ) -> Result<Option<Instance>, Error> {
+        if is_broken {
+            self.repair_cache(objects).await?;
+        }
+        let pack = if is_broken { pack_for(objects, &[]).await? } else { self.first_pack(objects).await? };
+        let mut sent = self.send_with(objects, ensure, &pack).await;
         if !is_broken && let Err(Error::Remote(RemoteError::PackRefused { tips: held, .. })) = &sent {
             // The pack was damaged on the way, or built on tips that were deleted in the meantime.
-            forget_tips(tips)?;
-            sent = self.send_with(&self.pack(held).await?).await;
+            forget_tips(&objects.tips)?;
+            sent = self.send_with(objects, ensure, &pack_for(objects, held).await?).await;
         }
         if !is_broken && let Err(Error::Remote(RemoteError::PackRefused { .. })) = &sent {
             // If the cache is whole, its history ends earlier: its tips reach more here, in a clone that was deepened.
-            self.repair_cache().await?;
-            sent = self.send_with(&self.pack(&[]).await?).await;
+            self.repair_cache(objects).await?;
+            sent = self.send_with(objects, ensure, &pack_for(objects, &[]).await?).await;
         }
         let instance = sent?;
-        remember_tips(tips, refs);
-        pack_file::forget(outboxes)?;
+        remember_tips(&objects.tips, &objects.refs);
         Ok(instance)
     }
 
-    async fn repair_cache(&self) -> Result<bool, Error> {
-        let Prepared { ensure, key, format, .. } = self.prepared;
-        let repaired = self.remote.repair_cache(&ensure.name, key, format).await?;
+    async fn repair_cache(&self, objects: &Objects) -> Result<bool, Error> {
+        let repaired = self.remote.repair_cache(&objects.name, &objects.key, &objects.format).await?;
         if repaired {
             let text =
                 format!("the repository in the cache of {} is damaged; everything is sent again", self.remote.host());
@@ -76,45 +89,42 @@ impl Shipment<'_> {
     }
 
     /// The pack to try first: one whose transfer had begun, or a new one.
-    async fn first_pack(&self) -> Result<PackFile, Error> {
-        let Prepared { outbox, tips: remembered, captured, .. } = self.prepared;
-        if let Some(pack) = pack_file::kept(self.repository, outbox, &self.tips()) {
+    async fn first_pack(&self, objects: &Objects) -> Result<PackFile, Error> {
+        if let Some(pack) = pack_file::kept(&objects.repository, &objects.outbox, &objects.oids()) {
             return Ok(pack);
         }
-        if let Some(held) = remembered_tips(remembered) {
-            let pack = self.pack(&[&held[..], captured].concat()).await?;
+        if let Some(held) = remembered_tips(&objects.tips) {
+            let pack = pack_for(objects, &[&held[..], &objects.captured].concat()).await?;
             // A host that no longer has the tips refuses the pack, which costs little if the pack is small.
             if pack.length <= AT_ONCE {
                 return Ok(pack);
             }
         }
-        let mut held = self.remote.tips(self.cache()).await?;
+        let mut held = self.remote.tips(objects.cache()).await?;
         // A large pack that the host refuses costs much, so it builds on nothing that the host did not name.
-        if captured.first().is_some_and(|commit| held.contains(commit)) {
-            held.extend(captured.iter().cloned());
+        if objects.captured.first().is_some_and(|commit| held.contains(commit)) {
+            held.extend(objects.captured.iter().cloned());
         }
-        self.pack(&held).await
-    }
-
-    /// A pack of everything that `held` does not reach.
-    async fn pack(&self, held: &[Oid]) -> Result<PackFile, Error> {
-        Ok(pack_file::make(self.repository, &self.prepared.outbox, &self.tips(), held, &self.prepared.ends).await?)
+        pack_for(objects, &held).await
     }
 
     /// Sends a pack and `ensure`: in one request if the pack is small.
-    async fn send_with(&self, pack: &PackFile) -> Result<Instance, Error> {
-        let Prepared { ensure, refs, shallow, outbox, .. } = self.prepared;
-        let push = Push { cache: self.cache(), pack, refs, shallow };
-        let sent = if pack.length <= AT_ONCE {
-            self.remote.ensure(ensure, Some(&push)).await
-        } else {
-            match self.send_large(&push).await {
-                Ok(()) => self.remote.ensure(ensure, None).await,
-                Err(error) => Err(error),
-            }
+    async fn send_with(
+        &self,
+        objects: &Objects,
+        ensure: Option<&Ensure>,
+        pack: &PackFile,
+    ) -> Result<Option<Instance>, Error> {
+        let push = Push { cache: objects.cache(), pack, refs: &objects.refs, shallow: &objects.shallow };
+        let sent = match ensure {
+            Some(ensure) if pack.length <= AT_ONCE => self.remote.ensure(ensure, Some(&push)).await.map(Some),
+            _ => match (self.send_large(&push).await, ensure) {
+                (Ok(()), Some(ensure)) => self.remote.ensure(ensure, None).await.map(Some),
+                (sent, _) => sent.map(|()| None),
+            },
         };
         if matches!(sent, Err(RemoteError::PackRefused { .. })) {
-            pack_file::forget(outbox)?;
+            pack_file::forget(&objects.outbox)?;
         }
         Ok(sent?)
     }
@@ -129,15 +139,22 @@ impl Shipment<'_> {
         };
         self.remote.send_pack(push, arrived).await
     }
+}
 
-    fn tips(&self) -> Vec<Oid> {
-        self.prepared.refs.iter().map(|(oid, _)| oid.clone()).collect()
+impl Objects {
+    fn oids(&self) -> Vec<Oid> {
+        self.refs.iter().map(|(oid, _)| oid.clone()).collect()
     }
 
     fn cache(&self) -> Cache<'_> {
-        let Prepared { ensure, key, format, .. } = self.prepared;
-        Cache { name: &ensure.name, key, format }
+        Cache { name: &self.name, key: &self.key, format: &self.format }
     }
+}
+
+/// A pack of everything that `held` does not reach.
+async fn pack_for(objects: &Objects, held: &[Oid]) -> Result<PackFile, Error> {
+    let Objects { repository, outbox, ends, .. } = objects;
+    Ok(pack_file::make(repository, outbox, &objects.oids(), held, ends).await?)
 }
 
 /// The tips that the last push to the host left there to stay; `None` if that is not known. They are a hint: only the

@@ -7,12 +7,14 @@ use bytes::Bytes;
 
 use crate::agent::command::CommandError;
 use crate::agent::{command, host_rules};
+use crate::git::repository::Repository;
 use crate::git::ship_facts::ShipFacts;
 use crate::model::attempt::Grant;
+use crate::model::companion::word_of;
 use crate::model::handoff::Handoff;
 use crate::model::host::Host;
 use crate::model::profile::{Profile, SessionMode};
-use crate::model::snapshot::{Oid, Snapshot};
+use crate::model::snapshot::{Companion, Oid, Snapshot};
 
 /// How the first attempt of a grant begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,16 @@ pub struct Prompts {
     pub attached: String,
 }
 
+/// A companion that is sent.
+pub struct SentCompanion {
+    pub companion: Companion,
+    pub repository: Repository,
+    pub facts: ShipFacts,
+    /// As in [`Parts`].
+    pub lfs: Option<Oid>,
+    pub raw: Vec<Vec<u8>>,
+}
+
 /// The inputs of a grant's spec.
 pub struct Parts<'a> {
     pub handoff: &'a Handoff,
@@ -44,6 +56,8 @@ pub struct Parts<'a> {
     pub lfs: Option<&'a Oid>,
     /// Paths that are no pointers, though their attributes say Git LFS.
     pub raw: &'a [Vec<u8>],
+    /// The companions that are sent with it.
+    pub companions: &'a [SentCompanion],
     /// `false`: the tree stays as the last attempt left it.
     pub checkout: bool,
     pub start: Start,
@@ -69,11 +83,11 @@ pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
         files.insert(name.to_owned(), Bytes::from(text));
     };
     put("grant", grant(parts));
-    put("ship", ship(parts));
+    put("ship", ship(facts, parts.ship, parts.lfs, parts.checkout, &handoff.request().subdir));
     put("held", parts.held.to_owned());
     put("resting", parts.resting.to_owned());
     put("caches", host.caches.iter().map(|pattern| format!("{}\n", pattern.replace('\n', " "))).collect());
-    put("remotes", facts.remotes.iter().map(|(name, url)| format!("{name}\t{url}\n")).collect());
+    put("remotes", remotes(facts));
     put("config", facts.config.clone());
     put("agent", agent(profile, &host.path));
     for (name, text) in command::scripts(profile, model)? {
@@ -100,14 +114,42 @@ pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
         put(name, text);
     }
     if !parts.raw.is_empty() {
-        // A path may have a newline.
-        let line =
-            |path: &Vec<u8>| path.iter().map(|byte| if *byte == b'\n' { 1 } else { *byte }).chain([b'\n']).collect();
-        let lines: Vec<Vec<u8>> = parts.raw.iter().map(line).collect();
-        files.insert("lfs-raw".to_owned(), Bytes::from(lines.concat()));
+        files.insert("lfs-raw".to_owned(), lines_of(parts.raw));
     }
     files.insert("exclude".to_owned(), Bytes::from(facts.excludes.clone()));
+    companions(parts, &mut files);
     Ok(files)
+}
+
+/// The list of the companions, and the files of each.
+fn companions(parts: &Parts, files: &mut BTreeMap<String, Bytes>) {
+    let mut list = String::new();
+    for SentCompanion { companion, facts, lfs, raw, .. } in parts.companions {
+        let word = word_of(&companion.path);
+        _ = writeln!(list, "{word} {}", companion.path);
+        let mut put = |name: &str, content: Bytes| files.insert(format!("companion/{word}/{name}"), content);
+        put("ship", Bytes::from(ship(facts, &companion.work, lfs.as_ref(), true, "")));
+        put("remotes", Bytes::from(remotes(facts)));
+        put("config", Bytes::from(facts.config.clone()));
+        put("exclude", Bytes::from(facts.excludes.clone()));
+        if !raw.is_empty() {
+            put("lfs-raw", lines_of(raw));
+        }
+    }
+    if !list.is_empty() {
+        files.insert("companions".to_owned(), Bytes::from(list));
+    }
+}
+
+/// Paths, one a line; \u{1} stands for a newline.
+fn lines_of(paths: &[Vec<u8>]) -> Bytes {
+    let line = |path: &Vec<u8>| path.iter().map(|byte| if *byte == b'\n' { 1 } else { *byte }).chain([b'\n']).collect();
+    let lines: Vec<Vec<u8>> = paths.iter().map(line).collect();
+    Bytes::from(lines.concat())
+}
+
+fn remotes(facts: &ShipFacts) -> String {
+    facts.remotes.iter().map(|(name, url)| format!("{name}\t{url}\n")).collect()
 }
 
 fn grant(parts: &Parts) -> String {
@@ -149,8 +191,7 @@ fn check_at_base(handoff: &Handoff) -> Option<i32> {
     since.find_map(|(_, attempt)| attempt.outcome.as_ref()?.check_before)
 }
 
-fn ship(parts: &Parts) -> String {
-    let Parts { handoff, facts, ship, lfs, checkout, .. } = parts;
+fn ship(facts: &ShipFacts, ship: &Snapshot, lfs: Option<&Oid>, checkout: bool, subdir: &str) -> String {
     let mut text = String::new();
     let mut line = |key: &str, value: &str| {
         if !value.is_empty() {
@@ -164,13 +205,13 @@ fn ship(parts: &Parts) -> String {
     line("head", ship.head.commit().map_or("", Oid::as_str));
     line("index_tree", ship.index_tree.as_str());
     line("files_tree", ship.files_tree.as_str());
-    if let Some(extra) = ship.extra.as_ref().filter(|_| *checkout) {
+    if let Some(extra) = ship.extra.as_ref().filter(|_| checkout) {
         line("extra_tree", extra.tree.as_str());
     }
     if let Some(lfs) = lfs {
         line("content", lfs.as_str());
     }
-    if let Some(operation) = ship.operation.as_ref().filter(|_| *checkout) {
+    if let Some(operation) = ship.operation.as_ref().filter(|_| checkout) {
         line("operation", operation.commit.as_str());
         line("listing", operation.listing.as_ref().map_or("", Oid::as_str));
         for (oid, name) in &operation.branches {
@@ -181,10 +222,10 @@ fn ship(parts: &Parts) -> String {
     if let Some((remote, merge)) = &facts.upstream {
         line("upstream", &format!("{remote} {merge}"));
     }
-    line("subdir", &handoff.request().subdir);
+    line("subdir", subdir);
     line("author", &facts.author_name);
     line("email", &facts.author_email);
-    line("adopt", if *checkout { "yes" } else { "no" });
+    line("adopt", if checkout { "yes" } else { "no" });
     for (oid, name) in &facts.refs {
         line("ref", &format!("{oid} {name}"));
     }

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use crate::git;
 use crate::git::capture::Captured;
+use crate::git::companions::direct;
 use crate::git::repository::Repository;
 use crate::git::takeover_worktree::{Takeover, own_branch, removal};
 use crate::model::event::{Kind, Owner};
+use crate::model::snapshot::Snapshot;
 use crate::supervise::attempt::relaunch::last_work;
+use crate::supervise::companions::worktrees::CompanionWorktrees;
 use crate::supervise::connection::PATIENCE;
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
@@ -51,20 +54,25 @@ impl Driver {
             self.record.complete_removal(round, stored).await?;
         }
         let repository = self.record.services.repository.clone();
-        let work = last_work(&self.record)?.commit;
+        let Snapshot { commit: work, companions: before, .. } = last_work(&self.record)?;
         let worktree = takeover_worktree(&self.record.services, self.handoff());
         let worktree = worktree.filter(|_| self.handoff().is_worktree_current());
         let own = own_branch(takeover);
         let branch = self.handoff().worktree_branch().filter(|_| self.handoff().is_worktree_current());
         let (place, branch) = (worktree.clone(), branch.unwrap_or(&own).to_owned());
+        let companions = match &worktree {
+            Some(worktree) => Some(CompanionWorktrees::find(&self.record, round, worktree).await?),
+            None => None,
+        };
+        let inner = companions.as_ref().map(|companions| direct(&companions.states, "")).unwrap_or_default();
         let found = blocking(move || {
             let state = repository.without_record(repository.read_capture(&work)?)?;
             let is_changed =
-                place.map_or(Ok(false), |place| removal::is_unchanged(&place, &state).map(|same| !same))?;
+                place.map_or(Ok(false), |place| removal::is_unchanged(&place, &state, &inner).map(|same| !same))?;
             Found::read(&repository, branch, state, is_changed)
         });
         let found = found.await??;
-        if found.is_changed {
+        if found.is_changed || companions.as_ref().is_some_and(|companions| !companions.are_unchanged(&before)) {
             let why = vec!["its work has changed".to_owned()];
             return Err(Error::NotReturned { id, why, is_changed: true });
         }
@@ -85,6 +93,9 @@ impl Driver {
                 let why = report.why.into_iter().chain(only_there).collect();
                 return Err(Error::NotReturned { id, why, is_changed: false });
             }
+        }
+        if let Some(companions) = companions {
+            companions.remove_branches(&before).await?;
         }
         self.record.services.repository.remove_branch(&own, &found.state.head)?;
         Ok(worktree)

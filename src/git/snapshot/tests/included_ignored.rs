@@ -9,7 +9,7 @@ fn taken(repo: &Repo, include: &[&str]) -> Snapshot {
 
 fn taken_for_run(repo: &Repo, include: &[&str]) -> Snapshot {
     let include: Vec<_> = include.iter().map(|pattern| (*pattern).to_owned()).collect();
-    super::super::take_for_run(&repo.open(), &include, &|_, _| {}).unwrap()
+    super::super::take_for_run(&repo.open(), &include, &[], &|_, _| {}).unwrap()
 }
 
 fn ignoring() -> Repo {

@@ -21,7 +21,7 @@ fn admin(repo: &Repo) -> PathBuf {
 }
 
 fn found(repo: &Repo, path: &Path, saved: &Saved) -> Unsaved {
-    unsaved(&repo.open(), path, saved).unwrap()
+    unsaved(&repo.open(), path, saved, &[]).unwrap()
 }
 
 fn write(path: &Path, name: &str, text: &str) {

@@ -62,10 +62,10 @@ fn a_worktree_without_a_commit_is_removed_only_if_it_never_had_one() {
     let (repo, work) = unborn(Repo::empty());
     let saved = Saved { states: vec![work.clone()], extras: vec![] };
     let landed = land(&repo, &work).unwrap();
-    assert!(unsaved(&repo.open(), &landed.path, &saved).unwrap().is_empty());
+    assert!(unsaved(&repo.open(), &landed.path, &saved, &[]).unwrap().is_empty());
     git_in(&landed.path, ["commit", "-q", "-m", "by hand"]);
     git_in(&landed.path, ["update-ref", "-d", "HEAD"]);
-    let why = unsaved(&repo.open(), &landed.path, &saved).unwrap().why;
+    let why = unsaved(&repo.open(), &landed.path, &saved, &[]).unwrap().why;
     assert!(why.len() == 1 && why[0].contains("in its reflog"), "{why:?}");
     takeover(1, |it| remove(&repo.open(), it, &landed.path)).unwrap();
     assert!(!landed.path.exists());

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::git::capture::Captured;
+use crate::git::companions::direct;
 use crate::git::takeover_worktree::Takeover;
 use crate::git::takeover_worktree::removal::{self, Saved, Unsaved};
 use crate::mirror::RECORD;
+use crate::supervise::companions::worktrees::CompanionWorktrees;
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
 use crate::supervise::record::Record;
@@ -77,12 +79,17 @@ impl Record {
         let saved = self.saved()?;
         let words = self.carry_words(&worktree)?;
         let (repository, place) = (self.services.repository.clone(), worktree.clone());
-        let compared = blocking(move || removal::unsaved(&repository, &place, &saved));
+        let companions = CompanionWorktrees::find(self, round, &worktree).await?;
+        let inner = direct(&companions.states, "");
+        let compared = blocking(move || removal::unsaved(&repository, &place, &saved, &inner));
         let mut unsaved = match compared.await? {
             Err(crate::git::Error::Unfit { what, .. }) => Unsaved { why: vec![what], ..Unsaved::default() },
             unsaved => unsaved?,
         };
         unsaved.why.extend(words);
+        unsaved.why.extend(companions.unsaved.why.iter().cloned());
+        unsaved.ignored.extend(companions.unsaved.ignored.iter().cloned());
+        unsaved.is_dirty |= companions.unsaved.is_dirty;
         // The record is not one of the files that only the worktree has.
         unsaved.ignored.retain(|path| !Path::new(path).starts_with(RECORD));
         let removed = unsaved.why.is_empty() && (discard || unsaved.ignored.is_empty());
@@ -91,6 +98,7 @@ impl Record {
             for path in &unsaved.ignored {
                 self.tell(&Progress::Note { text: format!("deleting {}", worktree.join(path).display()) });
             }
+            companions.remove().await?;
             let (repository, place) = (self.services.repository.clone(), worktree.clone());
             let (id, name) = (self.id().clone(), self.name.clone());
             let remove =
