@@ -152,7 +152,8 @@ fn r44_odd_repositories() {
     assert_eq!(code, Some(0), "{told}");
     for listed in [
         "nested/ (nested repository)",
-        "sub (submodule with untracked files)",
+        "repository: sub at ",
+        " with 1 untracked file",
         "secret.txt (unreadable)",
         "model.weights (LFS content is not here; run: git lfs pull)",
         "ignored/ (ignored)",
@@ -161,6 +162,8 @@ fn r44_odd_repositories() {
     ] {
         assert!(told.contains(listed), "{listed:?} is not in\n{told}");
     }
+    let dirt = owner_git(&site, &["-C", "sub", "show", "refs/handoff/odd/base:dirt.txt"]);
+    assert_eq!(dirt, "dirt", "the submodule's own repository has what was sent");
     let base = |file: &str| owner_git(&site, &["show", &format!("refs/handoff/odd/base:{file}")]);
     assert_eq!(
         (base("assumed.txt").as_str(), base("skipped.txt").as_str()),
