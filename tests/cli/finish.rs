@@ -54,11 +54,11 @@ fn content_that_did_not_pass_its_filter_is_on_no_branch() {
         "turn 1\nedit big.bin <<END\ncontent\nEND\nrun git add -A && git commit -qm raw\nfinish Done.\n",
     );
     let filter = laptop.top().join("filter");
-    std::fs::write(&filter, "#!/bin/sh\necho version https://git-lfs.github.com/spec/v1; cksum\n").unwrap();
+    std::fs::write(&filter, "#!/bin/sh\nprintf '\\000GITCRYPT\\000'; cksum\n").unwrap();
     std::fs::set_permissions(&filter, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let set_filter = || laptop.git(&["config", "filter.lfs.clean", filter.to_str().unwrap()]);
+    let set_filter = || laptop.git(&["config", "filter.git-crypt.clean", filter.to_str().unwrap()]);
     set_filter();
-    laptop.write(".gitattributes", "*.bin filter=lfs\n");
+    laptop.write(".gitattributes", "*.bin filter=git-crypt\n");
     laptop.git(&["add", "-A"]);
     laptop.git(&["commit", "-qm", "attributes"]);
     laptop.run([TASK]).run().exits(0).done();
@@ -68,7 +68,7 @@ fn content_that_did_not_pass_its_filter_is_on_no_branch() {
     assert_eq!(branches(&laptop), "main\n");
 
     // Where the filter is not set up, git takes the agent's commit for complete.
-    laptop.git(&["config", "--unset", "filter.lfs.clean"]);
+    laptop.git(&["config", "--unset", "filter.git-crypt.clean"]);
     laptop.takeover().exits(0).done();
     let worktree = laptop.worktree();
     finish().exits(2).complains("did not pass their filter: big.bin").complains("add --renormalize . && git").done();
@@ -76,7 +76,7 @@ fn content_that_did_not_pass_its_filter_is_on_no_branch() {
     laptop.git_in(&worktree, &["add", "--renormalize", "."]);
     laptop.git_in(&worktree, &["commit", "-qm", "stored as it should be"]);
     finish().exits(0).says("branch fix-till is at").done();
-    assert!(laptop.git(&["show", "fix-till:big.bin"]).starts_with("version https://git-lfs"));
+    assert!(laptop.git(&["show", "fix-till:big.bin"]).starts_with("\0GITCRYPT\0"));
 }
 
 #[test]
