@@ -162,7 +162,8 @@ fn r44_odd_repositories() {
     ] {
         assert!(told.contains(listed), "{listed:?} is not in\n{told}");
     }
-    let dirt = owner_git(&site, &["-C", "sub", "show", "refs/handoff/odd/base:dirt.txt"]);
+    let kept = owner_git(&site, &["-C", "sub", "for-each-ref", "--format=%(refname)", "refs/handoff/odd-*/base"]);
+    let dirt = owner_git(&site, &["-C", "sub", "show", &format!("{kept}:dirt.txt")]);
     assert_eq!(dirt, "dirt", "the submodule's own repository has what was sent");
     let base = |file: &str| owner_git(&site, &["show", &format!("refs/handoff/odd/base:{file}")]);
     assert_eq!(

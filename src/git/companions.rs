@@ -23,8 +23,10 @@ pub enum Purpose<'a> {
     Run(Tell<'a>),
     /// Nothing is stored.
     Preview,
-    /// They are shipped to a checkout that exists, or compared.
+    /// They are compared.
     Work,
+    /// They are shipped to a checkout that exists: only those at these paths.
+    Give(&'a [String]),
 }
 
 /// A companion before its snapshot.
@@ -63,6 +65,17 @@ pub fn take(repo: &Repository, named: &[Named], purpose: Purpose<'_>) -> Result<
     find_submodules(repo, "", 0, &mut found)?;
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found.dedup_by(|a, b| a.path == b.path);
+    let mut directories = vec![repo.common_dir().to_owned()];
+    for Found { path, repo } in &found {
+        if directories.iter().any(|known| known == repo.common_dir()) {
+            let what = format!("{path} is a worktree of a repository that is sent already");
+            return Err(Error::unfit(what, "name only one worktree of a repository"));
+        }
+        directories.push(repo.common_dir().to_owned());
+    }
+    if let Purpose::Give(known) = purpose {
+        found.retain(|found| known.contains(&found.path));
+    }
     let mut taken: Vec<Companion> = Vec::new();
     // The snapshot of the outer one has the commits of the inner ones.
     for Found { path, repo } in found.into_iter().rev() {
@@ -70,7 +83,7 @@ pub fn take(repo: &Repository, named: &[Named], purpose: Purpose<'_>) -> Result<
         let work = match purpose {
             Purpose::Run(tell) => snapshot::take_for_run(&repo, &[], &inner, tell),
             Purpose::Preview => snapshot::preview(&repo, &[], &inner),
-            Purpose::Work => snapshot::take_with_companions(&repo, &[], &inner),
+            Purpose::Work | Purpose::Give(_) => snapshot::take_with_companions(&repo, &[], &inner),
         }?;
         // Finding the key notes it in the repository.
         let cache_key = match purpose {
@@ -107,8 +120,8 @@ pub fn preview(repo: &Repository, include: &[String], named: &[Named]) -> Result
 ///
 /// # Errors
 /// As there.
-pub fn take_work(repo: &Repository, include: &[String], named: &[Named]) -> Result<Snapshot> {
-    let companions = take(repo, named, Purpose::Work)?;
+pub fn take_work(repo: &Repository, include: &[String], named: &[Named], purpose: Purpose<'_>) -> Result<Snapshot> {
+    let companions = take(repo, named, purpose)?;
     let work = snapshot::take_with_companions(repo, include, &direct(&companions, ""))?;
     Ok(joined(work, companions))
 }
@@ -195,13 +208,19 @@ impl Repository {
         linked.map(oid).transpose()
     }
 
-    /// Whether a commit is in a branch, a remote-tracking branch or a tag. One that is not here is in none.
+    /// Whether a commit needs no branch: it is in one that the user made or fetched, or in a tag, or it is not here.
     ///
     /// # Errors
     /// git fails.
-    pub fn is_in_a_branch(&self, commit: &Oid) -> Result<bool> {
-        let containing = self.git("for-each-ref").args(["--count=1", "--format=x", "--contains", commit.as_str()]);
-        Ok(!containing.args(["refs/heads", "refs/remotes", "refs/tags"]).run()?.is_empty())
+    pub fn needs_no_branch(&self, commit: &Oid) -> Result<bool> {
+        if !self.git("cat-file").args(["-e", &format!("{commit}^{{commit}}")]).output()?.status.success() {
+            return Ok(true);
+        }
+        let containing = self.git("for-each-ref").args(["--format=%(refname)", "--contains", commit.as_str()]);
+        let listed = containing.args(["refs/heads", "refs/remotes", "refs/tags"]).run()?;
+        // The branch of a takeover's worktree is ours.
+        let own = "refs/heads/handoff/";
+        Ok(String::from_utf8_lossy(&listed).lines().any(|name| !name.starts_with(own)))
     }
 
     /// The repository of a companion of a handoff that began in the directory `top`.

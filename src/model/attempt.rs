@@ -212,6 +212,9 @@ pub struct Outcome {
     /// The captures of the companions in the host's caches, by the word of the companion.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub companions: Vec<(String, Oid)>,
+    /// The companions that were not there any more at the end, by their words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions_gone: Vec<String>,
     /// Active time of the attempt in seconds.
     #[serde(default)]
     pub active: u64,

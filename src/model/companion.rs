@@ -27,7 +27,9 @@ pub fn word_of(path: &str) -> String {
 pub fn is_possible(path: &str) -> bool {
     let inner = path.strip_prefix("../");
     let plain = inner.unwrap_or(path);
-    let good = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.eq_ignore_ascii_case(".git");
+    let good = |part: &str| {
+        !part.is_empty() && part.trim() == part && part != "." && part != ".." && !part.eq_ignore_ascii_case(".git")
+    };
     let beside = inner.is_none_or(|name| !name.contains('/') && !RESERVED.contains(&name));
     beside && path.len() <= 1000 && !path.chars().any(char::is_control) && plain.split('/').all(good)
 }

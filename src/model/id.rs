@@ -51,6 +51,12 @@ impl HandoffId {
         Self(format!("{}-{n}", self.0))
     }
 
+    /// The name of the handoff's refs in the repository of a companion. Handoffs of two repositories may have the same id
+    /// and the same companion.
+    pub fn in_companion(&self, uid: &Uid) -> Self {
+        Self(format!("{}-{}", self.0, uid.0))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

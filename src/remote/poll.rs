@@ -27,8 +27,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 const MOST_CHECK_FILES: usize = 5;
 /// Maximum captures of companions that are read of an attempt.
 pub(super) const MOST_COMPANIONS: usize = 1000;
-/// Maximum bytes of a result file, which is a few short lines.
-const LONGEST_RESULT: u64 = 16 << 10;
+/// Maximum bytes of a result file, which is a few short lines, and one for each companion.
+const LONGEST_RESULT: u64 = 256 << 10;
 
 /// One stream that a poll asks for.
 #[derive(Clone, Debug)]
@@ -340,6 +340,10 @@ pub fn read_result(text: &str) -> Option<Outcome> {
             "start_head" => outcome.start_head = kept(),
             "companions_before" => outcome.companions_before = kept(),
             "companions" => outcome.companions_after = kept(),
+            "companion" if value.ends_with(" gone") => {
+                let word = value.trim_end_matches(" gone").to_owned();
+                outcome.companions_gone.extend(Some(word).filter(|_| outcome.companions_gone.len() < MOST_COMPANIONS));
+            }
             "companion" => {
                 outcome.companions.extend(read_companion(value).filter(|_| outcome.companions.len() < MOST_COMPANIONS))
             }

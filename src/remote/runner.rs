@@ -110,6 +110,7 @@ pub fn text() -> &'static str {
         include_str!("runner/tips.sh"),
         include_str!("runner/worktrees.sh"),
         include_str!("runner/companions.sh"),
+        include_str!("runner/companion_work.sh"),
         include_str!("runner/capture.sh"),
         include_str!("runner/oom_evidence.sh"),
         include_str!("runner/json_reader.sh"),

@@ -15,7 +15,7 @@ use crate::git::transfer::Arrival;
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::event::Kind;
 use crate::model::handoff::Handoff;
-use crate::model::id::RemoteName;
+use crate::model::id::{HandoffId, RemoteName};
 use crate::model::refusal::RefusedRef;
 use crate::model::snapshot::Oid;
 use crate::model::uncaptured::Uncaptured;
@@ -91,12 +91,12 @@ pub(in crate::supervise) async fn fetch_commit(
     let (repository, key) = (&services.repository, cache_key(record)?);
     let cache = Cache { name: &name, key: &key, format: repository.format().word() };
     let inbox = services.store.inbox(&id);
-    let destination = Destination { repository, name: &name, inbox: &inbox };
+    let destination = Destination { repository, id: &id, name: &name, inbox: &inbox };
     let (arrival, length) = bring(record, remote, n, cache, destination).await?;
     let taken = arrival.take_in(commit).await?;
     pack_file::forget(&inbox)?;
     on_refused(record, n, taken.refused)?;
-    receive_lfs(record, repository, n, &taken.refs).await?;
+    receive_lfs(record, (repository, &id), n, &taken.refs).await?;
     if !taken.refs.iter().any(|(_, tip)| tip == commit) {
         return Ok(());
     }
@@ -134,11 +134,11 @@ pub(in crate::supervise) fn cache_key(record: &Record) -> Result<String, Error> 
 /// Puts contents of Git LFS that came with a capture to where git-lfs has them.
 async fn receive_lfs(
     record: &Record,
-    repository: &Repository,
+    (repository, id): (&Repository, &HandoffId),
     n: AttemptNo,
     taken: &[(String, Oid)],
 ) -> Result<(), Error> {
-    let name = refs::captured_lfs(record.id(), n);
+    let name = refs::captured_lfs(id, n);
     let Some((_, commit)) = taken.iter().find(|(taken, _)| *taken == name) else { return Ok(()) };
     let (repository, commit) = (repository.clone(), commit.clone());
     let refused = blocking(move || repository.receive_lfs(&commit)).await??;
@@ -179,6 +179,8 @@ pub(in crate::supervise) fn need_work(handoff: &Handoff) -> Result<(), Error> {
 #[derive(Clone, Copy)]
 pub(in crate::supervise) struct Destination<'a> {
     pub repository: &'a Repository,
+    /// The id that the handoff has there.
+    pub id: &'a HandoffId,
     /// The name that its refs have on the host.
     pub name: &'a RemoteName,
     /// The directory of its pack.
@@ -193,7 +195,7 @@ pub(in crate::supervise) async fn bring(
     remote: &Remote,
     n: AttemptNo,
     cache: Cache<'_>,
-    Destination { repository, name, inbox }: Destination<'_>,
+    Destination { repository, id, name, inbox }: Destination<'_>,
 ) -> Result<(Arrival, u64), Error> {
     let mut throttle = Throttle::default();
     let mut received = |received, length| {
@@ -203,11 +205,11 @@ pub(in crate::supervise) async fn bring(
     };
     let mut is_last = false;
     loop {
-        let (repo, id) = (repository.clone(), record.id().clone());
-        let held = blocking(move || repo.held_of(&id, is_last)).await??;
+        let (repo, of) = (repository.clone(), id.clone());
+        let held = blocking(move || repo.held_of(&of, is_last)).await??;
         let FetchedPack { refs, pack } =
             remote.fetch_pack(cache, (n, Content::Work), &held, inbox, &mut received).await?;
-        let arrived = Arrival::of(repository, (record.id(), name), n, &refs, &pack).await?;
+        let arrived = Arrival::of(repository, (id, name), n, &refs, &pack).await?;
         match arrived {
             Some(arrival) if arrival.is_connected() || is_last => return Ok((arrival, pack.length)),
             None if is_last => {

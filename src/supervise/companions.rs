@@ -10,6 +10,7 @@ use crate::git::repository::Repository;
 use crate::model::attempt::AttemptNo;
 use crate::model::companion::{CapturedCompanion, word_of};
 use crate::model::handoff::Handoff;
+use crate::model::id::HandoffId;
 use crate::model::snapshot::{Companion, Oid, Snapshot};
 use crate::supervise::error::Error;
 use crate::supervise::record::{Record, created_in};
@@ -18,6 +19,11 @@ use crate::supervise::services::Services;
 /// The directory in which the repositories of the companions are looked for.
 pub(in crate::supervise) fn companions_in(record: &Record) -> PathBuf {
     record.created_in()
+}
+
+/// The id of a handoff in the repositories of its companions.
+pub(in crate::supervise) fn companion_id(handoff: &Handoff) -> HandoffId {
+    handoff.request().id.in_companion(&handoff.request().uid)
 }
 
 /// The companions that were shipped, each with its newest shipped state.
@@ -48,10 +54,10 @@ pub(in crate::supervise) fn companions_before(record: &Record, n: AttemptNo) -> 
     let mut before = handoff.lineage().rev().filter(|(number, attempt)| *number < n && attempt.fetched.is_some());
     let last = before.next().map(|(_, attempt)| attempt);
     let left = last.map(|attempt| attempt.companions.clone()).unwrap_or_default();
-    // An attempt that captured companions, and not this one, has deleted it, or the host still has it.
-    let was_captured = last.and_then(|attempt| attempt.outcome.as_ref()).is_some_and(|it| !it.companions.is_empty());
+    let gone = last.and_then(|attempt| attempt.outcome.as_ref()).map(|outcome| outcome.companions_gone.clone());
+    let gone = gone.unwrap_or_default();
     let top = companions_in(record);
-    let present = |companion: &&Companion| !was_captured || left.iter().any(|left| left.path == companion.path);
+    let present = |companion: &&Companion| !gone.contains(&word_of(&companion.path));
     let newest = shipped(handoff).into_iter().filter(present).map(|companion| {
         let Some(left) = left.iter().find(|left| left.path == companion.path) else { return Ok(companion.clone()) };
         let repository = record.services.repository.companion(&top, &companion.path)?;
@@ -109,21 +115,26 @@ pub(in crate::supervise) fn are_companions_here(record: &Record, n: AttemptNo, w
     captured(record.handoff(), words).iter().all(|wanted| here.contains(wanted) && is_kept(record, n, wanted))
 }
 
-/// Whether the ref of a companion's capture is in its repository.
+/// Whether the ref of a companion's capture is in its repository, and everything that it and the refs next to it reach.
 fn is_kept(record: &Record, n: AttemptNo, captured: &CapturedCompanion) -> bool {
-    let opened = record.services.repository.companion(&companions_in(record), &captured.path);
-    let name = format!("{}{n}/work", refs::of(record.id()));
-    let held = opened.and_then(|repository| repository.list_refs(&name)).unwrap_or_default();
-    held.iter().any(|(found, oid)| *found == name && *oid == captured.commit)
+    let Ok(repository) = record.services.repository.companion(&companions_in(record), &captured.path) else {
+        return false;
+    };
+    let below = format!("{}{n}/", refs::of(&companion_id(record.handoff())));
+    let held = repository.list_refs(&below).unwrap_or_default();
+    let is_there = held.iter().any(|(name, oid)| *name == format!("{below}work") && *oid == captured.commit);
+    let objects: Vec<Oid> = held.into_iter().map(|(_, oid)| oid).collect();
+    is_there && repository.verify_connected(&objects).is_ok()
 }
 
 /// Keeps the work of companions in their repositories, so that no gc of the user's deletes it: the commit at the ref
-/// `name`, and what goes with it next to that.
+/// `name`, which is made of the id that the handoff has there, and what goes with it next to that.
 pub(in crate::supervise) fn keep_companions(
     record: &Record,
     companions: &[Companion],
-    name: &str,
+    name: impl Fn(&HandoffId) -> String,
 ) -> Result<(), Error> {
+    let name = &name(&companion_id(record.handoff()));
     let top = companions_in(record);
     for Companion { path, work } in companions {
         let repository = record.services.repository.companion(&top, path)?;
@@ -141,9 +152,11 @@ pub(in crate::supervise) fn keep_companions(
 pub(in crate::supervise) fn held_in_companions(services: &Services, handoff: &Handoff) -> Vec<(String, Oid)> {
     let top = created_in(services, handoff);
     let opened = shipped(handoff).into_iter().filter_map(|it| services.repository.companion(&top, &it.path).ok());
-    let below = refs::of(&handoff.request().id);
+    let (below, here) = (refs::of(&companion_id(handoff)), refs::of(&handoff.request().id));
     // A repository that cannot be read holds nothing, so the host keeps what it has of it.
-    opened.flat_map(|repository: Repository| repository.list_refs(&below).unwrap_or_default()).collect()
+    let held = opened.flat_map(|repository: Repository| repository.list_refs(&below).unwrap_or_default());
+    // The names are those that they would have in the handoff's repository.
+    held.map(|(name, oid)| (name.replacen(&below, &here, 1), oid)).collect()
 }
 
 /// The bases of the companions, which the laptop has.

@@ -25,7 +25,7 @@ use crate::remote::ensure::Ensure;
 use crate::remote::error::RemoteError;
 use crate::remote::refusal::RefusalClass;
 use crate::supervise::capture::{acknowledged, at_rest};
-use crate::supervise::companions::companions_in;
+use crate::supervise::companions::{companion_id, companions_in};
 use crate::supervise::connection::backoff::attempt_delays;
 use crate::supervise::connection::retry::{Retries, Stage};
 use crate::supervise::connection::sleep_detector::woken;
@@ -201,7 +201,7 @@ async fn sent_companions(
     companions: &[Companion],
 ) -> Result<Vec<SentCompanion>, Error> {
     let (repository, top) = (record.services.repository.clone(), companions_in(record));
-    let (companions, name) = (companions.to_vec(), refs::lfs(record.id(), grant.number));
+    let (companions, name) = (companions.to_vec(), refs::lfs(&companion_id(record.handoff()), grant.number));
     let read = move || {
         let with_facts = companions.into_iter().map(|companion| {
             let own = repository.companion(&top, &companion.path)?;

@@ -7,7 +7,7 @@ pub use publish::Published;
 
 use std::path::{Path, PathBuf};
 
-use crate::git::companions::{self, Named};
+use crate::git::companions::{self, Named, Purpose};
 use crate::git::final_work::ends_with_newline;
 use crate::git::refs;
 use crate::git::repository::Repository;
@@ -172,7 +172,7 @@ impl Driver {
             return Ok(None);
         };
         let before = captured_before(&self.record, AttemptNo::MAX)?;
-        let named = named_in(&self.record, &worktree);
+        let named = named_in(&self.record, self.handoff().round(), &worktree);
         let read = blocking(move || read_work(worktree, &before, &named));
         Ok(Some(read.await??))
     }
@@ -194,7 +194,11 @@ impl Driver {
         let repository = &self.record.services.repository;
         let place = |path: &str| work.worktree.join(path).display().to_string();
         let quoted = |path: String| shlex::try_quote(&path).map_or_else(|_| path.clone(), |it| it.into_owned());
-        need_commits(&self.record, &work.now, |path| format!("git -C {} commit -a", quoted(place(path)))).await?;
+        need_commits(&self.record, &work.now, |path| {
+            let place = quoted(place(path));
+            format!("git -C {place} add -A && git -C {place} commit")
+        })
+        .await?;
         // A hint about the worktree repeats the name.
         match work.committed() {
             Some(head) => repository.check_branch(branch, head)?,
@@ -290,7 +294,7 @@ fn read_work(worktree: PathBuf, before: &Snapshot, named: &[Named]) -> crate::gi
 
 /// The working state, with the place in the error.
 fn take(tree: &Repository, worktree: &Path, named: &[Named]) -> crate::git::Result<Snapshot> {
-    companions::take_work(tree, &[], named).map_err(|error| match error {
+    companions::take_work(tree, &[], named, Purpose::Work).map_err(|error| match error {
         crate::git::Error::Unfit { what, hint } => {
             let what = format!("in the takeover's worktree {}: {what}", worktree.display());
             crate::git::Error::Unfit { what, hint }

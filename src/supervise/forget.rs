@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::git::repository::Repository;
 use crate::git::takeover_worktree::Takeover;
 use crate::git::takeover_worktree::removal::worktrees_of;
 use crate::mirror::files::RecordFiles;
@@ -10,6 +11,7 @@ use crate::mirror::place::Place;
 use crate::mirror::{RECORD, document, removal};
 use crate::model::status::Status;
 use crate::state::index;
+use crate::supervise::companions::{companion_id, companions_in, shipped};
 use crate::supervise::driver::Driver;
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
@@ -49,7 +51,11 @@ impl Driver {
         // The record comes last: until then, the same command can be given again.
         let kept = self.remove_pages()?;
         let (repository, id) = (self.record.services.repository.clone(), self.id().clone());
-        let refs = blocking(move || repository.forget_refs(&id)).await??;
+        let mut refs = blocking(move || repository.forget_refs(&id)).await??;
+        for repository in self.companions() {
+            let id = companion_id(self.handoff());
+            refs += blocking(move || repository.forget_refs(&id)).await??;
+        }
         let services = &self.record.services;
         services.store.remove(self.id())?;
         if services.store.ids()?.is_empty() {
@@ -80,11 +86,25 @@ impl Driver {
         Ok(())
     }
 
+    /// The repositories of the companions that are checked out. The refs in others stay.
+    fn companions(&self) -> Vec<Repository> {
+        let (services, top) = (&self.record.services, companions_in(&self.record));
+        shipped(self.handoff())
+            .into_iter()
+            .filter_map(|it| services.repository.companion(&top, &it.path).ok())
+            .collect()
+    }
+
     /// What only this handoff has, as lines for the user.
     async fn lost(&self) -> Result<Vec<String>, Error> {
         let (repository, id) = (self.record.services.repository.clone(), self.id().clone());
         let only = blocking(move || repository.only_in(&id)).await??;
         let mut lost: Vec<String> = only.into_iter().map(|(name, tip)| format!("{name} ({})", tip.short())).collect();
+        for repository in self.companions() {
+            let (id, top) = (companion_id(self.handoff()), repository.top().display().to_string());
+            let only = blocking(move || repository.only_in(&id)).await??;
+            lost.extend(only.into_iter().map(|(name, tip)| format!("{name} ({}) in {top}", tip.short())));
+        }
         let truth = self.record.services.store.directory(self.id());
         let page = RecordFiles::in_git_directory(&truth)?.document()?;
         let bare = self.record.page_without_words()?;

@@ -60,7 +60,7 @@ impl Driver {
             find_tree(&mut self.record, &mut self.connection).await?;
         }
         self.record.services.repository.keep_ref(&refs::given(self.id(), last), &work.commit)?;
-        keep_companions(&self.record, &work.companions, &refs::given(self.id(), last))?;
+        keep_companions(&self.record, &work.companions, |id| refs::given(id, last))?;
         if !self.record.append(Kind::Given(Box::new(Given { work: work.clone(), told, message, by_hand })))? {
             return Err(self.refuse("has changed hands since"));
         }
@@ -118,7 +118,7 @@ impl Driver {
         let (worktree, repository) = (worktree.to_owned(), self.record.services.repository.clone());
         let sent = self.handoff().extra_before(AttemptNo::MAX).cloned();
         let before = sent.clone();
-        let (named, known) = (named_in(&self.record, &worktree), base.companions.clone());
+        let (named, known) = (named_in(&self.record, self.handoff().round(), &worktree), base.companions.clone());
         let taken = blocking(move || {
             let include = sent.map_or(Ok(vec![]), |sent| repository.patterns_of(&sent.tree))?;
             let tree = Repository::discover(&worktree)?;
@@ -158,8 +158,12 @@ impl Driver {
         let (from, to) = (before.clone(), after.clone());
         let is_merged = self.handoff().checkouts().place().is_some();
         let read = blocking(move || Changes::read(&repository, &from, &to, is_merged));
-        let (mut changes, count) = read.await??;
+        let (mut changes, mut count) = read.await??;
         changes.elsewhere = explain_companions(&self.record, &before.companions, &after.companions).await?;
+        if !changes.elsewhere.is_empty() {
+            let paths: Vec<&str> = changes.elsewhere.iter().map(|(path, _)| path.as_str()).collect();
+            count = format!("{count}; changed in {}, too", paths.join(", "));
+        }
         let last = self.handoff().last_attempt().map_or(0, |(n, _)| n);
         self.tell(&Progress::Note { text: format!("giving back the work after attempt {last}: {count}") });
         Ok(changes.explanation(last))

@@ -109,7 +109,7 @@ impl Driver {
             services.tell(&Progress::Note { text: error.to_string() });
         }
         let mut driver = Driver::new(services, journal, lock)?;
-        keep_companions(&driver.record, &snapshot.companions, &refs::base(&id))?;
+        keep_companions(&driver.record, &snapshot.companions, refs::base)?;
         driver.connection = connection;
         let Driver { record, connection, .. } = &mut driver;
         let attempts = record.handoff().request().limits.attempts;

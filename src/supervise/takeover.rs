@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::git;
 use crate::git::capture::Captured;
-use crate::git::companions;
+use crate::git::companions::{self, Purpose};
 use crate::git::merge_here::{self, Preview};
 use crate::git::refs;
 use crate::git::repository::Repository;
@@ -147,9 +147,10 @@ impl Driver {
         let worktree = takeover_worktree(&self.record.services, self.handoff());
         let work = match worktree.filter(|_| self.handoff().is_worktree_current()) {
             Some(path) => {
-                let named = named_in(&self.record, &path);
+                let named = named_in(&self.record, self.handoff().round(), &path);
                 let taken =
-                    blocking(move || companions::take_work(&Repository::discover(&path)?, &[], &named)).await??;
+                    blocking(move || companions::take_work(&Repository::discover(&path)?, &[], &named, Purpose::Work))
+                        .await??;
                 repository.keep_ref(&refs::worktree(self.id()), &taken.commit)?;
                 taken
             }

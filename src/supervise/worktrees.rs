@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::git::capture::Captured;
-use crate::git::companions::direct;
 use crate::git::takeover_worktree::Takeover;
 use crate::git::takeover_worktree::removal::{self, Saved, Unsaved};
 use crate::mirror::RECORD;
@@ -80,7 +79,7 @@ impl Record {
         let words = self.carry_words(&worktree)?;
         let (repository, place) = (self.services.repository.clone(), worktree.clone());
         let companions = CompanionWorktrees::find(self, round, &worktree).await?;
-        let inner = direct(&companions.states, "");
+        let inner = companions.compared();
         let compared = blocking(move || removal::unsaved(&repository, &place, &saved, &inner));
         let mut unsaved = match compared.await? {
             Err(crate::git::Error::Unfit { what, .. }) => Unsaved { why: vec![what], ..Unsaved::default() },
@@ -89,7 +88,6 @@ impl Record {
         unsaved.why.extend(words);
         unsaved.why.extend(companions.unsaved.why.iter().cloned());
         unsaved.ignored.extend(companions.unsaved.ignored.iter().cloned());
-        unsaved.is_dirty |= companions.unsaved.is_dirty;
         // The record is not one of the files that only the worktree has.
         unsaved.ignored.retain(|path| !Path::new(path).starts_with(RECORD));
         let removed = unsaved.why.is_empty() && (discard || unsaved.ignored.is_empty());

@@ -52,7 +52,14 @@ fn lib(laptop: &Laptop) -> PathBuf {
 
 /// What an attempt left in a repository, by the names in its commit.
 fn captured(laptop: &Laptop, directory: &Path, n: u32, path: &str) -> String {
-    laptop.git_in(directory, &["show", &format!("refs/handoff/{ID}/{n}/work:{path}")])
+    laptop.git_in(directory, &["show", &format!("{}{path}", work(laptop, directory, n))])
+}
+
+/// The work of an attempt in a repository, with a colon for a path after it. In a companion the name has the uid, too.
+fn work(laptop: &Laptop, directory: &Path, n: u32) -> String {
+    let listed = laptop.git_in(directory, &["for-each-ref", "--format=%(refname)", "refs/handoff/"]);
+    let is_it = |name: &&str| name.starts_with(&format!("refs/handoff/{ID}")) && name.ends_with(&format!("/{n}/work"));
+    format!("{}:", listed.lines().find(is_it).unwrap_or_else(|| panic!("{listed}")))
 }
 
 #[test]
@@ -70,7 +77,8 @@ fn a_submodule_goes_out_with_its_commits_and_changes_and_its_work_comes_back() {
     assert_eq!(captured(&laptop, &lib(&laptop), 1, "made"), "agent\n");
     assert_eq!(captured(&laptop, &lib(&laptop).join("inner"), 1, "new"), "x\n");
     let linked = laptop.git(&["rev-parse", &format!("refs/handoff/{ID}/1/work:lib")]);
-    let head = laptop.git_in(&lib(&laptop), &["rev-parse", &format!("refs/handoff/{ID}/1/work^1")]);
+    let name = work(&laptop, &lib(&laptop), 1);
+    let head = laptop.git_in(&lib(&laptop), &["rev-parse", &format!("{}^1", name.trim_end_matches(':'))]);
     assert_eq!(linked, head, "the outer work has the commit that the agent made in the submodule");
     assert_eq!(status(), before);
     laptop.handoff(["show", ID]).run().exits(0).done();
@@ -180,7 +188,7 @@ fn a_link_in_the_place_of_a_submodule_is_not_followed() {
     let laptop = with_submodules(plan);
     laptop.run([TASK]).run().exits(0).done();
     assert_eq!(captured(&laptop, &laptop.repository(), 1, "lib"), format!("{}/secret", laptop.hosts[0].home.display()));
-    let refs = laptop.git_in(&lib(&laptop), &["for-each-ref", &format!("refs/handoff/{ID}/1")]);
+    let refs = laptop.git_in(&lib(&laptop), &["for-each-ref", "--format=%(refname)", "refs/handoff/*/1/**"]);
     assert_eq!(refs, "", "nothing behind the link is captured");
     laptop.handoff(["clean", ID, "--discard-ignored"]).run().done();
     assert_eq!(on_host(&laptop, "secret/file"), "mine\n");
@@ -251,4 +259,60 @@ fn files_of_git_lfs_in_a_submodule_have_their_content_in_both_directions() {
     assert_eq!(captured(&laptop, &lib, 1, "big.bin"), pointer(&changed, 13));
     assert_eq!(std::fs::read_to_string(place(&changed)).unwrap(), "content\nmore\n");
     laptop.handoff(["clean", ID]).run().exits(0).says("released").done();
+}
+
+#[test]
+fn a_submodule_that_becomes_an_ordinary_directory_is_part_of_the_outer_work() {
+    let plan = "turn 1\nrun git rm -q --cached lib; rm -rf lib/.git lib/inner; git add lib; git commit -qm vendored; echo more >>lib/file\nfinish Done.\n";
+    let laptop = with_submodules(plan);
+    laptop.run([TASK]).run().exits(0).done();
+    assert_eq!(captured(&laptop, &laptop.repository(), 1, "lib/file"), "changed\nmore\n");
+    assert_eq!(laptop.shown()["handoff"]["attempts"]["1"]["uncaptured"], serde_json::Value::Null);
+    laptop.takeover().exits(0).done();
+    let worktree = laptop.worktree();
+    assert_eq!(std::fs::read_to_string(worktree.join("lib/file")).unwrap(), "changed\nmore\n");
+    laptop.handoff(["clean", ID]).run().exits(0).says("released").done();
+}
+
+#[test]
+fn a_submodule_that_the_agent_deleted_does_not_come_back() {
+    let laptop = with_submodules("turn 1\nrun git rm -qf lib && git commit -qm 'Without lib'\nfinish Done.\n");
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.takeover().exits(0).done();
+    assert!(!laptop.worktree().join("lib").exists());
+}
+
+#[test]
+fn a_repository_that_nobody_compared_keeps_the_worktree_of_a_takeover() {
+    let laptop = with_submodules("turn 1\nrun true\nedit new.txt <<END\nx\nEND\nfinish Done.\n");
+    laptop.run([TASK]).run().exits(0).done();
+    laptop.takeover().exits(0).done();
+    let worktree = laptop.worktree();
+    let source = laptop.top().join("inner").display().to_string();
+    laptop.git_in(&worktree, &["clone", "-q", &source, "dep"]);
+    laptop.git_in(&worktree, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &source, "dep"]);
+    laptop.git_in(&worktree, &["add", "-A"]);
+    laptop.git_in(&worktree, &["commit", "-qm", "with dep"]);
+    std::fs::write(worktree.join("dep/only-here"), "1\n").unwrap();
+    laptop.git_in(&worktree.join("dep"), &["add", "-A"]);
+    laptop.git_in(&worktree.join("dep"), &["commit", "-qm", "only here"]);
+    laptop.handoff(["finish", ID]).run().says("dep").done();
+    assert!(worktree.join("dep/only-here").exists());
+}
+
+#[test]
+fn an_ignored_repository_of_an_earlier_agent_is_not_overwritten() {
+    let first = "turn 1\nrun git clone -q . vendor/x && cd vendor/x && git config user.name a && git config user.email a@b && echo mine >only && git add only && git commit -qm 'nowhere else'\nfinish Done.\n";
+    let mut laptop = Laptop::with_plan(first);
+    laptop.write(".gitignore", "vendor/\n");
+    laptop.git(&["add", "-A"]);
+    laptop.git(&["commit", "-qm", "ignores"]);
+    laptop.run([TASK]).run().done();
+    laptop.plan("turn 1\nrun cat vendor/x/only >\"$HOME/found\" 2>&1; true\nfinish Done.\n");
+    let vendor = laptop.repository().join("vendor/x");
+    std::fs::create_dir_all(vendor.parent().unwrap()).unwrap();
+    laptop.git(&["clone", "-q", ".", &vendor.display().to_string()]);
+    laptop.handoff(["run", "--host", "box", "--id", "second", "--include-repo", "vendor/x", "again"]).run().done();
+    let kept = laptop.shell(&format!("cat '{}'/.handoff/trees/*/*/vendor/x/only", laptop.hosts[0].home.display()));
+    assert_eq!(kept, "mine\n");
 }

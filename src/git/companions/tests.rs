@@ -73,6 +73,14 @@ fn what_is_no_repository_or_reached_through_a_link_is_refused_by_name() {
 }
 
 #[test]
+fn a_worktree_of_a_repository_that_is_sent_is_refused() {
+    let outer = Repo::with_commit();
+    outer.git(["worktree", "add", "-q", "--detach", "../side"]);
+    let refused = take(&outer.open(), &[Named::from("../side")], Purpose::Work).unwrap_err();
+    assert!(refused.to_string().contains("../side is a worktree of a repository that is sent already"), "{refused}");
+}
+
+#[test]
 fn a_submodule_without_a_commit_or_a_checkout_stays_as_it_was() {
     let (outer, inner) = (Repo::with_commit(), Repo::with_commit());
     add_submodule(&outer, inner.top(), "lib");

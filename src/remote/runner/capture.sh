@@ -100,6 +100,7 @@ take_capture() {
 # Captures the files, the index and the repository of a tree, and lists what becomes refs in `kept`. Sets $files,
 # $agent_head and $note.
 capture_tree() {
+  drop_replaced
   hash_files || return 1
   read_agent_git || say .git | lack
   if [ -n "$git_dir" ]; then steadily add_tracked "$git_dir" 2>>"$job/runner.log" || say .git/index | lack; fi

@@ -34,6 +34,9 @@ enter_companion() {
 # Whether the directory of the companion is there, and is not reached through a link, which the agent may have made.
 has_companion_tree() { [ -d "$tree" ] && [ "$(cd "$tree" && pwd -P)" = "$tree" ]; }
 
+# Whether there is a repository in it. The agent may have made it an ordinary directory of the outer repository.
+has_companion_repository() { has_companion_tree && { [ -e "$tree/.git" ] || [ -h "$tree/.git" ]; }; }
+
 # Prints the companions inside the tree as lines `<word> <path>`, with paths relative to it.
 list_companions() {
   [ -s "${companion_top-$job}/companions/list" ] || return 0
@@ -43,7 +46,15 @@ list_companions() {
     }' "${companion_top-$job}/companions/list"
 }
 
-# Prints the paths of the companions inside the tree, relative to it, and of those next to the checkout.
+# Prints the paths of the captured companions inside the tree, relative to it, and of those next to the checkout.
+list_captured_paths() {
+  list_companions | while read -r listed inner; do
+    [ ! -f "${companion_top-$job}/companions/$listed/captured" ] || say "$inner"
+  done
+  [ -n "${companion_top-}" ] || sed -n 's|^[0-9a-f]* \.\./|../|p' "$job/companions/list" 2>/dev/null
+}
+
+# Prints the same of all companions.
 list_companion_paths() {
   list_companions | cut -d ' ' -f 2-
   [ -n "${companion_top-}" ] || sed -n 's|^[0-9a-f]* \.\./|../|p' "$job/companions/list" 2>/dev/null
@@ -53,23 +64,30 @@ list_companion_paths() {
 note_companions() {
   [ -s "$spec/companions" ] || return 0
   mkdir -p "$job/companions" && while read -r listed place_in; do
-    case $listed:$place_in in
-      *[!0-9a-f]*:* | *:/* | *:*/../* | *:*/.. | *:.. | *:../*/* | *:.git | *:.git/* | *:*/.git/*) return 1 ;;
+    is_hex "$listed" || return 1
+    case /$place_in/ in
+      */.git/* | */./* | *//* | /*/../* | /../*/*/) return 1 ;;
     esac
     { mkdir -p "$job/companions/$listed/spec" && rm -f "$job/companions/$listed/spec/$g" &&
       ln -s "../../../spec/$g/companion/$listed" "$job/companions/$listed/spec/$g"; } || return 1
-  done <"$spec/companions" && cat "$spec/companions" "$job/companions/list" 2>/dev/null | sort -u | sort -k 2 >"$job/companions/.list"
-  mv -f "$job/companions/.list" "$job/companions/list"
+  done <"$spec/companions" && {
+    cat "$spec/companions" && { [ ! -f "$job/companions/list" ] || cat "$job/companions/list"; }
+  } >"$job/companions/.all" && sort -u "$job/companions/.all" | sort -k 2 >"$job/companions/.list" &&
+    [ "$(wc -l <"$job/companions/.list")" -ge "$(wc -l <"$spec/companions")" ] && mv -f "$job/companions/.list" "$job/companions/list"
 }
 
-# Makes the companions of this grant in the tree. Fails with $detail set to the reason. Sets $detail.
+# Makes the companions of this grant in the tree. Fails with $detail set to the reason. Sets $detail and $owner.
 settle_companions() {
   [ -s "$spec/companions" ] || return 0
   detail="the other repositories could not be listed"
   note_companions || return 1
-  rm -f "$job/companions/detail"
+  rm -f "$job/companions/detail" "$job/companions/occupied"
   each_companion cat settle_companion && return 0
   read -r detail <"$job/companions/detail"
+  # The next try takes another tree.
+  [ -f "$job/companions/occupied" ] || return 1
+  owner=$name
+  retire_tree "$detail" && rm -f "$job/tree"
   return 1
 }
 
@@ -81,105 +99,16 @@ settle_companion() {
     detail="no checkout could be created"
     if make_capture_git; then
       [ ! -f "$cache/shallow" ] || cp "$cache/shallow" "$job/capture.git/shallow"
-      with_clone_modes mkdir -p "$tree" && has_companion_tree && place_contents && settle_in && return 0
+      if with_clone_modes mkdir -p "$tree" && has_companion_tree && place_contents; then
+        # An earlier handoff may have left a repository of its own here, which the outer one ignores.
+        if [ -z "$(ls -A "$tree")" ] || may_fill; then
+          if settle_in; then return 0; fi
+        else
+          detail="the directory $why" && true >"$companion_top/companions/occupied"
+        fi
+      fi
     fi
   fi
   say "$companion_path: $detail" >"$companion_top/companions/detail"
   return 1
 }
-
-# Prints an id that changes with the files and the HEAD of any companion; nothing where there is none.
-hash_companions() {
-  [ ! -s "$job/companions/list" ] || each_companion cat tell_companion 2>/dev/null | sort | capture_git hash-object --stdin
-}
-
-# Prints the state of one companion. Sets $files and $agent_head.
-tell_companion() {
-  has_companion_tree || return 0
-  hash_files >/dev/null && read_agent_git && say "$companion_word $files $agent_head"
-}
-
-# Captures the companions, those inside others first. What their captures lack is added to $lacking.
-capture_companions() {
-  [ -s "$job/companions/list" ] || return 0
-  rm -f "$job/companions/lacking" "$job/companions"/*/captured
-  each_companion backwards capture_companion
-  [ ! -f "$job/companions/lacking" ] || lack <"$job/companions/lacking"
-  {
-    say "companions $(sed 's/^[^ ]* //' "$job/companions"/*/captured 2>/dev/null | sort | capture_git hash-object --stdin)"
-    for captured in "$job/companions"/*/captured; do
-      [ ! -f "$captured" ] || say "companion $(sed 's/^\([^ ]*\) \([^ ]*\).*/\2 \1/' "$captured")"
-    done
-  } >"$at/companions"
-}
-
-# Captures one companion. Sets $lacking, $files, $agent_head and $note.
-capture_companion() {
-  lacking=$job/lacking
-  rm -f "$lacking" "$job/capture.git/captured-worktrees"
-  if has_companion_tree; then
-    clear_locks
-    if capture_tree && store_capture; then say "$work $companion_word $files $agent_head" >"$job/captured"; else say . | lack; fi
-  elif [ -d "$job/spec/$g" ]; then
-    say . | lack
-  fi
-  # A path of the companion becomes one of the checkout.
-  [ ! -s "$lacking" ] || above=$companion_path awk '{ print ENVIRON["above"] ($0 == "." ? "" : "/" $0) }' "$lacking" >>"$companion_top/companions/lacking"
-  rm -f "$lacking"
-  return 0
-}
-
-# Whether the capture found the companions in another state than before the agent.
-has_other_companions() {
-  field "$at/companions" companions
-  [ "$value" != "$companions_before" ]
-}
-
-# Makes the index name the HEAD of each captured companion, where it has a submodule.
-link_companions() {
-  list_companions | while read -r listed inner; do
-    linked=
-    read -r _ _ _ linked <"${companion_top-$job}/companions/$listed/captured"
-    [ -n "$linked" ] || continue
-    capture_git --literal-pathspecs ls-files -s -- "$inner" | grep -q '^160000 ' || continue
-    printf '160000 %s\t%s\0' "$linked" "$inner" | capture_git update-index -z --index-info
-  done 2>/dev/null
-}
-
-# Replaces each companion in the list `hidden` by what the laptop does not have of it.
-compare_companions() {
-  [ -s "${companion_top-$job}/companions/list" ] || return 0
-  list_companion_paths | sed 's|.*|./&/|' >"$scratch/companions"
-  tr '\n\0' '\001\n' <"$scratch/hidden" | not_in "$scratch/companions" 0 >"$scratch/hidden.rest"
-  if [ -z "${companion_top-}" ]; then
-    each_companion cat compare_companion || return 1
-    cat "$scratch/companion.kept" >>"$scratch/hidden.rest" 2>/dev/null
-  fi
-  sort -u "$scratch/hidden.rest" | tr '\001\n' '\n\0' >"$scratch/hidden"
-}
-
-# Compares one companion. Sets $scratch.
-compare_companion() {
-  has_companion_tree || return 0
-  outer=$scratch scratch=$scratch/$companion_word
-  mkdir -p "$scratch" && make_capture_git && compare_tree has_others || return 1
-  tr '\n\0' '\001\n' <"$scratch/kept" | above=$companion_path awk '{ print "./" ENVIRON["above"] substr($0, 2) }' >>"$outer/companion.kept"
-}
-
-# Lists the refs of a companion in its cache, for a release.
-find_companion_refs() { list_refs_of "$notes/refs-$companion_word"; }
-
-# Deletes what the caches have of the companions. Sets $tree.
-let_companions_go() {
-  tree=$root
-  each_companion cat let_companion_go
-}
-
-# Deletes what its cache has of a companion.
-let_companion_go() {
-  [ ! -s "$notes/refs-$companion_word" ] || cache_git update-ref --stdin <"$notes/refs-$companion_word" || return 1
-  remove "$cache/incoming/$name" && remove "$cache/outgoing/$name"
-}
-
-# Deletes the directory of a companion that was compared.
-remove_companion() { ! has_companion_tree || remove "$tree"; }

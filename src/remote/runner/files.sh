@@ -78,7 +78,7 @@ find_lacking() {
   outside=$job/capture.git/found
   find_nested
   # Each companion has a capture of its own.
-  list_companion_paths >"$outside.own"
+  list_captured_paths >"$outside.own"
   {
     list_outside -z -o --exclude-standard -x /.cursor/agent-handoffs/
     list_shown | tr '\001\n' '\n\0'

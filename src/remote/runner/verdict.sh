@@ -172,7 +172,7 @@ find_check_files() {
 }
 
 # Allocates room for the result before anything runs, so that a full disk cannot lose how the attempt ended.
-allocate_result() { [ -f "$at/.result" ] || printf '%2048s' '' >"$at/.result"; }
+allocate_result() { [ -f "$at/.result" ] || { printf '%2048s' '' && print_companion_room; } >"$at/.result"; }
 
 # Writes the result: in place, cut to its length, then renamed. It is the last file of an attempt and never changes.
 # Sets $detail.

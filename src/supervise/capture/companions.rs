@@ -8,7 +8,7 @@ use crate::model::snapshot::Oid;
 use crate::remote::client::Remote;
 use crate::remote::receive_pack::Cache;
 use crate::supervise::capture::{Destination, bring, receive_lfs};
-use crate::supervise::companions::{are_companions_here, captured, companions_in, shipped};
+use crate::supervise::companions::{are_companions_here, captured, companion_id, companions_in, shipped};
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
 use crate::supervise::record::Record;
@@ -30,8 +30,17 @@ pub(in crate::supervise) async fn fetch_companions(
     }
     let mut here = Vec::new();
     for wanted in captured(record.handoff(), words) {
-        if fetch_companion(record, remote, n, &wanted).await? {
-            here.push(wanted);
+        match fetch_companion(record, remote, n, &wanted).await {
+            Ok(true) => here.push(wanted),
+            Ok(false) => {}
+            // The rest of the work does not wait for a repository that is not checked out.
+            Err(Error::Git(crate::git::Error::Unfit { what, hint })) => {
+                let again = format!("{hint}, then handoff pull {}", record.id());
+                let text =
+                    format!("{} keeps the work of attempt {n} in {}: {what}; {again}", remote.host(), wanted.path);
+                record.tell(&Progress::Note { text });
+            }
+            Err(error) => return Err(error),
         }
     }
     record.append(Kind::CompanionsFetched { attempt: n, companions: here })?;
@@ -53,13 +62,13 @@ async fn fetch_companion(
         .and_then(|companion| companion.work.cache_key.clone());
     let key = key.map_or_else(|| repository.cache_key(), Ok)?;
     let (word, format) = (word_of(path), repository.format().word());
-    let name = record.name.companion(&word);
+    let (name, id) = (record.name.companion(&word), companion_id(record.handoff()));
     let inbox = record.services.store.inbox(record.id()).join(&word);
-    let destination = Destination { repository: &repository, name: &name, inbox: &inbox };
+    let destination = Destination { repository: &repository, id: &id, name: &name, inbox: &inbox };
     let (arrival, _) = bring(record, remote, n, Cache { name: &name, key: &key, format }, destination).await?;
     let taken = arrival.take_in(&wanted.commit).await?;
     pack_file::forget(&inbox)?;
-    receive_lfs(record, &repository, n, &taken.refs).await?;
+    receive_lfs(record, (&repository, &id), n, &taken.refs).await?;
     for refused in &taken.refused {
         let text = format!("git refused {refused} of attempt {n} in {path}; {} keeps it", remote.host());
         record.tell(&Progress::Note { text });

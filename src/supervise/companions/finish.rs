@@ -13,14 +13,19 @@ use crate::supervise::services::blocking;
 /// `help` is the command that continues the work there, for the path of a submodule.
 pub(in crate::supervise) async fn need_commits(
     record: &Record,
-    work: &Snapshot,
+    outer: &Snapshot,
     help: impl Fn(&str) -> String,
 ) -> Result<(), Error> {
     let top = companions_in(record);
-    for companion in work.companions.iter().filter(|companion| is_submodule(companion)).cloned() {
-        let opened = record.services.repository.companion(&top, &companion.path)?;
+    for companion in outer.companions.iter().cloned() {
+        let (repository, top, commit) = (record.services.repository.clone(), top.clone(), outer.commit.clone());
         let Companion { path, work } = companion;
+        let inner = path.clone();
         let is_committed = blocking(move || {
+            if linked_at(&repository, &top, &inner, &commit)?.is_none() {
+                return Ok(true);
+            }
+            let opened = repository.companion(&top, &inner)?;
             let head = opened.tree_of_head(&work.head)?;
             Ok::<_, git::Error>(work.files_tree == head && work.index_tree == head)
         });
@@ -30,11 +35,6 @@ pub(in crate::supervise) async fn need_commits(
         }
     }
     Ok(())
-}
-
-/// Whether the tree of the outer repository can name its commit.
-fn is_submodule(companion: &Companion) -> bool {
-    !companion.path.starts_with("../")
 }
 
 /// Makes the branch `name` in each submodule whose commit in the final work is in no branch there, and says so. A branch
@@ -65,7 +65,7 @@ fn branch_in(
 ) -> git::Result<Option<Oid>> {
     let Some(linked) = linked_at(repository, top, path, commit)? else { return Ok(None) };
     let inner = repository.companion(top, path)?;
-    if inner.is_in_a_branch(&linked)? {
+    if inner.needs_no_branch(&linked)? {
         return Ok(None);
     }
     inner.make_branch(name, &linked)?;

@@ -63,11 +63,20 @@ pub(in crate::supervise) async fn land_companions(
 ) -> Result<(), Error> {
     let owned = Owned::of(record, record.handoff().round());
     for companion in work {
-        let placed = place(record, &owned, worktree, &companion.path)?;
+        let placed = match place(record, &owned, worktree, &companion.path) {
+            // The work of the outer repository does not wait for it.
+            Err(git::Error::Unfit { what, hint }) => {
+                let text = format!("{} is not in the worktree: {what}; {hint}", companion.path);
+                record.tell(&Progress::Note { text });
+                continue;
+            }
+            placed => placed?,
+        };
         let (owned, work) = (owned.clone(), Captured::from(&*companion.work));
         let Placed { path, repository, directory } = placed;
+        let top = (!path.starts_with("../")).then(|| worktree.to_owned());
         let landed = blocking(move || {
-            make_room(&directory)?;
+            make_room(top.as_deref(), &directory)?;
             let work = repository.without_record(work)?;
             takeover_worktree::worktree_for_takeover(&repository, owned.takeover(), &work, &directory)
         });
@@ -87,8 +96,14 @@ pub(in crate::supervise) async fn land_companions(
     Ok(())
 }
 
-/// Removes the empty directory that a checkout makes for a submodule, and makes the directories above it.
-fn make_room(directory: &Path) -> git::Result<()> {
+/// Removes the empty directory that a checkout makes for a submodule, and makes the directories above it. A link that the
+/// agent made between the worktree `top` and the directory is not followed.
+fn make_room(top: Option<&Path>, directory: &Path) -> git::Result<()> {
+    let between = directory.ancestors().skip(1).take_while(|above| top.is_some_and(|top| *above != top));
+    if let Some(link) = between.filter(|above| above.is_symlink()).last() {
+        let what = format!("{} is a link, so the repository {} has no place", link.display(), directory.display());
+        return Err(git::Error::unfit(what, "handoff takeover --worktree DIRECTORY, after the link was removed"));
+    }
     if let Some(parent) = directory.parent() {
         std::fs::create_dir_all(parent).map_err(git::Error::io("make", parent))?;
     }
@@ -101,9 +116,10 @@ fn make_room(directory: &Path) -> git::Result<()> {
     }
 }
 
-/// The snapshot of a takeover's worktree with its companions, which go to the next attempt.
-pub(in crate::supervise) fn named_in(record: &Record, worktree: &Path) -> Vec<Named> {
-    let owned = Owned::of(record, record.handoff().round());
+/// The companions that are in the worktree of a takeover of this round, or in the checkout that it was merged into.
+pub(in crate::supervise) fn named_in(record: &Record, round: usize, worktree: &Path) -> Vec<Named> {
+    let owned = Owned::of(record, round);
+    let is_here = record.handoff().checkouts().current().is_some();
     let named = shipped(record.handoff()).into_iter().filter_map(|companion| {
         let placed = place(record, &owned, worktree, &companion.path).ok()?;
         let is_beside = placed.path.starts_with("../");
@@ -112,8 +128,8 @@ pub(in crate::supervise) fn named_in(record: &Record, worktree: &Path) -> Vec<Na
             (true, true) => Some(Named { path: placed.path, directory: Some(placed.directory) }),
             (true, false) => Some(Named { path: placed.path, directory: None }),
             // `takeover --here` leaves it where it was.
-            (false, true) => Some(Named { path: placed.path, directory: None }),
-            (false, false) => None,
+            (false, true) if is_here => Some(Named { path: placed.path, directory: None }),
+            (false, _) => None,
         }
     });
     named.collect()
@@ -126,7 +142,8 @@ pub(in crate::supervise) fn take_to_give(
     named: &[Named],
     handoff: &[Companion],
 ) -> git::Result<Snapshot> {
-    let mut taken = take_work(tree, include, named)?;
+    let known: Vec<String> = handoff.iter().map(|companion| companion.path.clone()).collect();
+    let mut taken = take_work(tree, include, named, Purpose::Give(&known))?;
     for companion in &mut taken.companions {
         let known = handoff.iter().find(|known| known.path == companion.path);
         if let Some(key) = known.and_then(|known| known.work.cache_key.clone()) {
@@ -140,7 +157,7 @@ pub(in crate::supervise) fn take_to_give(
 pub(in crate::supervise) struct CompanionWorktrees {
     /// What only they have, with paths from the takeover's worktree.
     pub unsaved: Unsaved,
-    /// Their present states.
+    /// The present states of all repositories in the worktree, also of those that are not the takeover's.
     pub states: Vec<Companion>,
     found: Vec<Placed>,
     owned: Owned,
@@ -151,7 +168,7 @@ impl CompanionWorktrees {
     pub async fn find(record: &Record, round: usize, worktree: &Path) -> Result<Self, Error> {
         let owned = Owned::of(record, round);
         let mut all = CompanionWorktrees { unsaved: Unsaved::default(), states: vec![], found: vec![], owned };
-        let (named, top) = (named_in(record, worktree), worktree.to_owned());
+        let (named, top) = (named_in(record, round, worktree), worktree.to_owned());
         let taken = blocking(move || companions::take(&Repository::discover(&top)?, &named, Purpose::Work));
         match taken.await? {
             Err(git::Error::Unfit { what, .. }) => {
@@ -174,10 +191,16 @@ impl CompanionWorktrees {
             let Some(unsaved) = compared.await?? else { continue };
             all.unsaved.why.extend(unsaved.why.into_iter().map(|why| format!("{}: {why}", placed.path)));
             all.unsaved.ignored.extend(unsaved.ignored.into_iter().map(|path| format!("{}/{path}", placed.path)));
-            all.unsaved.is_dirty |= unsaved.is_dirty;
             all.found.push(placed);
         }
         Ok(all)
+    }
+
+    /// The states of those that were compared and are directly in the worktree. Another repository there counts as content
+    /// of the worktree.
+    pub fn compared(&self) -> Vec<Companion> {
+        let is_found = |companion: &&Companion| self.found.iter().any(|placed| placed.path == companion.path);
+        direct(&self.states.iter().filter(is_found).cloned().collect::<Vec<_>>(), "")
     }
 
     /// Whether each is as the takeover found it.

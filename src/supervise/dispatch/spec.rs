@@ -86,7 +86,7 @@ pub fn files(parts: &Parts) -> Result<BTreeMap<String, Bytes>, CommandError> {
     put("ship", ship(facts, parts.ship, parts.lfs, parts.checkout, &handoff.request().subdir));
     put("held", parts.held.to_owned());
     put("resting", parts.resting.to_owned());
-    put("caches", host.caches.iter().map(|pattern| format!("{}\n", pattern.replace('\n', " "))).collect());
+    put("caches", caches(host));
     put("remotes", remotes(facts));
     put("config", facts.config.clone());
     put("agent", agent(profile, &host.path));
@@ -132,6 +132,8 @@ fn companions(parts: &Parts, files: &mut BTreeMap<String, Bytes>) {
         put("remotes", Bytes::from(remotes(facts)));
         put("config", Bytes::from(facts.config.clone()));
         put("exclude", Bytes::from(facts.excludes.clone()));
+        put("held", Bytes::from(parts.held.to_owned()));
+        put("caches", Bytes::from(caches(parts.host)));
         if !raw.is_empty() {
             put("lfs-raw", lines_of(raw));
         }
@@ -146,6 +148,10 @@ fn lines_of(paths: &[Vec<u8>]) -> Bytes {
     let line = |path: &Vec<u8>| path.iter().map(|byte| if *byte == b'\n' { 1 } else { *byte }).chain([b'\n']).collect();
     let lines: Vec<Vec<u8>> = paths.iter().map(line).collect();
     Bytes::from(lines.concat())
+}
+
+fn caches(host: &Host) -> String {
+    host.caches.iter().map(|pattern| format!("{}\n", pattern.replace('\n', " "))).collect()
 }
 
 fn remotes(facts: &ShipFacts) -> String {

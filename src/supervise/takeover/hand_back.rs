@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use crate::git;
 use crate::git::capture::Captured;
-use crate::git::companions::direct;
 use crate::git::repository::Repository;
 use crate::git::takeover_worktree::{Takeover, own_branch, removal};
 use crate::model::event::{Kind, Owner};
@@ -64,7 +63,7 @@ impl Driver {
             Some(worktree) => Some(CompanionWorktrees::find(&self.record, round, worktree).await?),
             None => None,
         };
-        let inner = companions.as_ref().map(|companions| direct(&companions.states, "")).unwrap_or_default();
+        let inner = companions.as_ref().map(CompanionWorktrees::compared).unwrap_or_default();
         let found = blocking(move || {
             let state = repository.without_record(repository.read_capture(&work)?)?;
             let is_changed =
