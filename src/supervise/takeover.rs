@@ -91,6 +91,11 @@ impl Driver {
             return Err(Error::NotNow { id, why });
         }
         self.check_place(place.clone()).await?;
+        if matches!(place, Place::Here)
+            && let Ok(work) = last_work(&self.record)
+        {
+            self.need_mergeable(&work)?;
+        }
         if self.handoff().refused_work().is_some() {
             // The user may have accepted the work by now. Without it, the takeover would use older work.
             pull_missing(&mut self.record, &mut self.connection).await?;
@@ -156,15 +161,21 @@ impl Driver {
             }
             None => last_work(&self.record)?,
         };
-        if let Some(path) = changed(self.handoff(), &work.companions).first() {
-            let what = format!("the work also changed the repository {path}, which cannot be merged into a checkout");
-            return Err(git::Error::Unfit { what, hint: format!("handoff takeover {}", self.id()) }.into());
-        }
+        self.need_mergeable(&work)?;
         let preview = bring(&mut self.record, Captured::from(&work)).await?;
         let here = repository.head()?;
         let commits = repository.commits_since(&here, &work.head, MOST_NAMED)?;
         let since = if here.is_unborn() { "" } else { "HEAD.." };
         Ok(Merged { preview, commits, range: format!("{since}{}", work.head.short()) })
+    }
+
+    /// Fails if the work changed other repositories, which no checkout can take in.
+    fn need_mergeable(&self, work: &Snapshot) -> Result<(), Error> {
+        let Some(path) = changed(self.handoff(), &work.companions).first().map(|path| (*path).to_owned()) else {
+            return Ok(());
+        };
+        let what = format!("the work also changed the repository {path}, which cannot be merged into a checkout");
+        Err(git::Error::Unfit { what, hint: format!("handoff takeover {}", self.id()) }.into())
     }
 
     /// Fences the hosts that may still continue, as far as they can be reached.

@@ -164,6 +164,7 @@ fn a_merge_into_a_checkout_is_refused_where_a_submodule_changed() {
         .complains(&format!("handoff takeover {ID}"))
         .done();
     assert_eq!(status(), before);
+    laptop.status_is("done");
 }
 
 #[test]
@@ -203,7 +204,7 @@ fn an_agent_that_changes_nothing_in_a_submodule_did_no_work() {
 
 #[test]
 fn repositories_that_are_named_go_along_to_the_places_where_the_build_expects_them() {
-    let plan = "turn 1\nrun cat ../tools/file vendor/x/deep >\"$HOME/found\"; echo more >>../tools/file; echo more >>vendor/x/deep\nfinish Done.\n";
+    let plan = "turn 1\nrun cat ../tools/file vendor/x/deep >\"$HOME/found\"; echo more >>../tools/file; echo more >>vendor/x/deep; echo x >new.txt\nfinish Done.\n";
     let laptop = with_submodules(plan);
     let clone = |from: &str, to: PathBuf| {
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -233,7 +234,8 @@ fn repositories_that_are_named_go_along_to_the_places_where_the_build_expects_th
     assert_eq!(std::fs::read_to_string(beside.join("file")).unwrap(), "lib\nmore\n");
     laptop.handoff(["takeover", ID, "--return"]).run().exits(0).done();
     assert!(!beside.exists() && !worktree.exists());
-    laptop.handoff(["clean", ID]).run().exits(0).says("released").done();
+    laptop.handoff(["finish", ID, "--branch", "done"]).run().exits(0).says("branch done is at").says("released").done();
+    assert_eq!(laptop.git(&["show", "done:new.txt"]), "x\n");
 }
 
 #[test]

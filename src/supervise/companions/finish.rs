@@ -3,13 +3,14 @@
 use crate::git;
 use crate::git::repository::Repository;
 use crate::model::snapshot::{Companion, Oid, Snapshot};
+use crate::supervise::companions::worktrees::changed;
 use crate::supervise::companions::{companions_in, shipped};
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
 use crate::supervise::record::Record;
 use crate::supervise::services::blocking;
 
-/// Fails if a submodule has work that no commit of it contains: a branch of the outer repository could not name it.
+/// Fails if a submodule has changed and has work that no commit of it contains: a branch of the outer repository could not name it.
 /// `help` is the command that continues the work there, for the path of a submodule.
 pub(in crate::supervise) async fn need_commits(
     record: &Record,
@@ -17,7 +18,9 @@ pub(in crate::supervise) async fn need_commits(
     help: impl Fn(&str) -> String,
 ) -> Result<(), Error> {
     let top = companions_in(record);
-    for companion in outer.companions.iter().cloned() {
+    // What the user had not committed when it was sent is still in the submodule here.
+    let changed = changed(record.handoff(), &outer.companions);
+    for companion in outer.companions.iter().filter(|it| changed.contains(&it.path.as_str())).cloned() {
         let (repository, top, commit) = (record.services.repository.clone(), top.clone(), outer.commit.clone());
         let Companion { path, work } = companion;
         let inner = path.clone();
@@ -74,6 +77,10 @@ fn branch_in(
 
 /// The commit that a tree names at the path of a submodule, through the submodules around it.
 fn linked_at(repository: &Repository, top: &std::path::Path, path: &str, commit: &Oid) -> git::Result<Option<Oid>> {
+    // No tree names what is next to the checkout.
+    if path.starts_with("../") {
+        return Ok(None);
+    }
     let (mut repo, mut at, mut rest, mut above) = (repository.clone(), commit.clone(), path, String::new());
     loop {
         // The longest beginning that the tree knows as a submodule.
