@@ -67,7 +67,9 @@ finish_push() {
     has_pack || take_in_pack
     make_pushed_refs
   fi
+  # It fails while another call writes there, which deletes it then.
   rm -rf "$incoming"
+  return 0
 }
 
 # Whether the cache has the pack itself.

@@ -347,8 +347,8 @@ fn an_ensure_that_is_sent_twice_at_once_succeeds_twice_and_starts_one_agent() {
                 let reply = String::from_utf8_lossy(&sent.host.finish(child).stdout).into_owned();
                 assert!(reply.contains("\ns ") && reply.ends_with("end 0\n"), "{reply}");
             }
-            sent.host.result(1);
-            assert_eq!((sent.host.starts(), sent.host.link(1, "watch.2")), (1, None));
+            let result = sent.host.result(1);
+            assert_eq!((sent.host.starts(), sent.host.link(1, "watch.2")), (1, None), "{}", result.0);
         }
     }
 }
