@@ -19,9 +19,12 @@ pub struct Companions {
 }
 
 impl Companions {
-    /// They, with paths relative to the top of the repository.
+    /// The repositories, with their paths from the top of this one.
     pub fn named(&self, repository: &Repository) -> Result<Vec<Named>, Error> {
         let top = repository.top();
+        if let Some(missing) = self.include_repo.iter().chain(&self.with).find(|given| !given.exists()) {
+            return Err(Error::usage(format!("{} does not exist", missing.display())));
+        }
         let inside = self.include_repo.iter().map(|given| {
             let found = relative(given, top);
             found.ok_or_else(|| {
@@ -29,14 +32,14 @@ impl Companions {
                     .hint("--with DIRECTORY  (for a repository next to this one)")
             })
         });
-        let beside = self.with.iter().map(|given| {
+        let siblings = self.with.iter().map(|given| {
             let found = top.parent().and_then(|parent| relative(given, parent)).filter(|name| !name.contains('/'));
             found.map(|name| format!("../{name}")).ok_or_else(|| {
                 Error::usage(format!("{} is not directly next to {}", given.display(), top.display()))
                     .hint("--include-repo DIRECTORY  (for a repository inside this one)")
             })
         });
-        let paths: Vec<String> = inside.chain(beside).collect::<Result<_, _>>()?;
+        let paths: Vec<String> = inside.chain(siblings).collect::<Result<_, _>>()?;
         match paths.iter().find(|path| !is_possible(path)) {
             Some(path) => Err(Error::usage(format!("{path} cannot be sent: a host could not have it at that place"))),
             None => Ok(paths.iter().map(|path| Named::from(path.as_str())).collect()),

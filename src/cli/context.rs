@@ -144,7 +144,7 @@ pub fn services(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Arc<Serv
     Ok(services)
 }
 
-/// The services of a command that nobody looks at.
+/// The services of a command that runs without a user.
 pub fn services_unattended(global: &Global, reporter: Arc<dyn Reporter>) -> Result<Services, Error> {
     Ok(Services { prompter: Arc::new(NonInteractive), ..services_with(global, reporter)? })
 }

@@ -27,8 +27,8 @@ use crate::supervise::services::Services;
 
 /// Follow a running handoff: show its log, fetch its work, and start the next attempt when one is due
 ///
-/// With --all it follows every handoff of yours that nobody follows, in all repositories, and prints what happens to them
-/// without the agents' output. With --daemon install, systemd or launchd does that from now on, so that no terminal is needed.
+/// With --all it follows every handoff of yours that no other process follows, in all repositories, and prints what happens
+/// to them without the agents' output. With --daemon install, systemd or launchd does that from now on, so that no terminal is needed.
 #[derive(Debug, clap::Args)]
 pub struct Watch {
     /// Id of the handoff, or an unambiguous prefix (default: the newest)

@@ -154,7 +154,7 @@ pub fn direct(all: &[Companion], above: &str) -> Vec<Companion> {
 
 /// Adds the submodules that are checked out, with theirs.
 fn find_submodules(repo: &Repository, above: &str, depth: usize, found: &mut Vec<Found>) -> Result<()> {
-    // Without this file, a commit in the index is a nested repository, which nobody asked to send.
+    // Without this file, a commit in the index is a nested repository, which goes only when the user names it.
     if depth == DEEPEST || !repo.top().join(".gitmodules").is_file() {
         return Ok(());
     }
@@ -163,7 +163,7 @@ fn find_submodules(repo: &Repository, above: &str, depth: usize, found: &mut Vec
         let (head, path) = entry.split_at(entry.iter().position(|byte| *byte == b'\t')?);
         (head.starts_with(b"160000 ") && head.ends_with(b" 0")).then(|| &path[1..])
     });
-    // A path that a host could not have stays behind, and is listed with the others.
+    // A path that no host can have is left behind, and listed as other paths are.
     for path in links.filter_map(|path| std::str::from_utf8(path).ok()) {
         let whole = format!("{above}{path}");
         let Some(inner) = is_possible(&whole).then(|| open(repo.top(), path)).flatten() else { continue };
@@ -193,7 +193,9 @@ fn open_named(repo: &Repository, named: &Named) -> Result<Found> {
         None => repo.companion(repo.top(), path).ok(),
     };
     let found = opened.map(|repo| Found { path: path.to_owned(), repo });
-    found.ok_or_else(|| Error::unfit(format!("{path} is not a repository with a commit"), "git -C DIRECTORY status"))
+    found.ok_or_else(|| {
+        Error::unfit(format!("{path} is not a repository with a commit"), format!("git -C {path} log -1"))
+    })
 }
 
 impl Repository {

@@ -30,8 +30,8 @@ pub fn is_possible(path: &str) -> bool {
     let good = |part: &str| {
         !part.is_empty() && part.trim() == part && part != "." && part != ".." && !part.eq_ignore_ascii_case(".git")
     };
-    let beside = inner.is_none_or(|name| !name.contains('/') && !RESERVED.contains(&name));
-    beside && path.len() <= 1000 && !path.chars().any(char::is_control) && plain.split('/').all(good)
+    let is_direct = inner.is_none_or(|name| !name.contains('/') && !RESERVED.contains(&name));
+    is_direct && path.len() <= 1000 && !path.chars().any(char::is_control) && plain.split('/').all(good)
 }
 
 #[cfg(test)]

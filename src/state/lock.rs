@@ -43,7 +43,7 @@ impl DriverLock {
         Ok(Some(DriverLock { _file: file }))
     }
 
-    /// Asks the process that has the lock to give it up. Only one that drives by itself, for nobody in particular, does.
+    /// Asks the process that has the lock to give it up. Only `watch --all` does.
     ///
     /// # Errors
     /// The file cannot be written.

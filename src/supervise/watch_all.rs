@@ -102,7 +102,7 @@ pub async fn driver_for_user(services: &Arc<Services>, id: &HandoffId) -> Result
     let mut has_asked = false;
     loop {
         match Driver::open(services, id) {
-            Err(Error::Driven { .. }) if Instant::now() < end && is_driven_for_nobody(services, &directory)? => {
+            Err(Error::Driven { .. }) if Instant::now() < end && is_driven_by_watch_all(services, &directory)? => {
                 if !has_asked {
                     DriverLock::ask_for(&directory)?;
                     has_asked = true;
@@ -120,7 +120,7 @@ pub async fn driver_for_user(services: &Arc<Services>, id: &HandoffId) -> Result
 }
 
 /// Whether the process that drives a handoff is the one that follows all of them.
-fn is_driven_for_nobody(services: &Services, directory: &Path) -> Result<bool, Error> {
+fn is_driven_by_watch_all(services: &Services, directory: &Path) -> Result<bool, Error> {
     let follower = lock(&services.state_dir)?.err().flatten();
     Ok(follower.is_some() && follower == DriverLock::holder(directory))
 }

@@ -318,3 +318,17 @@ fn an_ignored_repository_of_an_earlier_agent_is_not_overwritten() {
     let kept = laptop.shell(&format!("cat '{}'/.handoff/trees/*/*/vendor/x/only", laptop.hosts[0].home.display()));
     assert_eq!(kept, "mine\n");
 }
+
+#[test]
+fn work_in_a_submodule_that_is_not_checked_out_waits_on_the_host_for_a_pull() {
+    let laptop = with_submodules(WORKS);
+    laptop.run(["--detach", TASK]).run().exits(0).done();
+    laptop.git(&["submodule", "--quiet", "deinit", "-f", "lib"]);
+    laptop.handoff(["watch", ID]).run().exits(0).says("keeps the work of attempt 1 in lib").done();
+    laptop.handoff(["clean", ID]).run().exits(1).says("kept").done();
+    laptop.takeover().exits(0).says("lib is not in the worktree").done();
+    laptop.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init", "--recursive"]);
+    laptop.handoff(["pull", ID]).run().exits(0).done();
+    assert_eq!(captured(&laptop, &lib(&laptop), 1, "made"), "agent\n");
+    laptop.handoff(["clean", ID]).run().exits(0).says("released").done();
+}

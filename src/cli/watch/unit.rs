@@ -44,7 +44,7 @@ impl Manager {
     }
 }
 
-/// Whether some version of handoff wrote the text and nobody has changed it.
+/// Whether some version of handoff wrote the text and it is unchanged.
 pub fn is_ours(text: &str) -> bool {
     let Some(at) = text.rfind(MARK) else { return false };
     let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);

@@ -10,8 +10,8 @@ use crate::supervise::progress::Progress;
 use crate::supervise::record::Record;
 use crate::supervise::services::blocking;
 
-/// Fails if a submodule has changed and has work that no commit of it contains: a branch of the outer repository could not name it.
-/// `help` is the command that continues the work there, for the path of a submodule.
+/// Fails if a submodule has changed and has work that no commit of it contains: a branch of the outer repository could not
+/// name it. `help` is the command that continues the work there, for the path of a submodule.
 pub(in crate::supervise) async fn need_commits(
     record: &Record,
     outer: &Snapshot,
@@ -83,7 +83,7 @@ fn linked_at(repository: &Repository, top: &std::path::Path, path: &str, commit:
     }
     let (mut repo, mut at, mut rest, mut above) = (repository.clone(), commit.clone(), path, String::new());
     loop {
-        // The longest beginning that the tree knows as a submodule.
+        // The shortest beginning that the tree knows as a submodule.
         let ends = rest.match_indices('/').map(|(end, _)| end).chain([rest.len()]);
         let mut found = None;
         for end in ends {

@@ -10,6 +10,7 @@ use crate::git::repository::Repository;
 use crate::git::takeover_worktree::removal::{self, Saved, Unsaved};
 use crate::git::takeover_worktree::{self, Takeover};
 use crate::model::handoff::Handoff;
+use crate::model::id::{HandoffId, RemoteName};
 use crate::model::snapshot::{Companion, Snapshot};
 use crate::supervise::companions::{companions_in, shipped};
 use crate::supervise::error::Error;
@@ -29,8 +30,8 @@ struct Placed {
 /// The name of a takeover, for tasks that outlive a borrow.
 #[derive(Clone)]
 struct Owned {
-    id: crate::model::id::HandoffId,
-    name: crate::model::id::RemoteName,
+    id: HandoffId,
+    name: RemoteName,
     round: usize,
 }
 
@@ -122,9 +123,9 @@ pub(in crate::supervise) fn named_in(record: &Record, round: usize, worktree: &P
     let is_here = record.handoff().checkouts().current().is_some();
     let named = shipped(record.handoff()).into_iter().filter_map(|companion| {
         let placed = place(record, &owned, worktree, &companion.path).ok()?;
-        let is_beside = placed.path.starts_with("../");
+        let is_sibling = placed.path.starts_with("../");
         let is_there = Repository::discover(&placed.directory).is_ok_and(|found| found.top() == placed.directory);
-        match (is_there, is_beside) {
+        match (is_there, is_sibling) {
             (true, true) => Some(Named { path: placed.path, directory: Some(placed.directory) }),
             (true, false) => Some(Named { path: placed.path, directory: None }),
             // `takeover --here` leaves it where it was.
@@ -160,6 +161,8 @@ pub(in crate::supervise) struct CompanionWorktrees {
     /// The present states of all repositories in the worktree, also of those that are not the takeover's.
     pub states: Vec<Companion>,
     found: Vec<Placed>,
+    /// The paths of the companions whose repositories are here. Others were not put into the worktree.
+    here: Vec<String>,
     owned: Owned,
 }
 
@@ -167,7 +170,8 @@ impl CompanionWorktrees {
     /// Finds them, and compares each with the refs of its repository.
     pub async fn find(record: &Record, round: usize, worktree: &Path) -> Result<Self, Error> {
         let owned = Owned::of(record, round);
-        let mut all = CompanionWorktrees { unsaved: Unsaved::default(), states: vec![], found: vec![], owned };
+        let (unsaved, found) = (Unsaved::default(), vec![]);
+        let mut all = CompanionWorktrees { unsaved, states: vec![], found, here: vec![], owned };
         let (named, top) = (named_in(record, round, worktree), worktree.to_owned());
         let taken = blocking(move || companions::take(&Repository::discover(&top)?, &named, Purpose::Work));
         match taken.await? {
@@ -179,6 +183,7 @@ impl CompanionWorktrees {
         }
         for companion in shipped(record.handoff()) {
             let Ok(placed) = place(record, &all.owned, worktree, &companion.path) else { continue };
+            all.here.push(placed.path.clone());
             let saved = saved_of(record.handoff(), &placed)?;
             let (owned, compared) = (all.owned.clone(), placed.clone());
             let inner = direct(&all.states, &companion.path);
@@ -205,11 +210,12 @@ impl CompanionWorktrees {
 
     /// Whether each is as the takeover found it.
     pub fn are_unchanged(&self, work: &[Companion]) -> bool {
-        self.states.len() == work.len()
-            && self.states.iter().all(|now| {
-                let before = work.iter().find(|before| before.path == now.path);
-                before.is_some_and(|before| removal::is_same(&Captured::from(&*before.work), &now.work))
-            })
+        let is_same = |now: &Companion, before: &Companion| {
+            now.path == before.path && removal::is_same(&Captured::from(&*before.work), &now.work)
+        };
+        let mut landed = work.iter().filter(|before| self.here.contains(&before.path));
+        landed.all(|before| self.states.iter().any(|now| is_same(now, before)))
+            && self.states.iter().all(|now| work.iter().any(|before| before.path == now.path))
     }
 
     /// Removes them, the inner ones first.

@@ -3,6 +3,7 @@
 use crate::model::attempt::{AttemptNo, Outcome};
 use crate::model::handoff::Handoff;
 use crate::supervise::capture::{fetch_capture, need_work};
+use crate::supervise::companions::are_companions_here;
 use crate::supervise::connection::{HostConnection, PATIENCE};
 use crate::supervise::custody::fencing::settle;
 use crate::supervise::error::Error;
@@ -22,7 +23,11 @@ pub(in crate::supervise) async fn pull_missing(
         .handoff()
         .attempts()
         .iter()
-        .filter(|(_, attempt)| attempt.fetched.is_none() || !attempt.refused.is_empty())
+        .filter(|(n, attempt)| {
+            let words = attempt.outcome.as_ref().map(|outcome| outcome.companions.as_slice()).unwrap_or_default();
+            let is_here = attempt.fetched.is_some() && attempt.refused.is_empty();
+            !is_here || !are_companions_here(record, **n, words)
+        })
         .filter(|(_, attempt)| attempt.host == *host && record.handoff().release_of(host).is_none())
         .filter_map(|(n, attempt)| Some((*n, attempt.outcome.clone()?)))
         .filter(|(n, outcome)| outcome.capture.is_some() || record.handoff().lacks_capture(*n))
