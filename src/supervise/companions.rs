@@ -13,6 +13,7 @@ use crate::model::handoff::Handoff;
 use crate::model::id::HandoffId;
 use crate::model::snapshot::{Companion, Oid, Snapshot};
 use crate::supervise::error::Error;
+use crate::supervise::progress::Progress;
 use crate::supervise::record::{Record, created_in};
 use crate::supervise::services::Services;
 
@@ -75,6 +76,21 @@ pub(in crate::supervise) fn companions_before(record: &Record, n: AttemptNo) -> 
         Ok(Companion { path: companion.path.clone(), work: Box::new(work) })
     });
     newest.collect()
+}
+
+/// Says which companions have work of the last attempt that is only on its host: what is built on here is older.
+pub(in crate::supervise) fn tell_older(record: &Record) {
+    let handoff = record.handoff();
+    let Some((n, attempt)) = handoff.lineage().rev().find(|(_, attempt)| attempt.fetched.is_some()) else { return };
+    let words = attempt.outcome.as_ref().map(|outcome| outcome.companions.as_slice()).unwrap_or_default();
+    for wanted in captured(handoff, words).into_iter().filter(|wanted| !attempt.companions.contains(wanted)) {
+        let (path, host) = (&wanted.path, &attempt.host);
+        let text = format!(
+            "{path} is older here: the work of attempt {n} in it is only on {host}; handoff pull {}",
+            record.id()
+        );
+        record.tell(&Progress::Note { text });
+    }
 }
 
 /// What changed in a companion.

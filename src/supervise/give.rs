@@ -11,8 +11,8 @@ use crate::model::event::{Given, Kind, Owner};
 use crate::model::profile::SessionMode;
 use crate::model::snapshot::{Companion, Snapshot};
 use crate::supervise::attempt::relaunch::{captured_before, relaunch_with, start_on};
-use crate::supervise::companions::keep_companions;
 use crate::supervise::companions::worktrees::{named_in, take_to_give};
+use crate::supervise::companions::{companions_before, keep_companions};
 use crate::supervise::connection::PATIENCE;
 use crate::supervise::contact::reachability::reach;
 use crate::supervise::contact::tree::find_tree;
@@ -115,6 +115,7 @@ impl Driver {
     /// on the branch where it began.
     async fn take(&self, worktree: &Path, last: AttemptNo) -> Result<Snapshot, Error> {
         let base = self.handoff().request().base.clone();
+        let place = worktree;
         let (worktree, repository) = (worktree.to_owned(), self.record.services.repository.clone());
         let sent = self.handoff().extra_before(AttemptNo::MAX).cloned();
         let before = sent.clone();
@@ -136,6 +137,12 @@ impl Driver {
             }
         });
         let taken = taken.await??;
+        for left in companions_before(&self.record, AttemptNo::MAX)? {
+            if !taken.companions.iter().any(|companion| companion.path == left.path) {
+                let text = format!("{} is not sent: it is not in {}", left.path, place.display());
+                self.tell(&Progress::Note { text });
+            }
+        }
         if let Some(extra) = &taken.extra {
             let name = format!("{}.ignored", refs::given(self.id(), last));
             self.record.services.repository.keep_ref(&name, &extra.commit)?;

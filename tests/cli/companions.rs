@@ -115,7 +115,9 @@ fn a_takeover_has_the_work_in_the_submodule_and_gives_it_back() {
     std::fs::write(taken.join("file"), "mine\n").unwrap();
     laptop.git_in(&taken, &["commit", "-qam", "By me"]);
     laptop.handoff(["takeover", ID, "--return"]).run().exits(2).complains("changed").done();
-    laptop.handoff(["give", ID]).run().exits(0).done();
+    let inner = taken.join("inner");
+    laptop.git_in(&lib(&laptop).join("inner"), &["worktree", "remove", "--force", inner.to_str().unwrap()]);
+    laptop.handoff(["give", ID]).run().exits(0).says("lib/inner is not sent: it is not in").done();
     assert_eq!(on_host(&laptop, "second"), "mine\n");
     let prompt = laptop.shell(&format!("cat '{}'/.handoff/work/*/2/prompt", laptop.hosts[0].home.display()));
     assert!(prompt.contains("In the repository lib:") && prompt.contains("+mine"), "{prompt}");
@@ -326,7 +328,8 @@ fn work_in_a_submodule_that_is_not_checked_out_waits_on_the_host_for_a_pull() {
     laptop.git(&["submodule", "--quiet", "deinit", "-f", "lib"]);
     laptop.handoff(["watch", ID]).run().exits(0).says("keeps the work of attempt 1 in lib").done();
     laptop.handoff(["clean", ID]).run().exits(1).says("kept").done();
-    laptop.takeover().exits(0).says("lib is not in the worktree").done();
+    let taken = laptop.takeover().exits(0).says("lib is not in the worktree");
+    taken.says("lib is older here: the work of attempt 1 in it is only on box").done();
     laptop.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init", "--recursive"]);
     laptop.handoff(["pull", ID]).run().exits(0).done();
     assert_eq!(captured(&laptop, &lib(&laptop), 1, "made"), "agent\n");

@@ -5,7 +5,7 @@ use crate::model::attempt::{AttemptNo, Grant};
 use crate::model::handoff::Handoff;
 use crate::model::snapshot::Snapshot;
 use crate::model::verdict::Class;
-use crate::supervise::companions::companions_before;
+use crate::supervise::companions::{companions_before, tell_older};
 use crate::supervise::connection::HostConnection;
 use crate::supervise::dispatch::grant::record_grant;
 use crate::supervise::dispatch::shown_command::shown_command;
@@ -35,6 +35,9 @@ pub(in crate::supervise) async fn relaunch_with(
     let (grant, attempt) = record_grant(record, &connection.host.name, launch)?;
     if let Some(text) = lost_operation(record.handoff(), launch, attempt) {
         record.tell(&Progress::Note { text });
+    }
+    if launch.checkout {
+        tell_older(record);
     }
     let (host, command) = (connection.host.name.clone(), shown_command(record, launch.start, attempt)?);
     record.tell(&Progress::Dispatched { attempt, host, command });

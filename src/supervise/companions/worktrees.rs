@@ -12,7 +12,7 @@ use crate::git::takeover_worktree::{self, Takeover};
 use crate::model::handoff::Handoff;
 use crate::model::id::{HandoffId, RemoteName};
 use crate::model::snapshot::{Companion, Snapshot};
-use crate::supervise::companions::{companions_in, shipped};
+use crate::supervise::companions::{companions_in, shipped, tell_older};
 use crate::supervise::error::Error;
 use crate::supervise::progress::Progress;
 use crate::supervise::record::Record;
@@ -62,6 +62,7 @@ pub(in crate::supervise) async fn land_companions(
     worktree: &Path,
     work: &[Companion],
 ) -> Result<(), Error> {
+    tell_older(record);
     let owned = Owned::of(record, record.handoff().round());
     for companion in work {
         let placed = match place(record, &owned, worktree, &companion.path) {
@@ -81,7 +82,16 @@ pub(in crate::supervise) async fn land_companions(
             let work = repository.without_record(work)?;
             takeover_worktree::worktree_for_takeover(&repository, owned.takeover(), &work, &directory)
         });
-        let landed = landed.await??;
+        let landed = match landed.await? {
+            Err(git::Error::Unfit { what, .. }) => {
+                let short = companion.work.commit.short();
+                let text =
+                    format!("{path} is not in the worktree: {what}; its work is the commit {short} in {path} here");
+                record.tell(&Progress::Note { text });
+                continue;
+            }
+            landed => landed?,
+        };
         for differing in landed.differing {
             let text = format!("{path}/{differing} could not be written to the worktree unchanged");
             record.tell(&Progress::Note { text });
@@ -103,7 +113,7 @@ fn make_room(top: Option<&Path>, directory: &Path) -> git::Result<()> {
     let between = directory.ancestors().skip(1).take_while(|above| top.is_some_and(|top| *above != top));
     if let Some(link) = between.filter(|above| above.is_symlink()).last() {
         let what = format!("{} is a link, so the repository {} has no place", link.display(), directory.display());
-        return Err(git::Error::unfit(what, "handoff takeover --worktree DIRECTORY, after the link was removed"));
+        return Err(git::Error::unfit(what, "the work is in the companion's own repository"));
     }
     if let Some(parent) = directory.parent() {
         std::fs::create_dir_all(parent).map_err(git::Error::io("make", parent))?;
