@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::skip;
 use crate::support::laptop::Laptop;
-use crate::support::{ID, TASK};
+use crate::support::{ID, TASK, noise};
 
 /// The agent checks what it got, then changes, adds and deletes files. A commit in the middle has a content that no file
 /// has at the end.
@@ -18,18 +18,6 @@ const PLAN: &str = "turn 1\n\
     finish Done.\n\
     turn 2\nrun cat changed.bin mine.bin >\"$HOME/given\"; git status --porcelain >\"$HOME/second\"; cksum <new.bin >\"$HOME/new2\"; echo 2 >second.txt\n\
     finish Second.\n";
-
-/// Bytes that no pack makes smaller.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[3]
-    };
-    std::iter::repeat_with(&mut next).take(length).collect()
-}
 
 /// Whether this machine has git-lfs. Without it there is nothing to compare with.
 fn has_git_lfs() -> bool {

@@ -40,3 +40,15 @@ pub const HANGS: &str = "turn 1\nedit notes.txt <<END\nby the agent\nEND\n\
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     wait::until(what, DEADLINE, || condition().then_some(()));
 }
+
+/// Bytes that no pack makes smaller.
+pub fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    std::iter::repeat_with(&mut next).take(length).collect()
+}

@@ -7,6 +7,7 @@ use handoff::remote::runner;
 
 use crate::support::TASK;
 use crate::support::laptop::Laptop;
+use crate::support::noise;
 
 const COUNTS: &str =
     "turn 1\nrun echo start >>\"$HOME/starts\"\nedit notes.txt <<END\nby the agent\nEND\nfinish Done.\n";
@@ -39,18 +40,6 @@ fn verbs_of_run(laptop: &Laptop) -> Vec<String> {
     laptop.run([TASK]).run().exits(0).done();
     assert_eq!((lines(laptop, "starts").len(), laptop.verdicts()), (1, vec!["unchecked".to_owned()]));
     lines(laptop, "verbs").into_iter().take_while(|verb| verb != "poll").collect()
-}
-
-/// Bytes that no pack makes smaller.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[3]
-    };
-    std::iter::repeat_with(&mut next).take(length).collect()
 }
 
 #[test]
